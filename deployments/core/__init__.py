@@ -1,0 +1,1 @@
+"""What every feature shares: ids, messages, errors and ports. Standard library only."""

@@ -1,0 +1,113 @@
+"""The stage ledger: what an answer reused and where its time went. It can't be built inconsistent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from deployments.core.messages import CacheStats
+
+STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode")
+"""Consecutive parts of `total`, in the order in which they happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """What was reused. `segments` counts document segments, each from exactly one source.
+
+    `answer` is "generated", or "no_context" when nothing was found to answer from. `dropped` names
+    the documents left out for want of room. Raises ValueError when counts contradict each other.
+    """
+
+    segments: int
+    l1: int
+    redis: int
+    tokenized: int
+    prompt_tokens: int
+    kv_cached_tokens: int
+    order: str
+    dropped: tuple[str, ...]
+    answer: str
+
+    def __post_init__(self) -> None:
+        if self.l1 + self.redis + self.tokenized != self.segments:
+            raise ValueError("sources do not add up to the segments")
+        if not 0 <= self.kv_cached_tokens <= self.prompt_tokens:
+            raise ValueError("more tokens reused than the prompt has")
+
+    @property
+    def cache_hit(self) -> bool:
+        """Every document segment came from the token cache, and there was one."""
+        return self.segments > 0 and self.tokenized == 0
+
+
+def timings(stages_ms: Mapping[str, float], ttft_ms: float, total_ms: float) -> dict[str, float]:
+    """The answer's `timings_ms`: the stages that ran, `ttft` and `total`, in milliseconds.
+
+    Stages are rounded down and the total up, so that rounding never makes the parts exceed the whole.
+    Clocks of two processes can disagree by a tick: the stages before the first token are scaled into
+    `ttft` and all of them into `total` where they would not fit. Raises KeyError on an unknown stage.
+    """
+    unknown = set(stages_ms) - set(STAGES)
+    if unknown:
+        raise KeyError(f"unknown stages: {sorted(unknown)}")
+    total = max(total_ms, 0.0)
+    ttft = min(max(ttft_ms, 0.0), total)
+    before = {s: max(stages_ms.get(s, 0.0), 0.0) for s in STAGES if s != "decode"}
+    scale = min(1.0, ttft / spent) if (spent := sum(before.values())) else 1.0
+    decode = min(max(stages_ms.get("decode", 0.0), 0.0), total - ttft)
+    parts = {stage: _down(value * scale) for stage, value in before.items()}
+    return parts | {"ttft": _down(ttft), "decode": _down(decode), "total": _up(total)}
+
+
+def _down(value_ms: float) -> float:
+    return math.floor(value_ms * 100) / 100
+
+
+def _up(value_ms: float) -> float:
+    return math.ceil(value_ms * 100) / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source of the answer, in rank order."""
+
+    doc_id: str
+    title: str
+    section: str | None
+    version: int
+    score: float
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An agent's answer with its ledger: one shape in every case, fallbacks included.
+
+    `context_tokens` counts the documents' ids, `query_tokens` the question's, `total_tokens` prompt
+    and answer. `cache_error` says why the cache was bypassed when `cache_available` is False.
+    `prompt_ids` and `answer_ids` are little-endian 32-bit ids.
+    """
+
+    text: str
+    finish_reason: str
+    cache_hit: bool
+    cache_available: bool
+    cache_error: str | None
+    latency_ms: float
+    context_tokens: int
+    query_tokens: int
+    answer_tokens: int
+    total_tokens: int
+    cache_stats: CacheStats
+    citations: tuple[Citation, ...]
+    reuse: Reuse
+    timings_ms: Mapping[str, float]
+    request_id: str
+    prompt_ids: bytes = b""
+    answer_ids: bytes = b""
+
+    def reuse_dict(self) -> dict[str, object]:
+        """`reuse` as the API shows it."""
+        return asdict(self.reuse) | {"dropped": list(self.reuse.dropped)}

@@ -1,0 +1,139 @@
+"""The seams between features. A feature implements one, another is given it by the wiring."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
+from deployments.core.messages import (
+    CacheUsage,
+    Delta,
+    Document,
+    DocumentDraft,
+    EngineInfo,
+    GenerateRequest,
+    Ingested,
+    ResolvedSegments,
+    Retrieval,
+    SearchQuery,
+)
+from deployments.core.segments import PlainText, ScaffoldText
+from deployments.core.token_ids import TokenIds
+
+
+class TextEncoder(Protocol):
+    """A tokenizer, as the rest sees it."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of vocabulary, merges, added tokens, normalizer and chat template."""
+
+    def encode_text(self, text: str) -> TokenIds:
+        """Ids of untrusted text: never a control id, whatever the text spells."""
+
+    def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
+        """Ids of scaffold and texts; control tokens come from the scaffold pieces only.
+
+        Neighbouring plain runs are encoded together, as the tokenizer would encode them whole.
+        """
+
+    def decode(self, ids: TokenIds) -> str:
+        """Text of ids, control tokens shown."""
+
+
+class SegmentStore(Protocol):
+    """Encoded segments by key, shared by all replicas (L2). Values are opaque bytes.
+
+    Every method raises CacheUnavailable, and nothing else, when the store can't be used.
+    """
+
+    async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
+        """Values in the order of `keys`; None where there is none or the entry is no string."""
+
+    async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
+        """Stores values that expire after `ttl_s` seconds."""
+
+    async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
+        """Deletes entries of any type; returns how many there were."""
+
+    async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Deletes a tenant's entries (of one collection, or all); returns the exact count."""
+
+    async def usage(self, scope: Scope) -> CacheUsage:
+        """What a scope's entries hold now, measured by walking them."""
+
+    async def ping(self) -> None:
+        """Returns when the store answers."""
+
+    async def close(self) -> None:
+        """Releases connections."""
+
+
+class CounterStore(Protocol):
+    """Cluster-wide counters, and popularity of segments, without expiry and bounded by their own code.
+
+    Raises CacheUnavailable when the store can't be used.
+    """
+
+    async def add(self, scope: Scope, increments: Mapping[str, float]) -> None:
+        """Adds to counters of a scope."""
+
+    async def read(self, scope: Scope) -> dict[str, float]:
+        """All counters of a scope; missing ones are absent."""
+
+    async def reset(self, scope: Scope) -> None:
+        """Sets a scope's counters to nothing."""
+
+    async def bump(self, scope: Scope, uses: Mapping[SegmentKey, int]) -> None:
+        """Adds to segments' popularity, keeping the most used ones only."""
+
+    async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
+        """Uses by segment, the most used ones."""
+
+
+class SegmentResolver(Protocol):
+    """Segments' texts to ids: L1, then the shared store, then the tokenizer. Never fails for the cache's sake."""
+
+    async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
+        """Ids in the order of `texts`."""
+
+
+class SegmentTokenizer(Protocol):
+    """The TokenCache deployment: tokenizes what is in no cache, once for the cluster, and writes it through."""
+
+    async def tokenize(self, scope: Scope, texts: Sequence[str]) -> list[bytes]:
+        """Ids of each text as little-endian 32-bit bytes."""
+
+
+class Retriever(Protocol):
+    """Knowledge, as an agent sees it. Raises KnowledgeUnavailable."""
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        """The passages above the retrieval threshold, best first."""
+
+
+class DocumentLibrary(Protocol):
+    """Knowledge, as those who put documents in see it."""
+
+    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+        """Stores a document or a new version of it. Raises UnprocessableDocument, UnsupportedMediaType."""
+
+    async def get(self, scope: Scope, doc_id: DocId) -> Document:
+        """Raises NotFound."""
+
+    async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
+        """Raises NotFound."""
+
+    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
+        """Documents by id, those behind `after`."""
+
+
+class Generator(Protocol):
+    """An engine. Raises EngineUnavailable, DeadlineExceeded, InvalidRequest."""
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+        """Streams an answer. Closing the iterator aborts the generation in the engine."""
+
+    async def describe(self) -> EngineInfo:
+        """What runs there. Raises EngineUnavailable until it is ready."""
