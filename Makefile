@@ -1,0 +1,47 @@
+# Everything starts here, on x86-64 Linux with Python 3.11 and nothing else: `make serve`, `make test`.
+
+# The first of these that runs at all (a version manager's shim may be there and still refuse).
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
+EXTRA ?= cpu
+BIN := .venv/bin
+BOOTSTRAP := $(or $(PYTHON),$(error Python 3.11 is not on PATH: install it, or make PYTHON=/path/to/python3.11)) \
+	serve_app/setup/bootstrap.py --extra $(EXTRA)
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup serve test test-all bench lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## .venv and the embedded models; the other targets do this by themselves
+	@$(BOOTSTRAP)
+	@$(BIN)/warmline setup
+
+serve: ## the application, on http://127.0.0.1:8000 until Ctrl-C
+	@$(BOOTSTRAP)
+	@exec $(BIN)/warmline serve
+
+test: ## all checks: style, types, architecture, unit, contract and integration tests
+	@$(BOOTSTRAP) --test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(PYTEST) tests/unit tests/contract tests/integration -m "not system"
+
+# pytest ends with 5 where it finds no such test.
+test-all: test ## and the tests that need Debian packages, a browser or much time
+	$(PYTEST) tests -m system || [ $$? -eq 5 ]
+
+bench: ## the measurements, against the real engine
+	@$(BOOTSTRAP) --test
+	$(PYTEST) tests/bench -m "" --timeout=0 -s || [ $$? -eq 5 ]
+
+lock: ## resolves the locks anew from pyproject.toml
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m serve_app.setup.lock
+	@$(BOOTSTRAP) --test
+
+clean: ## removes .venv and caches; the state directory stays
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	find serve_app deployments tests -name __pycache__ -type d -prune -exec rm -rf {} +

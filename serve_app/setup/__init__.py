@@ -1,0 +1,1 @@
+"""Set-up: the virtual environment, and the models that the application carries."""
