@@ -30,12 +30,16 @@ class Settings(BaseModel):
 
     redis_url: SecretStr | None = Field(None, description="any server from 6.2 on; else an embedded one")
     redis_connection_pool_size: int = Field(10, ge=1, le=1000)
-    database_url: SecretStr | None = Field(None, description="postgresql://...; else SQLite in the state directory")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://...; else SQLite in the state directory"
+    )
     model: str | None = Field(None, description="Hugging Face name or folder; else the embedded SmolLM2")
     embedding_model: str | None = Field(None, description="sentence-transformers name or folder; else MiniLM")
     state_dir: Path = Field(default_factory=_default_state_dir)
     model_dir: Path | None = Field(None, description="converted models; else STATE_DIR/models")
-    secret: SecretStr | None = Field(None, description="key of cache salts; else a file in the state directory")
+    secret: SecretStr | None = Field(
+        None, description="key of cache salts; else a file in the state directory"
+    )
     api_keys: SecretStr | None = Field(None, description="key=business_id, separated by commas")
     http_host: str = "127.0.0.1"
     http_port: int = Field(8000, ge=1, le=65535)
@@ -104,7 +108,9 @@ class Settings(BaseModel):
 def _key_and_tenant(entry: str) -> tuple[str, str]:
     key, _, tenant = entry.strip().partition("=")
     if len(key) < 16 or not tenant:
-        raise ConfigurationError("WARMLINE_API_KEYS must be key=business_id pairs, each key of 16 characters or more")
+        raise ConfigurationError(
+            "WARMLINE_API_KEYS must be key=business_id pairs, each key of 16 characters or more"
+        )
     return key, tenant_id(tenant)
 
 

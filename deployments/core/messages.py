@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from deployments.core.ids import DocId, Fingerprint, RequestId, Scope
+from deployments.core.ids import (
+    CollectionName,
+    DocId,
+    Fingerprint,
+    RequestId,
+    Scope,
+    SegmentKey,
+    TenantId,
+)
+from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.segments import document_segment
 from deployments.core.token_ids import TokenIds
 
@@ -25,7 +33,7 @@ class SearchQuery:
 class Passage:
     """One chunk of a document as retrieval found it, best first in a `Retrieval`.
 
-    `score` is the fused rank score (reciprocal rank fusion); `similarity` the cosine with the question, -1..1.
+    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question.
     """
 
     doc_id: DocId
@@ -62,12 +70,13 @@ class SegmentSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSegments:
-    """Ids of segments in the order asked for, and where each came from.
+    """Ids of segments in the order asked for, their keys, and where each came from.
 
     `cache_error` says why the shared cache was bypassed; None when it was not, or was not needed.
     """
 
     ids: tuple[TokenIds, ...]
+    keys: tuple[SegmentKey, ...]
     sources: tuple[SegmentSource, ...]
     cache_error: str | None = None
 
@@ -221,6 +230,24 @@ class CacheUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """What makes an agent this agent.
+
+    `max_context_tokens` bounds its documents, `preamble` opens its prompts, `no_context` is what it says
+    when nothing was found to answer from.
+    """
+
+    name: str
+    collection: CollectionName
+    ttl_s: int
+    max_context_tokens: int
+    temperature: float
+    max_tokens: int
+    preamble: str
+    no_context: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One earlier turn of a conversation: the user's text and the assistant's answer."""
 
@@ -230,7 +257,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a `TokenCachedRAG`. `arrived_unix_s` is when the edge received the request."""
+    """A question to a `TokenCachedRAG`, checked and complete; see `Ask`."""
 
     scope: Scope
     text: str
@@ -239,5 +266,28 @@ class Question:
     request_id: RequestId
     deadline_s: float
     section: str | None = None
-    history: Sequence[Turn] = field(default_factory=tuple)
+    history: tuple[Turn, ...] = ()
+    arrived_unix_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a caller asks an agent, before the agent's own defaults and bounds are applied.
+
+    None means the agent's default. `deadline_s` runs from the call; `arrived_unix_s` is when the edge
+    received the request.
+    """
+
+    tenant: TenantId
+    query: str
+    request_id: RequestId
+    top_k: int = DEFAULT_TOP_K
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    section: str | None = None
+    history: tuple[Turn, ...] = ()
+    deadline_s: float = 120.0
     arrived_unix_s: float | None = None

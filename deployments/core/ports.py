@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
+from deployments.core.ledger import Answer
 from deployments.core.messages import (
+    CacheStats,
     CacheUsage,
     Delta,
     Document,
@@ -14,6 +16,7 @@ from deployments.core.messages import (
     EngineInfo,
     GenerateRequest,
     Ingested,
+    Question,
     ResolvedSegments,
     Retrieval,
     SearchQuery,
@@ -93,14 +96,17 @@ class CounterStore(Protocol):
 
 
 class SegmentResolver(Protocol):
-    """Segments' texts to ids: L1, then the shared store, then the tokenizer. Never fails for the cache's sake."""
+    """Segments' texts to ids: L1, then the shared store, then the tokenizer.
+
+    It never fails for the cache's sake.
+    """
 
     async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
         """Ids in the order of `texts`."""
 
 
 class SegmentTokenizer(Protocol):
-    """The TokenCache deployment: tokenizes what is in no cache, once for the cluster, and writes it through."""
+    """The TokenCache deployment: tokenizes what is in no cache, once for the cluster, and writes it."""
 
     async def tokenize(self, scope: Scope, texts: Sequence[str]) -> list[bytes]:
         """Ids of each text as little-endian 32-bit bytes."""
@@ -132,8 +138,27 @@ class DocumentLibrary(Protocol):
 class Generator(Protocol):
     """An engine. Raises EngineUnavailable, DeadlineExceeded, InvalidRequest."""
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Streams an answer. Closing the iterator aborts the generation in the engine."""
 
     async def describe(self) -> EngineInfo:
         """What runs there. Raises EngineUnavailable until it is ready."""
+
+
+class Rag(Protocol):
+    """Retrieval-augmented generation over one agent's collection, as the agent sees it."""
+
+    async def generate_with_rag(self, question: Question) -> Answer:
+        """The complete answer. Raises what `stream` raises."""
+
+    def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
+        """Deltas, then the answer. Raises PromptTooLong, DeadlineExceeded, Unavailable."""
+
+    async def get_cache_stats(self, scope: Scope) -> CacheStats:
+        """Cluster-wide figures, measured now. Raises CacheUnavailable."""
+
+    async def reset_stats(self, scope: Scope) -> None:
+        """Starts the counters anew. Raises CacheUnavailable."""
+
+    async def clear_cache(self, scope: Scope) -> int:
+        """Deletes cached segments; returns the exact count. Raises CacheUnavailable."""

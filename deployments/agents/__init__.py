@@ -1,0 +1,1 @@
+"""The agents: what each one asks of its collection, and how."""

@@ -1,0 +1,40 @@
+"""Applies an agent's defaults to what a caller asks, and the bounds that hold however the call came in."""
+
+from __future__ import annotations
+
+from deployments.core.errors import InvalidRequest
+from deployments.core.ids import Scope, tenant_id
+from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TEMPERATURE, MAX_TOP_K
+from deployments.core.messages import AgentSpec, Ask, Question, Sampling
+
+
+def question_of(spec: AgentSpec, ask: Ask) -> Question:
+    """The complete question. Raises InvalidRequest naming the field."""
+    max_tokens = spec.max_tokens if ask.max_tokens is None else ask.max_tokens
+    temperature = spec.temperature if ask.temperature is None else ask.temperature
+    _check(ask.query.strip() != "", "query", "must not be empty")
+    _check(
+        len(ask.query) <= MAX_QUERY_CHARS,
+        "query",
+        f"must have at most {MAX_QUERY_CHARS} characters",
+    )
+    _check(1 <= ask.top_k <= MAX_TOP_K, "top_k", f"must be 1 to {MAX_TOP_K}")
+    _check(1 <= max_tokens <= MAX_ANSWER_TOKENS, "max_tokens", f"must be 1 to {MAX_ANSWER_TOKENS}")
+    _check(0 <= temperature <= MAX_TEMPERATURE, "temperature", f"must be 0 to {MAX_TEMPERATURE:g}")
+    _check(0 < ask.top_p <= 1, "top_p", "must be above 0 and at most 1")
+    return Question(
+        scope=Scope(tenant_id(ask.tenant), spec.collection),
+        text=ask.query,
+        top_k=ask.top_k,
+        sampling=Sampling(max_tokens, temperature, ask.top_p, ask.seed, ask.stop),
+        request_id=ask.request_id,
+        deadline_s=ask.deadline_s,
+        section=ask.section,
+        history=ask.history,
+        arrived_unix_s=ask.arrived_unix_s,
+    )
+
+
+def _check(holds: bool, param: str, rule: str) -> None:
+    if not holds:
+        raise InvalidRequest(f"{param} {rule}", param)

@@ -1,0 +1,9 @@
+"""Bounds of what a caller may ask, stated once for the services and for the API's schemas."""
+
+from __future__ import annotations
+
+MAX_TOP_K = 50
+MAX_QUERY_CHARS = 8_000
+MAX_ANSWER_TOKENS = 4_096
+MAX_TEMPERATURE = 2.0
+DEFAULT_TOP_K = 5

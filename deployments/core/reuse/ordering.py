@@ -1,0 +1,48 @@
+"""The order of documents in a prompt: state in, permutation out.
+
+A prefix cache only helps prompts that begin alike, so documents that many requests share should come
+first, and always in the same order. What is most relevant goes to the model as a hint behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deployments.core.ids import SegmentKey
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One document segment of a request, given in rank order. `uses` counts its earlier uses."""
+
+    key: SegmentKey
+    tokens: int
+    uses: int = 0
+
+
+OrderPolicy = Callable[[Sequence[Candidate]], list[int]]
+"""Takes candidates in rank order and returns a permutation of their indexes.
+
+A policy that looks at more (what is resident in an engine) closes over a snapshot of it.
+"""
+
+
+def by_rank(candidates: Sequence[Candidate]) -> list[int]:
+    """Most relevant first."""
+    return list(range(len(candidates)))
+
+
+def by_popularity(candidates: Sequence[Candidate]) -> list[int]:
+    """Most used first, by order of magnitude, then by key.
+
+    Uses are compared by powers of two: each request adds to them, and an order that followed every
+    single use would change between a question and its repetition.
+    """
+    return sorted(
+        range(len(candidates)),
+        key=lambda i: (-candidates[i].uses.bit_length(), candidates[i].key),
+    )
+
+
+POLICIES: Mapping[str, OrderPolicy] = {"rank": by_rank, "popularity": by_popularity}

@@ -1,0 +1,119 @@
+"""From a prepared prompt and the engine's deltas to the answer with its ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from deployments.core.ledger import Answer, Citation, Reuse, timings
+from deployments.core.messages import CacheStats, Delta, Passage, Question, SegmentSource
+from deployments.core.token_ids import to_bytes
+from deployments.rag.preparing import PreparedPrompt
+from deployments.rag.stopwatch import Stopwatch
+
+_SNIPPET_CHARS = 240
+
+
+@dataclass(slots=True)
+class Generation:
+    """What the engine has sent so far."""
+
+    text: list[str] = field(default_factory=list)
+    ids: bytearray = field(default_factory=bytearray)
+    finish_reason: str = "abort"
+    kv_cached_tokens: int = 0
+    ttft_ms: float | None = None
+
+    def add(self, delta: Delta, watch: Stopwatch) -> None:
+        """Takes a delta and the engine's own times in it."""
+        if self.ttft_ms is None and delta.ids:
+            self.ttft_ms = watch.elapsed_ms
+        self.text.append(delta.text)
+        self.ids += delta.ids
+        self.finish_reason = delta.finish_reason or self.finish_reason
+        if delta.kv_cached_tokens is not None:
+            self.kv_cached_tokens = delta.kv_cached_tokens
+        for stage, value_ms in (
+            ("queue", delta.queue_ms),
+            ("prefill", delta.prefill_ms),
+            ("decode", delta.decode_ms),
+        ):
+            if value_ms is not None:
+                watch.stages_ms[stage] = value_ms
+
+
+def reuse_of(prompt: PreparedPrompt, order: str, kv_cached_tokens: int) -> Reuse:
+    """The counts of a prompt."""
+    by_source = Counter(prompt.sources)
+    return Reuse(
+        segments=len(prompt.sources),
+        l1=by_source[SegmentSource.L1],
+        redis=by_source[SegmentSource.REDIS],
+        tokenized=by_source[SegmentSource.TOKENIZED],
+        prompt_tokens=len(prompt.ids),
+        kv_cached_tokens=kv_cached_tokens,
+        order=order,
+        dropped=prompt.dropped,
+        answer="generated" if prompt.passages else "no_context",
+    )
+
+
+def answer_of(
+    question: Question,
+    prompt: PreparedPrompt,
+    generation: Generation,
+    watch: Stopwatch,
+    *,
+    order: str,
+    stats: CacheStats,
+    cache_error: str | None,
+) -> Answer:
+    """The complete answer."""
+    reuse = reuse_of(prompt, order, generation.kv_cached_tokens)
+    total_ms = watch.elapsed_ms
+    ttft_ms = total_ms if generation.ttft_ms is None else generation.ttft_ms
+    answer_tokens = len(generation.ids) // 4
+    return Answer(
+        text="".join(generation.text).strip(),
+        finish_reason=generation.finish_reason,
+        cache_hit=reuse.cache_hit,
+        cache_available=cache_error is None,
+        cache_error=cache_error,
+        latency_ms=round(total_ms, 3),
+        context_tokens=prompt.context_tokens,
+        query_tokens=prompt.query_tokens,
+        answer_tokens=answer_tokens,
+        total_tokens=len(prompt.ids) + answer_tokens,
+        cache_stats=stats,
+        citations=citations(prompt.passages),
+        reuse=reuse,
+        timings_ms=timings(watch.stages_ms, ttft_ms, total_ms),
+        request_id=question.request_id,
+        prompt_ids=to_bytes(prompt.ids),
+        answer_ids=bytes(generation.ids),
+    )
+
+
+def citations(passages: tuple[Passage, ...]) -> tuple[Citation, ...]:
+    """One citation a document, by its best passage, in rank order."""
+    best = {passage.doc_id: passage for passage in reversed(passages)}
+    first = {passage.doc_id: None for passage in passages}
+    return tuple(_citation(best[doc_id]) for doc_id in first)
+
+
+def _citation(passage: Passage) -> Citation:
+    return Citation(
+        doc_id=passage.doc_id,
+        title=passage.title,
+        section=passage.section,
+        version=passage.version,
+        score=passage.score,
+        snippet=_snippet(passage.body),
+    )
+
+
+def _snippet(body: str) -> str:
+    text = " ".join(body.split())
+    if len(text) <= _SNIPPET_CHARS:
+        return text
+    return text[:_SNIPPET_CHARS].rsplit(" ", 1)[0] + "…"

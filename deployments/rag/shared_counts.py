@@ -1,0 +1,157 @@
+"""A replica's view of the cluster-wide counters, kept off the request path.
+
+Requests add to what is pending here and read what is known here. A synchronisation, one at a time and
+scope, sends what is pending and brings the cluster's totals back while the engine generates; an answer
+looks at its outcome only when it is complete. What Redis holds is measured by walking it, so that is
+done far less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from deployments.core.errors import CacheUnavailable
+from deployments.core.ids import Scope, SegmentKey
+from deployments.core.messages import CacheStats, CacheUsage
+from deployments.core.ports import CounterStore
+from deployments.rag.stats import cache_stats
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+N = TypeVar("N", int, float)
+
+_MAX_SCOPES = 1024
+"""Views kept in memory; the least recently used goes first."""
+
+
+@dataclass(slots=True)
+class _View:
+    known: dict[str, float] = field(default_factory=dict)
+    pending: dict[str, float] = field(default_factory=dict)
+    uses: dict[SegmentKey, int] = field(default_factory=dict)
+    pending_uses: dict[SegmentKey, int] = field(default_factory=dict)
+    usage: CacheUsage | None = None
+    measured_at_s: float | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    sync: asyncio.Task[str | None] | None = None
+    measuring: asyncio.Task[None] | None = None
+
+
+class SharedCounts:
+    """Counters and popularity by scope. `clock` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        store: CounterStore,
+        measure_usage: Callable[[Scope], Awaitable[CacheUsage]],
+        clock: Callable[[], float],
+        measure_every_s: float = 30.0,
+    ) -> None:
+        self._store = store
+        self._measure_usage = measure_usage
+        self._clock = clock
+        self._measure_every_s = measure_every_s
+        self._views: OrderedDict[Scope, _View] = OrderedDict()
+
+    def record(self, scope: Scope, increments: Mapping[str, float], used: Iterable[SegmentKey]) -> None:
+        """Adds one prompt's increments and the segments it used, and starts a synchronisation."""
+        view = self._view(scope)
+        _add(view.pending, increments)
+        _add(view.pending_uses, dict.fromkeys(used, 1))
+        loop = asyncio.get_running_loop()
+        if view.sync is None or view.sync.done():
+            view.sync = loop.create_task(self._sync(scope, view))
+        due = view.measured_at_s is None or self._clock() - view.measured_at_s >= self._measure_every_s
+        if due and (view.measuring is None or view.measuring.done()):
+            view.measuring = loop.create_task(self._measure(scope, view))
+
+    async def settled(self, scope: Scope) -> str | None:
+        """Waits for the synchronisation under way; returns why the store could not be used, or None."""
+        view = self._view(scope)
+        if view.sync is None:
+            return None
+        return await asyncio.shield(view.sync)
+
+    def uses(self, scope: Scope, keys: Iterable[SegmentKey]) -> list[int]:
+        """Earlier uses of segments, as far as known here."""
+        view = self._view(scope)
+        return [view.uses.get(key, 0) + view.pending_uses.get(key, 0) for key in keys]
+
+    def stats(self, scope: Scope) -> CacheStats:
+        """The cluster's figures as last known, with what is pending here."""
+        view = self._view(scope)
+        totals = dict(view.known)
+        _add(totals, view.pending)
+        age_s = None if view.measured_at_s is None else round(self._clock() - view.measured_at_s, 3)
+        return cache_stats(totals, view.usage, age_s)
+
+    async def fresh_stats(self, scope: Scope) -> CacheStats:
+        """As `stats`, but counted and measured now. Raises CacheUnavailable."""
+        view = self._view(scope)
+        async with view.lock:
+            await self._exchange(scope, view)
+        await self._walk(scope, view)
+        return self.stats(scope)
+
+    async def reset(self, scope: Scope) -> None:
+        """Sets the cluster's counters of a scope to nothing. Raises CacheUnavailable."""
+        view = self._view(scope)
+        async with view.lock:
+            await self._store.reset(scope)
+            view.known, view.pending = {}, {}
+
+    def _view(self, scope: Scope) -> _View:
+        view = self._views.setdefault(scope, _View())
+        self._views.move_to_end(scope)
+        if len(self._views) > _MAX_SCOPES:
+            self._views.popitem(last=False)
+        return view
+
+    async def _sync(self, scope: Scope, view: _View) -> str | None:
+        try:
+            async with view.lock:
+                await self._exchange(scope, view)
+        except CacheUnavailable as error:
+            log.debug("counters of %s stay in this replica for now: %s", scope, error)
+            return error.message
+        return None
+
+    async def _measure(self, scope: Scope, view: _View) -> None:
+        try:
+            await self._walk(scope, view)
+        except CacheUnavailable as error:
+            log.debug("the cache of %s can't be measured now: %s", scope, error)
+
+    async def _walk(self, scope: Scope, view: _View) -> None:
+        view.usage = await self._measure_usage(scope)
+        view.uses = await self._store.popularity(scope)
+        view.measured_at_s = self._clock()
+
+    async def _exchange(self, scope: Scope, view: _View) -> None:
+        """Sends what is pending, which leaves `pending` only once the store has it, and reads totals."""
+        if counted := dict(view.pending):
+            await self._store.add(scope, counted)
+            _subtract(view.pending, counted)
+        if used := dict(view.pending_uses):
+            await self._store.bump(scope, used)
+            _subtract(view.pending_uses, used)
+            _add(view.uses, used)
+        view.known = await self._store.read(scope)
+
+
+def _add(totals: dict[K, N], more: Mapping[K, N]) -> None:
+    for name, amount in more.items():
+        totals[name] = totals[name] + amount if name in totals else amount
+
+
+def _subtract(totals: dict[K, N], less: Mapping[K, N]) -> None:
+    for name, amount in less.items():
+        totals[name] -= amount
+        if not totals[name]:
+            del totals[name]

@@ -1,0 +1,48 @@
+"""The counters of the token cache and what they say: names, increments, and `CacheStats` from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deployments.core.ledger import Reuse
+from deployments.core.messages import CacheStats, CacheUsage
+
+_MIB = 2**20
+
+
+def increments(reuse: Reuse, token_path_ms: float) -> dict[str, float]:
+    """What one prompt adds to the counters. A prompt without documents adds nothing."""
+    if not reuse.segments:
+        return {}
+    outcome = "hit" if reuse.cache_hit else "miss"
+    return {
+        "segment_hits": reuse.l1 + reuse.redis,
+        "segment_misses": reuse.tokenized,
+        "request_hits" if reuse.cache_hit else "request_misses": 1,
+        f"{outcome}_ms": token_path_ms,
+    }
+
+
+def cache_stats(counters: Mapping[str, float], usage: CacheUsage | None, age_s: float | None) -> CacheStats:
+    """The seed's figures from the counters. Rates are percent and 0 while nothing was counted."""
+    hits, misses = counters.get("segment_hits", 0), counters.get("segment_misses", 0)
+    whole, partial = counters.get("request_hits", 0), counters.get("request_misses", 0)
+    return CacheStats(
+        cache_hits=int(hits),
+        cache_misses=int(misses),
+        hit_rate=_percent(hits, misses),
+        request_hit_rate=_percent(whole, partial),
+        total_tokens_cached=usage.tokens if usage else 0,
+        cache_size_mb=round(usage.value_bytes / _MIB, 4) if usage else 0.0,
+        avg_hit_latency_ms=_mean(counters.get("hit_ms", 0), whole),
+        avg_miss_latency_ms=_mean(counters.get("miss_ms", 0), partial),
+        measured_s_ago=age_s,
+    )
+
+
+def _percent(hits: float, misses: float) -> float:
+    return round(100 * hits / (hits + misses), 2) if hits + misses else 0.0
+
+
+def _mean(total: float, count: float) -> float:
+    return round(total / count, 3) if count else 0.0
