@@ -55,6 +55,7 @@ class Settings(BaseModel):
     max_query_chars: int = Field(8_000, ge=1)
     request_timeout_s: float = Field(120.0, gt=0)
     engine_replicas: int = Field(1, ge=1)
+    engine_gpus: int | None = Field(None, ge=0, le=64, description="a replica; else 1 where Ray has any")
     engine_eager: bool | None = Field(None, description="no compilation; else eager on a CPU only")
     engine_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     engine_block_size: int | None = Field(None, ge=8, description="tokens; else what fits the platform")

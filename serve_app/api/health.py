@@ -1,0 +1,22 @@
+"""Liveness and readiness."""
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from serve_app.api.context import ServicesDep
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The application's front answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "Some part is not ready; the body says which"}})
+async def readyz(parts: ServicesDep) -> Response:
+    """Whether questions can be answered now: the engine and the knowledge base answer."""
+    report = await parts.readiness.report()
+    ready = all(state == "ready" for state in report.values())
+    return JSONResponse({"ready": ready, "parts": report}, 200 if ready else 503)

@@ -1,0 +1,76 @@
+"""The agents' services: each replica has a tokenizer, an L1 and a Redis client of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from deployments.core.salt import cache_salt
+
+from deployments.agents.specs import SUPPORT
+from deployments.agents.support import SupportService
+from deployments.core.ids import Scope
+from deployments.core.messages import AgentSpec
+from deployments.core.reuse.ordering import POLICIES
+from deployments.rag.parts import RagParts
+from deployments.rag.shared_counts import SharedCounts
+from deployments.rag.token_cached_rag import TokenCachedRAG
+from deployments.token_cache.counters import RedisCounterStore
+from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.lru import SegmentLru
+from deployments.token_cache.redis_store import RedisSegmentStore
+from deployments.token_cache.resolver import CachedResolver, UncachedResolver
+from serve_app.assembly.redis import redis_link
+from serve_app.handles.engine import EngineHandle
+from serve_app.handles.knowledge import KnowledgeHandle
+from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.settings import Settings
+
+
+@dataclass(frozen=True)
+class AgentPeers:
+    """Handles of what an agent calls, and the key of the cache salts."""
+
+    token_cache: Any
+    knowledge: Any
+    engine: Any
+    secret: bytes
+
+
+async def support_service(settings: Settings, peers: AgentPeers) -> SupportService:
+    """The support agent; waits for the TokenCache deployment."""
+    return SupportService(SUPPORT, await _rag(SUPPORT, settings, peers))
+
+
+async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenCachedRAG:
+    token_cache = TokenCacheHandle(peers.token_cache)
+    bundle = await token_cache.bundle()
+    encoder = BundleEncoder(bundle)
+    link = await asyncio.to_thread(redis_link, settings)
+    store = RedisSegmentStore(link)
+    l1 = SegmentLru(settings.l1_bytes)
+
+    async def clear(scope: Scope) -> int:
+        l1.clear(scope.tenant, scope.collection)
+        return await token_cache.clear(scope.tenant, scope.collection)
+
+    return TokenCachedRAG(
+        spec,
+        RagParts(
+            retriever=KnowledgeHandle(peers.knowledge),
+            resolver=CachedResolver(encoder, l1, store, token_cache)
+            if settings.token_cache
+            else UncachedResolver(encoder),
+            generator=EngineHandle(peers.engine),
+            encoder=encoder,
+            scaffold=bundle.scaffold,
+            counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
+            order_name=settings.order,
+            order=POLICIES[settings.order],
+            salt_of=partial(cache_salt, peers.secret),
+            clear_segments=clear,
+        ),
+    )

@@ -1,0 +1,23 @@
+"""The TokenCache deployment's service."""
+
+from __future__ import annotations
+
+import asyncio
+
+from deployments.token_cache.bundle import load_bundle
+from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.redis_store import RedisSegmentStore
+from deployments.token_cache.service import TokenCacheService
+from deployments.token_cache.ttl import segment_ttl_s
+from serve_app.assembly.redis import redis_link
+from serve_app.settings import Settings
+
+
+async def token_cache_service(settings: Settings, model: str) -> TokenCacheService:
+    """Tokenizer of `model`, a name or a folder, and the shared store.
+
+    Raises: ConfigurationError, TokenizerRefused.
+    """
+    bundle = await asyncio.to_thread(load_bundle, model)
+    link = await asyncio.to_thread(redis_link, settings)
+    return TokenCacheService(bundle, BundleEncoder(bundle), RedisSegmentStore(link), segment_ttl_s)

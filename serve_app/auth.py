@@ -1,0 +1,50 @@
+"""Whose request this is: the tenant of its API key, or, where no keys are configured, of its header."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+
+from deployments.core.errors import Forbidden, Unauthorized
+from deployments.core.ids import DEFAULT_TENANT, TenantId, tenant_id
+
+TENANT_HEADER = "x-business-id"
+
+
+class Tenants:
+    """Resolves tenants. Keys are kept and compared as digests, in constant time."""
+
+    def __init__(self, tenants_by_key: Mapping[str, str]) -> None:
+        self._by_digest = {_digest(key): TenantId(tenant) for key, tenant in tenants_by_key.items()}
+
+    def of(self, headers: Mapping[str, str]) -> TenantId:
+        """The tenant of a request (header names in lower case).
+
+        Raises: Unauthorized, Forbidden when the header contradicts the key, InvalidRequest.
+        """
+        named = headers.get(TENANT_HEADER)
+        if not self._by_digest:
+            return DEFAULT_TENANT if named is None else tenant_id(named)
+        tenant = self._by_key(_presented(headers))
+        if named is not None and named != tenant:
+            raise Forbidden(f"this API key does not belong to the tenant in {TENANT_HEADER}")
+        return tenant
+
+    def _by_key(self, key: str | None) -> TenantId:
+        if key is None:
+            raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
+        digest = _digest(key)
+        found = [tenant for known, tenant in self._by_digest.items() if hmac.compare_digest(known, digest)]
+        if not found:
+            raise Unauthorized("the API key is not known")
+        return found[0]
+
+
+def _presented(headers: Mapping[str, str]) -> str | None:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" and key.strip() else headers.get("x-api-key")
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode()).digest()

@@ -1,0 +1,52 @@
+"""A client of the Knowledge deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.core.ids import DocId, Scope
+from deployments.core.messages import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
+from serve_app.handles.errors import translated
+
+
+class KnowledgeHandle:
+    """Implements `Retriever` and `DocumentLibrary`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        """See `Retriever`."""
+        with translated("the knowledge base"):
+            found: Retrieval = await self._handle.search.remote(query)
+            return found
+
+    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+        """See `DocumentLibrary`."""
+        with translated("the knowledge base"):
+            ingested: Ingested = await self._handle.put.remote(scope, draft)
+            return ingested
+
+    async def get(self, scope: Scope, doc_id: DocId) -> Document:
+        """See `DocumentLibrary`."""
+        with translated("the knowledge base"):
+            document: Document = await self._handle.get.remote(scope, doc_id)
+            return document
+
+    async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
+        """See `DocumentLibrary`."""
+        with translated("the knowledge base"):
+            deleted: Ingested = await self._handle.delete.remote(scope, doc_id)
+            return deleted
+
+    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
+        """See `DocumentLibrary`."""
+        with translated("the knowledge base"):
+            documents: tuple[Document, ...] = await self._handle.list.remote(scope, limit, after)
+            return documents
+
+    async def status(self) -> dict[str, str]:
+        """What the knowledge base is doing; answering at all means that it is ready."""
+        with translated("the knowledge base"):
+            status: dict[str, str] = await self._handle.status.remote()
+            return status

@@ -1,0 +1,71 @@
+"""The front deployment: the HTTP API over the other deployments' handles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+
+from deployments.core.errors import WarmlineError
+from deployments.core.ids import CollectionName
+from serve_app.api.application import build_api
+from serve_app.auth import Tenants
+from serve_app.handles.agents import AgentHandle
+from serve_app.handles.engine import EngineHandle
+from serve_app.handles.knowledge import KnowledgeHandle
+from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.services import Services
+from serve_app.settings import Settings
+
+_PROBE_TIMEOUT_S = 2.0
+
+
+class Ingress:
+    """Serve calls `__serve_build_asgi_app__` once the replica's handles are there."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Mapping[str, tuple[Any, CollectionName]],
+        knowledge: Any,
+        token_cache: Any,
+        engine: Any,
+    ) -> None:
+        library = KnowledgeHandle(knowledge)
+        self._services = Services(
+            settings=settings,
+            tenants=Tenants(settings.tenants_by_key()),
+            agents={name: AgentHandle(name, handle) for name, (handle, _) in agents.items()},
+            collections={name: collection for name, (_, collection) in agents.items()},
+            library=library,
+            cache=TokenCacheHandle(token_cache),
+            readiness=Probes({"engine": EngineHandle(engine).describe, "knowledge": library.status}),
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return build_api(self._services)
+
+
+class Probes:
+    """Asks each part for a sign of life, all at once. `probes` are keyed by the part's name."""
+
+    def __init__(self, probes: Mapping[str, Any]) -> None:
+        self._probes = probes
+
+    async def report(self) -> dict[str, str]:
+        """Part -> "ready", or why it is not."""
+        states = await asyncio.gather(*(_state(probe()) for probe in self._probes.values()))
+        return dict(zip(self._probes, states, strict=True))
+
+
+async def _state(answer: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            await answer
+    except TimeoutError:
+        return "does not answer yet"
+    except WarmlineError as error:
+        return error.message
+    return "ready"

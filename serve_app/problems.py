@@ -1,0 +1,100 @@
+"""Errors to HTTP: one table, one body (OpenAI's), and never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+from deployments.core import errors
+
+log = logging.getLogger("ray.serve")
+
+STATUS: dict[type[errors.WarmlineError], HTTPStatus] = {
+    errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
+    errors.PromptTooLong: HTTPStatus.BAD_REQUEST,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.UnprocessableDocument: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.KnowledgeUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.CacheUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.TokenizerRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InternalFault: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+_CODES = {STATUS[kind]: kind.code for kind in reversed(STATUS)}
+"""For errors of the framework itself, such as an unknown path; the table's first class of a status wins."""
+_RETRY_AFTER_S = {HTTPStatus.TOO_MANY_REQUESTS: "1", HTTPStatus.SERVICE_UNAVAILABLE: "2"}
+_FAULT = errors.InternalFault("an internal error happened; its cause is in the server's log")
+
+
+def problem(error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
+    """Status and body of an error. What is not ours is logged and shown as an internal error."""
+    if not isinstance(error, errors.WarmlineError):
+        log.error("unexpected error", exc_info=error)
+        error = _FAULT
+    status = STATUS[type(error)]
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR and error is not _FAULT:
+        log.error("internal error: %s", error, exc_info=error)
+        error = _FAULT
+    return status, _body(status, error.message, error.code, error.param)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application one of `problem`."""
+    app.add_exception_handler(errors.WarmlineError, _answer)
+    # Starlette types every handler as taking any Exception; it calls these with their own kind only.
+    app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _answer_validation))
+    app.add_exception_handler(HTTPException, cast(ExceptionHandler, _answer_http))
+    app.add_exception_handler(Exception, _answer)
+
+
+async def _answer(_: Request, error: Exception) -> Response:
+    status, body = problem(error)
+    return _response(status, body)
+
+
+async def _answer_validation(_: Request, error: RequestValidationError) -> Response:
+    status = HTTPStatus.BAD_REQUEST
+    first = error.errors()[0]
+    param = _param(first["loc"])
+    message = f"{param}: {first['msg']}" if param else str(first["msg"])
+    return _response(status, _body(status, message, errors.InvalidRequest.code, param))
+
+
+async def _answer_http(_: Request, error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    code = _CODES.get(status) or status.phrase.lower().replace(" ", "_")
+    return _response(status, _body(status, str(error.detail), code, None), error.headers)
+
+
+def _param(location: Sequence[int | str]) -> str | None:
+    # The first part says where the field stood (body, query, path); a number is a position in the text.
+    names = [part for part in location[1:] if isinstance(part, str)]
+    return ".".join(names) or None
+
+
+def _body(status: HTTPStatus, message: str, code: str, param: str | None) -> dict[str, Any]:
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    return {"error": {"message": message, "type": kind, "code": code, "param": param}}
+
+
+def _response(status: HTTPStatus, body: dict[str, Any], headers: Any = None) -> JSONResponse:
+    retry = {"Retry-After": _RETRY_AFTER_S[status]} if status in _RETRY_AFTER_S else {}
+    return JSONResponse(body, status, headers={**(headers or {}), **retry})
