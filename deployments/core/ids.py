@@ -28,22 +28,23 @@ def tenant_id(raw: str) -> TenantId:
 
     Raises: InvalidRequest.
     """
-    return TenantId(_checked(raw, _TENANT, "business_id", "1-64 of A-Z a-z 0-9 . _ -"))
+    rule = "1-64 of A-Z a-z 0-9 . _ -, first a letter or digit"
+    return TenantId(_checked(raw, _TENANT, "business_id", rule))
 
 
 def collection_name(raw: str) -> CollectionName:
     """Checks a collection's name. Raises: InvalidRequest."""
-    return CollectionName(_checked(raw, _COLLECTION, "collection", "1-64 of a-z 0-9 _"))
+    return CollectionName(_checked(raw, _COLLECTION, "collection", "1-64 of a-z 0-9 _, first a letter"))
 
 
 def doc_id(raw: str) -> DocId:
     """Checks a document's id. Raises: InvalidRequest."""
-    return DocId(_checked(raw, _DOC_ID, "doc_id", "1-200 of A-Z a-z 0-9 . _ : -"))
+    return DocId(_checked(raw, _DOC_ID, "doc_id", "1-200 of A-Z a-z 0-9 . _ : -, first a letter or digit"))
 
 
 def _checked(raw: str, allowed: re.Pattern[str], param: str, words: str) -> str:
     if not allowed.fullmatch(raw):
-        raise InvalidRequest(f"{param} must be {words}, starting with a letter or digit", param)
+        raise InvalidRequest(f"{param} must be {words}", param)
     return raw
 
 

@@ -33,6 +33,8 @@ class Reuse:
     def __post_init__(self) -> None:
         if self.l1 + self.redis + self.tokenized != self.segments:
             raise ValueError("sources do not add up to the segments")
+        if min(self.l1, self.redis, self.tokenized) < 0:
+            raise ValueError("a source can't have given less than no segment")
         if not 0 <= self.kv_cached_tokens <= self.prompt_tokens:
             raise ValueError("more tokens reused than the prompt has")
 
@@ -43,30 +45,29 @@ class Reuse:
 
 
 def timings(stages_ms: Mapping[str, float], ttft_ms: float, total_ms: float) -> dict[str, float]:
-    """The answer's `timings_ms`: the stages that ran, `ttft` and `total`, in milliseconds.
+    """The answer's `timings_ms`: every stage (0 when it did not run), `ttft` and `total`, in milliseconds.
 
-    Stages are rounded down and the total up, so that rounding never makes the parts exceed the whole.
-    Clocks of two processes can disagree by a tick: the stages before the first token are scaled into
-    `ttft` and all of them into `total` where they would not fit. Raises KeyError on an unknown stage.
+    Counted in whole hundredths, stages rounded down and the total up, so that rounding never makes the
+    parts exceed the whole. Clocks of two processes can disagree by a tick: the stages before the first
+    token are scaled into `ttft` and all of them into `total` where they would not fit. Raises KeyError
+    on an unknown stage.
     """
     unknown = set(stages_ms) - set(STAGES)
     if unknown:
         raise KeyError(f"unknown stages: {sorted(unknown)}")
-    total = max(total_ms, 0.0)
-    ttft = min(max(ttft_ms, 0.0), total)
-    before = {s: max(stages_ms.get(s, 0.0), 0.0) for s in STAGES if s != "decode"}
-    scale = min(1.0, ttft / spent) if (spent := sum(before.values())) else 1.0
-    decode = min(max(stages_ms.get("decode", 0.0), 0.0), total - ttft)
-    parts = {stage: _down(value * scale) for stage, value in before.items()}
-    return parts | {"ttft": _down(ttft), "decode": _down(decode), "total": _up(total)}
+    total = math.ceil(_hundredths(total_ms))
+    ttft = min(math.floor(_hundredths(ttft_ms)), total)
+    stages = {stage: math.floor(_hundredths(stages_ms.get(stage, 0.0))) for stage in STAGES}
+    decode = min(stages.pop("decode"), total - ttft)
+    if (spent := sum(stages.values())) > ttft:
+        stages = {stage: value * ttft // spent for stage, value in stages.items()}
+    counted = stages | {"ttft": ttft, "decode": decode, "total": total}
+    return {name: value / 100 for name, value in counted.items()}
 
 
-def _down(value_ms: float) -> float:
-    return math.floor(value_ms * 100) / 100
-
-
-def _up(value_ms: float) -> float:
-    return math.ceil(value_ms * 100) / 100
+def _hundredths(value_ms: float) -> float:
+    # 0.29 * 100 is 28.999999999999996: a value that was rounded once must stay what it is.
+    return round(max(value_ms, 0.0) * 100, 6)
 
 
 @dataclass(frozen=True, slots=True)

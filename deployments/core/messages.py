@@ -33,7 +33,8 @@ class SearchQuery:
 class Passage:
     """One chunk of a document as retrieval found it, best first in a `Retrieval`.
 
-    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question.
+    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question:
+    None while the index is rebuilt for another embedding model, when full text alone decides.
     """
 
     doc_id: DocId
@@ -44,7 +45,7 @@ class Passage:
     ordinal: int
     body: str
     score: float
-    similarity: float
+    similarity: float | None
 
     @property
     def segment(self) -> str:
@@ -58,6 +59,22 @@ class Retrieval:
 
     passages: tuple[Passage, ...]
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextHit:
+    """A document that full text search found, by its best chunk. `snippet` is where the body matches.
+
+    `score` is comparable within one search only.
+    """
+
+    doc_id: DocId
+    title: str
+    heading: str
+    section: str | None
+    version: int
+    score: float
+    snippet: str
 
 
 class SegmentSource(StrEnum):

@@ -112,6 +112,16 @@ class SegmentTokenizer(Protocol):
         """Ids of each text as little-endian 32-bit bytes."""
 
 
+class SegmentWriter(Protocol):
+    """The TokenCache deployment, as those who change documents see it."""
+
+    async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Stores the ids of segments before they are first asked for; returns how many ids."""
+
+    async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Deletes segments that no document has any more; returns how many were there."""
+
+
 class Retriever(Protocol):
     """Knowledge, as an agent sees it. Raises KnowledgeUnavailable."""
 
@@ -123,7 +133,10 @@ class DocumentLibrary(Protocol):
     """Knowledge, as those who put documents in see it."""
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
-        """Stores a document or a new version of it. Raises UnprocessableDocument, UnsupportedMediaType."""
+        """Stores a document or a new version of it.
+
+        Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest (title too long).
+        """
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         """Raises NotFound."""

@@ -34,15 +34,12 @@ def by_rank(candidates: Sequence[Candidate]) -> list[int]:
 
 
 def by_popularity(candidates: Sequence[Candidate]) -> list[int]:
-    """Most used first, by order of magnitude, then by key.
+    """Most used first, then by key.
 
-    Uses are compared by powers of two: each request adds to them, and an order that followed every
-    single use would change between a question and its repetition.
+    A question adds the same to all its documents, so repeating it never changes its order. Coarser
+    counts would: those of two documents can meet in one class at one repetition and part at the next.
     """
-    return sorted(
-        range(len(candidates)),
-        key=lambda i: (-candidates[i].uses.bit_length(), candidates[i].key),
-    )
+    return sorted(range(len(candidates)), key=lambda i: (-candidates[i].uses, candidates[i].key))
 
 
 POLICIES: Mapping[str, OrderPolicy] = {"rank": by_rank, "popularity": by_popularity}
