@@ -1,0 +1,110 @@
+"""Token ids as bytes in the shared store, and back. Nothing that was read is trusted unchecked.
+
+    offset  size  field
+    0       2     magic
+    2       1     version in the upper six bits; WIDE and DEFLATED in the lower two
+    3       3     count of ids, little-endian
+    6       8     BLAKE2b over the segment's key, the bytes before and the payload
+    14            payload: ids little-endian, 2 bytes each, or 4 when WIDE; raw deflate when DEFLATED
+
+The key goes into the checksum and needs no bytes of its own: an entry under another's name, or a reply
+to another's question, fails like a damaged one. Deflate is used only where it is smaller.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from array import array
+from hashlib import blake2b
+
+from deployments.core import token_ids
+from deployments.core.ids import SegmentKey
+from deployments.core.token_ids import TokenIds
+
+PEEK_BYTES = 6
+"""How much of an entry `peek_count` needs."""
+
+HEADER_BYTES = 14
+_MAGIC = b"\xf1W"
+_VERSION = 1
+_WIDE = 1
+_DEFLATED = 2
+_NARROW_VOCAB = 65_536
+
+
+class CorruptEntry(Exception):
+    """The bytes are not an entry of this version under this key. Delete it and compute it again."""
+
+
+def encode(ids: TokenIds, key: SegmentKey, vocab_size: int) -> bytes:
+    """An entry. Raises OverflowError on an id the vocabulary cannot have, or 2**24 ids and more."""
+    wide = vocab_size >= _NARROW_VOCAB
+    plain = token_ids.to_bytes(ids) if wide else _narrow_bytes(array("H", ids))
+    deflated = _deflate(plain)
+    smaller = len(deflated) < len(plain)
+    flags = (_WIDE if wide else 0) | (_DEFLATED if smaller else 0)
+    head = _MAGIC + bytes([_VERSION << 2 | flags]) + len(ids).to_bytes(3, "little")
+    payload = deflated if smaller else plain
+    return head + _checksum(key, head, payload) + payload
+
+
+def decode(raw: bytes, key: SegmentKey) -> TokenIds:
+    """The ids of an entry. Raises CorruptEntry on any bytes that `encode` did not make for this key."""
+    count = peek_count(raw)
+    if count is None or len(raw) < HEADER_BYTES:
+        raise CorruptEntry("no entry of this version")
+    head, checksum, payload = raw[:PEEK_BYTES], raw[PEEK_BYTES:HEADER_BYTES], raw[HEADER_BYTES:]
+    if checksum != _checksum(key, head, payload):
+        raise CorruptEntry("checksum or key differ")
+    flags = head[2]
+    size = count * (4 if flags & _WIDE else 2)
+    plain = _inflate(payload, size) if flags & _DEFLATED else payload
+    if len(plain) != size:
+        raise CorruptEntry("not as many ids as the header says")
+    return token_ids.from_bytes(plain) if flags & _WIDE else array("I", _narrow_ids(plain))
+
+
+def peek_count(head: bytes) -> int | None:
+    """How many ids an entry holds, from its first PEEK_BYTES; None when it is no entry."""
+    if len(head) < PEEK_BYTES or head[:2] != _MAGIC or head[2] >> 2 != _VERSION:
+        return None
+    return int.from_bytes(head[3:PEEK_BYTES], "little")
+
+
+def _checksum(key: SegmentKey, head: bytes, payload: bytes) -> bytes:
+    digest = blake2b(head, digest_size=HEADER_BYTES - PEEK_BYTES)
+    bound = key.encode()
+    digest.update(len(bound).to_bytes(2, "little") + bound)
+    digest.update(payload)
+    return digest.digest()
+
+
+def _deflate(plain: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflater.compress(plain) + deflater.flush()
+
+
+def _inflate(payload: bytes, size: int) -> bytes:
+    """At most one byte more than `size`, however much the payload would unfold to."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = inflater.decompress(payload, size + 1)
+    except zlib.error as error:
+        raise CorruptEntry(str(error)) from error
+    if not inflater.eof or inflater.unused_data:
+        raise CorruptEntry("the compressed ids do not end where the entry ends")
+    return plain
+
+
+def _narrow_bytes(ids: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        ids.byteswap()
+    return ids.tobytes()
+
+
+def _narrow_ids(raw: bytes) -> array[int]:
+    ids = array("H", raw)
+    if sys.byteorder == "big":
+        ids.byteswap()
+    return ids

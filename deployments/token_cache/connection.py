@@ -1,0 +1,128 @@
+"""The one place that talks to redis-py: a bounded, pipelined round trip that fails fast and one way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, TypeAlias, TypeVar, cast
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from deployments.core.errors import CacheUnavailable, ConfigurationError
+from deployments.token_cache.breaker import CircuitBreaker
+
+Command: TypeAlias = Sequence[str | bytes | int | float]
+Reply: TypeAlias = object
+T = TypeVar("T")
+
+
+class WrongType(Enum):
+    """Stands for the reply to a command on an entry of another type, which is no failure of the server."""
+
+    WRONG_TYPE = "WRONGTYPE"
+
+
+WRONG_TYPE = WrongType.WRONG_TYPE
+
+
+class RedisLink:
+    """A pool of connections to one server (from Redis 6.2 on) behind a circuit breaker.
+
+    `url` is redis://, rediss:// (TLS) or unix://, with user and password; TLS options of redis-py
+    (`?ssl_ca_certs=...`) go into its query. `timeout_s` bounds connecting, a reply, and the wait for a
+    free connection, and three of them bound a whole call. Raises ConfigurationError on a bad URL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        timeout_s: float = 0.1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = Redis.from_pool(_pool(url, pool_size, timeout_s))
+        self._call_timeout_s = 3 * timeout_s
+        self.breaker = CircuitBreaker(clock=clock)
+
+    async def call(self, *commands: Command) -> list[Reply]:
+        """Sends the commands in one round trip (no transaction); replies in their order.
+
+        A WRONGTYPE reply is WRONG_TYPE. Raises CacheUnavailable, and nothing else, when the server
+        can't be reached in time or refuses a command. A refusal (OOM, READONLY, NOPERM) is an answer:
+        it leaves the circuit closed, since reading may well work.
+        """
+        with self.breaker.call():
+            replies = await self._round_trip(commands)
+        return [_accepted(reply) for reply in replies]
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        try:
+            await self._client.aclose()
+        except (RedisError, OSError) as error:
+            raise CacheUnavailable("connections to the token cache did not close in time") from error
+
+    async def _round_trip(self, commands: Sequence[Command]) -> list[Reply]:
+        try:
+            async with asyncio.timeout(self._call_timeout_s):
+                pipeline = self._client.pipeline(transaction=False)
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return cast(list[Reply], await pipeline.execute(raise_on_error=False))
+        except Exception as error:
+            # Whatever it is: the parser meets arbitrary bytes, and any exception can come of those.
+            reason = f"the token cache does not answer ({type(error).__name__})"
+            raise CacheUnavailable(reason) from error
+
+
+def expect(kind: type[T], reply: Reply) -> T:
+    """The reply, if it is of this kind. Raises CacheUnavailable: whatever answered is no Redis."""
+    if not isinstance(reply, kind):
+        raise CacheUnavailable(f"the token cache answered with {type(reply).__name__}")
+    return reply
+
+
+def parsed(parse: Callable[[Any], T], reply: Reply) -> T:
+    """What `parse` makes of the reply. Raises CacheUnavailable where it can't: no code of ours wrote that."""
+    try:
+        return parse(reply)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CacheUnavailable("the token cache holds what cannot be read") from error
+
+
+def _accepted(reply: Reply) -> Reply:
+    if not isinstance(reply, Exception):
+        return reply
+    if isinstance(reply, ResponseError) and str(reply).startswith(WRONG_TYPE.value):
+        return WRONG_TYPE
+    raise CacheUnavailable(f"the token cache refuses ({type(reply).__name__})") from reply
+
+
+def _pool(url: str, pool_size: int, timeout_s: float) -> BlockingConnectionPool:
+    ours: dict[str, Any] = {
+        "max_connections": pool_size,
+        "timeout": timeout_s,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),  # the default reports a dead server after four seconds
+        "decode_responses": False,
+        "protocol": 2,  # no HELLO, no notifications: one round trip less at each new connection
+        "driver_info": None,  # CLIENT SETINFO came with Redis 7.2
+    }
+    try:
+        pool = BlockingConnectionPool(**{**parse_url(url), **ours})
+        # Made but not opened: an unknown option or a missing TLS file shows now, not at the first call.
+        probe = pool.make_connection()  # type: ignore[no-untyped-call]  # unannotated there
+        if (tls := getattr(probe, "ssl_context", None)) is not None:
+            tls.get()
+    except (ValueError, TypeError, OSError, RedisError) as error:
+        # The error is not chained: it may quote the URL, and the URL may hold a password.
+        raise ConfigurationError(f"REDIS_URL cannot be used: {type(error).__name__}", "REDIS_URL") from None
+    return pool

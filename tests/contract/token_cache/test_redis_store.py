@@ -1,0 +1,120 @@
+"""What the stores in Redis do beyond the contract, on a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployments.core.errors import CacheUnavailable, InvalidRequest
+from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.token_cache.connection import RedisLink, expect
+from deployments.token_cache.counters import RedisCounterStore
+from deployments.token_cache.keys import counters_name, popularity_name, segment_prefix
+from deployments.token_cache.redis_store import RedisSegmentStore
+
+A = Scope(TenantId("a"), CollectionName("kb"))
+KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
+
+REDIS_6_2 = {
+    "auth", "get", "getrange", "hgetall", "hincrbyfloat", "ping", "scan", "select", "set", "strlen",
+    "unlink", "zcard", "zincrby", "zremrangebyrank", "zrevrange",
+}  # fmt: skip
+
+
+async def test_wrong_typed_entries_are_no_values_and_deleted_and_counted(link: RedisLink):
+    store = RedisSegmentStore(link)
+    await store.put_many(A, {KEYS[1]: b"good"}, 60)
+    await link.call(
+        ("RPUSH", segment_prefix(A) + KEYS[0], "x"), ("HSET", segment_prefix(A) + KEYS[2], "f", "v")
+    )
+    assert await store.get_many(A, KEYS) == [None, b"good", None]
+    assert store.wrong_typed == 2
+    assert await link.call(("EXISTS", *(segment_prefix(A) + key for key in KEYS))) == [1]
+    assert await store.get_many(A, KEYS) == [None, b"good", None]
+    assert store.wrong_typed == 2
+
+
+async def test_wrong_typed_entries_are_overwritten_deleted_cleared_and_not_measured(link: RedisLink):
+    store = RedisSegmentStore(link)
+    for key in KEYS:
+        await link.call(("RPUSH", segment_prefix(A) + key, "x"))
+    assert (await store.usage(A)).entries == 0
+    await store.put_many(A, {KEYS[0]: b"good"}, 60)
+    assert await store.get_many(A, KEYS[:1]) == [b"good"]
+    assert await store.delete_many(A, KEYS[1:2]) == 1
+    assert await store.clear(A.tenant, None) == 2
+
+
+async def test_wrong_typed_counters_are_deleted_and_work_again(link: RedisLink):
+    counters = RedisCounterStore(link)
+    for name in (counters_name(A), popularity_name(A)):
+        await link.call(("SET", name, "x"))
+    for call in (counters.add(A, {"hits": 1}), counters.bump(A, {KEYS[0]: 1})):
+        with pytest.raises(CacheUnavailable):
+            await call
+    await counters.add(A, {"hits": 1})
+    await counters.bump(A, {KEYS[0]: 1})
+    assert await counters.read(A) == {"hits": 1}
+    assert await counters.popularity(A) == {KEYS[0]: 1}
+
+
+async def test_counters_that_hold_no_numbers_fail_one_way_until_they_are_reset(link: RedisLink):
+    counters = RedisCounterStore(link)
+    await link.call(("HSET", counters_name(A), "hits", "many"))
+    for call in (counters.read(A), counters.add(A, {"hits": 1})):
+        with pytest.raises(CacheUnavailable):
+            await call
+    await counters.reset(A)
+    assert await counters.read(A) == {}
+
+
+async def test_segments_carry_a_ttl_and_nothing_else_does(link: RedisLink):
+    await RedisSegmentStore(link).put_many(A, {KEYS[0]: b"x"}, 77)
+    await RedisCounterStore(link).add(A, {"hits": 1})
+    await RedisCounterStore(link).bump(A, {KEYS[0]: 1})
+    names = (segment_prefix(A) + KEYS[0], counters_name(A), popularity_name(A))
+    assert await link.call(*(("TTL", name) for name in names)) == [77, -1, -1]
+
+
+async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLink, monkeypatch):
+    trips: list[int] = []
+    call = link.call
+
+    async def counting(*commands):
+        trips.append(len(commands))
+        return await call(*commands)
+
+    monkeypatch.setattr(link, "call", counting)
+    await RedisSegmentStore(link).get_many(A, KEYS * 100)
+    assert trips == [300]
+
+
+async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLink):
+    await link.call(("CONFIG", "RESETSTAT"))
+    fresh = RedisLink(redis_url + "?db=1", timeout_s=10)  # with what a new connection sends
+    store, counters = RedisSegmentStore(fresh), RedisCounterStore(fresh, kept=1)
+    await store.ping()
+    await store.put_many(A, dict.fromkeys(KEYS, b"x"), 60)
+    await store.get_many(A, KEYS)
+    await store.usage(A)
+    await store.delete_many(A, KEYS[:1])
+    await store.clear(A.tenant, None)
+    await counters.add(A, {"hits": 1})
+    await counters.read(A)
+    await counters.reset(A)
+    await counters.bump(A, dict.fromkeys(KEYS, 1))
+    await counters.popularity(A)
+    await store.close()
+    (stats,) = await link.call(("INFO", "commandstats"))
+    sent = {name.removeprefix("cmdstat_") for name in expect(dict, stats)} - {"config|resetstat", "info"}
+    assert sent == REDIS_6_2 - {"auth"}
+
+
+@pytest.mark.parametrize("bad", ["*", "a/kb:x", "[a]"])
+async def test_an_unchecked_tenant_addresses_nobody(link: RedisLink, bad: str):
+    store = RedisSegmentStore(link)
+    await store.put_many(A, {KEYS[0]: b"x"}, 60)
+    with pytest.raises(InvalidRequest):
+        await store.clear(TenantId(bad), None)
+    with pytest.raises(InvalidRequest):
+        await store.get_many(Scope(TenantId(bad), A.collection), KEYS)
+    assert await store.get_many(A, KEYS[:1]) == [b"x"]

@@ -1,0 +1,143 @@
+"""Entries come back exactly, or not at all."""
+
+import random
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.core.ids import SegmentKey
+from deployments.core.token_ids import token_ids
+from deployments.token_cache import codec
+from deployments.token_cache.codec import (
+    HEADER_BYTES,
+    PEEK_BYTES,
+    CorruptEntry,
+    decode,
+    encode,
+    peek_count,
+)
+
+KEY = SegmentKey("0123456789abcdef" * 3)
+OTHER_KEY = SegmentKey("0123456789abcdef" * 2 + "0123456789abcde0")
+NARROW, WIDE = 65_535, 65_536
+
+narrow_ids = st.lists(st.integers(0, NARROW - 1), max_size=300).map(token_ids)
+wide_ids = st.lists(st.integers(0, 2**32 - 1), max_size=300).map(token_ids)
+entries = st.one_of(
+    narrow_ids.map(lambda ids: (ids, encode(ids, KEY, NARROW))),
+    wide_ids.map(lambda ids: (ids, encode(ids, KEY, 2**32))),
+)
+
+
+@given(entries)
+def test_ids_come_back_exactly(entry):
+    ids, raw = entry
+    assert decode(raw, KEY) == ids
+    assert decode(raw, KEY).typecode == "I"
+
+
+@given(entries)
+def test_an_entry_under_another_key_is_corrupt(entry):
+    with pytest.raises(CorruptEntry):
+        decode(entry[1], OTHER_KEY)
+
+
+@given(entries, st.data())
+def test_changed_bytes_never_come_back_as_ids(entry, data):
+    _, raw = entry
+    at = data.draw(st.integers(0, len(raw) - 1))
+    changed = raw[:at] + bytes([raw[at] ^ data.draw(st.integers(1, 255))]) + raw[at + 1 :]
+    with pytest.raises(CorruptEntry):
+        decode(changed, KEY)
+
+
+@given(entries, st.data())
+def test_truncated_or_extended_entries_are_corrupt(entry, data):
+    _, raw = entry
+    cut = data.draw(st.integers(0, len(raw) - 1))
+    for damaged in (raw[:cut], raw[cut:] if cut else raw + b"\0", raw + raw):
+        with pytest.raises(CorruptEntry):
+            decode(damaged, KEY)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_corrupt_and_nothing_worse(raw):
+    with pytest.raises(CorruptEntry):
+        decode(raw, KEY)
+    peek_count(raw)
+
+
+def _forged(flags: int, count: int, payload: bytes) -> bytes:
+    """An entry with a right checksum, such as only a bug or an attacker would write."""
+    head = codec._MAGIC + bytes([codec._VERSION << 2 | flags]) + count.to_bytes(3, "little")
+    return head + codec._checksum(KEY, head, payload) + payload
+
+
+@given(st.integers(0, 3), st.integers(0, 2**24 - 1), st.binary(max_size=200))
+def test_a_right_checksum_over_nonsense_yields_as_many_ids_as_it_says_or_none(flags, count, payload):
+    try:
+        ids = decode(_forged(flags, count, payload), KEY)
+    except CorruptEntry:
+        return
+    assert len(ids) == count
+
+
+def test_a_decompression_bomb_is_unfolded_no_further_than_its_count():
+    forged = _forged(codec._DEFLATED, 100, codec._deflate(bytes(50_000_000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptEntry):
+            decode(forged, KEY)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("flags", [0, codec._WIDE, codec._DEFLATED])
+def test_a_count_that_the_payload_does_not_bear_out_is_corrupt(flags):
+    payload = codec._deflate(bytes(8)) if flags == codec._DEFLATED else bytes(8)
+    with pytest.raises(CorruptEntry):
+        decode(_forged(flags, 5, payload), KEY)
+
+
+@given(entries)
+def test_the_count_can_be_read_from_the_header_alone(entry):
+    ids, raw = entry
+    assert peek_count(raw[:PEEK_BYTES]) == len(ids)
+
+
+@given(st.binary(max_size=PEEK_BYTES + 2).filter(lambda raw: not raw.startswith(codec._MAGIC)))
+def test_no_count_is_read_from_what_is_no_entry(head):
+    assert peek_count(head) is None
+
+
+def test_entries_of_another_version_are_corrupt_and_uncounted():
+    raw = bytearray(encode(token_ids([1, 2]), KEY, NARROW))
+    raw[2] += 1 << 2
+    assert peek_count(bytes(raw)) is None
+    with pytest.raises(CorruptEntry):
+        decode(bytes(raw), KEY)
+
+
+def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut():
+    with pytest.raises(OverflowError):
+        encode(token_ids([65_536]), KEY, NARROW)
+
+
+def test_a_vocabulary_of_65536_is_wide_and_one_below_is_not():
+    rng = random.Random(1)
+    ids = token_ids([rng.randrange(65_535) for _ in range(200)])
+    assert len(encode(ids, KEY, NARROW)) == HEADER_BYTES + 400
+    assert len(encode(ids, KEY, WIDE)) > HEADER_BYTES + 400
+
+
+def test_200_incompressible_ids_take_at_most_2_2_bytes_each_headers_included():
+    rng = random.Random(2)
+    raw = encode(token_ids([rng.randrange(49_152) for _ in range(200)]), KEY, 49_152)
+    assert len(raw) / 200 <= 2.2
+
+
+def test_repeated_ids_are_compressed():
+    assert len(encode(token_ids([7, 8, 9, 10] * 50), KEY, NARROW)) < 100
