@@ -1,0 +1,45 @@
+"""The command `warmline`."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from deployments.core.errors import ConfigurationError
+from serve_app import preflight
+from serve_app.local_models import local_models
+from serve_app.local_ray import prepare_environment
+from serve_app.settings import Settings
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def setup() -> None:
+    """Makes the models ready."""
+    models = local_models(Settings.from_env(os.environ), typer.echo)
+    typer.echo(f"Models are ready: {models.llm}, {models.embedding}")
+
+
+@app.command()
+def serve() -> None:
+    """Serves the application until Ctrl-C."""
+    settings = Settings.from_env(os.environ)
+    prepare_environment(settings)
+    # Serve's own account of its doings is in its log files; a terminal gets ours, and failures.
+    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+    preflight.check(settings)
+    local_models(settings, typer.echo)
+    from serve_app.foreground import run  # imports Ray, which reads the environment
+
+    run(settings, typer.echo)
+
+
+def main() -> None:
+    """Runs the command; what the user can mend is said without a traceback."""
+    try:
+        app()
+    except (ConfigurationError, RuntimeError) as error:
+        typer.echo(f"warmline: {error}", err=True)
+        raise SystemExit(1) from None

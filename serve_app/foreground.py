@@ -1,0 +1,83 @@
+"""The application in the foreground of a terminal: started, announced, and ended whole."""
+
+from __future__ import annotations
+
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from types import FrameType
+
+import ray
+from ray import serve
+
+from serve_app.building import build
+from serve_app.settings import Settings
+
+_PROBE_INTERVAL_S = 0.5
+
+
+class _Stopped(Exception):
+    """A signal asked the application to end."""
+
+
+def run(settings: Settings, report: Callable[[str], None]) -> None:
+    """Serves until SIGINT, SIGTERM or SIGHUP, then ends everything that was started.
+
+    `report` is told of the progress. Raises ConfigurationError, and RuntimeError with the cause when
+    a deployment cannot start.
+    """
+    try:
+        report("Starting Ray")
+        application = build({})
+        _turn_signals_into_exceptions()  # after Ray has set its own
+        report("Starting the application: the engine takes about half a minute")
+        serve.run(application)
+        url = _wait_until_ready(settings)
+        report(_welcome(url))
+        while True:
+            signal.pause()
+    except (_Stopped, KeyboardInterrupt):
+        report("Stopping")
+    finally:
+        if ray.is_initialized():
+            serve.shutdown()
+            ray.shutdown()
+
+
+def _turn_signals_into_exceptions() -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
+
+
+def _wait_until_ready(settings: Settings) -> str:
+    """Returns the application's URL once it says that it is ready."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.http_host, settings.http_host)  # noqa: S104
+    url = f"http://{host}:{settings.http_port}"
+    while not _is_ready(url):
+        time.sleep(_PROBE_INTERVAL_S)
+    return url
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _welcome(url: str) -> str:
+    return f"""
+Warmline is ready: {url}   (API: {url}/docs, Ctrl-C stops it)
+
+Ask it something, twice:
+
+  curl -s {url}/v1/support/answer -H 'content-type: application/json' \\
+    -d '{{"query": "How do I reset my password?"}}'
+"""

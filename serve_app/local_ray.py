@@ -1,0 +1,102 @@
+"""Ray for an application on one machine: a cluster of its own, on loopback, ended with its owner."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from serve_app.settings import Settings
+
+_OBJECT_STORE_BYTES = 200 * 2**20
+"""Serve passes requests by value; the store is for what it publishes about itself."""
+_LOGICAL_CPUS = 8
+"""At least. Replicas ask for logical CPUs, and a machine with two must hold the whole graph."""
+_SOCKET_PATH_BYTES = 107
+_SESSION_SOCKET = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Sets what Ray, Serve and vLLM read when they are imported. What the caller has set wins.
+
+    Call it before the first import of `ray`: then it holds for this process as well as for replicas.
+    """
+    defaults = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_HOST_IP": "127.0.0.1",
+        "VLLM_LOOPBACK_IP": "127.0.0.1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "TOKENIZERS_PARALLELISM": "false",
+        # Ray takes its loopback address for itself only where it thinks it can't have other nodes,
+        # as on Windows and macOS; then its own servers bind to loopback.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # And the servers of Serve's replicas by this.
+        "RAY_preload_python_modules": "serve_app.loopback",
+    }
+    if not settings.model and not settings.embedding_model:
+        defaults["HF_HUB_OFFLINE"] = "1"  # the embedded models need nothing from there
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        # Other users of this machine can reach loopback. Ray would write its token to the home folder.
+        defaults["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    if "ray" not in sys.modules:  # which else has made up its mind, and enables tokens by itself
+        defaults["RAY_AUTH_MODE"] = "token"
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    # Workers import `serve_app.loopback` before they learn this process's own path.
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, dict.fromkeys(paths)))
+
+
+def ensure_local_ray(settings: Settings) -> None:
+    """Starts Ray and Serve's proxy on loopback, unless this process has joined a cluster or is to.
+
+    With RAY_ADDRESS it joins that cluster, whose addresses and ports are its operator's business.
+    """
+    import ray
+    from ray import serve
+    from ray._private import ray_constants
+
+    if ray.is_initialized():
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(namespace="serve")
+        return
+    prepare_environment(settings)
+    ray_constants.ENABLE_RAY_CLUSTER = False  # the variable above, for a `ray` imported before it was
+    ray.init(
+        address="local",
+        namespace="serve",
+        include_dashboard=False,
+        num_cpus=max(os.cpu_count() or 1, _LOGICAL_CPUS),
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _temp_dir=str(_session_dir(settings.state_dir)),
+    )
+    serve.start(http_options={"host": settings.http_host, "port": settings.http_port})
+
+
+def _session_dir(state_dir: Path) -> Path:
+    """Where Ray keeps sockets and logs. Ray opens its folders to everybody; the one above is ours.
+
+    The last session's logs stay until the next start. Paths of sockets are short by law of the
+    kernel; under a deep state directory they go to the temporary directory instead.
+    """
+    private = state_dir / "ray"
+    if len(str(private / "s" / _SESSION_SOCKET)) > _SOCKET_PATH_BYTES:
+        private = Path(tempfile.gettempdir()) / f"warmline-{os.getuid()}"
+    private.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.chmod(0o700)
+    for session in (private / "s").glob("session_*_*"):
+        _remove_if_over(session)
+    return private / "s"
+
+
+def _remove_if_over(session: Path) -> None:
+    owner = re.search(r"_(\d+)$", session.name)
+    if owner and not session.is_symlink() and not Path("/proc", owner[1]).exists():
+        shutil.rmtree(session, ignore_errors=True)

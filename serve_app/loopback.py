@@ -1,0 +1,20 @@
+"""Imported by every Ray worker at its start, where Ray runs on this machine only.
+
+Each Serve replica opens a gRPC server for calls from other replicas. It takes pickles from whoever
+connects, and Serve binds it to all interfaces. Here it binds to loopback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray._common import tls_utils
+
+_bind = tls_utils.add_port_to_grpc_server
+
+
+def _bind_to_loopback(server: Any, address: str) -> Any:
+    return _bind(server, address.replace("[::]", "127.0.0.1").replace("0.0.0.0", "127.0.0.1"))  # noqa: S104
+
+
+tls_utils.add_port_to_grpc_server = _bind_to_loopback

@@ -1,0 +1,61 @@
+"""What can be known to fail before anything is started: said at once, with what to change."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+
+from deployments.core.errors import ConfigurationError
+from serve_app.settings import Settings
+from serve_app.setup.bootstrap import GIB, MEMORY_BYTES, memory_bytes
+
+_STATE_BYTES = GIB
+"""Converted models, the database, logs."""
+
+
+def check(settings: Settings) -> None:
+    """Raises ConfigurationError naming the first thing that keeps the application from starting."""
+    _check_state_dir(settings)
+    _check_memory()
+    _check_port(settings.http_host, settings.http_port)
+
+
+def _check_state_dir(settings: Settings) -> None:
+    state_dir = settings.state_dir
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=state_dir):
+            free = shutil.disk_usage(state_dir).free
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write to the state directory {state_dir} ({error.strerror}). Set "
+            "WARMLINE_STATE_DIR to one that can be written",
+            "WARMLINE_STATE_DIR",
+        ) from error
+    if free < _STATE_BYTES:
+        raise ConfigurationError(
+            f"the state directory {state_dir} needs 1 GiB free, and there are {free / GIB:.1f}. Set "
+            "WARMLINE_STATE_DIR to one with more room",
+            "WARMLINE_STATE_DIR",
+        )
+
+
+def _check_memory() -> None:
+    memory = memory_bytes()
+    if memory < MEMORY_BYTES:
+        raise ConfigurationError(f"needs 6 GB of memory, and there are {memory / GIB:.1f} GiB")
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or set "
+                "WARMLINE_HTTP_PORT to another",
+                "WARMLINE_HTTP_PORT",
+            ) from error
