@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, tenant_id
-from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TEMPERATURE, MAX_TOP_K
+from deployments.core.limits import (
+    MAX_ANSWER_TOKENS,
+    MAX_QUERY_CHARS,
+    MAX_SEED,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+)
 from deployments.core.messages import AgentSpec, Ask, Question, Sampling
 
 
@@ -22,6 +28,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
     _check(1 <= max_tokens <= MAX_ANSWER_TOKENS, "max_tokens", f"must be 1 to {MAX_ANSWER_TOKENS}")
     _check(0 <= temperature <= MAX_TEMPERATURE, "temperature", f"must be 0 to {MAX_TEMPERATURE:g}")
     _check(0 < ask.top_p <= 1, "top_p", "must be above 0 and at most 1")
+    _check(ask.seed is None or abs(ask.seed) <= MAX_SEED, "seed", f"must be -{MAX_SEED} to {MAX_SEED}")
     return Question(
         scope=Scope(tenant_id(ask.tenant), spec.collection),
         text=ask.query,

@@ -34,3 +34,7 @@ class Support:
     async def clear_cache(self, tenant: TenantId) -> int:
         """See `SupportService.clear_cache`."""
         return await self._service.clear_cache(tenant)
+
+    async def clear_local(self, tenant: TenantId) -> int:
+        """See `SupportService.clear_local`; broadcast to all replicas."""
+        return self._service.clear_local(tenant)

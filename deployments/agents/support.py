@@ -33,3 +33,7 @@ class SupportService:
     async def clear_cache(self, tenant: TenantId) -> int:
         """Deletes the tenant's support segments; returns the exact count. Raises CacheUnavailable."""
         return await self._rag.clear_cache(Scope(tenant, self.spec.collection))
+
+    def clear_local(self, tenant: TenantId) -> int:
+        """Empties the tenant's part of this replica's L1; returns how many segments it held."""
+        return self._rag.clear_local(Scope(tenant, self.spec.collection))

@@ -7,3 +7,5 @@ MAX_QUERY_CHARS = 8_000
 MAX_ANSWER_TOKENS = 4_096
 MAX_TEMPERATURE = 2.0
 DEFAULT_TOP_K = 5
+MAX_SEED = 2**63 - 1
+"""Engines keep a seed in 64 signed bits."""

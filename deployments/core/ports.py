@@ -104,6 +104,9 @@ class SegmentResolver(Protocol):
     async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
         """Ids in the order of `texts`."""
 
+    def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Empties this process's L1 for a tenant; returns how many segments it held."""
+
 
 class SegmentTokenizer(Protocol):
     """The TokenCache deployment: tokenizes what is in no cache, once for the cluster, and writes it."""
@@ -175,3 +178,6 @@ class Rag(Protocol):
 
     async def clear_cache(self, scope: Scope) -> int:
         """Deletes cached segments; returns the exact count. Raises CacheUnavailable."""
+
+    def clear_local(self, scope: Scope) -> int:
+        """Empties this process's L1 for a scope; returns how many segments it held."""

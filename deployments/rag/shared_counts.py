@@ -138,6 +138,7 @@ class SharedCounts:
         if counted := dict(view.pending):
             await self._store.add(scope, counted)
             _subtract(view.pending, counted)
+            _add(view.known, counted)
         if used := dict(view.pending_uses):
             await self._store.bump(scope, used)
             _subtract(view.pending_uses, used)

@@ -84,6 +84,10 @@ class TokenCachedRAG:
         """Deletes a scope's cached segments; returns the exact count. Raises CacheUnavailable."""
         return await self._parts.clear_segments(scope)
 
+    def clear_local(self, scope: Scope) -> int:
+        """Empties this process's L1 for a scope; returns how many segments it held."""
+        return self._parts.resolver.clear(scope.tenant, scope.collection)
+
     def _watch(self, question: Question) -> Stopwatch:
         arrived = question.arrived_unix_s
         before_s = self._parts.wall_clock() - arrived if arrived is not None else 0.0

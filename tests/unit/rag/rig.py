@@ -1,0 +1,120 @@
+"""A `TokenCachedRAG` over fakes, with everything that a test may want to look at or to break."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
+from deployments.core.ledger import Answer
+from deployments.core.messages import AgentSpec, CacheUsage, Delta, Passage, Question, Sampling, SegmentSource
+from deployments.core.reuse.ordering import OrderPolicy, by_rank
+from deployments.core.token_ids import to_bytes, token_ids
+from deployments.rag.parts import RagParts
+from deployments.rag.shared_counts import SharedCounts
+from deployments.rag.token_cached_rag import TokenCachedRAG
+from tests.fakes import (
+    SCAFFOLD,
+    FakeClock,
+    FakeCounterStore,
+    FakeEncoder,
+    FakeGenerator,
+    FakeResolver,
+    FakeRetriever,
+)
+
+SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
+SPEC = AgentSpec(
+    name="support",
+    collection=SCOPE.collection,
+    ttl_s=3600,
+    max_context_tokens=4096,
+    temperature=0.7,
+    max_tokens=50,
+    preamble="Answer from the articles.",
+    no_context="I don't know.",
+)
+HEAD = SCAFFOLD.head + SPEC.preamble
+
+
+def delta(text: str, **times: float | int | str | None) -> Delta:
+    """A delta whose ids are its characters."""
+    return Delta(text, to_bytes(token_ids(map(ord, text))), **times)  # type: ignore[arg-type]
+
+
+ANSWER = (
+    delta("Press ", kv_cached_tokens=32, queue_ms=0.5, prefill_ms=20.0),
+    delta("Reset."),
+    delta("", finish_reason="stop", decode_ms=100.0),
+)
+
+
+def question(text: str = "How do I reset it?", **changes: object) -> Question:
+    """A question of the tenant acme."""
+    complete: dict[str, object] = {
+        "scope": SCOPE,
+        "text": text,
+        "top_k": 5,
+        "sampling": Sampling(SPEC.max_tokens, 0.0),
+        "request_id": RequestId("req-1"),
+        "deadline_s": 30.0,
+    }
+    return Question(**(complete | changes))  # type: ignore[arg-type]
+
+
+class Rig:
+    """The service as `rag`, and the fakes around it."""
+
+    def __init__(
+        self,
+        passages: Sequence[Passage] = (),
+        sources: Sequence[SegmentSource] = (SegmentSource.L1,),
+        *,
+        deltas: Sequence[Delta] = ANSWER,
+        order: OrderPolicy = by_rank,
+        max_model_len: int = 8192,
+        spec: AgentSpec = SPEC,
+    ) -> None:
+        self.clock = FakeClock()
+        self.wall_clock = FakeClock(1_700_000_000.0)
+        self.encoder = FakeEncoder()
+        self.retriever = FakeRetriever(passages, self.clock, takes_s=0.25)
+        self.resolver = FakeResolver(self.encoder, *sources)
+        self.generator = FakeGenerator(*deltas, max_model_len=max_model_len)
+        self.store = FakeCounterStore()
+        self.counts = SharedCounts(self.store, self._usage, self.clock)
+        self.cleared: list[Scope] = []
+        self.rag = TokenCachedRAG(
+            spec,
+            RagParts(
+                retriever=self.retriever,
+                resolver=self.resolver,
+                generator=self.generator,
+                encoder=self.encoder,
+                scaffold=SCAFFOLD,
+                counts=self.counts,
+                order_name="named",
+                order=order,
+                salt_of=lambda tenant: f"salt of {tenant}",
+                clear_segments=self._clear,
+                clock=self.clock,
+                wall_clock=self.wall_clock,
+            ),
+        )
+
+    async def answer(self, asked: Question | None = None) -> Answer:
+        """The complete answer."""
+        return await self.rag.generate_with_rag(asked or question())
+
+    def prompt_sent(self) -> str:
+        """The text of the only prompt that the engine was given."""
+        (request,) = self.generator.requests
+        ids = token_ids()
+        ids.frombytes(request.prompt)
+        return self.encoder.decode(ids)
+
+    async def _clear(self, scope: Scope) -> int:
+        self.cleared.append(scope)
+        return 11
+
+    async def _usage(self, _: Scope) -> CacheUsage:
+        return CacheUsage(entries=1, tokens=200, value_bytes=2**20)
