@@ -1,0 +1,96 @@
+"""Loading a model's tokenizer and chat template once, into the bundle that every replica gets.
+
+The only place that knows transformers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from deployments.core.errors import ConfigurationError
+from deployments.core.ids import Fingerprint
+from deployments.core.messages import TokenizerBundle
+from deployments.token_cache.chat_template import Message, scaffold_of
+from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.seams import verify
+
+log = logging.getLogger(__name__)
+
+TEMPLATE_DATE = date(2024, 7, 26)
+"""What templates get that print today's date: a head that changed at midnight would cost every
+cached prefix. It is the day that Llama's own templates fall back to."""
+
+
+def load_bundle(model: str) -> TokenizerBundle:
+    """Loads and checks the tokenizer of a model's name or folder; takes seconds, runs no model code.
+
+    Raises: ConfigurationError when there is no such model, fast tokenizer or usable chat template;
+    TokenizerRefused when its ids would not stand for the texts.
+    """
+    tokenizer = _fast_tokenizer(model)
+    template = _template(tokenizer, model)
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    tokenizer_json = backend.to_str()
+    bundle = TokenizerBundle(
+        tokenizer_json=tokenizer_json,
+        scaffold=scaffold_of(lambda messages: _render(tokenizer, messages)),
+        fingerprint=fingerprint(tokenizer_json, template),
+        vocab_size=max(backend.get_vocab(with_added_tokens=True).values()) + 1,
+    )
+    failures = verify(BundleEncoder(bundle), bundle.scaffold)
+    if failures:
+        log.warning("joined segments differ from the whole text in %d cases: %s", len(failures), failures)
+    return replace(bundle, seam_failures=failures)
+
+
+def fingerprint(tokenizer_json: str, template: str) -> Fingerprint:
+    """sha256 over the serialisation, in an order of its own, and the chat template."""
+    canonical = json.dumps(json.loads(tokenizer_json), sort_keys=True, separators=(",", ":"))
+    return Fingerprint(hashlib.sha256(f"{canonical}\0{template}".encode()).hexdigest())
+
+
+def _fast_tokenizer(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ConfigurationError(f"WARMLINE_MODEL: no tokenizer in {model}: {error}") from error
+    if not tokenizer.is_fast:
+        raise ConfigurationError(f"WARMLINE_MODEL: {model} has no fast tokenizer (tokenizer.json)")
+    return tokenizer
+
+
+def _template(tokenizer: Any, model: str) -> str:
+    try:
+        template = str(tokenizer.get_chat_template())
+    except ValueError as error:
+        raise ConfigurationError(f"WARMLINE_MODEL: {model} has no chat template") from error
+    if "date_string" in template or "strftime_now" in template:
+        log.warning("the chat template prints a date; it is fixed to %s", TEMPLATE_DATE.isoformat())
+    return template
+
+
+def _render(tokenizer: Any, messages: Sequence[Message]) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                list(messages),
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=TEMPLATE_DATE.strftime("%d %b %Y"),
+                strftime_now=TEMPLATE_DATE.strftime,
+            )
+        )
+    except (TemplateError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"the model's chat template fails: {error}") from error

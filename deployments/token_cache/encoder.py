@@ -1,0 +1,129 @@
+"""The tokenizer as the rest sees it, over the light `tokenizers` library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer
+
+from deployments.core.errors import InvalidRequest, TokenizerRefused
+from deployments.core.segments import PlainText, ScaffoldText
+from deployments.core.token_ids import TokenIds, token_ids
+from deployments.token_cache.control_tokens import (
+    ControlToken,
+    TextTokenizer,
+    without_control_tokens,
+)
+
+if TYPE_CHECKING:
+    from deployments.core.ids import Fingerprint
+    from deployments.core.messages import TokenizerBundle
+
+
+class BundleEncoder:
+    """`core.ports.TextEncoder` over a bundle.
+
+    Two tokenizers are made of it. The one for text has no control tokens at all, so no text can
+    spell one; control tokens are found here, and only in `ScaffoldText`. The whole one decodes and
+    is the yardstick of the start-up check.
+
+    Belongs to one event loop: the library answers "Already borrowed" to threads that share one.
+    """
+
+    def __init__(self, bundle: TokenizerBundle) -> None:
+        self._bundle = bundle
+        text = without_control_tokens(bundle.tokenizer_json)
+        self._plain = _plain(text)
+        self._control_ids = {token.content: token.id for token in text.control_tokens}
+        self._control_pattern = _pattern(text.control_tokens)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of vocabulary, merges, added tokens, normalizer and chat template."""
+        return self._bundle.fingerprint
+
+    @property
+    def vocab_size(self) -> int:
+        """Every id is smaller than this."""
+        return self._bundle.vocab_size
+
+    @property
+    def control_ids(self) -> Mapping[str, int]:
+        """Ids by text of the tokens that only a scaffold may contain."""
+        return self._control_ids
+
+    def encode_text(self, text: str) -> TokenIds:
+        """Ids of untrusted text: never a control id. Raises InvalidRequest on lone surrogates."""
+        try:
+            return token_ids(self._plain.encode(text, add_special_tokens=False).ids)
+        except TypeError:
+            raise InvalidRequest("the text holds half a character (a lone surrogate)") from None
+
+    def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
+        """Ids of scaffold and texts; plain runs between two control tokens are encoded whole.
+
+        Raises: InvalidRequest on lone surrogates.
+        """
+        ids = token_ids()
+        run: list[str] = []
+        for part in self._parts(pieces):
+            if isinstance(part, str):
+                run.append(part)
+                continue
+            ids.extend(self.encode_text("".join(run)))
+            run.clear()
+            ids.append(part)
+        ids.extend(self.encode_text("".join(run)))
+        return ids
+
+    def decode(self, ids: TokenIds) -> str:
+        """Text of ids, control tokens shown."""
+        return str(self._whole.decode(ids.tolist(), skip_special_tokens=False))
+
+    def encode_trusted(self, rendered: str) -> TokenIds:
+        """The tokenizer's own encoding, in which any text can be a control token: for checks only."""
+        return token_ids(self._whole.encode(rendered, add_special_tokens=False).ids)
+
+    @cached_property
+    def _whole(self) -> Tokenizer:
+        return _loaded(self._bundle.tokenizer_json)
+
+    def _parts(self, pieces: Sequence[ScaffoldText | PlainText]) -> Iterator[str | int]:
+        for piece in pieces:
+            if not isinstance(piece, ScaffoldText):
+                yield piece
+                continue
+            end = 0
+            for found in self._control_pattern.finditer(piece):
+                yield piece[end : found.start()]
+                yield self._control_ids[found.group().strip()]
+                end = found.end()
+            yield piece[end:]
+
+
+def _pattern(controls: Sequence[ControlToken]) -> re.Pattern[str]:
+    """Finds the leftmost control token, of several there the longest, as the tokenizer itself does."""
+    longest_first = sorted(controls, key=lambda token: -len(token.content))
+    alternatives = [
+        (r"\s*" if token.lstrip else "") + re.escape(token.content) + (r"\s*" if token.rstrip else "")
+        for token in longest_first
+    ]
+    return re.compile("|".join(alternatives) or r"(?!)")
+
+
+def _plain(text: TextTokenizer) -> Tokenizer:
+    plain = _loaded(text.tokenizer_json)
+    left = {id_: token.content for id_, token in plain.get_added_tokens_decoder().items()}
+    if left != text.blank_tokens:
+        raise TokenizerRefused("the tokenizer's added tokens change their ids when some are removed")
+    return plain
+
+
+def _loaded(tokenizer_json: str) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(tokenizer_json)
+    except Exception as error:  # the library raises bare Exception for every fault of a file
+        raise TokenizerRefused(f"the tokenizer cannot be loaded: {error}") from error

@@ -1,0 +1,143 @@
+"""Segments to ids in an agent's replica: L1, the shared store, the TokenCache deployment, in this order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deployments.core.errors import CacheUnavailable, WarmlineError
+from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.core.messages import ResolvedSegments, SegmentSource
+from deployments.core.ports import SegmentStore, SegmentTokenizer, TextEncoder
+from deployments.core.token_ids import TokenIds, from_bytes
+from deployments.token_cache.flight import SingleFlight
+from deployments.token_cache.keys import segment_key
+from deployments.token_cache.lru import SegmentLru
+from deployments.token_cache.stored_segments import stored_segments
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    ids: TokenIds
+    source: SegmentSource
+    cache_error: str | None = None
+
+
+class CachedResolver:
+    """`core.ports.SegmentResolver`. The ids are the same whatever the caches hold, or do not.
+
+    One call asks the store once for all that L1 lacks and the TokenCache deployment once for all that
+    the store lacks. Callers that want the same segment at the same time share that. When the store or
+    the deployment fails, the local encoder does the work: a hop to save a millisecond would be a loss.
+
+    `corrupt_entries` counts the store's entries that were found damaged, deleted and computed anew.
+    Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        l1: SegmentLru,
+        store: SegmentStore,
+        tokenizer: SegmentTokenizer | None,
+        tokenizer_timeout_s: float = 1.0,
+    ) -> None:
+        self._encoder = encoder
+        self._l1 = l1
+        self._store = store
+        self._tokenizer = tokenizer
+        self._tokenizer_timeout_s = tokenizer_timeout_s
+        self._tokenizer_down = False
+        self._flights: SingleFlight[tuple[Scope, SegmentKey], _Resolved] = SingleFlight()
+        self.corrupt_entries = 0
+
+    async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
+        """Ids in the order of `texts`; equal texts are resolved once. Raises InvalidRequest."""
+        keys = [segment_key(self._encoder.fingerprint, text) for text in texts]
+        text_of = dict(zip(keys, texts, strict=True))
+        found = self._from_l1(scope, text_of)
+        missing = [(scope, key) for key in text_of if key not in found]
+
+        async def compute(
+            names: tuple[tuple[Scope, SegmentKey], ...],
+        ) -> Mapping[tuple[Scope, SegmentKey], _Resolved]:
+            fresh = await self._compute(scope, {key: text_of[key] for _, key in names})
+            return {(scope, key): resolved for key, resolved in fresh.items()}
+
+        for (_, key), resolved in (await self._flights.get(missing, compute)).items():
+            found[key] = resolved
+        return ResolvedSegments(
+            ids=tuple(found[key].ids for key in keys),
+            keys=tuple(keys),
+            sources=tuple(found[key].source for key in keys),
+            cache_error=next((r.cache_error for r in found.values() if r.cache_error), None),
+        )
+
+    def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Empties this replica's L1 for a tenant; returns how many segments it held."""
+        return self._l1.clear(tenant, collection)
+
+    def _from_l1(self, scope: Scope, keys: Mapping[SegmentKey, str]) -> dict[SegmentKey, _Resolved]:
+        held = ((key, self._l1.get(scope, key)) for key in keys)
+        return {k: _Resolved(ids, SegmentSource.L1) for k, ids in held if ids is not None}
+
+    async def _compute(self, scope: Scope, text_of: Mapping[SegmentKey, str]) -> dict[SegmentKey, _Resolved]:
+        stored: dict[SegmentKey, TokenIds] = {}
+        cache_error = None
+        try:
+            stored, damaged = await stored_segments(self._store, scope, tuple(text_of))
+            self.corrupt_entries += damaged
+        except CacheUnavailable as error:
+            cache_error = str(error)
+        left = [key for key in text_of if key not in stored]
+        encode = self._encoded if cache_error else self._tokenized
+        fresh = await encode(scope, [text_of[key] for key in left])
+        for key, ids in [*stored.items(), *zip(left, fresh, strict=True)]:
+            self._l1.put(scope, key, ids)
+        return {key: _Resolved(ids, SegmentSource.REDIS) for key, ids in stored.items()} | {
+            key: _Resolved(ids, SegmentSource.TOKENIZED, cache_error)
+            for key, ids in zip(left, fresh, strict=True)
+        }
+
+    async def _tokenized(self, scope: Scope, texts: Sequence[str]) -> list[TokenIds]:
+        if self._tokenizer is None or not texts:
+            return await self._encoded(scope, texts)
+        try:
+            async with asyncio.timeout(self._tokenizer_timeout_s):
+                raws = await self._tokenizer.tokenize(scope, texts)
+            ids = [from_bytes(raw) for raw in raws]
+            if len(ids) != len(texts):
+                raise ValueError(f"{len(ids)} answers to {len(texts)} texts")
+        except (WarmlineError, TimeoutError, ValueError) as error:
+            if not self._tokenizer_down:
+                log.warning("TokenCache fails, tokenizing here until it answers: %r", error)
+            self._tokenizer_down = True
+            return await self._encoded(scope, texts)
+        self._tokenizer_down = False
+        return ids
+
+    async def _encoded(self, _scope: Scope, texts: Sequence[str]) -> list[TokenIds]:
+        return [self._encoder.encode_text(text) for text in texts]
+
+
+class UncachedResolver:
+    """`core.ports.SegmentResolver` with the cache switched off: every text is tokenized every time."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+
+    async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
+        """Ids in the order of `texts`. Raises InvalidRequest."""
+        return ResolvedSegments(
+            ids=tuple(self._encoder.encode_text(text) for text in texts),
+            keys=tuple(segment_key(self._encoder.fingerprint, text) for text in texts),
+            sources=(SegmentSource.TOKENIZED,) * len(texts),
+        )
+
+    def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Nothing is held."""
+        return 0

@@ -1,0 +1,132 @@
+"""What the TokenCache deployment does: tokenizes what no cache has, once, and writes it to the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from deployments.core.errors import CacheUnavailable, InternalFault
+from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.core.messages import CacheUsage, TokenizerBundle
+from deployments.core.ports import SegmentStore, TextEncoder
+from deployments.core.token_ids import TokenIds, to_bytes
+from deployments.token_cache.codec import encode
+from deployments.token_cache.flight import SingleFlight
+from deployments.token_cache.keys import segment_key
+from deployments.token_cache.stored_segments import stored_segments
+
+log = logging.getLogger(__name__)
+
+_WRITE_BATCH = 64
+"""Segments tokenized and written at a time: between two batches other requests get their turn."""
+
+
+class TokenCacheService:
+    """`core.ports.SegmentTokenizer`, and the upkeep of a store. Belongs to one event loop.
+
+    `ttl_for` gives the seconds that a collection's segments are kept. `corrupt_entries` counts the
+    entries that were found damaged, deleted and computed anew.
+    """
+
+    def __init__(
+        self,
+        bundle: TokenizerBundle,
+        encoder: TextEncoder,
+        store: SegmentStore,
+        ttl_for: Callable[[CollectionName], int],
+    ) -> None:
+        self._bundle = bundle
+        self._encoder = encoder
+        self._store = store
+        self._ttl_for = ttl_for
+        self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
+        self.corrupt_entries = 0
+
+    @property
+    def bundle(self) -> TokenizerBundle:
+        """What a replica needs to tokenize as this one does."""
+        return self._bundle
+
+    async def tokenize(self, scope: Scope, texts: Sequence[str]) -> list[bytes]:
+        """Ids of each text as little-endian 32-bit bytes, from the store or new, and then stored.
+
+        A store that is down only costs the writing. Raises: InvalidRequest on lone surrogates.
+        """
+        keys = [self._key(text) for text in texts]
+        text_of = dict(zip(keys, texts, strict=True))
+
+        async def compute(
+            names: tuple[tuple[Scope, SegmentKey], ...],
+        ) -> Mapping[tuple[Scope, SegmentKey], TokenIds]:
+            fresh = await self._compute(scope, {key: text_of[key] for _, key in names})
+            return {(scope, key): ids for key, ids in fresh.items()}
+
+        ids_of = await self._flights.get([(scope, key) for key in text_of], compute)
+        return [to_bytes(ids_of[(scope, key)]) for key in keys]
+
+    async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Tokenizes and stores texts, so that their first use is a hit; returns the ids stored.
+
+        A store that is down ends it early. Raises: InvalidRequest on lone surrogates.
+        """
+        written = 0
+        for batch in _batches(list(dict.fromkeys(texts))):
+            ids_of = {self._key(text): self._encoder.encode_text(text) for text in batch}
+            if not await self._stored(scope, ids_of):
+                break
+            written += sum(map(len, ids_of.values()))
+        return written
+
+    async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Deletes the segments of chunks that are no more; returns how many the store held.
+
+        Entries can't be stale, so this is tidiness: a store that is down deletes none, and they expire.
+        """
+        keys = list(dict.fromkeys(self._key(text) for text in texts))
+        try:
+            return await self._store.delete_many(scope, keys) if keys else 0
+        except CacheUnavailable as error:
+            log.warning("segments of %s are left to expire: %s", scope, error)
+            return 0
+
+    async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Deletes a tenant's segments, of one collection or all. Raises CacheUnavailable."""
+        return await self._store.clear(tenant, collection)
+
+    async def usage(self, scope: Scope) -> CacheUsage:
+        """What a scope's segments occupy, measured now. Raises CacheUnavailable."""
+        return await self._store.usage(scope)
+
+    async def check_health(self) -> None:
+        """Raises InternalFault when the tokenizer is of no use; a store that is down is no fault here."""
+        if not self._encoder.encode_text("ready"):
+            raise InternalFault("the tokenizer gives no ids")
+
+    async def _compute(
+        self, scope: Scope, text_of: Mapping[SegmentKey, str]
+    ) -> Mapping[SegmentKey, TokenIds]:
+        try:
+            stored, damaged = await stored_segments(self._store, scope, tuple(text_of))
+            self.corrupt_entries += damaged
+        except CacheUnavailable:
+            return {key: self._encoder.encode_text(text) for key, text in text_of.items()}
+        fresh = {k: self._encoder.encode_text(text) for k, text in text_of.items() if k not in stored}
+        await self._stored(scope, fresh)
+        return stored | fresh
+
+    async def _stored(self, scope: Scope, ids_of: Mapping[SegmentKey, TokenIds]) -> bool:
+        values = {key: encode(ids, key, self._bundle.vocab_size) for key, ids in ids_of.items()}
+        try:
+            if values:
+                await self._store.put_many(scope, values, self._ttl_for(scope.collection))
+        except CacheUnavailable as error:
+            log.warning("%d segments of %s are not cached: %s", len(values), scope, error)
+            return False
+        return True
+
+    def _key(self, text: str) -> SegmentKey:
+        return segment_key(self._encoder.fingerprint, text)
+
+
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (texts[start : start + _WRITE_BATCH] for start in range(0, len(texts), _WRITE_BATCH))
