@@ -16,7 +16,7 @@ from deployments.agents.deployment import Support
 from deployments.agents.specs import SUPPORT
 from deployments.token_cache.deployment import TokenCache
 from serve_app.assembly.agents import AgentPeers, support_service
-from serve_app.assembly.engine import engine_config, start_engine
+from serve_app.assembly.engine import start_engine
 from serve_app.assembly.knowledge import knowledge_service
 from serve_app.assembly.token_cache import token_cache_service
 from serve_app.ingress import Ingress
@@ -49,7 +49,7 @@ def build_graph(settings: Settings, models: Models, secret: bytes) -> Applicatio
             num_replicas=settings.engine_replicas,
             max_ongoing_requests=_MAX_ONGOING,
         )
-        .bind(partial(start_engine, engine_config(settings, models.llm)))
+        .bind(partial(start_engine, settings, models.llm))
     )
     peers = AgentPeers(token_cache, knowledge, engine, secret)
     support = (

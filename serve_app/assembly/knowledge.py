@@ -1,0 +1,43 @@
+"""The Knowledge deployment's service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import deployments.knowledge
+from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.database import Database
+from deployments.knowledge.embedding import SentenceEmbedder
+from deployments.knowledge.service import KnowledgeParts, KnowledgeService
+from deployments.token_cache.encoder import BundleEncoder
+from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.settings import Settings
+
+_SAMPLES = Path(deployments.knowledge.__file__).with_name("samples")
+
+
+async def knowledge_service(settings: Settings, embedding_model: str, token_cache: Any) -> KnowledgeService:
+    """The knowledge base of the settings' database; waits for the TokenCache deployment.
+
+    Raises: ConfigurationError, KnowledgeUnavailable.
+    """
+    writer = TokenCacheHandle(token_cache)
+    encoder = BundleEncoder(await writer.bundle())
+    return await KnowledgeService.start(
+        KnowledgeParts(
+            database=await Database.open(_url(settings)),
+            embedder=await SentenceEmbedder.open(embedding_model),
+            chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
+            tokenizer=encoder.fingerprint,
+            similarity_threshold=settings.similarity_threshold,
+            writer=writer if settings.write_through else None,
+            samples=_SAMPLES if settings.samples else None,
+        )
+    )
+
+
+def _url(settings: Settings) -> str:
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return f"sqlite:///{settings.state_dir / 'warmline.db'}"

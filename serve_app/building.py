@@ -1,0 +1,51 @@
+"""From the environment to the application, whoever starts it: `warmline serve`, `serve run`, a test."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import ray
+from ray.serve import Application
+
+from deployments.core.errors import ConfigurationError
+from deployments.core.salt import load_secret
+from serve_app.local_models import local_models
+from serve_app.local_ray import ensure_local_ray
+from serve_app.settings import Settings
+from serve_app.wiring import build_graph
+
+log = logging.getLogger("ray.serve")
+
+
+def build(args: dict[str, str]) -> Application:
+    """The application of the environment and of `args`, settings by field name, which win.
+
+    Starts Ray on loopback where this process has not joined one. Raises ConfigurationError.
+    """
+    settings = Settings.from_env(os.environ, **args)
+    models = local_models(settings, log.info)
+    ensure_local_ray(settings)
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    if nodes > 1:
+        _check_cluster(settings, nodes)
+    if settings.engine_gpus is None:
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        settings = settings.model_copy(update={"engine_gpus": gpus})
+    secret = settings.secret.get_secret_value() if settings.secret else None
+    return build_graph(settings, models, load_secret(secret, settings.state_dir))
+
+
+def _check_cluster(settings: Settings, nodes: int) -> None:
+    """What one machine keeps in its state directory, several have to be given."""
+    missing = [
+        name
+        for name, value in (
+            ("REDIS_URL", settings.redis_url),
+            ("WARMLINE_SECRET", settings.secret),
+            ("WARMLINE_MODEL", settings.model),
+        )
+        if value is None
+    ]
+    if missing:
+        raise ConfigurationError(f"a cluster of {nodes} nodes needs {', '.join(missing)}")
