@@ -111,7 +111,7 @@ def _pool(url: str, pool_size: int, timeout_s: float) -> BlockingConnectionPool:
         "timeout": timeout_s,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),  # the default reports a dead server after four seconds
+        "retry": Retry(NoBackoff(), 0),  # a dead server is reported at once, not after four seconds
         "decode_responses": False,
         "protocol": 2,  # no HELLO, no notifications: one round trip less at each new connection
         "driver_info": None,  # CLIENT SETINFO came with Redis 7.2

@@ -131,7 +131,6 @@ def open_lock(path: Path) -> int:
 def main(arguments: list[str]) -> int:
     """The process that the caller started returns at once; its child stays, unless there is one already."""
     directory, command = Path(arguments[0]), arguments[1:]
-    os.umask(0o077)
     guard = open_lock(directory / "supervisor")
     if not lock(guard, fcntl.LOCK_EX):
         return 0
@@ -144,7 +143,6 @@ def main(arguments: list[str]) -> int:
     log = os.open(directory / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     if os.fstat(log).st_size > _LOG_BYTES:
         os.ftruncate(log, 0)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller may have left it ignored: exits would be lost
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     supervise(Supervisor(command, log), users)
     return 0

@@ -59,7 +59,7 @@ class RedisSegmentStore:
         lengths: dict[bytes, int] = {}
         tokens = 0
         async for names in self._walk(segments_pattern(scope.tenant, scope.collection)):
-            fresh = [name for name in names if name not in lengths]
+            fresh = [name for name in set(names) if name not in lengths]  # SCAN may repeat itself
             commands = [c for n in fresh for c in (("STRLEN", n), ("GETRANGE", n, 0, PEEK_BYTES - 1))]
             replies = await self._link.call(*commands) if commands else []
             for name, length, head in zip(fresh, replies[::2], replies[1::2], strict=True):

