@@ -231,6 +231,7 @@ class FakeEmbedder:
     def __init__(self, name: str = "fake") -> None:
         self.fingerprint = Fingerprint(name)
         self.embedded: list[str] = []
+        self.fault: Exception | None = None
         self.waiting = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -242,6 +243,8 @@ class FakeEmbedder:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
+        if self.fault is not None:
+            raise self.fault
         self.embedded.extend(texts)
         return np.stack([self._vector(text) for text in texts])
 

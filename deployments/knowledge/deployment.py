@@ -1,0 +1,57 @@
+"""The Knowledge deployment: a thin shell over `KnowledgeService`. The wiring decorates it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from deployments.core.ids import DocId, Scope
+from deployments.core.messages import (
+    Document,
+    DocumentDraft,
+    Ingested,
+    Retrieval,
+    SearchQuery,
+    TextHit,
+)
+from deployments.knowledge.service import KnowledgeService
+
+
+class Knowledge:
+    """`build` makes the service inside the replica: loop, connection and model belong to it."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits constructors
+        self, build: Callable[[], Awaitable[KnowledgeService]]
+    ) -> None:
+        self._service = await build()
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        """See `core.ports.Retriever`."""
+        return await self._service.search(query)
+
+    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+        """See `KnowledgeService.search_text`."""
+        return await self._service.search_text(scope, question, limit)
+
+    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+        """See `core.ports.DocumentLibrary`."""
+        return await self._service.put(scope, draft)
+
+    async def get(self, scope: Scope, doc_id: DocId) -> Document:
+        """See `core.ports.DocumentLibrary`."""
+        return await self._service.get(scope, doc_id)
+
+    async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
+        """See `core.ports.DocumentLibrary`."""
+        return await self._service.delete(scope, doc_id)
+
+    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
+        """See `core.ports.DocumentLibrary`."""
+        return await self._service.list(scope, limit, after)
+
+    async def status(self) -> dict[str, str]:
+        """See `KnowledgeService.status`."""
+        return await self._service.status()
+
+    async def check_health(self) -> None:
+        """Serve replaces the replica when this raises."""
+        await self._service.check_health()

@@ -1,0 +1,139 @@
+"""Statements on the rows of documents and collections, each part of somebody's transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.errors import NotFound
+from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+from deployments.core.messages import Document
+from deployments.core.segments import document_segment
+from deployments.knowledge.stored_chunks import ChunkDraft
+from deployments.knowledge.tables import AnyRow, chunks, documents, indexes
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document read and cut, ready to be stored."""
+
+    scope: Scope
+    doc_id: DocId
+    title: str
+    section: str | None
+    content: str
+    chunks: Sequence[ChunkDraft]
+
+
+async def lock_collection(connection: AsyncConnection, scope: Scope) -> int:
+    """Makes other writers of the collection wait; returns its generation."""
+    return await _touch_generation(connection, scope, 0)
+
+
+async def raise_generation(connection: AsyncConnection, scope: Scope) -> int:
+    return await _touch_generation(connection, scope, 1)
+
+
+async def _touch_generation(connection: AsyncConnection, scope: Scope, step: int) -> int:
+    statement = text(
+        "INSERT INTO collections (tenant, name, generation) VALUES (:tenant, :name, :step) "
+        "ON CONFLICT (tenant, name) DO UPDATE SET generation = collections.generation + :step "
+        "RETURNING generation"
+    )
+    values = {"tenant": scope.tenant, "name": scope.collection, "step": step}
+    return int((await connection.execute(statement, values)).scalar_one())
+
+
+def _in_scope(query: Select[Any], scope: Scope) -> Select[Any]:
+    return query.where(documents.c.tenant == scope.tenant, documents.c.collection == scope.collection)
+
+
+async def find_document(connection: AsyncConnection, scope: Scope, doc_id: DocId) -> AnyRow | None:
+    query = _in_scope(select(documents), scope).where(documents.c.doc_id == doc_id)
+    row: AnyRow | None = (await connection.execute(query)).one_or_none()
+    return row
+
+
+def present_or_raise(row: AnyRow | None, scope: Scope, doc_id: DocId) -> AnyRow:
+    if row is None:
+        raise NotFound(f"there is no document {doc_id} in {scope.collection}", "doc_id")
+    return row
+
+
+def is_equal(row: AnyRow, document: PreparedDocument) -> bool:
+    stored = (row.title, row.section, row.content)
+    return stored == (document.title, document.section, document.content)
+
+
+async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRow) -> dict[str, str]:
+    """Texts of a stored document's segments by hash."""
+    query = select(chunks.c.segment_hash, chunks.c.heading, chunks.c.body).where(
+        chunks.c.index_id == index_id, chunks.c.document_id == found.id
+    )
+    return {
+        row.segment_hash: document_segment(found.title, row.heading, row.body)
+        for row in await connection.execute(query)
+    }
+
+
+async def unused_segments(
+    connection: AsyncConnection, scope: Scope, index_id: int, segments: Mapping[str, str]
+) -> list[str]:
+    """Those segments that no document of the scope has any more."""
+    query = _in_scope(select(chunks.c.segment_hash).join(documents), scope).where(
+        chunks.c.index_id == index_id, chunks.c.segment_hash.in_(segments)
+    )
+    used = set((await connection.execute(query)).scalars())
+    return [segment for key, segment in segments.items() if key not in used]
+
+
+async def write_document(
+    connection: AsyncConnection, found: AnyRow | None, document: PreparedDocument
+) -> tuple[int, int]:
+    """Row id and version."""
+    now_s = time.time()
+    values: dict[str, Any] = {
+        "title": document.title,
+        "section": document.section,
+        "content": document.content,
+        "updated_at_s": now_s,
+    }
+    if found is not None:
+        version = found.version + 1
+        changed = update(documents).where(documents.c.id == found.id)
+        await connection.execute(changed.values(version=version, **values))
+        return found.id, version
+    scope = document.scope
+    values |= {"tenant": scope.tenant, "collection": scope.collection, "doc_id": document.doc_id}
+    values |= {"version": 1, "created_at_s": now_s}
+    made = await connection.execute(insert(documents).values(values).returning(documents.c.id))
+    return made.scalar_one(), 1
+
+
+def select_documents(scope: Scope) -> Select[Any]:
+    counted = (
+        select(func.count())
+        .select_from(chunks.join(indexes))
+        .where(chunks.c.document_id == documents.c.id, indexes.c.status == "active")
+        .scalar_subquery()
+    )
+    return _in_scope(select(documents, counted.label("chunk_count")), scope)
+
+
+def to_document(row: AnyRow) -> Document:
+    return Document(
+        Scope(TenantId(row.tenant), CollectionName(row.collection)),
+        DocId(row.doc_id),
+        row.title,
+        row.section,
+        row.content,
+        row.version,
+        row.chunk_count,
+        row.created_at_s,
+        row.updated_at_s,
+    )

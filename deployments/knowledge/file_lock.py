@@ -1,0 +1,45 @@
+"""A lock between processes on one machine, which the kernel releases when its holder dies."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from pathlib import Path
+
+_POLL_S = 0.1
+
+
+class FileLock:
+    """A held lock; get one from `acquire`. The file itself stays, since deleting it would be a race."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    async def acquire(cls, path: Path, wait_s: float) -> FileLock:
+        """Waits up to `wait_s` seconds for another holder. Raises: TimeoutError, OSError."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline_s = time.monotonic() + wait_s
+        try:
+            while not _taken(descriptor):
+                if time.monotonic() >= deadline_s:
+                    raise TimeoutError(f"{path} is locked by another process")
+                await asyncio.sleep(_POLL_S)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Lets the next one in."""
+        os.close(self._descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""Indexes: chunks and vectors of all documents, made by one embedding model, tokenizer and chunk size.
+
+Exactly one is active and serves; another may be building and takes its place when it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
+from deployments.knowledge.tables import AnyRow, chunks, collections, documents, indexes
+
+_ACTIVE, _BUILDING = "active", "building"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKey:
+    """What an index was made by."""
+
+    embedding: Fingerprint
+    tokenizer: Fingerprint
+    chunk_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """An index in the database."""
+
+    id: int
+    key: IndexKey
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDocument:
+    """A document that an index lacks, as it was at `version`."""
+
+    id: int
+    scope: Scope
+    title: str
+    content: str
+    version: int
+
+
+async def read_indexes(connection: AsyncConnection) -> list[IndexRow]:
+    """All indexes. Until the transaction ends, none of them is switched or dropped."""
+    rows = await connection.execute(select(indexes).order_by(indexes.c.id).with_for_update(read=True))
+    return [_index(row) for row in rows]
+
+
+async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
+    """The index of `key`, made where there was none: active in an empty database, else building.
+
+    An unfinished one of another key is dropped: nobody will finish it.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE indexes IN EXCLUSIVE MODE"))
+    present = await read_indexes(connection)
+    own = next((index for index in present if index.key == key), None)
+    if own is None:
+        active = not any(index.active for index in present)
+        values = {
+            "embedding_fingerprint": key.embedding,
+            "tokenizer_fingerprint": key.tokenizer,
+            "chunk_tokens": key.chunk_tokens,
+            "status": _ACTIVE if active else _BUILDING,
+        }
+        made = await connection.execute(insert(indexes).values(values).returning(indexes.c.id))
+        own = IndexRow(made.scalar_one(), key, active)
+    unfinished = indexes.c.status == _BUILDING
+    await connection.execute(delete(indexes).where(unfinished, indexes.c.id != own.id))
+    return own
+
+
+async def pending_documents(
+    connection: AsyncConnection, index_id: int, limit: int
+) -> Sequence[PendingDocument]:
+    """Documents without vectors in an index, at most `limit`."""
+    columns = (*_SCOPE, documents.c.id, documents.c.title, documents.c.content, documents.c.version)
+    query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
+    return [
+        PendingDocument(row.id, _scope(row), row.title, row.content, row.version)
+        for row in await connection.execute(query)
+    ]
+
+
+async def count_pending(connection: AsyncConnection, index_id: int) -> int:
+    """How many documents an index lacks."""
+    query = _pending(select(func.count()).select_from(documents), index_id)
+    return int(await connection.scalar(query) or 0)
+
+
+async def activate(connection: AsyncConnection, index_id: int) -> bool:
+    """Makes a complete index the active one and drops all others; False when it is incomplete or gone.
+
+    Every collection's generation rises, since its chunks are others now.
+    """
+    present = await connection.scalars(select(indexes.c.id).with_for_update())
+    if index_id not in present.all() or await count_pending(connection, index_id):
+        return False
+    await connection.execute(delete(indexes).where(indexes.c.id != index_id))
+    await connection.execute(update(indexes).values(status=_ACTIVE))
+    await connection.execute(update(collections).values(generation=collections.c.generation + 1))
+    return True
+
+
+_SCOPE = (documents.c.tenant, documents.c.collection)
+
+
+def _pending(query: Select[Any], index_id: int) -> Select[Any]:
+    has_vectors = exists().where(
+        chunks.c.document_id == documents.c.id,
+        chunks.c.index_id == index_id,
+        chunks.c.embedding.is_not(None),
+    )
+    return query.where(~has_vectors)
+
+
+def _scope(row: AnyRow) -> Scope:
+    return Scope(TenantId(row.tenant), CollectionName(row.collection))
+
+
+def _index(row: AnyRow) -> IndexRow:
+    key = IndexKey(
+        Fingerprint(row.embedding_fingerprint),
+        Fingerprint(row.tokenizer_fingerprint),
+        row.chunk_tokens,
+    )
+    return IndexRow(row.id, key, row.status == _ACTIVE)

@@ -1,0 +1,161 @@
+"""Documents of several media types to Markdown text, with a guess at the title."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bs4 import BeautifulSoup, Tag
+from bs4.dammit import EncodingDetector
+from markdownify import MarkdownConverter
+
+from deployments.core.errors import InvalidRequest, UnprocessableDocument, UnsupportedMediaType
+from deployments.core.messages import DocumentDraft
+from deployments.knowledge.markdown_outline import outline, split_front_matter
+from deployments.knowledge.pdf import pdf_text
+
+MAX_TITLE_CHARS = 200
+"""A title stands in every segment of its document, so it has to be short."""
+
+
+_TO_MARKDOWN = MarkdownConverter(heading_style="atx", escape_asterisks=False, escape_underscores=False)
+"""No backslashes before `_` and `*`: a model reads the text, not a renderer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDocument:
+    """A document as it is stored: Markdown with `\\n` line ends."""
+
+    title: str
+    section: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Bytes to read. `charset` is the one declared with the media type, if any."""
+
+    raw: bytes
+    charset: str | None
+
+
+async def load(draft: DocumentDraft) -> LoadedDocument:
+    """Reads a draft in a worker thread.
+
+    The draft's own title and section win over what the document says. Raises: UnsupportedMediaType,
+    UnprocessableDocument (naming the document and why), InvalidRequest (title too long).
+    """
+    return await asyncio.to_thread(_load, draft)
+
+
+def _load(draft: DocumentDraft) -> LoadedDocument:
+    kind, charset = _parse_media_type(draft.media_type)
+    reader = _READERS.get(kind)
+    if reader is None:
+        allowed = ", ".join(_READERS)
+        raise UnsupportedMediaType(f"{kind or 'no media type'} can't be read; one of {allowed} can")
+    given_title = " ".join(draft.title.split())
+    if len(given_title) > MAX_TITLE_CHARS:
+        raise InvalidRequest(f"title must have at most {MAX_TITLE_CHARS} characters", "title")
+    try:
+        found = reader(_Source(draft.raw, charset))
+    except _Unreadable as why:
+        raise UnprocessableDocument(f"document {draft.doc_id}: {why}") from why.__cause__
+    return LoadedDocument(
+        given_title or found.title or draft.doc_id,
+        (draft.section or "").strip() or found.section,
+        found.text,
+    )
+
+
+class _Unreadable(ValueError):
+    """Why a source has no text; `_load` adds the document's name."""
+
+
+def _read_markdown(source: _Source) -> LoadedDocument:
+    matter, text = split_front_matter(_decoded(source))
+    text = _not_blank(text)
+    headings = (heading.text for heading in outline(text).headings)
+    title = matter.get("title") or next(headings, "")
+    return LoadedDocument(_as_title(title), matter.get("section") or None, text)
+
+
+def _read_plain(source: _Source) -> LoadedDocument:
+    text = _not_blank(_decoded(source))
+    return LoadedDocument(_as_title(text.split("\n", 1)[0]), None, text)
+
+
+def _read_html(source: _Source) -> LoadedDocument:
+    declared = source.charset or EncodingDetector.find_declared_encoding(source.raw, is_html=True)
+    soup = BeautifulSoup(_decoded(_Source(source.raw, declared)), "html.parser")
+    heading = soup.title or soup.h1
+    title = _as_title(heading.get_text()) if heading else ""
+    for tag in soup(["head", "script", "style", "noscript", "template"]):
+        tag.decompose()
+    for image in soup("img"):
+        # Pictures can't be read, and their `data:` addresses would be megabytes of tokens.
+        image.replace_with(_alternative_text(image))
+    try:
+        markdown = _TO_MARKDOWN.convert_soup(soup)
+    except RecursionError as error:
+        raise _Unreadable("its HTML is nested too deeply") from error
+    return LoadedDocument(title, None, _not_blank(re.sub(r"\n{3,}", "\n\n", markdown)))
+
+
+def _alternative_text(image: Tag) -> str:
+    alternative = image.get("alt")
+    return alternative if isinstance(alternative, str) else ""
+
+
+def _read_pdf(source: _Source) -> LoadedDocument:
+    try:
+        title, text = pdf_text(source.raw)
+    except ValueError as why:
+        raise _Unreadable(str(why)) from why
+    text = _not_blank(text, "it holds no text; scanned pages can't be read")
+    return LoadedDocument(_as_title(title or text.split("\n", 1)[0]), None, text)
+
+
+_READERS: dict[str, Callable[[_Source], LoadedDocument]] = {
+    "text/markdown": _read_markdown,
+    "text/plain": _read_plain,
+    "text/html": _read_html,
+    "application/pdf": _read_pdf,
+}
+
+
+def _parse_media_type(media_type: str) -> tuple[str, str | None]:
+    kind, *parameters = (part.strip() for part in media_type.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return kind.lower(), value.strip().strip('"')
+    return kind.lower(), None
+
+
+def _decoded(source: _Source) -> str:
+    charset = source.charset or "utf-8"
+    try:
+        text = source.raw.decode(charset)
+    except LookupError as error:
+        raise UnsupportedMediaType(f"unknown charset {charset}") from error
+    except UnicodeError as error:
+        raise _Unreadable(f"its bytes are not valid {charset.upper()}") from error
+    if "\0" in text:
+        raise _Unreadable(f"it has a NUL character at position {text.index(chr(0))}")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    # Some codecs produce lone surrogates, which no database and no tokenizer takes.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _not_blank(text: str, why: str = "it holds no text") -> str:
+    if not text.strip():
+        raise _Unreadable(why)
+    return text.strip("\n").rstrip()
+
+
+def _as_title(candidate: str) -> str:
+    title = " ".join(candidate.split())
+    return title if len(title) <= MAX_TITLE_CHARS else ""

@@ -1,0 +1,108 @@
+"""Fills an index in the background while the active one serves, then switches to it.
+
+Nothing but the database knows how far it is: after a kill, the next start goes on where it was.
+Writes meanwhile go to both indexes (see `DocumentStore.put`), so the new one is complete when no
+document is pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from deployments.core.errors import KnowledgeUnavailable
+from deployments.knowledge.database import Database
+from deployments.knowledge.indexes import (
+    IndexRow,
+    PendingDocument,
+    activate,
+    count_pending,
+    pending_documents,
+)
+from deployments.knowledge.indexing import Indexer
+from deployments.knowledge.store import DocumentStore
+from deployments.knowledge.tables import indexes
+
+log = logging.getLogger(__name__)
+
+_BATCH_DOCUMENTS = 16
+_RETRY_S = 5.0
+
+
+class Rebuild:
+    """One index being filled; `run` does it, `describe` tells how far it is."""
+
+    def __init__(
+        self, database: Database, store: DocumentStore, indexer: Indexer, index: IndexRow, pending: int
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._indexer = indexer
+        self._index = index
+        self._total = pending
+        self._pending = pending
+        self._failure: str | None = None
+        self._finished = False
+
+    def describe(self) -> str:
+        """For the status page."""
+        if self._finished:
+            return "ready"
+        if self._failure:
+            return f"rebuild failed, the former index serves: {self._failure}"
+        return f"rebuilding: {self._total - self._pending} of {self._total} documents"
+
+    async def run(self) -> None:
+        """Returns when the index serves, is gone, or could not be filled; never raises."""
+        while not self._finished:
+            try:
+                await self._fill()
+                self._finished = True
+            except KnowledgeUnavailable as error:
+                log.warning("index rebuild waits for the database: %s", error)
+                await asyncio.sleep(_RETRY_S)
+            except Exception as error:
+                log.exception("index rebuild failed; the former index serves until the next start")
+                self._failure = repr(error)
+                return
+
+    async def _fill(self) -> None:
+        logged = None
+        while True:
+            batch = await self._next_batch()
+            if batch is None:
+                log.warning("index: another process has dropped this one")
+                return
+            self._total = max(self._total, self._pending)
+            if self._pending != logged:
+                log.info("index: %d of %d documents", self._total - self._pending, self._total)
+                logged = self._pending
+            for document in batch:
+                drafts = await self._indexer.cut(document.title, document.content)
+                vectors = await self._indexer.vectors(drafts)
+                await self._store.put_into(self._index, document, drafts, vectors)
+                self._pending -= 1
+            if not batch and await self._switch():
+                return
+
+    async def _next_batch(self) -> Sequence[PendingDocument] | None:
+        """Documents to do next; None when another process has dropped this index."""
+        async with self._database.snapshot() as connection:
+            own = select(indexes.c.id).where(indexes.c.id == self._index.id)
+            if await connection.scalar(own) is None:
+                return None
+            self._pending = await count_pending(connection, self._index.id)
+            return await pending_documents(connection, self._index.id, _BATCH_DOCUMENTS)
+
+    async def _switch(self) -> bool:
+        """False when a document has come meanwhile."""
+        if self._index.active:
+            return True
+        async with self._database.transaction() as connection:
+            switched = await activate(connection, self._index.id)
+        if switched:
+            log.info("index: the new one serves, %d documents", self._total)
+        return switched

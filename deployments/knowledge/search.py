@@ -1,0 +1,136 @@
+"""Hybrid search: full text and exact vectors, fused by reciprocal rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.ids import DocId, Scope
+from deployments.core.messages import Passage, Retrieval, SearchQuery, TextHit
+from deployments.knowledge.database import Database
+from deployments.knowledge.embedding import Embedder
+from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
+from deployments.knowledge.fusion import fuse
+from deployments.knowledge.tables import AnyRow, chunks, documents
+from deployments.knowledge.vectors import VectorCache
+
+_MIN_DEPTH = 50
+"""Both rankings are read at least so far: a passage third in both is better than one first in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the searching transaction sees."""
+
+    index_id: int
+    embedding: str
+    generation: int
+
+
+class HybridSearch:
+    """Searches one database.
+
+    While the active index is of another embedding model than `embedder`, full text alone decides:
+    vectors of two models are not comparable. `similarity` is None then and the threshold has no effect.
+    """
+
+    def __init__(self, database: Database, embedder: Embedder, similarity_threshold: float) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._threshold = similarity_threshold
+        self._full_text = full_text(database.dialect)
+        self._vectors = VectorCache()
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        """At most `top_k` passages, best first. Raises: KnowledgeUnavailable."""
+        question = await self._embedder.embed_query(query.text)
+        depth = max(_MIN_DEPTH, 4 * query.top_k)
+        async with self._database.snapshot() as connection:
+            state = await _read_state(connection, query.scope)
+            wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth)
+            words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
+            near: list[int] = []
+            similarities: dict[int, float] = {}
+            if state.embedding == self._embedder.fingerprint:
+                vectors = await self._vectors.load(connection, query.scope, state.index_id, state.generation)
+                cosines = vectors.similarities(question)
+                near = vectors.nearest(cosines, query.section, depth)
+                similarities = vectors.by_chunk(cosines, [*near, *words])
+            fused = fuse([near, words])
+            best = [hit for hit in fused if self._is_similar(similarities.get(hit[0]))][: query.top_k]
+            rows = await _read_rows(connection, [chunk_id for chunk_id, _ in best])
+        passages = [_passage(rows[id_], score, similarities.get(id_)) for id_, score in best]
+        return Retrieval(tuple(passages), state.generation)
+
+    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+        """Ranked full text: at most `limit` documents by their best chunk. Raises: KnowledgeUnavailable."""
+        depth = max(_MIN_DEPTH, 4 * limit)
+        async with self._database.snapshot() as connection:
+            state = await _read_state(connection, scope)
+            wanted = TextQuery(state.index_id, scope, None, question, depth, snippets=True)
+            matches = await self._full_text.search(connection, wanted)
+            rows = await _read_rows(connection, [match.chunk_id for match in matches])
+        hits: dict[str, TextHit] = {}
+        for match in matches:
+            row = rows[match.chunk_id]
+            hits.setdefault(row.doc_id, _hit(row, match))
+        return tuple(hits.values())[:limit]
+
+    def _is_similar(self, similarity: float | None) -> bool:
+        return similarity is None or similarity >= self._threshold
+
+
+async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
+    statement = text(
+        "SELECT id, embedding_fingerprint, COALESCE((SELECT generation FROM collections "
+        "WHERE tenant = :tenant AND name = :name), 0) AS generation "
+        "FROM indexes WHERE status = 'active'"
+    )
+    values = {"tenant": scope.tenant, "name": scope.collection}
+    row = (await connection.execute(statement, values)).one()
+    return _State(row.id, row.embedding_fingerprint, row.generation)
+
+
+async def _read_rows(connection: AsyncConnection, chunk_ids: Sequence[int]) -> dict[int, AnyRow]:
+    """Chunks with their documents, by chunk id."""
+    columns = (
+        chunks.c.id,
+        chunks.c.ordinal,
+        chunks.c.heading,
+        chunks.c.body,
+        documents.c.doc_id,
+        documents.c.title,
+        documents.c.section,
+        documents.c.version,
+    )
+    query = select(*columns).join(documents).where(chunks.c.id.in_(chunk_ids))
+    return {row.id: row for row in await connection.execute(query)}
+
+
+def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:
+    return Passage(
+        DocId(row.doc_id),
+        row.title,
+        row.heading,
+        row.section,
+        row.version,
+        row.ordinal,
+        row.body,
+        score,
+        similarity,
+    )
+
+
+def _hit(row: AnyRow, match: TextMatch) -> TextHit:
+    return TextHit(
+        DocId(row.doc_id),
+        row.title,
+        row.heading,
+        row.section,
+        row.version,
+        match.score,
+        match.snippet,
+    )

@@ -1,0 +1,178 @@
+"""The knowledge base: documents in and out, and search over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Fingerprint, Scope
+from deployments.core.messages import (
+    Document,
+    DocumentDraft,
+    Ingested,
+    Retrieval,
+    SearchQuery,
+    TextHit,
+)
+from deployments.core.ports import SegmentWriter
+from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.database import Database
+from deployments.knowledge.document_rows import PreparedDocument
+from deployments.knowledge.embedding import Embedder, Vector
+from deployments.knowledge.indexes import count_pending, ensure_index
+from deployments.knowledge.indexing import Indexer
+from deployments.knowledge.loaders import load
+from deployments.knowledge.rebuild import Rebuild
+from deployments.knowledge.samples import read_samples
+from deployments.knowledge.search import HybridSearch
+from deployments.knowledge.store import DocumentStore, Stored, VectorsMissing
+
+log = logging.getLogger(__name__)
+
+_TOKEN_CACHE_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class KnowledgeParts:
+    """What a knowledge base is made of. `tokenizer` is the fingerprint of what the chunker counts by.
+
+    `writer` is told of new and obsolete segments. `samples` is a folder to load at the first start.
+    """
+
+    database: Database
+    embedder: Embedder
+    chunker: Chunker
+    tokenizer: Fingerprint
+    similarity_threshold: float = 0.3
+    writer: SegmentWriter | None = None
+    samples: Path | None = None
+
+
+class KnowledgeService:
+    """Implements `Retriever` and `DocumentLibrary`; get one from `start`."""
+
+    def __init__(self, parts: KnowledgeParts) -> None:
+        self._database = parts.database
+        self._writer = parts.writer
+        self._indexer = Indexer(parts.chunker, parts.tokenizer, parts.embedder)
+        self._store = DocumentStore(parts.database, parts.embedder.fingerprint)
+        self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
+        self._changing: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
+        self._rebuild: Rebuild | None = None
+        self._rebuilding: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, parts: KnowledgeParts) -> KnowledgeService:
+        """Ready to serve. Loads the samples into a new database, and starts to re-index an old one
+        when the embedding model, the tokenizer or the chunk size are others than before.
+
+        Raises: KnowledgeUnavailable.
+        """
+        service = cls(parts)
+        await service._start_rebuild()
+        if parts.samples is not None:
+            await service._load_samples(parts.samples)
+        return service
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        """See `Retriever`."""
+        return await self._search.search(query)
+
+    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+        """Ranked full text: at most `limit` documents. Raises: KnowledgeUnavailable."""
+        return await self._search.search_text(scope, question, limit)
+
+    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+        """See `DocumentLibrary`. Puts of one document take effect in the order in which they came."""
+        async with self._lock(scope, draft.doc_id):
+            loaded = await load(draft)
+            drafts = await self._indexer.cut(loaded.title, loaded.text)
+            document = PreparedDocument(
+                scope, draft.doc_id, loaded.title, loaded.section, loaded.text, drafts
+            )
+            return await self._published(scope, await self._put_with_vectors(document))
+
+    async def get(self, scope: Scope, doc_id: DocId) -> Document:
+        """See `DocumentLibrary`."""
+        return await self._store.get(scope, doc_id)
+
+    async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
+        """See `DocumentLibrary`."""
+        async with self._lock(scope, doc_id):
+            return await self._published(scope, await self._store.delete(scope, doc_id))
+
+    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
+        """See `DocumentLibrary`."""
+        return await self._store.list(scope, limit, after)
+
+    async def status(self) -> dict[str, str]:
+        """How many documents there are, and how far the index is. Raises: KnowledgeUnavailable."""
+        index = self._rebuild.describe() if self._rebuild is not None else "ready"
+        return {"documents": str(await self._store.count()), "index": index}
+
+    async def check_health(self) -> None:
+        """Raises: KnowledgeUnavailable."""
+        await self._database.ping()
+
+    async def close(self) -> None:
+        """Stops a rebuild (the next start goes on with it). The database is closed by its owner."""
+        if self._rebuilding is not None:
+            self._rebuilding.cancel()
+            await asyncio.gather(self._rebuilding, return_exceptions=True)
+        self._indexer.close()
+
+    def _lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
+        return self._changing.setdefault((scope, doc_id), asyncio.Lock())
+
+    async def _put_with_vectors(self, document: PreparedDocument) -> Stored:
+        """Embeds what is new and no more; what is new is known for certain in the transaction only."""
+        vectors: dict[str, Vector] = {}
+        while True:
+            try:
+                return await self._store.put(document, vectors)
+            except VectorsMissing as missing:
+                vectors |= await self._indexer.vectors(missing.drafts)
+
+    async def _published(self, scope: Scope, stored: Stored) -> Ingested:
+        """Tells the token cache, whose failure changes nothing: it is a cache."""
+        if self._writer is None:
+            return stored.ingested
+        try:
+            async with asyncio.timeout(_TOKEN_CACHE_TIMEOUT_S):
+                tokens = await _publish(self._writer, scope, stored.written, stored.obsolete)
+        except Exception:
+            log.warning("%s: the token cache was not told", stored.ingested.doc_id, exc_info=True)
+            return stored.ingested
+        return replace(stored.ingested, tokens_written=tokens)
+
+    async def _start_rebuild(self) -> None:
+        async with self._database.transaction() as connection:
+            index = await ensure_index(connection, self._indexer.key)
+            pending = await count_pending(connection, index.id)
+        if not index.active or pending:
+            self._rebuild = Rebuild(self._database, self._store, self._indexer, index, pending)
+            self._rebuilding = asyncio.create_task(self._rebuild.run())
+
+    async def _load_samples(self, folder: Path) -> None:
+        """Once in the life of a database, so that a deleted sample stays deleted."""
+        for collection, drafts in (await read_samples(folder)).items():
+            milestone = f"samples:{collection}"
+            if await self._store.reached(milestone):
+                continue
+            for draft in drafts:
+                await self.put(Scope(DEFAULT_TENANT, CollectionName(collection)), draft)
+            await self._store.reach(milestone)
+            log.info("loaded %d sample documents into %s", len(drafts), collection)
+
+
+async def _publish(
+    writer: SegmentWriter, scope: Scope, written: Sequence[str], obsolete: Sequence[str]
+) -> int:
+    """Returns how many token ids were written."""
+    if obsolete:
+        await writer.invalidate(scope, obsolete)
+    return await writer.write_through(scope, written) if written else 0

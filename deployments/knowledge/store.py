@@ -1,0 +1,195 @@
+"""Documents in the database. Each change is one transaction: document, chunks, full text, generation.
+
+Transactions lock indexes first and the collection second, so that they can't wait for each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.ids import DocId, Fingerprint, Scope
+from deployments.core.messages import Document, Ingested
+from deployments.knowledge.database import Database
+from deployments.knowledge.document_rows import (
+    PreparedDocument,
+    find_document,
+    is_equal,
+    lock_collection,
+    present_or_raise,
+    raise_generation,
+    read_segments,
+    select_documents,
+    to_document,
+    unused_segments,
+    write_document,
+)
+from deployments.knowledge.embedding import Vector
+from deployments.knowledge.fulltext import full_text
+from deployments.knowledge.indexes import IndexRow, PendingDocument, read_indexes
+from deployments.knowledge.stored_chunks import (
+    ChunkChange,
+    ChunkDraft,
+    ChunkWriter,
+    plan_change,
+    read_chunks,
+)
+from deployments.knowledge.tables import AnyRow, documents, milestones
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a change did: `written` and `obsolete` are texts of segments, for the token cache."""
+
+    ingested: Ingested
+    written: Sequence[str]
+    obsolete: Sequence[str]
+
+
+class VectorsMissing(Exception):
+    """Nothing was stored: these chunks are new and have no vectors yet."""
+
+    def __init__(self, drafts: Sequence[ChunkDraft]) -> None:
+        super().__init__(drafts)
+        self.drafts = drafts
+
+
+class DocumentStore:
+    """Reads and writes documents. `embedding` is the fingerprint of the vectors that it is given."""
+
+    def __init__(self, database: Database, embedding: Fingerprint) -> None:
+        self._database = database
+        self._embedding = embedding
+        self._writer = ChunkWriter(full_text(database.dialect))
+
+    async def put(self, document: PreparedDocument, vectors: Mapping[str, Vector]) -> Stored:
+        """Stores a document or its new version; an equal one stays as it is. `vectors` by segment hash.
+
+        Raises: VectorsMissing (embed those and call again), KnowledgeUnavailable.
+        """
+        async with self._database.transaction() as connection:
+            all_indexes = await read_indexes(connection)
+            active = next(index for index in all_indexes if index.active)
+            generation = await lock_collection(connection, document.scope)
+            found = await find_document(connection, document.scope, document.doc_id)
+            if found is not None and is_equal(found, document):
+                size = len(await read_chunks(connection, active.id, found.id))
+                same = Ingested(document.doc_id, found.version, size, size, 0, generation)
+                return Stored(same, (), ())
+            before = await read_segments(connection, active.id, found) if found is not None else {}
+            changes = await self._plan(connection, all_indexes, found, document, vectors)
+            row_id, version = await write_document(connection, found, document)
+            for index, change in changes:
+                usable = vectors if self._owns(index) else None
+                await self._writer.apply(connection, index.id, row_id, change, usable)
+            obsolete = await unused_segments(connection, document.scope, active.id, before)
+            ingested = Ingested(
+                document.doc_id,
+                version,
+                len(document.chunks),
+                next(change.kept for index, change in changes if index.active),
+                len(obsolete),
+                await raise_generation(connection, document.scope),
+            )
+        written = [d.segment for d in document.chunks if d.segment_hash not in before]
+        return Stored(ingested, written, obsolete)
+
+    async def put_into(
+        self,
+        index: IndexRow,
+        pending: PendingDocument,
+        drafts: Sequence[ChunkDraft],
+        vectors: Mapping[str, Vector],
+    ) -> None:
+        """Stores chunks of a document that an index lacked, unless it has changed meanwhile."""
+        async with self._database.transaction() as connection:
+            present = await read_indexes(connection)
+            await lock_collection(connection, pending.scope)
+            version = select(documents.c.version).where(documents.c.id == pending.id)
+            unchanged = await connection.scalar(version) == pending.version
+            target = next((row for row in present if row.id == index.id), None)
+            if target is None or not unchanged:
+                return
+            rows = await read_chunks(connection, index.id, pending.id)
+            change = plan_change(rows, drafts, with_vectors=True)
+            await self._writer.apply(connection, index.id, pending.id, change, vectors)
+            if target.active:
+                await raise_generation(connection, pending.scope)
+
+    async def delete(self, scope: Scope, doc_id: DocId) -> Stored:
+        """Deletes a document. Raises: NotFound, KnowledgeUnavailable."""
+        async with self._database.transaction() as connection:
+            active = next(index for index in await read_indexes(connection) if index.active)
+            await lock_collection(connection, scope)
+            found = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
+            before = await read_segments(connection, active.id, found)
+            await connection.execute(delete(documents).where(documents.c.id == found.id))
+            obsolete = await unused_segments(connection, scope, active.id, before)
+            generation = await raise_generation(connection, scope)
+        ingested = Ingested(doc_id, found.version, 0, 0, len(obsolete), generation)
+        return Stored(ingested, (), obsolete)
+
+    async def get(self, scope: Scope, doc_id: DocId) -> Document:
+        """Raises: NotFound, KnowledgeUnavailable."""
+        async with self._database.snapshot() as connection:
+            query = select_documents(scope).where(documents.c.doc_id == doc_id)
+            row = (await connection.execute(query)).one_or_none()
+        return to_document(present_or_raise(row, scope, doc_id))
+
+    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
+        """At most `limit` documents by id, those behind `after`. Raises: KnowledgeUnavailable."""
+        query = select_documents(scope).order_by(documents.c.doc_id).limit(limit)
+        if after is not None:
+            query = query.where(documents.c.doc_id > after)
+        async with self._database.snapshot() as connection:
+            return tuple(to_document(row) for row in await connection.execute(query))
+
+    async def count(self) -> int:
+        """Documents of all tenants. Raises: KnowledgeUnavailable."""
+        async with self._database.snapshot() as connection:
+            return int(await connection.scalar(select(func.count()).select_from(documents)) or 0)
+
+    async def reached(self, milestone: str) -> bool:
+        """Whether something that happens once has happened. Raises: KnowledgeUnavailable."""
+        async with self._database.snapshot() as connection:
+            query = select(milestones.c.name).where(milestones.c.name == milestone)
+            return await connection.scalar(query) is not None
+
+    async def reach(self, milestone: str) -> None:
+        """Notes that it has happened. Raises: KnowledgeUnavailable."""
+        statement = text("INSERT INTO milestones VALUES (:name, :now_s) ON CONFLICT (name) DO NOTHING")
+        async with self._database.transaction() as connection:
+            await connection.execute(statement, {"name": milestone, "now_s": time.time()})
+
+    def _owns(self, index: IndexRow) -> bool:
+        return index.key.embedding == self._embedding
+
+    async def _plan(
+        self,
+        connection: AsyncConnection,
+        all_indexes: Sequence[IndexRow],
+        found: AnyRow | None,
+        document: PreparedDocument,
+        vectors: Mapping[str, Vector],
+    ) -> Sequence[tuple[IndexRow, ChunkChange]]:
+        """What changes in each index, all needed vectors being there.
+
+        The active index gets the new text in any case, without vectors when it is of another model; a
+        building one of another model loses the old text and so the document is pending there.
+        """
+        changes: list[tuple[IndexRow, ChunkChange]] = []
+        missing: dict[str, ChunkDraft] = {}
+        for index in all_indexes:
+            present = await read_chunks(connection, index.id, found.id) if found is not None else []
+            wanted = document.chunks if self._owns(index) or index.active else ()
+            change = plan_change(present, wanted, with_vectors=self._owns(index))
+            changes.append((index, change))
+            if self._owns(index):
+                missing |= {d.segment_hash: d for d in change.added if d.segment_hash not in vectors}
+        if missing:
+            raise VectorsMissing(tuple(missing.values()))
+        return changes

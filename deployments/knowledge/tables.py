@@ -1,0 +1,98 @@
+"""The tables of the knowledge base. Their text index is dialect-specific; see `fulltext`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A result row of any columns."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    # Rises in the transaction of each change, so that whoever cached a search can tell.
+    Column("generation", Integer, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("collection", String(64), nullable=False),
+    Column("doc_id", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("section", Text),
+    Column("content", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at_s", Float(53), nullable=False),
+    Column("updated_at_s", Float(53), nullable=False),
+    UniqueConstraint("tenant", "collection", "doc_id"),
+    sqlite_autoincrement=True,
+)
+
+indexes = Table(
+    "indexes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("embedding_fingerprint", String(200), nullable=False),
+    Column("tokenizer_fingerprint", String(200), nullable=False),
+    Column("chunk_tokens", Integer, nullable=False),
+    # "active" (exactly one, which serves) or "building".
+    Column("status", String(16), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    # Never used twice (hence autoincrement): caches of vectors know chunks by it.
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("indexes.id", ondelete="CASCADE"), nullable=False),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    # sha256 of the segment's text, hex.
+    Column("segment_hash", String(64), nullable=False),
+    # float32, little-endian; absent when the index is of another embedding model than the writer's.
+    Column("embedding", LargeBinary),
+    Index(None, "index_id", "document_id"),
+    Index(None, "document_id"),
+    Index(None, "segment_hash"),
+    sqlite_autoincrement=True,
+)
+
+milestones = Table(
+    "milestones",
+    metadata,
+    # Things that happen once in the life of a database, such as the loading of samples.
+    Column("name", String(200), primary_key=True),
+    Column("reached_at_s", Float(53), nullable=False),
+)

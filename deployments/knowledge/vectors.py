@@ -1,0 +1,107 @@
+"""Exact vector search in memory: one matrix a collection, thrown away when the collection changes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.ids import Scope
+from deployments.knowledge.embedding import Matrix, Vector
+from deployments.knowledge.tables import chunks, documents
+
+DEFAULT_CACHE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionVectors:
+    """Vectors of a collection's chunks in one index. `chunk_ids` ascend; `sections` are theirs."""
+
+    chunk_ids: npt.NDArray[np.int64]
+    sections: npt.NDArray[np.object_]
+    matrix: Matrix
+
+    def similarities(self, question: Vector) -> npt.NDArray[np.float32]:
+        """Cosine of each chunk with the question."""
+        if not len(self.chunk_ids):
+            return np.empty(0, np.float32)
+        return np.asarray(self.matrix @ question, dtype=np.float32)
+
+    def nearest(self, similarities: npt.NDArray[np.float32], section: str | None, limit: int) -> list[int]:
+        """Ids of the most similar chunks of a section (or all), best first; ties by id."""
+        rows = np.arange(len(self.chunk_ids))
+        if section is not None:
+            rows = rows[self.sections == section]
+        order = np.argsort(-similarities[rows], kind="stable")[:limit]
+        return [int(chunk_id) for chunk_id in self.chunk_ids[rows[order]]]
+
+    def by_chunk(self, similarities: npt.NDArray[np.float32], chunk_ids: Sequence[int]) -> dict[int, float]:
+        """Similarities by chunk id; chunks without a vector are absent."""
+        if not len(self.chunk_ids):
+            return {}
+        wanted = np.asarray(chunk_ids, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.chunk_ids, wanted), len(self.chunk_ids) - 1)
+        there = self.chunk_ids[at] == wanted
+        return {int(wanted[i]): float(similarities[at[i]]) for i in np.flatnonzero(there)}
+
+
+class VectorCache:
+    """Matrices by collection, at most `max_bytes` of them, the least used leaving first.
+
+    A matrix is used only at the generation and index it was read at. Both come from the same
+    transaction as the search, so that another replica's write is seen at once.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._entries: OrderedDict[Scope, tuple[tuple[int, int], CollectionVectors]] = OrderedDict()
+
+    async def load(
+        self, connection: AsyncConnection, scope: Scope, index_id: int, generation: int
+    ) -> CollectionVectors:
+        """The collection's vectors as the connection's transaction sees them."""
+        stamp = (index_id, generation)
+        entry = self._entries.get(scope)
+        if entry is not None and entry[0] == stamp:
+            self._entries.move_to_end(scope)
+            return entry[1]
+        vectors = await _read(connection, scope, index_id)
+        self._forget(scope)
+        self._entries[scope] = (stamp, vectors)
+        self._bytes += vectors.matrix.nbytes
+        while self._bytes > self._max_bytes and len(self._entries) > 1:
+            self._forget(next(iter(self._entries)))
+        return vectors
+
+    def _forget(self, scope: Scope) -> None:
+        entry = self._entries.pop(scope, None)
+        if entry is not None:
+            self._bytes -= entry[1].matrix.nbytes
+
+
+async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> CollectionVectors:
+    query = (
+        select(chunks.c.id, documents.c.section, chunks.c.embedding)
+        .join(documents)
+        .where(
+            documents.c.tenant == scope.tenant,
+            documents.c.collection == scope.collection,
+            chunks.c.index_id == index_id,
+            chunks.c.embedding.is_not(None),
+        )
+        .order_by(chunks.c.id)
+    )
+    rows = (await connection.execute(query)).all()
+    count = len(rows)
+    matrix = np.frombuffer(b"".join(row.embedding for row in rows), dtype="<f4")
+    return CollectionVectors(
+        np.fromiter((row.id for row in rows), np.int64, count),
+        np.array([row.section for row in rows], dtype=np.object_),
+        matrix.reshape(count, -1) if count else np.empty((0, 0), np.float32),
+    )

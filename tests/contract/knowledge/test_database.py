@@ -1,0 +1,157 @@
+"""Connections, migrations and faults, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
+from deployments.knowledge.database import Database
+from deployments.knowledge.migrations import upgrade
+from deployments.knowledge.tables import metadata
+
+INSERT = text("INSERT INTO milestones VALUES (:name, 0)")
+
+
+async def milestones(database: Database) -> int:
+    async with database.snapshot() as connection:
+        return int(await connection.scalar(text("SELECT count(*) FROM milestones")) or 0)
+
+
+async def test_migrations_and_tables_agree(database_url: str) -> None:
+    def differences(connection: Connection) -> list[object]:
+        # The text index is made by hand, differently in each dialect.
+        options = {"include_name": lambda name, kind, parents: not str(name).startswith("chunk_search")}
+        context = MigrationContext.configure(connection, opts={"compare_type": True, **options})
+        return list(compare_metadata(context, metadata))
+
+    database = await Database.open(database_url)
+    async with database.transaction() as connection:
+        assert await connection.run_sync(differences) == []
+    await database.close()
+
+
+async def test_opening_again_keeps_what_is_there(database_url: str) -> None:
+    for count in range(2):
+        database = await Database.open(database_url)
+        assert await milestones(database) == count
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, {"name": str(count)})
+        await database.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(connection: Connection) -> None:
+        upgrade(connection)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("deployments.knowledge.database.upgrade", failing)
+    with pytest.raises(RuntimeError, match="killed"):
+        await Database.open(database_url)
+    monkeypatch.undo()
+    database = await Database.open(database_url)
+    assert await milestones(database) == 0
+    await database.close()
+
+
+async def test_an_error_or_cancellation_rolls_back(database_url: str) -> None:
+    database = await Database.open(database_url)
+
+    async def failing() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, {"name": "error"})
+            raise RuntimeError("error")
+
+    async def hanging(written: asyncio.Event) -> None:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, {"name": "cancelled"})
+            written.set()
+            await asyncio.Event().wait()
+
+    with pytest.raises(RuntimeError, match="error"):
+        await failing()
+    written = asyncio.Event()
+    task = asyncio.create_task(hanging(written))
+    await written.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await milestones(database) == 0
+    await database.close()
+
+
+async def test_transactions_wait_for_each_other(database_url: str) -> None:
+    database = await Database.open(database_url)
+
+    async def add(name: str) -> None:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, {"name": name})
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(add(str(n)) for n in range(30)))
+    assert await milestones(database) == 30
+    await database.close()
+
+
+async def test_a_statement_that_the_database_refuses_is_a_fault_of_ours(database_url: str) -> None:
+    database = await Database.open(database_url)
+
+    async def insert_twice() -> None:
+        async with database.transaction() as connection:
+            for _ in range(2):
+                await connection.execute(INSERT, {"name": "twice"})
+
+    with pytest.raises(InternalFault):
+        await insert_twice()
+    await database.close()
+
+
+async def test_sqlite_is_durable_and_checks_foreign_keys(tmp_path: Path) -> None:
+    database = await Database.open(f"sqlite:///{tmp_path}/a.db")
+    async with database.transaction() as connection:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys")
+        found = [await connection.scalar(text(f"PRAGMA {name}")) for name in pragmas]
+    assert found == ["truncate", 2, 1]
+    await database.close()
+
+
+async def test_a_second_process_waits_for_the_sqlite_file_and_then_gives_up(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    url = f"sqlite:///{tmp_path}/real/a.db"
+    first = await Database.open(url)
+    with pytest.raises(KnowledgeUnavailable, match=r"another process has used .*a\.db"):
+        await Database.open(f"sqlite:///{tmp_path}/link/a.db", lock_wait_s=0.2)
+    waiting = asyncio.create_task(Database.open(url, lock_wait_s=60))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await first.close()
+    second = await waiting
+    await second.ping()
+    await second.close()
+
+
+async def test_what_cannot_be_opened_is_reported_without_a_password(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("this is not a database" * 100)
+    for url in (
+        "postgres://me:secret@/db?host=/nowhere",
+        f"sqlite:///{tmp_path}/file",
+        f"sqlite:///{tmp_path}/file/below.db",
+    ):
+        with pytest.raises(KnowledgeUnavailable) as raised:
+            await Database.open(url)
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "secret"])
+async def test_other_databases_are_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        await Database.open(url)
+    assert "secret" not in str(raised.value)

@@ -1,0 +1,172 @@
+"""A changed embedding model, tokenizer or chunk size re-indexes everything, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from deployments.core.ids import DocId
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
+
+LONG = "\n\n".join(f"{name} " * 20 for name in ("alpha", "beta", "gamma"))
+
+
+async def stopped(knowledge: Knowledge) -> None:
+    """As if its process had ended."""
+    await knowledge.service.close()
+    await knowledge.database.close()
+
+
+async def filled(start: Start, count: int = 5) -> None:
+    """A database with documents, made by the embedding model "fake"."""
+    first = await start()
+    for number in range(count):
+        await first.put(f"d{number}", f"needle{number} common\n\n{LONG}", f"T{number}")
+    await stopped(first)
+
+
+async def rebuilt(knowledge: Knowledge) -> None:
+    async def ready() -> bool:
+        return await knowledge.index() == "ready"
+
+    await until(ready)
+
+
+async def indexes(knowledge: Knowledge) -> list[tuple[str, str]]:
+    async with knowledge.database.snapshot() as connection:
+        rows = await connection.execute(text("SELECT embedding_fingerprint, status FROM indexes ORDER BY id"))
+        return [tuple(row) for row in rows]
+
+
+async def chunk_counts(knowledge: Knowledge) -> tuple[int, int, int]:
+    """Chunks, those without a vector, and rows of the text index."""
+    statement = (
+        "SELECT (SELECT count(*) FROM chunks), (SELECT count(*) FROM chunks WHERE embedding IS NULL), "
+        "(SELECT count(*) FROM chunk_search)"
+    )
+    async with knowledge.database.snapshot() as connection:
+        return tuple((await connection.execute(text(statement))).one())
+
+
+def closed_gate() -> asyncio.Event:
+    return asyncio.Event()
+
+
+async def test_the_same_models_do_not_re_index(start: Start) -> None:
+    await filled(start)
+    again = await start()
+    assert await again.index() == "ready"
+    assert again.embedder.embedded == []
+    assert await again.found("needle3", top_k=1) == ["d3"]
+
+
+async def test_a_new_embedding_model_takes_over_when_its_index_is_complete(start: Start) -> None:
+    await filled(start)
+    changed = await start("another")
+    before = (await changed.put("d0", "changed", "T")).generation
+    await rebuilt(changed)
+    assert await indexes(changed) == [("another", "active")]
+    passages = await changed.search("needle3")
+    assert passages[0].doc_id == "d3"
+    assert passages[0].similarity is not None
+    chunks, without_vector, findable = await chunk_counts(changed)
+    assert (without_vector, findable) == (0, chunks)
+    assert (await changed.put("new", "text")).generation > before + 1
+
+
+async def test_until_then_full_text_alone_serves(start: Start) -> None:
+    await filled(start)
+    changed = await start("another", gate=closed_gate(), similarity_threshold=0.99)
+    assert await changed.index() == "rebuilding: 0 of 5 documents"
+    passages = await changed.search("needle3")
+    assert passages[0].doc_id == "d3"
+    assert {passage.similarity for passage in passages} == {None}
+
+
+async def test_writes_during_a_rebuild_are_seen_at_once_and_survive_it(start: Start) -> None:
+    await filled(start)
+    gate = closed_gate()
+    changed = await start("another", gate=gate)
+    puts = asyncio.gather(changed.put("d1", "edited text", "T"), changed.put("new", "added text", "T"))
+    await changed.service.delete(SCOPE, DocId("d2"))
+    assert await changed.found("needle2 common", top_k=50) != []
+    assert "d2" not in await changed.found("needle2 common", top_k=50)
+    gate.set()
+    await puts
+    for _ in range(2):
+        assert await changed.found("edited", top_k=1) == ["d1"]
+        assert await changed.found("added", top_k=1) == ["new"]
+        assert not any("needle1" in passage.body for passage in await changed.search("needle1", top_k=50))
+        await rebuilt(changed)
+    assert (await changed.service.status())["documents"] == "5"
+
+
+async def test_a_rebuild_that_was_killed_goes_on_where_it_was(start: Start) -> None:
+    await filled(start)
+    killed = await start("another")
+    await until(lambda: asyncio.sleep(0, bool(killed.embedder.embedded)))
+    killed.embedder.gate.clear()
+    await stopped(killed)
+    resumed = await start("another")
+    await rebuilt(resumed)
+    assert await indexes(resumed) == [("another", "active")]
+    # A document that was being embedded when it stopped is embedded again; one that was stored is not.
+    assert len(killed.embedder.embedded) + len(resumed.embedder.embedded) <= 5 * 3 + 3
+    assert await resumed.found("needle4", top_k=1) == ["d4"]
+
+
+async def test_going_back_before_it_is_complete_drops_the_new_index(start: Start) -> None:
+    await filled(start)
+    await stopped(await start("another", gate=closed_gate()))
+    back = await start()
+    assert await indexes(back) == [("fake", "active")]
+    assert await back.index() == "ready"
+    assert (await chunk_counts(back))[1] == 0
+
+
+async def test_documents_changed_under_another_model_get_vectors_of_ones_own(start: Start) -> None:
+    await filled(start)
+    other = await start("another")
+    await other.put("d1", "edited text", "T")
+    await stopped(other)
+    back = await start()
+    await rebuilt(back)
+    assert (await chunk_counts(back))[1] == 0
+    assert (await back.search("edited"))[0].similarity is not None
+
+
+@pytest.mark.parametrize("change", [{"tokenizer": "others"}, {"chunk_tokens": 64}])
+async def test_a_new_tokenizer_or_chunk_size_keeps_serving_by_vectors(
+    start: Start, change: dict[str, Any]
+) -> None:
+    await filled(start)
+    gate = closed_gate()
+    changed = await start(gate=gate, **change)
+    assert (await changed.search("needle3"))[0].similarity is not None
+    gate.set()
+    await rebuilt(changed)
+    chunks, without_vector, findable = await chunk_counts(changed)
+    assert (without_vector, findable) == (0, chunks)
+    assert (chunks == 15) == ("tokenizer" in change)
+    assert await changed.found("needle3", top_k=1) == ["d3"]
+
+
+async def test_a_rebuild_that_fails_leaves_the_old_index_serving(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    await filled(start)
+    gate = closed_gate()
+    changed = await start("another", gate=gate)
+    changed.embedder.fault = ValueError("broken model")
+    gate.set()
+
+    async def failed() -> bool:
+        return "failed" in await changed.index()
+
+    await until(failed)
+    assert "broken model" in await changed.index()
+    assert await changed.found("needle3", top_k=1) == ["d3"]
+    assert "index rebuild failed" in caplog.text

@@ -1,0 +1,128 @@
+"""What search finds, on every database."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployments.core.ids import CollectionName, Scope, TenantId
+from deployments.core.messages import SearchQuery
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
+
+HOSTILE = [
+    "",
+    "?",
+    '"',
+    "'",
+    "'' OR 1=1 --",
+    '"unbalanced phrase',
+    "NEAR(a b, 3) AND NOT title:x* ^y",
+    "a\0b",
+    "a & b | !c <-> (d:*",
+    "\\",
+    "%s :name $1 {0}",
+    "ẛ̣ 漢字 😀 ١٢٣",
+    "\u0301",
+    "x" * 5000,
+    "word " * 1000,
+]
+
+
+async def test_an_empty_collection_finds_nothing(knowledge: Knowledge) -> None:
+    found = await knowledge.service.search(SearchQuery(SCOPE, "anything", 5))
+    assert (found.passages, found.generation) == ((), 0)
+    assert await knowledge.service.search_text(SCOPE, "anything", 5) == ()
+
+
+async def test_a_passage_says_where_it_is_from(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "# T\n\n## Part\n\nneedle in text", section="guide")
+    found = await knowledge.service.search(SearchQuery(SCOPE, "needle", 5))
+    (passage,) = found.passages
+    assert (passage.doc_id, passage.title, passage.heading, passage.section) == ("a", "T", "Part", "guide")
+    assert (passage.version, passage.ordinal, passage.body) == (1, 0, "needle in text")
+    assert passage.similarity is not None
+    assert 0 < passage.similarity < 1
+    assert passage.score == pytest.approx(2 / 61)
+    assert found.generation == 1
+
+
+async def test_the_best_passages_come_first_and_no_more_than_asked_for(knowledge: Knowledge) -> None:
+    for number in range(6):
+        await knowledge.put(f"d{number}", "needle " * (6 - number) + "hay " * (number + 1) * 3, "T")
+    found = await knowledge.search("needle", top_k=3)
+    assert [p.doc_id for p in found] == ["d0", "d1", "d2"]
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+
+
+async def test_titles_count_more_than_bodies(knowledge: Knowledge) -> None:
+    await knowledge.put("body", "invoice something", "Something")
+    await knowledge.put("title", "something else", "Invoice")
+    assert [hit.doc_id for hit in await knowledge.service.search_text(SCOPE, "invoices", 5)] == [
+        "title",
+        "body",
+    ]
+
+
+async def test_words_are_compared_by_stem_case_and_without_accents(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "Résumés were uploaded", "T")
+    for question in ("resume", "RÉSUMÉ", "uploading"):
+        assert [h.doc_id for h in await knowledge.service.search_text(SCOPE, question, 5)] == ["a"]
+
+
+async def test_a_section_is_filtered_inside_the_query(knowledge: Knowledge) -> None:
+    for number in range(70):
+        await knowledge.put(f"loud{number}", "needle needle needle", "needle", section="loud")
+    for number in range(4):
+        await knowledge.put(f"quiet{number}", f"needle among many other words {number}", "T", section="quiet")
+    found = await knowledge.search("needle", top_k=4, section="quiet")
+    assert {p.doc_id for p in found} == {"quiet0", "quiet1", "quiet2", "quiet3"}
+    assert await knowledge.search("needle", top_k=4, section="none such") == ()
+
+
+async def test_another_tenants_or_collections_passages_are_never_found(knowledge: Knowledge) -> None:
+    for number in range(60):
+        await knowledge.put(f"d{number}", "needle", "T", scope=Scope(TenantId("other"), SCOPE.collection))
+        await knowledge.put(f"d{number}", "needle", "T", scope=Scope(SCOPE.tenant, CollectionName("other")))
+    await knowledge.put("mine", "a needle far down in the list", "T")
+    assert await knowledge.found("needle", top_k=50) == ["mine"]
+    assert [h.doc_id for h in await knowledge.service.search_text(SCOPE, "needle", 50)] == ["mine"]
+
+
+async def test_what_is_less_similar_than_the_threshold_is_dropped(start: Start) -> None:
+    knowledge = await start(similarity_threshold=0.5)
+    await knowledge.put("near", "red green", "T")
+    await knowledge.put("far", "red one two three four five six seven eight", "T")
+    assert [p.doc_id for p in await knowledge.search("red green")] == ["near"]
+    assert await knowledge.search("unrelated words") == ()
+
+
+async def test_a_search_sees_every_change_at_once(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "first needle", "T")
+    assert [p.body for p in await knowledge.search("needle")] == ["first needle"]
+    await knowledge.put("a", "second needle", "T")
+    assert [(p.body, p.version) for p in await knowledge.search("needle")] == [("second needle", 2)]
+    await knowledge.put("b", "third needle", "T")
+    assert {p.body for p in await knowledge.search("needle")} == {"second needle", "third needle"}
+
+
+async def test_no_question_breaks_a_search(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "a word and x", "T")
+    for question in HOSTILE:
+        await knowledge.search(question)
+        await knowledge.service.search_text(SCOPE, question, 5)
+
+
+async def test_hostile_documents_are_stored_and_found_as_text(knowledge: Knowledge) -> None:
+    texts = [text for text in HOSTILE if "\0" not in text]
+    for number, text in enumerate(texts):
+        await knowledge.put(f"d{number}", f"needle {text}", f"T {text[:50]}", section=text[:50])
+    assert len(await knowledge.found("needle", top_k=50)) == len(texts)
+    assert await knowledge.found("needle", section="'' OR 1=1 --") == [f"d{texts.index(HOSTILE[4])}"]
+
+
+async def test_text_search_gives_each_document_once_with_a_snippet(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "\n\n".join(f"{'filler ' * 20} needle number{n}" for n in range(4)), "T")
+    await knowledge.put("b", "no match here", "T")
+    (hit,) = await knowledge.service.search_text(SCOPE, "needle", 5)
+    assert (hit.doc_id, hit.title, hit.version) == ("a", "T", 1)
+    assert "needle" in hit.snippet
+    assert hit.score > 0

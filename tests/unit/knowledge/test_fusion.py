@@ -1,0 +1,43 @@
+"""Reciprocal rank fusion."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.knowledge.fusion import RRF_K, fuse
+
+RANKING = st.lists(st.integers(0, 30), unique=True, max_size=15)
+
+
+def test_scores_are_sums_of_reciprocal_ranks() -> None:
+    assert dict(fuse([["a", "b"], ["b"]])) == {
+        "a": pytest.approx(1 / (RRF_K + 1)),
+        "b": pytest.approx(1 / (RRF_K + 2) + 1 / (RRF_K + 1)),
+    }
+
+
+def test_of_equal_scores_the_earlier_ranking_comes_first() -> None:
+    assert [item for item, _ in fuse([["a"], ["b"]])] == ["a", "b"]
+    assert [item for item, _ in fuse([["a", "b"], ["b", "a"]])] == ["a", "b"]
+
+
+@given(st.lists(RANKING, max_size=4))
+def test_every_item_comes_once_and_best_first(rankings: list[list[int]]) -> None:
+    fused = fuse(rankings)
+    items = [item for item, _ in fused]
+    assert sorted(items) == sorted(set().union(*rankings))
+    scores = [score for _, score in fused]
+    assert scores == sorted(scores, reverse=True)
+    assert fuse(rankings) == fused
+
+
+@given(RANKING)
+def test_one_ranking_keeps_its_order(ranking: list[int]) -> None:
+    assert [item for item, _ in fuse([ranking, []])] == ranking
+
+
+@given(RANKING, RANKING)
+def test_an_item_that_is_first_in_both_rankings_wins(first: list[int], second: list[int]) -> None:
+    assert fuse([[99, *first], [99, *second]])[0][0] == 99

@@ -1,0 +1,155 @@
+"""Documents of every type become Markdown, and what can't be read is named."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from deployments.core.errors import (
+    InvalidRequest,
+    UnprocessableDocument,
+    UnsupportedMediaType,
+    WarmlineError,
+)
+from deployments.core.ids import DocId
+from deployments.core.messages import DocumentDraft
+from deployments.knowledge.loaders import LoadedDocument, load
+
+
+async def loaded(raw: bytes, media_type: str, title: str = "", section: str | None = None) -> LoadedDocument:
+    return await load(DocumentDraft(DocId("the-doc"), title, section, media_type, raw))
+
+
+def pdf(*lines: str, title: str | None = None, password: str | None = None) -> bytes:
+    writer = PdfWriter()
+    for line in lines:
+        page = writer.add_blank_page(300, 300)
+        font = DictionaryObject(
+            {
+                NameObject("/Type"): NameObject("/Font"),
+                NameObject("/Subtype"): NameObject("/Type1"),
+                NameObject("/BaseFont"): NameObject("/Helvetica"),
+            }
+        )
+        fonts = DictionaryObject({NameObject("/F1"): writer._add_object(font)})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        stream = DecodedStreamObject()
+        stream.set_data(f"BT /F1 12 Tf 20 200 Td ({line}) Tj ET".encode())
+        page[NameObject("/Contents")] = writer._add_object(stream)
+    if title is not None:
+        writer.add_metadata({"/Title": title})
+    if password is not None:
+        writer.encrypt(password, algorithm="AES-256")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+async def test_markdown_takes_title_and_section_from_front_matter() -> None:
+    found = await loaded(b"---\ntitle: Refunds\nsection: billing\n---\n\nText.\r\nMore.\n", "text/markdown")
+    assert found == LoadedDocument("Refunds", "billing", "Text.\nMore.")
+
+
+async def test_the_drafts_own_title_and_section_win() -> None:
+    found = await loaded(b"---\ntitle: A\nsection: b\n---\nx", "text/markdown", " My  title ", "mine")
+    assert (found.title, found.section) == ("My title", "mine")
+
+
+async def test_markdown_without_front_matter_is_named_by_its_first_heading() -> None:
+    assert (
+        await loaded(b"intro\n\n## How to `x`\n\ny", "TEXT/Markdown; charset=UTF-8")
+    ).title == "How to `x`"
+
+
+async def test_plain_text_is_named_by_its_first_line() -> None:
+    assert await loaded(b"\n\nTitle line\nand more\n", "text/plain") == LoadedDocument(
+        "Title line", None, "Title line\nand more"
+    )
+
+
+async def test_a_text_without_a_short_title_is_named_by_its_id() -> None:
+    assert (await loaded(b"word " * 100, "text/plain")).title == "the-doc"
+
+
+async def test_html_becomes_markdown_without_scripts_and_backslashes() -> None:
+    page = (
+        "<html><head><title>The\n page</title><style>p{}</style></head><body><script>evil()</script>"
+        "<h2>Über_uns</h2><p>a <b>b</b> <img src='data:xx' alt='a picture'></p>"
+        "<table><tr><th>k</th><th>v</th></tr><tr><td>1</td><td>2</td></tr></table></body></html>"
+    )
+    found = await loaded(page.encode(), "text/html; charset=utf-8")
+    assert found.title == "The page"
+    assert found.text.startswith("## Über_uns\n\na **b** a picture\n")
+    assert "| 1 | 2 |" in found.text
+    assert "evil" not in found.text
+
+
+async def test_html_without_a_title_is_named_by_its_heading() -> None:
+    assert (await loaded(b"<h1>Hello <i>there</i></h1>x", "text/html")).title == "Hello there"
+
+
+async def test_the_declared_charset_is_honoured() -> None:
+    assert (await loaded("naïve".encode("latin-1"), 'text/plain; charset="ISO-8859-1"')).text == "naïve"
+    page = '<meta charset="windows-1252">naïve “q”'
+    assert "naïve “q”" in (await loaded(page.encode("cp1252"), "text/html")).text
+
+
+async def test_pdf_pages_become_paragraphs() -> None:
+    found = await loaded(pdf("First page", "Second page", title="A manual"), "application/pdf")
+    assert found == LoadedDocument("A manual", None, "First page\n\nSecond page")
+
+
+async def test_a_pdf_that_opens_without_password_is_read() -> None:
+    assert (await loaded(pdf("Open", password=""), "application/pdf")).text == "Open"
+
+
+@pytest.mark.parametrize(
+    ("raw", "media_type", "why"),
+    [
+        (b"a\0b", "text/plain", "NUL character at position 1"),
+        (b"caf\xe9", "text/markdown", "not valid UTF-8"),
+        (b" \n\t", "text/markdown", "no text"),
+        (b"---\ntitle: t\n---\n", "text/markdown", "no text"),
+        (b"<html><script>x</script></html>", "text/html", "no text"),
+        (b"<div>" * 5000 + b"x", "text/html", "nested too deeply"),
+        (pdf("x", password="secret"), "application/pdf", "encrypted"),
+        (pdf(""), "application/pdf", "scanned"),
+        (b"%PDF-1.7 garbage", "application/pdf", "no readable PDF"),
+        (b"", "application/pdf", "no readable PDF"),
+    ],
+)
+async def test_what_cannot_be_read_is_named_with_the_reason(raw: bytes, media_type: str, why: str) -> None:
+    with pytest.raises(UnprocessableDocument, match="the-doc") as raised:
+        await loaded(raw, media_type)
+    assert why in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["image/png", "", "text/markdown2", "text/plain; charset=nonsense", "text/plain; charset=hex"],
+)
+async def test_unknown_types_and_charsets_are_unsupported(media_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        await loaded(b"x", media_type)
+
+
+async def test_a_title_too_long_for_every_segment_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="200"):
+        await loaded(b"x", "text/plain", "t" * 201)
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from(["text/plain", "text/markdown", "text/html", "application/pdf"])
+)
+async def test_any_bytes_are_read_or_refused_in_words(raw: bytes, media_type: str) -> None:
+    try:
+        found = await loaded(raw, media_type)
+    except WarmlineError:
+        return
+    assert found.text.strip()
+    assert "\0" not in found.text

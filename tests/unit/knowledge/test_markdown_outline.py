@@ -1,0 +1,52 @@
+"""Headings and tables by offset, and front matter."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployments.knowledge.markdown_outline import outline, split_front_matter
+
+
+def test_headings_have_offsets_levels_and_text() -> None:
+    text = "é\n\n# One  two #\n\nx\n\nThree\n-----\ny"
+    found = outline(text).headings
+    assert [(h.level, h.text, text[h.start : h.end]) for h in found] == [
+        (1, "One two", "# One  two #\n"),
+        (2, "Three", "Three\n-----\n"),
+    ]
+
+
+def test_a_heading_at_the_end_ends_with_the_text() -> None:
+    text = "# Last"
+    assert outline(text).headings[0].end == len(text)
+
+
+@pytest.mark.parametrize("text", ["```\n# no\n```", "    # no", "> # no", "- # no", "#no", "<!--\n# no\n-->"])
+def test_what_only_looks_like_a_heading_is_none(text: str) -> None:
+    assert outline(text).headings == ()
+
+
+def test_line_separators_other_than_newline_do_not_shift_offsets() -> None:
+    text = "a\u2028b\x0bc\x85d\n\n# H\n"
+    (heading,) = outline(text).headings
+    assert text[heading.start : heading.end] == "# H\n"
+
+
+def test_a_table_has_its_header_and_the_place_of_its_rows() -> None:
+    text = "x\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\ny"
+    (table,) = outline(text).tables
+    assert table.header == "| a | b |\n|---|---|"
+    assert text[table.rows_start : table.end] == "| 1 | 2 |\n| 3 | 4 |\n"
+
+
+def test_front_matter_is_split_from_the_text() -> None:
+    matter, text = split_front_matter('---\ntitle: "A: b"\nsection: billing\n---\nBody\n---\n')
+    assert matter == {"title": "A: b", "section": "billing"}
+    assert text == "Body\n---\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["---\n\ntitle: a\n---\n", "---\nno pair\n---\n", "---\ntitle: a\n", "a\n---\nb: c\n---\n"]
+)
+def test_other_uses_of_dashes_stay_text(text: str) -> None:
+    assert split_front_matter(text) == ({}, text)

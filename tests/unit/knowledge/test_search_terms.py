@@ -1,0 +1,67 @@
+"""Questions become full-text queries that no question can break."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from deployments.knowledge.search_terms import (
+    MAX_TERMS,
+    fts5_query,
+    search_terms,
+    tsquery,
+    without_marks,
+)
+
+
+def test_common_words_are_dropped_and_written_phrases_kept() -> None:
+    assert search_terms("What does error TW-2005 mean?") == (
+        ("error",),
+        ("tw", "2005"),
+        ("tw",),
+        ("2005",),
+        ("mean",),
+    )
+
+
+def test_a_question_of_common_words_keeps_them() -> None:
+    assert search_terms("who are you") == (("who",), ("are",), ("you",))
+
+
+@pytest.mark.parametrize("text", ["", " \n", "?!", '""" * () :', "\0", "\u0301", "- -"])
+def test_a_question_without_words_has_no_terms(text: str) -> None:
+    assert search_terms(text) == ()
+
+
+def test_repeated_words_count_once_and_long_questions_end_somewhere() -> None:
+    assert search_terms("Sync sync SYNC") == (("sync",),)
+    assert len(search_terms(" ".join(f"w{n}" for n in range(500)))) == MAX_TERMS
+
+
+@given(st.text())
+@example('NEAR("a" b, 5) AND NOT body:x* ^y')
+@example("a\0b 'quoted' \"double\" \\ ; DROP TABLE chunks --")
+@example("ẛ̣ ﷺ \U0001d518 ١٢٣ ½")
+def test_fts5_accepts_every_question(text: str) -> None:
+    terms = search_terms(text)
+    if not terms:
+        return
+    with sqlite3.connect(":memory:") as database:
+        database.execute("CREATE VIRTUAL TABLE t USING fts5(x, tokenize = 'porter unicode61')")
+        database.execute("INSERT INTO t VALUES ('a b')")
+        database.execute("SELECT * FROM t WHERE t MATCH ?", (fts5_query(terms),)).fetchall()
+    database.close()
+
+
+@given(st.text())
+def test_a_tsquery_has_nothing_but_quoted_words_and_operators(text: str) -> None:
+    query = tsquery(search_terms(text))
+    assert re.fullmatch(r"(?:[()]|'[^\W_]+[^\s'\\]*'| <-> | \| |'[^'\\\s]+')*", query)
+
+
+def test_marks_are_removed_and_letters_stay() -> None:
+    assert without_marks("Crème brûlée, Ångström") == "Creme brulee, Angstrom"

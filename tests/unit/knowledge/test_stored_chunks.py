@@ -1,0 +1,57 @@
+"""Which rows of a document's chunks stay."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.knowledge.chunking import Chunk
+from deployments.knowledge.stored_chunks import (
+    ChunkDraft,
+    StoredChunk,
+    chunk_draft,
+    plan_change,
+)
+
+BODIES = st.lists(st.sampled_from("abcdef"), max_size=8)
+
+
+def drafts(bodies: list[str]) -> list[ChunkDraft]:
+    return [chunk_draft("T", Chunk(n, "", body)) for n, body in enumerate(bodies)]
+
+
+def rows(bodies: list[str], has_vector: bool = True) -> list[StoredChunk]:
+    return [
+        StoredChunk(100 + d.chunk.ordinal, d.chunk.ordinal, d.segment_hash, has_vector)
+        for d in drafts(bodies)
+    ]
+
+
+@given(BODIES, BODIES)
+def test_applying_a_change_gives_the_wanted_chunks_in_order(before: list[str], after: list[str]) -> None:
+    present, wanted = rows(before), drafts(after)
+    change = plan_change(present, wanted, with_vectors=True)
+    left = {r.id: (change.moved.get(r.id, r.ordinal), r.segment_hash) for r in present}
+    for removed in change.removed:
+        del left[removed]
+    result = sorted([*left.values(), *((d.chunk.ordinal, d.segment_hash) for d in change.added)])
+    assert result == [(d.chunk.ordinal, d.segment_hash) for d in wanted]
+    assert change.kept == len(left)
+
+
+@given(BODIES)
+def test_equal_chunks_change_nothing(bodies: list[str]) -> None:
+    change = plan_change(rows(bodies), drafts(bodies), with_vectors=True)
+    assert (change.kept, change.moved, change.added, change.removed) == (len(bodies), {}, [], [])
+
+
+def test_a_row_without_vector_is_replaced_where_vectors_are_needed() -> None:
+    present, wanted = rows(["a"], has_vector=False), drafts(["a"])
+    assert plan_change(present, wanted, with_vectors=True).removed == [100]
+    assert plan_change(present, wanted, with_vectors=False).kept == 1
+
+
+def test_title_heading_and_body_all_make_a_segment_of_its_own() -> None:
+    made = [chunk_draft("T", Chunk(0, "h", "b")), chunk_draft("U", Chunk(0, "h", "b"))]
+    made += [chunk_draft("T", Chunk(0, "i", "b")), chunk_draft("T", Chunk(0, "h", "c"))]
+    assert len({draft.segment_hash for draft in made}) == 4
