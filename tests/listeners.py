@@ -41,14 +41,15 @@ def listening_sockets(root_pid: int) -> list[Listener]:
     sockets = {**_ip_sockets(root_pid), **_unix_sockets(root_pid)}
     found = {
         Listener(*sockets[inode], pid, _command(pid))
-        for pid in _family(root_pid)
+        for pid in family(root_pid)
         for inode in _socket_inodes(pid)
         if inode in sockets
     }
     return sorted(found)
 
 
-def _family(root_pid: int) -> set[int]:
+def family(root_pid: int) -> set[int]:
+    """`root_pid` and its descendants."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
