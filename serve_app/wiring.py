@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from deployments.engine.deployment import Engine
-from deployments.knowledge.deployment import Knowledge
 from ray import serve
 from ray.serve import Application
 
 from deployments.agents.deployment import Support
 from deployments.agents.specs import SUPPORT
+from deployments.engine.deployment import Engine
+from deployments.knowledge.deployment import Knowledge
 from deployments.token_cache.deployment import TokenCache
 from serve_app.assembly.agents import AgentPeers, support_service
 from serve_app.assembly.engine import start_engine

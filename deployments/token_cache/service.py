@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from deployments.core.errors import CacheUnavailable, InternalFault
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
@@ -24,8 +24,9 @@ _WRITE_BATCH = 64
 class TokenCacheService:
     """`core.ports.SegmentTokenizer`, and the upkeep of a store. Belongs to one event loop.
 
-    `ttl_for` gives the seconds that a collection's segments are kept. `corrupt_entries` counts the
-    entries that were found damaged, deleted and computed anew.
+    `ttl_for` gives the seconds that a collection's segments are kept; `revive` starts a store of this
+    host's again where it is gone. `corrupt_entries` counts the entries that were found damaged,
+    deleted and computed anew.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class TokenCacheService:
         encoder: TextEncoder,
         store: SegmentStore,
         ttl_for: Callable[[CollectionName], int],
+        revive: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._bundle = bundle
         self._encoder = encoder
         self._store = store
         self._ttl_for = ttl_for
+        self._revive = revive
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
 
@@ -101,6 +104,11 @@ class TokenCacheService:
         """Raises InternalFault when the tokenizer is of no use; a store that is down is no fault here."""
         if not self._encoder.encode_text("ready"):
             raise InternalFault("the tokenizer gives no ids")
+        try:
+            if self._revive is not None:
+                await self._revive()
+        except CacheUnavailable as error:
+            log.warning("the store stays away: %s", error)
 
     async def _compute(
         self, scope: Scope, text_of: Mapping[SegmentKey, str]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-from deployments.core.salt import cache_salt
 
 from deployments.agents.specs import SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.ids import Scope
 from deployments.core.messages import AgentSpec
 from deployments.core.reuse.ordering import POLICIES
+from deployments.core.salt import cache_salt
 from deployments.rag.parts import RagParts
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
@@ -49,7 +47,7 @@ async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenC
     token_cache = TokenCacheHandle(peers.token_cache)
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
-    link = await asyncio.to_thread(redis_link, settings)
+    link = await redis_link(settings)
     store = RedisSegmentStore(link)
     l1 = SegmentLru(settings.l1_bytes)
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from deployments.token_cache.connection import RedisLink
 from deployments.token_cache.embedded_server import EmbeddedRedis
 from serve_app.settings import Settings
 
 
-def redis_link(settings: Settings) -> RedisLink:
+async def redis_link(settings: Settings) -> RedisLink:
     """A link for this process. Raises ConfigurationError on a bad URL, or when no server can run."""
-    return RedisLink(
-        _url(settings),
-        pool_size=settings.redis_connection_pool_size,
-        timeout_s=settings.redis_timeout_ms / 1000,
-    )
+    link, _ = await watched_redis_link(settings)
+    return link
 
 
-def _url(settings: Settings) -> str:
-    if settings.redis_url is not None:
-        return settings.redis_url.get_secret_value()
-    # The share that this takes in the server is an open file: it lasts until the process ends.
-    return EmbeddedRedis(settings.state_dir).acquire()
+async def watched_redis_link(
+    settings: Settings,
+) -> tuple[RedisLink, Callable[[], Awaitable[None]] | None]:
+    """A link, and what starts the embedded server again should it be gone; None for a configured one.
+
+    The share that a process takes in the embedded server lasts until the process ends.
+    """
+    revive = None
+    if settings.redis_url is None:
+        server = EmbeddedRedis(settings.state_dir)
+        url = await asyncio.to_thread(server.acquire)
+        revive = server.ensure_running
+    else:
+        url = settings.redis_url.get_secret_value()
+    timeout_s = settings.redis_timeout_ms / 1000
+    return RedisLink(url, pool_size=settings.redis_connection_pool_size, timeout_s=timeout_s), revive

@@ -9,7 +9,7 @@ from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.service import TokenCacheService
 from deployments.token_cache.ttl import segment_ttl_s
-from serve_app.assembly.redis import redis_link
+from serve_app.assembly.redis import watched_redis_link
 from serve_app.settings import Settings
 
 
@@ -19,5 +19,6 @@ async def token_cache_service(settings: Settings, model: str) -> TokenCacheServi
     Raises: ConfigurationError, TokenizerRefused.
     """
     bundle = await asyncio.to_thread(load_bundle, model)
-    link = await asyncio.to_thread(redis_link, settings)
-    return TokenCacheService(bundle, BundleEncoder(bundle), RedisSegmentStore(link), segment_ttl_s)
+    link, revive = await watched_redis_link(settings)
+    store = RedisSegmentStore(link)
+    return TokenCacheService(bundle, BundleEncoder(bundle), store, segment_ttl_s, revive)

@@ -186,3 +186,16 @@ async def test_a_shaky_store_never_changes_an_answer(requests, down):
     answers = await asyncio.gather(*(cache.service.tokenize(SCOPE, texts) for texts in requests))
     for texts, raws in zip(requests, answers, strict=True):
         assert list(map(from_bytes, raws)) == ids_of(*texts)
+
+
+async def test_a_health_check_revives_the_store_and_survives_one_that_stays_away():
+    """A supervisor that was killed is started again; a store that is down is no fault of this replica."""
+    revived = []
+
+    async def revive():
+        revived.append(True)
+        raise CacheUnavailable("not yet")
+
+    service = TokenCacheService(BUNDLE, FakeEncoder(), FakeStore(), {}.__getitem__, revive)
+    await service.check_health()
+    assert revived == [True]
