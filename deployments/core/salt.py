@@ -1,0 +1,82 @@
+"""Cache salts: only requests with the same salt share KV blocks.
+
+They are derived on the server from the tenant; no client can set one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+
+from deployments.core.errors import ConfigurationError
+from deployments.core.ids import TenantId
+
+SECRET_FILE = "secret"  # noqa: S105 (a file's name)
+MIN_SECRET_BYTES = 16
+
+_PURPOSE = b"warmline cache salt v1\0"
+"""Keeps these digests apart from any other use of the same secret."""
+
+
+def cache_salt(secret: bytes, tenant: TenantId) -> str:
+    """The tenant's salt, 64 hex digits: as hard to guess as the secret, the same on every replica."""
+    return hmac.new(secret, _PURPOSE + tenant.encode(), hashlib.sha256).hexdigest()
+
+
+def load_secret(configured: str | None, state_dir: Path) -> bytes:
+    """The configured secret, or else that of the state directory, made at the first start.
+
+    Replicas of one machine that start together all get the same. Raises: ConfigurationError when the
+    secret is too short, or its file can be read or written by others.
+    """
+    if configured is not None:
+        return _long_enough(configured.encode(), "WARMLINE_SECRET")
+    path = state_dir / SECRET_FILE
+    if not os.path.lexists(path):
+        _create(path)
+    return _read(path)
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A link appears complete or not at all, and fails where another process was faster.
+    handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        os.unlink(draft)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb", opener=_itself) as file:
+            status, content = os.fstat(file.fileno()), file.read()
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    if status.st_uid != os.geteuid():
+        raise ConfigurationError(f"{path} belongs to another user")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise ConfigurationError(f"{path} is open to others: chmod 600 it, or delete it for a new one")
+    return _long_enough(content.strip(), str(path))
+
+
+def _itself(path: str, flags: int) -> int:
+    """Opens no target of a link, and does not wait for a pipe's writer."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _long_enough(secret: bytes, name: str) -> bytes:
+    if len(secret) < MIN_SECRET_BYTES:
+        raise ConfigurationError(f"{name} must have at least {MIN_SECRET_BYTES} characters")
+    return secret

@@ -1,0 +1,62 @@
+"""The engine as a Serve deployment: one vLLM a replica."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Protocol
+
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.engine.counters import EngineCounters
+from deployments.engine.warmup import warm_up
+
+
+class LocalEngine(Protocol):
+    """An engine that this process owns."""
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """See `Generator`."""
+
+    async def describe(self) -> EngineInfo:
+        """See `Generator`."""
+
+    def counters(self) -> EngineCounters:
+        """The engine's own counters."""
+
+    async def check_health(self) -> None:
+        """Raises EngineUnavailable when the engine is gone."""
+
+    def close(self) -> None:
+        """Ends the engine's processes."""
+
+
+class Engine:
+    """A replica. It is ready when its engine has generated once, and unhealthy when that has ended."""
+
+    async def __init__(self, build: Callable[[], Awaitable[LocalEngine]]) -> None:  # type: ignore[misc]
+        """`build` runs in the replica. Serve awaits constructors, which mypy can't know."""
+        self._engine = await build()
+        await warm_up(self._engine)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """See `Generator`. Serve cancels it when the caller goes away."""
+        async with aclosing(self._engine.generate(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def describe(self) -> EngineInfo:
+        """See `Generator`."""
+        return await self._engine.describe()
+
+    async def counters(self) -> EngineCounters:
+        """The counters of this replica's engine."""
+        return self._engine.counters()
+
+    async def check_health(self) -> None:
+        """Called by Serve, which replaces the replica when this raises."""
+        await self._engine.check_health()
+
+    def __del__(self) -> None:
+        """Called by Serve at a graceful end."""
+        if engine := getattr(self, "_engine", None):
+            engine.close()

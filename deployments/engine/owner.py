@@ -1,0 +1,52 @@
+"""Ends an engine whose owner is gone.
+
+vLLM's EngineCore outlives a parent that was killed, and keeps its memory (issue 55510 of vLLM). So each
+engine loads this module into its worker process, where it watches the process that started the engine.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import select
+import signal
+import threading
+
+OWNER_PID = "ENGINE_OWNER_PID"
+"""Environment variable with the owner's process id; without it nothing is watched."""
+
+
+class DiesWithOwner:
+    """The worker extension. vLLM makes no instance of it: loading this module starts the watch."""
+
+
+def engine_core_pid(owner_pid: int) -> int:
+    """The process to end: the worker's parent, unless the worker runs inside EngineCore itself."""
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None or parent.pid == owner_pid:
+        return os.getpid()
+    return parent.pid
+
+
+def await_end(pid: int) -> None:
+    """Returns when there is no process `pid` any more."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        poll.poll()
+    finally:
+        os.close(process)
+
+
+def _end_with(owner_pid: int) -> None:
+    await_end(owner_pid)
+    os.kill(engine_core_pid(owner_pid), signal.SIGTERM)  # on which EngineCore ends its workers
+
+
+if OWNER_PID in os.environ:
+    owner = int(os.environ[OWNER_PID])
+    threading.Thread(target=_end_with, args=(owner,), name="OwnerWatch", daemon=True).start()

@@ -1,0 +1,221 @@
+"""vLLM's AsyncLLM as a `Generator`. The only file that knows vLLM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from deployments.core.errors import (
+    DeadlineExceeded,
+    EngineUnavailable,
+    InternalFault,
+    InvalidRequest,
+    Overloaded,
+    PromptTooLong,
+    WarmlineError,
+)
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.token_ids import from_bytes, to_bytes, token_ids
+from deployments.engine.config import (
+    ENVIRONMENT_DEFAULTS,
+    EngineConfig,
+    Platform,
+    engine_arguments,
+    environment,
+)
+from deployments.engine.counters import EngineCounters, SchedulerLog
+
+log = logging.getLogger(__name__)
+
+END_WITHIN_S = 10
+"""After which the engine's processes are killed. vLLM's default is 5, which is what they take."""
+
+
+class VllmEngine:
+    """One engine. It runs in processes of its own, which end with this one, however that ends."""
+
+    def __init__(self, llm: Any, served_name: str, scheduler_log: SchedulerLog, socket_dir: Path) -> None:
+        """Use `start`."""
+        self._llm = llm
+        self._served_name = served_name
+        self._scheduler_log = scheduler_log
+        self._socket_dir = socket_dir
+
+    @classmethod
+    async def start(cls, config: EngineConfig, *, ray_metrics: bool = False) -> VllmEngine:
+        """Starts the engine and loads the model: 15-30 s on a CPU, a minute or more when it compiles.
+
+        Sets variables in this process's environment, which the engine's processes inherit.
+        `ray_metrics` exports vLLM's metrics through Ray. Raises: ConfigurationError, EngineUnavailable.
+        """
+        socket_dir = Path(tempfile.mkdtemp(prefix="warmline-engine-"))  # of mode 0700
+        scheduler_log = SchedulerLog()
+        try:
+            # In a thread, since it blocks until the engine is up.
+            llm = await asyncio.to_thread(
+                _start_llm, config, socket_dir, scheduler_log, ray_metrics=ray_metrics
+            )
+        except BaseException as error:
+            shutil.rmtree(socket_dir, ignore_errors=True)
+            if isinstance(error, WarmlineError) or not isinstance(error, Exception):
+                raise
+            log.exception("the engine did not start")
+            raise EngineUnavailable(f"the engine did not start: {error}") from error
+        return cls(llm, config.served_name, scheduler_log, socket_dir)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """See `Generator`. Ids are those that were sampled, an end-of-turn id included, which has no text.
+
+        Text comes in whole characters and without a stop string. Raises: InvalidRequest, PromptTooLong,
+        Overloaded, DeadlineExceeded, EngineUnavailable.
+        """
+        deadline = asyncio.get_running_loop().time() + request.deadline_s
+        first = True
+        async with aclosing(self._outputs(request)) as outputs:
+            while output := await _next_before(deadline, outputs):
+                yield _delta(output, first=first)
+                first = False
+
+    def _outputs(self, request: GenerateRequest) -> Any:
+        """vLLM's outputs of a request; closing them, or cancelling the wait for one, aborts it."""
+        from vllm import SamplingParams
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        sampling = request.sampling
+        ids = from_bytes(request.prompt)
+        self._check_room(len(ids), sampling.max_tokens)
+        if not request.cache_salt:
+            raise InvalidRequest("a request without cache_salt would share its KV blocks with every tenant")
+        with _translated():
+            parameters = SamplingParams(
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=sampling.seed,
+                stop=list(sampling.stop),
+                output_kind=RequestOutputKind.DELTA,
+            )
+        prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
+        return self._llm.generate(prompt, parameters, request.request_id)
+
+    def _check_room(self, prompt_tokens: int, max_tokens: int) -> None:
+        limit = self._llm.model_config.max_model_len
+        if prompt_tokens + max_tokens > limit:
+            raise PromptTooLong(
+                f"{prompt_tokens} tokens of prompt and {max_tokens} for the answer exceed the model's {limit}"
+            )
+
+    async def describe(self) -> EngineInfo:
+        """See `Generator`."""
+        await self.check_health()
+        cache = self._llm.vllm_config.cache_config
+        return EngineInfo(
+            model=self._served_name,
+            max_model_len=self._llm.model_config.max_model_len,
+            block_size=cache.block_size,
+            kv_cache_tokens=cache.num_gpu_blocks * cache.block_size,
+        )
+
+    def counters(self) -> EngineCounters:
+        """The engine's own counters after its latest step."""
+        return self._scheduler_log.counters
+
+    async def check_health(self) -> None:
+        """Raises EngineUnavailable when the engine's processes are gone; they don't come back."""
+        with _translated():
+            await self._llm.check_health()
+
+    def close(self) -> None:
+        """Ends the engine's processes; blocks for about 5 s. A second call does nothing."""
+        self._llm.shutdown(timeout=END_WITHIN_S)
+        shutil.rmtree(self._socket_dir, ignore_errors=True)
+
+    async def shutdown(self) -> None:
+        """`close` without blocking the event loop."""
+        await asyncio.to_thread(self.close)
+
+
+def _start_llm(
+    config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerLog, *, ray_metrics: bool
+) -> Any:
+    local = Path(config.model).is_dir()
+    os.environ.update(environment(socket_dir, os.getpid(), local_model=local))
+    for name, value in ENVIRONMENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # Not earlier, since vLLM reads its environment.
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.platforms import current_platform
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    platform: Platform = "cpu" if current_platform.is_cpu() else "gpu"
+    arguments = engine_arguments(config, platform, cpu_flags())
+    loggers: list[Any] = [lambda _config, _index: scheduler_log]
+    if ray_metrics:
+        from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
+
+        loggers.append(RayPrometheusStatLogger)
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=loggers)
+
+
+def cpu_flags() -> frozenset[str]:
+    """What this machine's CPU can do, in the kernel's words."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+async def _next_before(deadline: float, outputs: Any) -> Any:
+    """The next output, None behind the last. `deadline` is the event loop's time, in seconds."""
+    try:
+        with _translated():
+            async with asyncio.timeout_at(deadline):
+                # A slow reader finds outputs waiting, and so would never be interrupted.
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise TimeoutError
+                return await anext(outputs, None)
+    except TimeoutError:
+        raise DeadlineExceeded("the answer was not complete in time") from None
+
+
+def _delta(output: Any, *, first: bool) -> Delta:
+    part = output.outputs[0]
+    if part.finish_reason not in {None, "stop", "length"}:
+        raise EngineUnavailable(f"the engine gave up the request ({part.finish_reason})")
+    times = output.metrics  # engine core's monotonic clock, seconds
+    return Delta(
+        text=part.text,
+        ids=to_bytes(token_ids(part.token_ids)),
+        finish_reason=part.finish_reason,
+        kv_cached_tokens=output.num_cached_tokens if first else None,
+        queue_ms=(times.scheduled_ts - times.queued_ts) * 1000 if first else None,
+        prefill_ms=(times.first_token_ts - times.scheduled_ts) * 1000 if first else None,
+        decode_ms=(times.last_token_ts - times.first_token_ts) * 1000 if output.finished else None,
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """vLLM's errors as ours."""
+    from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    try:
+        yield
+    except EngineDeadError as error:
+        raise EngineUnavailable("the engine's processes have ended") from error
+    except VLLMClientError as error:
+        raise InvalidRequest(str(error)) from error
+    except GracefulHTTPError as error:
+        raise Overloaded("the engine's queue is full") from error
+    except VLLMError as error:
+        log.exception("the engine failed at a request")
+        raise InternalFault("the engine failed at this request") from error

@@ -1,0 +1,50 @@
+"""A client of the Engine deployment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from deployments.core.errors import DeadlineExceeded, EngineUnavailable
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from serve_app.handles.errors import translated, translated_stream
+
+GRACE_S = 1.0
+"""Time for the engine's own deadline to come first: it counts from the request's arrival there."""
+READY_WITHIN_S = 2.0
+
+
+class EngineHandle:
+    """Implements `Generator`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._streaming = handle.options(stream=True)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """See `Generator`. The deadline holds while no replica can take the request, too."""
+        deadline = asyncio.get_running_loop().time() + request.deadline_s + GRACE_S
+        response = self._streaming.generate.remote(request)
+        async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:
+            while delta := await _next_before(deadline, deltas):
+                yield delta
+
+    async def describe(self) -> EngineInfo:
+        """See `Generator`. A replica that does not answer at once is not ready."""
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                with translated("the engine", EngineUnavailable):
+                    info: EngineInfo = await self._handle.describe.remote()
+                    return info
+        except TimeoutError:
+            raise EngineUnavailable("the engine is not ready") from None
+
+
+async def _next_before(deadline: float, deltas: AsyncGenerator[Delta, None]) -> Delta | None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await anext(deltas, None)
+    except TimeoutError:
+        raise DeadlineExceeded("the engine did not answer in time") from None

@@ -1,0 +1,35 @@
+"""One real engine for the module."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from deployments.engine.config import EngineConfig
+from deployments.engine.vllm_engine import VllmEngine
+from deployments.engine.warmup import warm_up
+
+
+@pytest.fixture(scope="module")
+def _environment_restored() -> Iterator[None]:
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(embedded_llm: Path, _environment_restored: None) -> AsyncIterator[VllmEngine]:
+    """SmolLM2 with room for 2,048 tokens a request and 11,000 in its cache."""
+    config = EngineConfig(str(embedded_llm), "smollm2", max_model_len=2048, kv_cache_gib=0.25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
+        started = await VllmEngine.start(config)
+        await warm_up(started)
+    yield started
+    await started.shutdown()

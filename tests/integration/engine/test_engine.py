@@ -1,0 +1,241 @@
+"""The engine adapter against a real vLLM with SmolLM2."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+from tokenizers import Tokenizer
+
+from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InvalidRequest, PromptTooLong
+from deployments.core.ids import RequestId
+from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
+from deployments.engine.vllm_engine import VllmEngine
+from tests.listeners import listening_sockets
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+numbers = itertools.count()
+
+
+def new_ids(count: int) -> TokenIds:
+    """Ids that no earlier prompt began with."""
+    return token_ids(random.Random(next(numbers)).choices(range(1000, 40_000), k=count))
+
+
+def request(
+    ids: TokenIds, *, salt: str = "a", deadline_s: float = 60.0, max_tokens: int = 4, **sampling: object
+) -> GenerateRequest:
+    return GenerateRequest(
+        RequestId(f"test-{next(numbers)}"),
+        to_bytes(ids),
+        Sampling(max_tokens=max_tokens, **{"temperature": 0.0, **sampling}),  # type: ignore[arg-type]
+        salt,
+        deadline_s,
+    )
+
+
+async def answer(engine: VllmEngine, asked: GenerateRequest) -> list[Delta]:
+    return [delta async for delta in engine.generate(asked)]
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+async def idle(engine: VllmEngine) -> bool:
+    """Whether the engine's scheduler has nothing to do within 2 s."""
+    for _ in range(200):
+        counters = engine.counters()
+        if counters.running == counters.waiting == 0:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.fixture(scope="module")
+def tokenizer(embedded_llm: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(embedded_llm / "tokenizer.json"))
+
+
+def chat(tokenizer: Tokenizer, question: str) -> TokenIds:
+    rendered = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+    return token_ids(tokenizer.encode(rendered).ids)
+
+
+async def test_describes_itself(engine: VllmEngine) -> None:
+    info = await engine.describe()
+    assert (info.model, info.max_model_len, info.block_size) == ("smollm2", 2048, 32)
+    assert info.kv_cache_tokens > 8000
+
+
+async def test_answers_a_question(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    deltas = await answer(engine, request(chat(tokenizer, "What is the capital of France?"), max_tokens=40))
+    assert "Paris" in text_of(deltas)
+    assert deltas[-1].finish_reason == "stop"
+
+
+async def test_the_same_ids_again_reuse_their_kv(engine: VllmEngine) -> None:
+    ids = new_ids(400)
+    first, second = await answer(engine, request(ids)), await answer(engine, request(ids))
+    assert first[0].kv_cached_tokens == 0
+    assert second[0].kv_cached_tokens == 384  # whole blocks of 32
+
+
+async def test_another_salt_reuses_nothing(engine: VllmEngine) -> None:
+    ids = new_ids(200)
+    await answer(engine, request(ids, salt="a"))
+    assert (await answer(engine, request(ids, salt="b")))[0].kv_cached_tokens == 0
+    assert (await answer(engine, request(ids, salt="b")))[0].kv_cached_tokens == 192
+
+
+async def test_cached_tokens_agree_with_the_engines_counters(engine: VllmEngine) -> None:
+    ids = new_ids(300)
+    before, reported, prompts = engine.counters(), 0, 0
+    for length in (300, 300, 150, 40):
+        deltas = await answer(engine, request(ids[:length]))
+        reported += deltas[0].kv_cached_tokens or 0
+        prompts += length
+    after = engine.counters()
+    assert after.prefix_hits - before.prefix_hits == reported > 0
+    assert after.prefix_queries - before.prefix_queries == prompts
+
+
+async def test_only_first_and_last_delta_carry_figures(engine: VllmEngine) -> None:
+    deltas = await answer(engine, request(new_ids(50), max_tokens=8))
+    first, *middle, last = deltas
+    assert None not in (first.kv_cached_tokens, first.queue_ms, first.prefill_ms)
+    assert (last.finish_reason, last.decode_ms is not None) == ("length", True)
+    assert middle == [Delta(delta.text, delta.ids) for delta in middle]
+    assert sum(len(from_bytes(delta.ids)) for delta in deltas) == 8
+
+
+async def test_one_delta_can_be_first_and_last(engine: VllmEngine) -> None:
+    (only,) = await answer(engine, request(new_ids(50), max_tokens=1))
+    assert only.kv_cached_tokens == 0
+    assert (only.finish_reason, only.decode_ms) == ("length", 0.0)
+
+
+async def test_ids_of_the_deltas_decode_to_their_text(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    deltas = await answer(engine, request(chat(tokenizer, "Tell me about tides."), max_tokens=60))
+    ids = join(from_bytes(delta.ids) for delta in deltas)
+    assert tokenizer.decode(ids.tolist(), skip_special_tokens=True) == text_of(deltas) != ""
+
+
+async def test_text_never_holds_half_a_character(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    ids = token_ids(tokenizer.encode("漢字" * 15).ids)
+    deltas = await answer(engine, request(ids, max_tokens=40))
+    assert any(not delta.text for delta in deltas)  # a character's first bytes wait for the rest
+    whole = tokenizer.decode(join(from_bytes(delta.ids) for delta in deltas).tolist())
+    assert text_of(deltas) == whole.rstrip("\ufffd")
+    assert "漢字" in whole
+
+
+async def test_a_stop_string_ends_the_answer_without_itself(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    ids = chat(tokenizer, "Count from one to ten in words.")
+    await answer(engine, request(ids, max_tokens=40))
+    # From here on the prompt is cached, so that near ties can't fall differently.
+    whole = text_of(await answer(engine, request(ids, max_tokens=40)))
+    stop = whole.split()[4]
+    deltas = await answer(engine, request(ids, max_tokens=40, stop=(stop,)))
+    assert text_of(deltas) == whole[: whole.index(stop)]
+    assert deltas[-1].finish_reason == "stop"
+    assert await idle(engine)
+
+
+async def test_a_seed_repeats_a_sampled_answer(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    ids = chat(tokenizer, "Invent a name for a boat.")
+    await answer(engine, request(ids))
+    texts = [
+        text_of(await answer(engine, request(ids, temperature=1.0, seed=7, max_tokens=12))) for _ in "ab"
+    ]
+    assert texts[0] == texts[1]
+
+
+async def test_requests_run_together(engine: VllmEngine) -> None:
+    answers = await asyncio.gather(*(answer(engine, request(new_ids(64), max_tokens=8)) for _ in range(4)))
+    assert [deltas[-1].finish_reason for deltas in answers] == ["length"] * 4
+
+
+async def test_closing_the_stream_aborts_in_the_engine(engine: VllmEngine) -> None:
+    async with aclosing(engine.generate(request(new_ids(64), max_tokens=1900))) as deltas:
+        await anext(deltas)
+        assert engine.counters().running == 1
+    assert await idle(engine)
+
+
+async def test_cancelling_the_reader_aborts_in_the_engine(engine: VllmEngine) -> None:
+    reader = asyncio.create_task(answer(engine, request(new_ids(1800), max_tokens=200)))
+    await asyncio.sleep(0.2)  # in the middle of its prefill
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert await idle(engine)
+
+
+async def test_a_missed_deadline_aborts_in_the_engine(engine: VllmEngine) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await answer(engine, request(new_ids(64), max_tokens=1900, deadline_s=0.5))
+    assert await idle(engine)
+
+
+async def test_a_slow_reader_meets_the_deadline_too(engine: VllmEngine) -> None:
+    async with aclosing(engine.generate(request(new_ids(64), max_tokens=1900, deadline_s=2.0))) as deltas:
+        await anext(deltas)
+        await asyncio.sleep(2.0)
+        with pytest.raises(DeadlineExceeded):
+            await anext(deltas)
+    assert await idle(engine)
+
+
+async def test_a_prompt_without_room_for_its_answer_is_refused(engine: VllmEngine) -> None:
+    with pytest.raises(PromptTooLong, match="2000 tokens of prompt and 49 for the answer"):
+        await answer(engine, request(new_ids(2000), max_tokens=49))
+    assert (await answer(engine, request(new_ids(2047), max_tokens=1)))[-1].finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        request(token_ids()),
+        request(token_ids([49_152])),
+        request(token_ids([1, 2, 3]), salt=""),
+        request(token_ids([1, 2, 3]), temperature=-1.0),
+        request(token_ids([1, 2, 3]), max_tokens=0),
+    ],
+    ids=["empty", "not in the vocabulary", "no salt", "temperature", "no tokens"],
+)
+async def test_what_the_engine_cannot_take_is_an_invalid_request(
+    engine: VllmEngine, refused: GenerateRequest
+) -> None:
+    with pytest.raises(InvalidRequest):
+        await answer(engine, refused)
+
+
+async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> None:
+    await engine.check_health()
+    sockets = listening_sockets(os.getpid())
+    assert {"unix", "tcp"} <= {listener.protocol for listener in sockets}
+    assert [listener for listener in sockets if not listener.is_private] == []
+
+
+async def test_a_killed_engine_is_unavailable_and_unhealthy(engine: VllmEngine) -> None:
+    """Stays last: it ends the module's engine."""
+    (core,) = (p for p in psutil.Process().children() if p.name().startswith("VLLM::EngineCor"))
+    reader = asyncio.create_task(answer(engine, request(new_ids(64), max_tokens=1900)))
+    await asyncio.sleep(0.5)
+    core.send_signal(signal.SIGKILL)
+    with pytest.raises(EngineUnavailable):
+        await reader
+    for call in (engine.check_health, engine.describe):
+        with pytest.raises(EngineUnavailable):
+            await call()
+    with pytest.raises(EngineUnavailable):
+        await answer(engine, request(new_ids(8)))

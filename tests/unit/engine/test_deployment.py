@@ -1,0 +1,117 @@
+"""The Engine deployment around an engine in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from deployments.core.errors import EngineUnavailable
+from deployments.core.ids import RequestId
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.token_ids import from_bytes, to_bytes, token_ids
+from deployments.engine.counters import EngineCounters
+from deployments.engine.deployment import Engine
+
+
+class MemoryEngine:
+    """Echoes the prompt, an id a delta, and remembers what happened to it."""
+
+    def __init__(self) -> None:
+        self.requests: list[GenerateRequest] = []
+        self.aborted = 0
+        self.closed = 0
+        self.dead = False
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        if self.dead:
+            raise EngineUnavailable("dead")
+        self.requests.append(request)
+        try:
+            for number in from_bytes(request.prompt):
+                yield Delta(str(number), to_bytes(token_ids([number])))
+        except GeneratorExit:
+            self.aborted += 1
+            raise
+
+    async def describe(self) -> EngineInfo:
+        return EngineInfo("memory", 2048, 32, 4096)
+
+    def counters(self) -> EngineCounters:
+        return EngineCounters(running=3)
+
+    async def check_health(self) -> None:
+        if self.dead:
+            raise EngineUnavailable("dead")
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+async def deployed(engine: MemoryEngine) -> Engine:
+    """As Serve makes a replica: by awaiting the constructor."""
+
+    async def build() -> MemoryEngine:
+        return engine
+
+    replica = Engine.__new__(Engine)
+    await replica.__init__(build)  # type: ignore[misc]
+    return replica
+
+
+def request(salt: str = "tenant") -> GenerateRequest:
+    return GenerateRequest(
+        RequestId("r"), to_bytes(token_ids([5, 6, 7])), Sampling(3, 0.0), cache_salt=salt, deadline_s=1
+    )
+
+
+async def test_a_replica_is_ready_only_when_its_engine_has_generated() -> None:
+    engine = MemoryEngine()
+    engine.dead = True
+    with pytest.raises(EngineUnavailable):
+        await deployed(engine)
+
+
+async def test_each_warm_up_has_a_salt_of_its_own() -> None:
+    engine = MemoryEngine()
+    await deployed(engine)
+    await deployed(engine)
+    first, second = (request.cache_salt for request in engine.requests)
+    assert first != second
+    assert len(first) == 64
+
+
+async def test_deltas_pass_through() -> None:
+    replica = await deployed(MemoryEngine())
+    assert [delta.text async for delta in replica.generate(request())] == ["5", "6", "7"]
+
+
+async def test_closing_the_stream_closes_the_engines() -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    stream = replica.generate(request())
+    await anext(stream)
+    await stream.aclose()
+    assert engine.aborted == 1
+
+
+async def test_health_and_figures_are_the_engines() -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    assert (await replica.describe()).model == "memory"
+    assert (await replica.counters()).running == 3
+    await replica.check_health()
+    engine.dead = True
+    with pytest.raises(EngineUnavailable):
+        await replica.check_health()
+
+
+async def test_its_end_ends_the_engine() -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    replica.__del__()
+    assert engine.closed == 1
+
+
+def test_a_replica_whose_constructor_failed_ends_quietly() -> None:
+    Engine.__new__(Engine).__del__()

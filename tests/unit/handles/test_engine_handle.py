@@ -1,0 +1,113 @@
+"""The Engine deployment's client, on a handle in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from deployments.core.errors import DeadlineExceeded, EngineUnavailable
+from deployments.core.ids import RequestId
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from serve_app.handles import engine as module
+from serve_app.handles.engine import EngineHandle
+
+DELTAS = [Delta("a", b""), Delta("", b""), Delta("b", b"", finish_reason="stop")]
+INFO = EngineInfo("m", 2048, 32, 4096)
+
+
+class Call:
+    """A streaming call that yields items, then does `then`."""
+
+    def __init__(self, items: list[Any], then: Callable[[], Any] | None = None) -> None:
+        self._items, self._then = items, then
+        self.cancelled = False
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for item in self._items:
+            yield item
+        if self._then:
+            await self._then()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def handle(call: Call | None = None, describe: Callable[[], Any] | None = None) -> Any:
+    streaming = SimpleNamespace(generate=SimpleNamespace(remote=lambda _request: call))
+    return SimpleNamespace(
+        options=lambda *, stream: streaming if stream else None,
+        describe=SimpleNamespace(remote=describe),
+    )
+
+
+def request(deadline_s: float = 5.0) -> GenerateRequest:
+    return GenerateRequest(RequestId("r"), b"", Sampling(1, 0.0), "salt", deadline_s)
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_deltas_come_through_empty_ones_too() -> None:
+    assert [delta async for delta in EngineHandle(handle(Call(DELTAS))).generate(request())] == DELTAS
+
+
+async def test_closing_the_stream_cancels_the_call() -> None:
+    call = Call(DELTAS)
+    stream = EngineHandle(handle(call)).generate(request())
+    await anext(stream)
+    await stream.aclose()
+    assert call.cancelled
+
+
+async def test_cancelling_the_reader_cancels_the_call() -> None:
+    call = Call(DELTAS[:1], then=forever)
+    stream = EngineHandle(handle(call)).generate(request())
+    await anext(stream)
+    reader = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert call.cancelled
+
+
+async def test_the_deadline_holds_when_no_replica_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE_S", 0.0)
+    call = Call([], then=forever)
+    with pytest.raises(DeadlineExceeded):
+        await anext(EngineHandle(handle(call)).generate(request(deadline_s=0.01)))
+    assert call.cancelled
+
+
+async def test_nothing_is_called_before_the_first_read() -> None:
+    calls: list[Any] = []
+    streaming = SimpleNamespace(generate=SimpleNamespace(remote=calls.append))
+    await EngineHandle(SimpleNamespace(options=lambda **_: streaming)).generate(request()).aclose()
+    assert calls == []
+
+
+async def test_describes_the_engine() -> None:
+    async def describe() -> EngineInfo:
+        return INFO
+
+    assert await EngineHandle(handle(describe=describe)).describe() == INFO
+
+
+async def test_an_engine_that_does_not_answer_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READY_WITHIN_S", 0.01)
+    with pytest.raises(EngineUnavailable, match="not ready"):
+        await EngineHandle(handle(describe=forever)).describe()
+
+
+async def test_a_dead_replica_is_unavailable() -> None:
+    async def dies() -> EngineInfo:
+        raise ActorDiedError
+
+    with pytest.raises(EngineUnavailable):
+        await EngineHandle(handle(describe=dies)).describe()
