@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from deployments.core.limits import (
     DEFAULT_TOP_K,
     MAX_ANSWER_TOKENS,
     MAX_QUERY_CHARS,
+    MAX_SEED,
     MAX_TEMPERATURE,
     MAX_TOP_K,
 )
@@ -25,21 +26,25 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class SupportQuestion(Body):
+class AskBody(Body):
+    """What every question to an agent can say."""
+
+    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
+    temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
+    seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
+    stream: bool = Field(False, description="server-sent events: `delta`s, then `ledger`, then [DONE]")
+    return_token_ids: bool = Field(False, description="the prompt's and the answer's ids in the answer")
+
+
+class SupportQuestion(AskBody):
     """A question to the support agent."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"query": "How do I reset my password?", "max_tokens": 64}]},
+        json_schema_extra={"examples": [{"query": "How do I reset my password?", "max_tokens": 64}]}
     )
 
     query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
-    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
     max_tokens: int = Field(500, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")
-    temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
-    seed: int | None = None
-    stream: bool = Field(False, description="server-sent events: `delta`s, then `ledger`, then [DONE]")
-    return_token_ids: bool = Field(False, description="the prompt's and the answer's ids in the answer")
 
 
 class CitationBody(BaseModel):
@@ -91,9 +96,10 @@ class ReuseBody(BaseModel):
 
 
 class AnswerBody(BaseModel):
-    """An answer with its ledger; the same shape in every case."""
+    """An answer with its ledger; the same shape in every case. Each agent's names its text otherwise."""
 
-    response: str
+    text_field: ClassVar[str]
+
     finish_reason: str
     cache_hit: bool
     cache_available: bool
@@ -111,10 +117,10 @@ class AnswerBody(BaseModel):
     token_ids: list[int] | None = None
 
     @classmethod
-    def of(cls, answer: Answer, with_ids: bool) -> AnswerBody:
+    def of(cls, answer: Answer, with_ids: bool) -> Self:
         """From the message; `with_ids` adds the ids that were sent to the engine and came from it."""
         return cls(
-            response=answer.text,
+            **{cls.text_field: answer.text},
             finish_reason=answer.finish_reason,
             cache_hit=answer.cache_hit,
             cache_available=answer.cache_available,
@@ -131,6 +137,13 @@ class AnswerBody(BaseModel):
             prompt_token_ids=from_bytes(answer.prompt_ids).tolist() if with_ids else None,
             token_ids=from_bytes(answer.answer_ids).tolist() if with_ids else None,
         )
+
+
+class SupportAnswer(AnswerBody):
+    """The support agent's answer."""
+
+    text_field = "response"
+    response: str
 
 
 class DocumentLabels(Body):

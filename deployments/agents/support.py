@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
-from deployments.agents.asking import question_of
-from deployments.core.ids import Scope, TenantId
+from deployments.agents.cached_agent import CachedAgent
 from deployments.core.ledger import Answer
-from deployments.core.messages import AgentSpec, Ask, CacheStats, Delta
-from deployments.core.ports import Rag
+from deployments.core.messages import Ask
 
 
-class SupportService:
+class SupportService(CachedAgent):
     """Answers customers' questions from the support knowledge base."""
 
-    def __init__(self, spec: AgentSpec, rag: Rag) -> None:
-        self.spec = spec
-        self._rag = rag
-
     async def answer_support_query_cached(self, ask: Ask) -> Answer:
-        """The complete answer. Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable."""
-        return await self._rag.generate_with_rag(question_of(self.spec, ask))
-
-    def stream_support_answer(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
-        """The answer as it is made; the last event is the complete one. Raises as above."""
-        return self._rag.stream(question_of(self.spec, ask))
-
-    async def get_cache_stats(self, tenant: TenantId) -> CacheStats:
-        """Figures of the tenant's support cache. Raises CacheUnavailable."""
-        return await self._rag.get_cache_stats(Scope(tenant, self.spec.collection))
-
-    async def clear_cache(self, tenant: TenantId) -> int:
-        """Deletes the tenant's support segments; returns the exact count. Raises CacheUnavailable."""
-        return await self._rag.clear_cache(Scope(tenant, self.spec.collection))
-
-    def clear_local(self, tenant: TenantId) -> int:
-        """Empties the tenant's part of this replica's L1; returns how many segments it held."""
-        return self._rag.clear_local(Scope(tenant, self.spec.collection))
+        """The seed's name of `answer`."""
+        return await self.answer(ask)

@@ -1,0 +1,43 @@
+"""What every agent does: answers over its collection, and its part of the token cache."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from deployments.agents.asking import question_of
+from deployments.core.ids import Scope, TenantId
+from deployments.core.ledger import Answer
+from deployments.core.messages import AgentSpec, Ask, CacheStats, Delta
+from deployments.core.ports import Rag
+
+
+class CachedAgent:
+    """An agent by its spec and its RAG; subclasses add what is their own."""
+
+    def __init__(self, spec: AgentSpec, rag: Rag) -> None:
+        self.spec = spec
+        self._rag = rag
+
+    async def answer(self, ask: Ask) -> Answer:
+        """The complete answer. Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable."""
+        return await self._rag.generate_with_rag(question_of(self.spec, ask))
+
+    def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
+        """The answer as it is made; the last event is the complete one. Raises as `answer` does."""
+        return self._rag.stream(question_of(self.spec, ask))
+
+    async def get_cache_stats(self, tenant: TenantId) -> CacheStats:
+        """Figures of the tenant's part of the agent's cache. Raises CacheUnavailable."""
+        return await self._rag.get_cache_stats(self.scope(tenant))
+
+    async def clear_cache(self, tenant: TenantId) -> int:
+        """Deletes the tenant's cached segments; returns the exact count. Raises CacheUnavailable."""
+        return await self._rag.clear_cache(self.scope(tenant))
+
+    def clear_local(self, tenant: TenantId) -> int:
+        """Empties the tenant's part of this replica's L1; returns how many segments it held."""
+        return self._rag.clear_local(self.scope(tenant))
+
+    def scope(self, tenant: TenantId) -> Scope:
+        """The tenant's part of the agent's collection."""
+        return Scope(tenant, self.spec.collection)

@@ -1,0 +1,25 @@
+"""How every agent's answer leaves: as JSON, or as events."""
+
+from starlette.responses import JSONResponse, Response
+
+from deployments.core.ledger import Answer
+from deployments.core.messages import Ask
+from serve_app.edge import EdgeClock
+from serve_app.schemas import AnswerBody, AskBody
+from serve_app.services import Agent
+from serve_app.sse import event_stream
+
+
+async def answered(
+    agent: Agent, ask: Ask, body: AskBody, shape: type[AnswerBody], clock: EdgeClock
+) -> Response:
+    """The agent's answer to `ask` in the form that `body` asks for."""
+
+    def ledger(complete: Answer) -> object:
+        hidden = set() if body.return_token_ids else {"prompt_token_ids", "token_ids"}
+        shown = shape.of(complete, body.return_token_ids).model_dump(exclude=hidden)
+        return {shape.text_field: shown.pop(shape.text_field), **shown}  # the answer itself first
+
+    if body.stream:
+        return await event_stream(agent.stream(ask), clock, ledger)
+    return JSONResponse(ledger(clock.stamp(await agent.answer(ask))))
