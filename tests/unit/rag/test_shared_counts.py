@@ -127,6 +127,26 @@ async def test_records_during_a_synchronisation_are_kept(counts, store):
     assert await store.popularity(SCOPE) == {A: 2, B: 1}
 
 
+@pytest.mark.parametrize("method", ["add", "bump", "read"])
+async def test_a_record_during_any_step_is_kept(counts, store, monkeypatch, method):
+    """Whichever call to the store is under way, what is recorded meanwhile goes with the next one."""
+    usual = getattr(store, method)
+
+    async def interrupted(*args):
+        monkeypatch.setattr(store, method, usual)
+        counts.record(SCOPE, {"segment_hits": 10}, [A, B])
+        return await usual(*args)
+
+    monkeypatch.setattr(store, method, interrupted)
+    counts.record(SCOPE, {"segment_hits": 1}, [A])
+    await counts.settled(SCOPE)
+    assert counts.stats(SCOPE).cache_hits == 11
+    assert counts.uses(SCOPE, [A, B]) == [2, 1]
+    await counts.fresh_stats(SCOPE)
+    assert await store.read(SCOPE) == {"segment_hits": 11}
+    assert await store.popularity(SCOPE) == {A: 2, B: 1}
+
+
 async def test_many_records_at_once_add_up(counts, store):
     """A hundred requests share few round trips and lose none of their counts."""
     for _ in range(100):
@@ -136,7 +156,7 @@ async def test_many_records_at_once_add_up(counts, store):
     assert shown.cache_hits == 100
     assert shown.avg_hit_latency_ms == pytest.approx(0.1)
     assert (await store.read(SCOPE))["request_hits"] == 100
-    assert store.calls.count("add") < 100
+    assert max(store.calls.count("add"), store.calls.count("read")) < 100
 
 
 async def test_two_replicas_see_each_other(store, meter, clock):

@@ -120,6 +120,15 @@ async def test_prompt_and_answer_never_exceed_the_model():
     assert answer.reuse.prompt_tokens + 40 <= 450
 
 
+async def test_the_hint_has_its_room_too():
+    """At no length of the model does a reordered prompt, with its hint, leave the answer too little."""
+    passages = [a_passage(n, body=f"{n}" * 100) for n in range(3)]
+    for max_model_len in range(300, 700):
+        rig = Rig(passages, order=reversed_order, max_model_len=max_model_len)
+        answer = await rig.answer()
+        assert answer.reuse.prompt_tokens + SPEC.max_tokens <= max_model_len
+
+
 @pytest.mark.parametrize("max_model_len", [60, 200])
 async def test_a_question_without_room_is_refused_before_the_engine(max_model_len):
     """Neither an answer nor a single document fits: the caller is told, and nothing is generated."""
