@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from deployments.core.errors import ConfigurationError
+from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
 
 PREFIX = "WARMLINE_"
@@ -26,7 +35,7 @@ def _default_state_dir() -> Path:
 class Settings(BaseModel):
     """What the application is configured by. Each field is the variable of its name, in upper case."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     redis_url: SecretStr | None = Field(None, description="any server from 6.2 on; else an embedded one")
     redis_connection_pool_size: int = Field(10, ge=1, le=1000)
@@ -41,7 +50,7 @@ class Settings(BaseModel):
         None, description="key of cache salts; else a file in the state directory"
     )
     api_keys: SecretStr | None = Field(None, description="key=business_id, separated by commas")
-    http_host: str = "127.0.0.1"
+    http_host: str = Field("127.0.0.1", description="beyond loopback only with API keys")
     http_port: int = Field(8000, ge=1, le=65535)
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
     l1_bytes: int = Field(64 * 2**20, ge=0)
@@ -52,9 +61,15 @@ class Settings(BaseModel):
     similarity_threshold: float = Field(0.3, ge=-1, le=1)
     chunk_tokens: int = Field(256, ge=32, le=4096)
     max_body_bytes: int = Field(10 * 2**20, ge=1024)
-    max_query_chars: int = Field(8_000, ge=1)
     request_timeout_s: float = Field(120.0, gt=0)
+    ingress_max_replicas: int = Field(2, ge=1)
+    agent_min_replicas: int = Field(1, ge=1, description="of each agent")
+    agent_max_replicas: int = Field(4, ge=1, description="of each agent")
+    knowledge_max_replicas: int = Field(4, ge=1, description="on PostgreSQL; SQLite has one")
+    upscale_delay_s: float = Field(5.0, ge=0, description="of load before replicas are added")
+    downscale_delay_s: float = Field(120.0, ge=0, description="of idleness before one is removed")
     engine_replicas: int = Field(1, ge=1)
+    engine_max_replicas: int | None = Field(None, ge=1, description="else as many as engine_replicas")
     engine_gpus: int | None = Field(None, ge=0, le=64, description="a replica; else 1 where Ray has any")
     engine_eager: bool | None = Field(None, description="no compilation; else eager on a CPU only")
     engine_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -81,10 +96,28 @@ class Settings(BaseModel):
             raise ValueError(f"must start with one of {', '.join(allowed)}")
         return url
 
+    @field_validator("api_keys")
+    @classmethod
+    def _key_list(cls, raw: SecretStr | None) -> SecretStr | None:
+        _tenants_by_key(raw)
+        return raw
+
+    @field_validator("http_host")
+    @classmethod
+    def _keys_beyond_loopback(cls, host: str, earlier: ValidationInfo) -> str:
+        if not (_is_loopback(host) or _tenants_by_key(earlier.data.get("api_keys"))):
+            raise ValueError("must be a loopback address (127.0.0.1) unless WARMLINE_API_KEYS is set")
+        return host
+
     @field_validator("state_dir", "model_dir")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
+
+    @property
+    def on_postgresql(self) -> bool:
+        """Whether the database may have several writers."""
+        return self.database_url is not None and not self.database_url.get_secret_value().startswith("sqlite")
 
     @property
     def models(self) -> Path:
@@ -93,8 +126,7 @@ class Settings(BaseModel):
 
     def tenants_by_key(self) -> dict[str, str]:
         """API keys and their tenants; empty when none are configured."""
-        raw = self.api_keys.get_secret_value() if self.api_keys else ""
-        return dict(_key_and_tenant(entry) for entry in raw.split(",") if entry.strip())
+        return _tenants_by_key(self.api_keys)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: Any) -> Settings:
@@ -106,13 +138,30 @@ class Settings(BaseModel):
             raise ConfigurationError(_complaint(error)) from None
 
 
+def _tenants_by_key(raw: SecretStr | None) -> dict[str, str]:
+    """Raises ValueError, which never shows a key."""
+    entries = [entry.strip() for entry in raw.get_secret_value().split(",")] if raw else []
+    pairs = [_key_and_tenant(entry) for entry in entries if entry]
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key may stand there only once")
+    return dict(pairs)
+
+
 def _key_and_tenant(entry: str) -> tuple[str, str]:
-    key, _, tenant = entry.strip().partition("=")
-    if len(key) < 16 or not tenant:
-        raise ConfigurationError(
-            "WARMLINE_API_KEYS must be key=business_id pairs, each key of 16 characters or more"
-        )
-    return key, tenant_id(tenant)
+    key, _, tenant = (part.strip() for part in entry.rpartition("="))
+    if len(key) < 16:
+        raise ValueError("must be key=business_id pairs, each key of 16 characters or more")
+    try:
+        return key, tenant_id(tenant)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def variable(field: str) -> str:
@@ -132,5 +181,7 @@ def _relevant(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _complaint(error: ValidationError) -> str:
-    lines = [f"{variable(str(part['loc'][0]))}: {part['msg']}" for part in error.errors(include_input=False)]
-    return "wrong settings: " + "; ".join(lines)
+    found = [(variable(str(part["loc"][0])), part["msg"]) for part in error.errors(include_input=False)]
+    return "wrong settings: " + "; ".join(
+        f"{name}: {said.removeprefix('Value error, ')}" for name, said in found
+    )

@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
+from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
+from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
 from deployments.core.ids import TenantId
 from deployments.core.ledger import Answer
@@ -46,3 +48,11 @@ class AgentReplica(Generic[Service]):
 
 class Support(AgentReplica[SupportService]):
     """A replica of the support agent."""
+
+
+class BusinessGeneration(AgentReplica[BusinessService]):
+    """A replica of the business generation agent."""
+
+
+class Documentation(AgentReplica[DocumentationService]):
+    """A replica of the documentation agent."""

@@ -19,3 +19,34 @@ SUPPORT = AgentSpec(
     ),
     no_context="I don't know: no article in the knowledge base answers this question.",
 )
+
+BUSINESS = AgentSpec(
+    name="business",
+    collection=CollectionName("business_templates"),
+    ttl_s=3600,
+    max_context_tokens=4096,
+    temperature=0.5,
+    max_tokens=1000,
+    preamble=(
+        "You advise founders. Use only the business templates below: say which of them fit, what made "
+        "them succeed or fail, and what to copy, with their names and numbers."
+    ),
+    no_context="I don't know: no business template of this kind is stored.",
+)
+
+DOCUMENTATION = AgentSpec(
+    name="documentation",
+    collection=CollectionName("documentation"),
+    ttl_s=7200,
+    max_context_tokens=8192,
+    temperature=0.3,
+    max_tokens=1000,
+    preamble=(
+        "You are the documentation of a product. Answer using only the documentation below: be exact "
+        "about names, parameters and limits, and show code where it does. If it does not answer the "
+        "question, say that you do not know."
+    ),
+    no_context="I don't know: the documentation has nothing on this.",
+)
+
+AGENTS = (SUPPORT, BUSINESS, DOCUMENTATION)

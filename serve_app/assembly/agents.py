@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from deployments.agents.specs import SUPPORT
+from deployments.agents.business import BusinessService
+from deployments.agents.documentation import DocumentationService
+from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.ids import Scope
 from deployments.core.messages import AgentSpec
@@ -41,6 +43,16 @@ class AgentPeers:
 async def support_service(settings: Settings, peers: AgentPeers) -> SupportService:
     """The support agent; waits for the TokenCache deployment."""
     return SupportService(SUPPORT, await _rag(SUPPORT, settings, peers))
+
+
+async def business_service(settings: Settings, peers: AgentPeers) -> BusinessService:
+    """The business generation agent; waits for the TokenCache deployment."""
+    return BusinessService(BUSINESS, await _rag(BUSINESS, settings, peers))
+
+
+async def documentation_service(settings: Settings, peers: AgentPeers) -> DocumentationService:
+    """The documentation agent; waits for the TokenCache deployment."""
+    return DocumentationService(DOCUMENTATION, await _rag(DOCUMENTATION, settings, peers))
 
 
 async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenCachedRAG:
