@@ -1,0 +1,45 @@
+"""Bodies about the token cache."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from pydantic import BaseModel
+
+from deployments.core.messages import CacheStats
+from serve_app.schemas.body import Body
+
+
+class CacheStatsBody(BaseModel):
+    """Counters of one agent's token cache in the whole cluster; rates in percent.
+
+    Latencies are means from the question to its prompt's ids. What Redis holds was measured
+    `measured_s_ago` seconds ago.
+    """
+
+    cache_hits: int
+    cache_misses: int
+    hit_rate: float
+    request_hit_rate: float
+    total_tokens_cached: int
+    cache_size_mb: float
+    avg_hit_latency_ms: float
+    avg_miss_latency_ms: float
+    measured_s_ago: float | None
+
+    @classmethod
+    def of(cls, stats: CacheStats) -> CacheStatsBody:
+        """From the message."""
+        return cls(**asdict(stats))
+
+
+class ClearRequest(Body):
+    """Which entries to clear: one agent's, or the tenant's of all agents."""
+
+    agent: str | None = None
+
+
+class ClearedBody(BaseModel):
+    """How many cached segments were deleted."""
+
+    cleared: int
