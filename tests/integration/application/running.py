@@ -86,7 +86,7 @@ def running_application(state_dir: Path, model_dir: Path, **settings: str) -> It
     """Starts the application, waits until it is ready, and ends it."""
     port = _free_port()
     environ = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("WARMLINE_")},
         **_ray_environment(),
         "WARMLINE_STATE_DIR": str(state_dir),
         "WARMLINE_MODEL_DIR": str(model_dir),
