@@ -182,6 +182,5 @@ def _relevant(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _complaint(error: ValidationError) -> str:
     found = [(variable(str(part["loc"][0])), part["msg"]) for part in error.errors(include_input=False)]
-    return "wrong settings: " + "; ".join(
-        f"{name}: {said.removeprefix('Value error, ')}" for name, said in found
-    )
+    said = (f"{name}: {message.removeprefix('Value error, ')}" for name, message in found)
+    return "wrong settings: " + "; ".join(said)
