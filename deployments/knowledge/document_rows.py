@@ -14,8 +14,9 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.messages import Document
 from deployments.core.segments import document_segment
+from deployments.database.metadata import AnyRow
 from deployments.knowledge.stored_chunks import ChunkDraft
-from deployments.knowledge.tables import AnyRow, chunks, documents, indexes
+from deployments.knowledge.tables import chunks, documents, indexes
 
 
 @dataclass(frozen=True, slots=True)

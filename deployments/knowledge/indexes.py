@@ -13,7 +13,8 @@ from sqlalchemy import Select, delete, exists, func, insert, select, text, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
-from deployments.knowledge.tables import AnyRow, chunks, collections, documents, indexes
+from deployments.database.metadata import AnyRow
+from deployments.knowledge.tables import chunks, collections, documents, indexes
 
 _ACTIVE, _BUILDING = "active", "building"
 

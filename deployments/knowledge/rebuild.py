@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from deployments.core.errors import KnowledgeUnavailable
-from deployments.knowledge.database import Database
+from deployments.database.connection import Database
 from deployments.knowledge.indexes import (
     IndexRow,
     PendingDocument,

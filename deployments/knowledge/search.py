@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import DocId, Scope
 from deployments.core.messages import Passage, Retrieval, SearchQuery, TextHit
-from deployments.knowledge.database import Database
+from deployments.database.connection import Database
+from deployments.database.metadata import AnyRow
 from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import fuse
-from deployments.knowledge.tables import AnyRow, chunks, documents
+from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50

@@ -19,8 +19,8 @@ from deployments.core.messages import (
     TextHit,
 )
 from deployments.core.ports import SegmentWriter
+from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.database import Database
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.embedding import Embedder, Vector
 from deployments.knowledge.indexes import count_pending, ensure_index

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import DocId, Fingerprint, Scope
 from deployments.core.messages import Document, Ingested
-from deployments.knowledge.database import Database
+from deployments.database.connection import Database
+from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
@@ -38,7 +39,7 @@ from deployments.knowledge.stored_chunks import (
     plan_change,
     read_chunks,
 )
-from deployments.knowledge.tables import AnyRow, documents, milestones
+from deployments.knowledge.tables import documents, milestones
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import deployments.knowledge
+from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.database import Database
 from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.token_cache.encoder import BundleEncoder

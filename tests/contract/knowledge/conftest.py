@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from deployments.core.messages import DocumentDraft, Ingested, Passage, SearchQuery
+from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.database import Database
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from tests.fakes import FakeEmbedder
-from tests.postgres import PostgresServer, find_binaries
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))
 
@@ -90,30 +87,6 @@ class Knowledge:
     async def found(self, text: str, **how: Any) -> list[str]:
         """Ids of the documents found, best first."""
         return list(dict.fromkeys(passage.doc_id for passage in await self.search(text, **how)))
-
-
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server is installed")
-    # Not pytest's folder: sockets have short paths, and the server's own user must get there.
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(binaries, Path(folder))
-        yield server
-        server.stop()
-
-
-_POSTGRES = pytest.param("postgresql", marks=[] if find_binaries() else [pytest.mark.system])
-
-
-@pytest.fixture(params=["sqlite", _POSTGRES])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/knowledge.db"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.empty()
 
 
 Start = Callable[..., Awaitable[Knowledge]]

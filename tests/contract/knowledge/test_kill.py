@@ -18,7 +18,7 @@ from deployments.core.ids import DocId, Fingerprint
 from deployments.core.messages import DocumentDraft
 from deployments.knowledge import store
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.database import Database
+from deployments.database.connection import Database
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from tests.contract.knowledge.conftest import SCOPE, count_words
 from tests.fakes import FakeEmbedder

@@ -11,8 +11,8 @@ import pytest
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from deployments.core.messages import DocumentDraft, SearchQuery
+from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.database import Database
 from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.knowledge.samples import SAMPLES, read_samples
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService

@@ -42,7 +42,9 @@ LINTER = [
     Plant("deployments/knowledge/planted.py", "import torch", "planted -> torch"),
     Plant("deployments/rag/planted.py", "import sentence_transformers", "-> sentence_transformers"),
     Plant("deployments/agents/planted.py", "import sqlalchemy", "planted -> sqlalchemy"),
-    Plant("serve_app/planted.py", "import alembic", "planted -> alembic"),
+    Plant("deployments/knowledge/planted.py", "import alembic", "planted -> alembic"),
+    Plant("deployments/agents/planted.py", "import deployments.database", "knows the database BROKEN"),
+    Plant("deployments/database/planted.py", "import deployments.records", "meet in core BROKEN"),
     Plant("deployments/agents/planted.py", "import rapidocr", "planted -> rapidocr"),
 ]
 

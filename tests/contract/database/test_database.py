@@ -10,10 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+import deployments.knowledge.tables  # noqa: F401  registers its tables
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
-from deployments.knowledge.database import Database
-from deployments.knowledge.migrations import upgrade
-from deployments.knowledge.tables import metadata
+from deployments.database.connection import Database
+from deployments.database.metadata import metadata
+from deployments.database.migrations import upgrade
 
 INSERT = text("INSERT INTO milestones VALUES (:name, 0)")
 
@@ -52,7 +53,7 @@ async def test_a_migration_that_fails_leaves_nothing(
         upgrade(connection)
         raise RuntimeError("killed")
 
-    monkeypatch.setattr("deployments.knowledge.database.upgrade", failing)
+    monkeypatch.setattr("deployments.database.connection.upgrade", failing)
     with pytest.raises(RuntimeError, match="killed"):
         await Database.open(database_url)
     monkeypatch.undo()

@@ -18,8 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
-from deployments.knowledge.file_lock import FileLock
-from deployments.knowledge.migrations import upgrade
+from deployments.database.file_lock import FileLock
+from deployments.database.migrations import upgrade
 
 _POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 _MIGRATION_LOCK = 0x5741524D  # PostgreSQL's advisory lock against two replicas that migrate at once

@@ -1,0 +1,1 @@
+"""The database that knowledge and records share: its connection, the history of its tables."""

@@ -1,0 +1,19 @@
+"""What the tables of all features belong to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import MetaData, Row
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A result row of any columns."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
