@@ -1,16 +1,16 @@
-"""Refuses bodies that are too large before they are read, and starts each request's clock."""
+"""Starts each request's clock, refuses bodies that are too large, and answers for what nobody foresaw."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.core.errors import PayloadTooLarge
 from serve_app.edge import EdgeClock
-from serve_app.problems import problem
+from serve_app.problems import problem_response
 
 
 class Edge:
@@ -21,16 +21,34 @@ class Edge:
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, or answers 413."""
+        """Passes the request on; answers 413 itself, and 500 to an exception that no handler took."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})["clock"] = EdgeClock()
+        scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+            await problem_response(self._error())(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive), send)
+        await self._answered(scope, self._counted(receive), send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Starlette's own last resort would raise the exception again, and the server log it once more."""
+        started = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticing)
+        except ClientDisconnect:
+            return  # nobody is left to be answered
+        except Exception as error:
+            if started:
+                raise
+            await problem_response(error)(scope, receive, send)
 
     def _counted(self, receive: Receive) -> Receive:
         seen = 0
@@ -45,10 +63,6 @@ class Edge:
             return message
 
         return counted
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, body = problem(self._error())
-        await JSONResponse(body, status)(scope, receive, send)
 
     def _error(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"the body is larger than {self._max_bytes} bytes")

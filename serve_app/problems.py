@@ -33,14 +33,18 @@ STATUS: dict[type[errors.WarmlineError], HTTPStatus] = {
     errors.KnowledgeUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.CacheUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.InternalFault: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.TokenizerRefused: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.InternalFault: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 _CODES = {STATUS[kind]: kind.code for kind in reversed(STATUS)}
 """For errors of the framework itself, such as an unknown path; the table's first class of a status wins."""
-_RETRY_AFTER_S = {HTTPStatus.TOO_MANY_REQUESTS: "1", HTTPStatus.SERVICE_UNAVAILABLE: "2"}
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
+}
 _FAULT = errors.InternalFault("an internal error happened; its cause is in the server's log")
 
 
@@ -56,23 +60,29 @@ def problem(error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
     return status, _body(status, error.message, error.code, error.param)
 
 
+def problem_response(error: Exception) -> JSONResponse:
+    """The response that tells of an error."""
+    status, body = problem(error)
+    return _response(status, body)
+
+
 def install(app: FastAPI) -> None:
-    """Makes every error of the application one of `problem`."""
+    """Makes every error that a route raises on purpose one of `problem`; `Edge` answers the rest."""
     app.add_exception_handler(errors.WarmlineError, _answer)
     # Starlette types every handler as taking any Exception; it calls these with their own kind only.
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _answer_validation))
     app.add_exception_handler(HTTPException, cast(ExceptionHandler, _answer_http))
-    app.add_exception_handler(Exception, _answer)
 
 
 async def _answer(_: Request, error: Exception) -> Response:
-    status, body = problem(error)
-    return _response(status, body)
+    return problem_response(error)
 
 
 async def _answer_validation(_: Request, error: RequestValidationError) -> Response:
     status = HTTPStatus.BAD_REQUEST
     first = error.errors()[0]
+    if isinstance(first["input"], bytes):  # FastAPI parses only what is called JSON
+        return problem_response(errors.UnsupportedMediaType("send JSON, with Content-Type: application/json"))
     param = _param(first["loc"])
     message = f"{param}: {first['msg']}" if param else str(first["msg"])
     return _response(status, _body(status, message, errors.InvalidRequest.code, param))
@@ -96,5 +106,4 @@ def _body(status: HTTPStatus, message: str, code: str, param: str | None) -> dic
 
 
 def _response(status: HTTPStatus, body: dict[str, Any], headers: Any = None) -> JSONResponse:
-    retry = {"Retry-After": _RETRY_AFTER_S[status]} if status in _RETRY_AFTER_S else {}
-    return JSONResponse(body, status, headers={**(headers or {}), **retry})
+    return JSONResponse(body, status, headers={**(headers or {}), **_HEADERS.get(status, {})})

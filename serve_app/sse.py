@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
@@ -20,16 +21,26 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """The second one keeps a proxy in front from collecting the stream before it passes it on."""
 
 
-async def event_stream(
-    events: Events, clock: EdgeClock, ledger: Callable[[Answer], object]
-) -> StreamingResponse:
+class EventResponse(StreamingResponse):
+    """Closes `events` however it ends, also where the client has gone before anything was sent."""
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], events: Events) -> None:
+        super().__init__(frames, media_type="text/event-stream", headers=_HEADERS)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the frames."""
+        async with aclosing(self._events):
+            await super().__call__(scope, receive, send)
+
+
+async def event_stream(events: Events, clock: EdgeClock, ledger: Callable[[Answer], object]) -> EventResponse:
     """The response that streams `events`; `ledger` makes the last event's data.
 
     The first event is awaited before any header is sent, so an error up to there still has its status.
     """
     first = await anext(events)
-    frames = _frames(first, events, clock, ledger)
-    return StreamingResponse(frames, media_type="text/event-stream", headers=_HEADERS)
+    return EventResponse(_frames(first, events, clock, ledger), events)
 
 
 def frame(event: str, data: object) -> bytes:
@@ -41,14 +52,14 @@ async def _frames(
     first: Delta | Answer, events: Events, clock: EdgeClock, ledger: Callable[[Answer], object]
 ) -> AsyncGenerator[bytes, None]:
     event = first
-    async with aclosing(events):
-        try:
-            while not isinstance(event, Answer):
-                if event.text:
-                    yield frame("delta", {"text": event.text})
-                    clock.first_token()
-                event = await anext(events)
-            yield frame("ledger", ledger(clock.stamp(event)))
-        except Exception as error:  # headers are out: an event is the only way left to tell
-            yield frame("error", problem(error)[1])
+    try:
+        while not isinstance(event, Answer):
+            if event.text:
+                yield frame("delta", {"text": event.text})
+                clock.first_token()
+            event = await anext(events)
+        yield frame("ledger", ledger(clock.stamp(event)))
+        await anext(events, None)  # to its end, since closing it earlier would cancel a call that succeeded
+    except Exception as error:  # headers are out: an event is the only way left to tell
+        yield frame("error", problem(error)[1])
     yield DONE

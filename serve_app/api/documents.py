@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 
 from deployments.core.errors import InvalidRequest
-from deployments.core.ids import DocId, doc_id
+from deployments.core.ids import doc_id
 from deployments.core.messages import DocumentDraft
 from serve_app.api.context import ScopeDep, ServicesDep
 from serve_app.schemas import (
@@ -84,9 +84,9 @@ async def listing(
 ) -> DocumentPage:
     """The collection's documents by id, without their contents."""
     last = None if after is None else doc_id(after)
-    found = await parts.library.list(where, limit, last)
-    following: DocId | None = found[-1].doc_id if len(found) == limit else None
-    return DocumentPage(documents=[DocumentBody.of(d, with_content=False) for d in found], next=following)
+    found = await parts.library.list(where, limit + 1, last)  # one more tells whether there is a next page
+    shown = [DocumentBody.of(document, with_content=False) for document in found[:limit]]
+    return DocumentPage(documents=shown, next=shown[-1].doc_id if len(found) > limit else None)
 
 
 def _from_json(draft: DocumentDraft) -> DocumentDraft:
