@@ -1,5 +1,7 @@
 """How every agent's answer leaves: as JSON, or as events."""
 
+from typing import Any
+
 from starlette.responses import JSONResponse, Response
 
 from deployments.core.ledger import Answer
@@ -8,6 +10,14 @@ from serve_app.edge import EdgeClock
 from serve_app.schemas import AnswerBody, AskBody
 from serve_app.services import Agent
 from serve_app.sse import event_stream
+
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; with `stream`, as events",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+"""`responses` of a route whose answers can be streamed."""
 
 
 async def answered(

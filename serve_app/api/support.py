@@ -4,14 +4,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from deployments.core.messages import Ask
-from serve_app.api.answering import answered
+from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
 from serve_app.schemas import ERROR_RESPONSES, SupportAnswer, SupportQuestion
 
 router = APIRouter(prefix="/v1/support", tags=["support"], responses=ERROR_RESPONSES)
 
 
-@router.post("/answer", response_model=SupportAnswer)
+@router.post("/answer", response_model=SupportAnswer, responses=EVENTS)
 async def answer(
     body: SupportQuestion, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep, clock: ClockDep
 ) -> Response:

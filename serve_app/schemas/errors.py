@@ -30,4 +30,6 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorBody, "description": "Too many requests at once"},
     503: {"model": ErrorBody, "description": "A part is not ready"},
     504: {"model": ErrorBody, "description": "The request's deadline passed"},
+    # Also keeps FastAPI from documenting a body of its own for 422, which is never sent.
+    "default": {"model": ErrorBody, "description": "Any other error"},
 }
