@@ -1,0 +1,15 @@
+"""What a text must be to be stored, stated once for all that callers write."""
+
+from __future__ import annotations
+
+from deployments.core.errors import InvalidRequest
+
+
+def check_text(text: str, param: str, max_chars: int, *, may_be_empty: bool = False) -> None:
+    """Raises InvalidRequest on a text that is blank, too long, or that no database can hold."""
+    if not may_be_empty and not text.strip():
+        raise InvalidRequest(f"{param} must not be empty", param)
+    if len(text) > max_chars:
+        raise InvalidRequest(f"{param} must have at most {max_chars} characters", param)
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidRequest(f"{param} must be text: no NUL and no half of a character", param)
