@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployments.knowledge.vectors import CollectionVectors
 
@@ -35,6 +37,15 @@ def test_equal_similarities_are_ordered_by_chunk() -> None:
     matrix = np.array([[1, 0]] * 40, np.float32)
     found = CollectionVectors(np.arange(40), np.array([None] * 40, dtype=object), matrix)
     assert found.nearest(found.similarities(QUESTION), None, 10) == list(range(10))
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=60), st.integers(1, 70))
+def test_nearest_is_the_start_of_the_whole_order(values: list[int], limit: int) -> None:
+    count = len(values)
+    sections = np.array([None] * count, dtype=object)
+    found = CollectionVectors(np.arange(count), sections, np.empty((count, 2), np.float32))
+    expected = sorted(range(count), key=lambda row: (-values[row], row))[:limit]
+    assert found.nearest(np.array(values, np.float32), None, limit) == expected
 
 
 def test_similarities_by_chunk_leave_out_chunks_without_vector() -> None:
