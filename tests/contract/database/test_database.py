@@ -10,7 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-import deployments.knowledge.tables  # noqa: F401  registers its tables
+import deployments.knowledge.tables
+import deployments.records.tables  # noqa: F401  and these theirs
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata

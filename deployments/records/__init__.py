@@ -1,0 +1,1 @@
+"""What the agents keep: tickets and their history, and the answers to calls that may be repeated."""
