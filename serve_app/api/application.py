@@ -3,21 +3,28 @@
 from fastapi import FastAPI
 
 from serve_app import problems
-from serve_app.api import cache, documents, health, support
+from serve_app.api import cache, docs_page, documents, health, support
 from serve_app.edge_middleware import Edge
 from serve_app.services import Services
+
+_DESCRIPTION = (
+    "RAG agents on your own model that never tokenize a document twice. A request's tenant is that of "
+    "its API key (Authorization: Bearer ...); where no keys are configured, that of the header "
+    "X-Business-Id, or else `default`."
+)
 
 
 def build_api(parts: Services) -> FastAPI:
     """All routes over `parts`."""
     app = FastAPI(
         title="Warmline",
-        description="RAG agents on your own model that never tokenize a document twice.",
+        description=_DESCRIPTION,
+        docs_url=None,  # `docs_page` has one that loads nothing from elsewhere
         redoc_url=None,
     )
     app.state.services = parts
     app.add_middleware(Edge, max_bytes=parts.settings.max_body_bytes)
     problems.install(app)
-    for module in (support, documents, cache, health):
+    for module in (support, documents, cache, health, docs_page):
         app.include_router(module.router)
     return app

@@ -1,0 +1,193 @@
+"""The outermost layer: bodies that are too large, clients that have gone, and when a request arrived."""
+
+import asyncio
+
+import anyio.to_thread
+import pytest
+from fastapi import Request
+
+from serve_app.edge import EdgeClock
+from tests.unit.rag.rig import Rig
+from tests.unit.serve_app.fake_services import Api, error_of
+
+LIMIT = 2048
+PUT = "/v1/collections/support_kb/documents/doc"
+MARKDOWN = {"Content-Type": "text/markdown"}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def api():
+    return Api(max_body_bytes=LIMIT)
+
+
+async def in_pieces(total):
+    """A body of which nobody knows the length beforehand."""
+    for start in range(0, total, 500):
+        yield b"x" * min(500, total - start)
+
+
+def scope(path="/v1/support/answer", **headers):
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"test"), (b"content-type", b"application/json")]
+        + [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"), [("PUT", PUT, MARKDOWN), ("POST", "/v1/support/answer", JSON)]
+)
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_that_is_too_large_is_refused(api, method, path, headers, declared):
+    """By its declared length, or when its pieces have grown over the limit; nothing is done with it."""
+    body = b"x" * (LIMIT + 1) if declared else in_pieces(LIMIT + 1)
+    response = await api.http.request(method, path, content=body, headers=headers)
+    assert response.status_code == 413
+    error = error_of(response)
+    assert error["code"] == "payload_too_large"
+    assert str(LIMIT) in error["message"]
+    assert api.library.drafts == []
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_of_the_limit_is_accepted(api, declared):
+    """The last allowed byte is allowed."""
+    body = b"x" * LIMIT if declared else in_pieces(LIMIT)
+    response = await api.http.put(PUT, content=body, headers=MARKDOWN)
+    assert response.status_code == 200
+    assert len(api.library.drafts[0].raw) == LIMIT
+
+
+async def test_a_body_that_is_declared_too_large_is_never_read(api):
+    """Whoever announces gigabytes does not get to send them."""
+    sent = []
+
+    async def receive():
+        raise AssertionError("read")
+
+    async def send(message):
+        sent.append(message)
+
+    await api.app(scope(**{"content-length": "9" * 30}), receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_a_body_larger_than_declared_is_refused_too(api):
+    """A length that lies does not help."""
+    pieces = [b"x" * 1500, b"x" * 1500]
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    async def send(message):
+        sent.append(message)
+
+    await api.app(scope(**{"content-length": "10"}), receive, send)
+    assert sent[0]["status"] == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/support/answer", PUT])
+async def test_a_client_that_goes_while_it_sends_is_no_error(api, path, caplog):
+    """Nobody is left to be answered, and nothing of it is kept or logged as a fault."""
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        assert message.get("status", 400) < 500
+
+    await api.app(scope(path) | {"method": "PUT" if path == PUT else "POST"}, receive, send)
+    assert api.library.drafts == []
+    assert caplog.records == []
+
+
+async def test_cancelling_a_request_reaches_the_agent(api):
+    """What the server cancels is not answered with an error but ends, in the search too."""
+    api.rig.retriever.hangs = True
+    request = asyncio.ensure_future(api.http.post("/v1/support/answer", json={"query": "x"}))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+        if api.rig.retriever.queries:
+            break
+    assert api.rig.retriever.queries
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+
+async def test_no_request_goes_through_a_thread(api, monkeypatch):
+    """FastAPI sends every plain function to one, which costs more than all that the edge does."""
+
+    async def refuse(*_, **__):
+        raise AssertionError("a thread was asked for")
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", refuse)
+    assert (await api.http.post("/v1/support/answer", json={"query": "x"})).status_code == 200
+    assert (await api.http.put(PUT, content=b"text", headers=MARKDOWN)).status_code == 200
+    assert (await api.http.get(PUT.rpartition("/")[0])).status_code == 200
+    for path in ("/v1/cache/stats", "/healthz", "/readyz", "/docs", "/openapi.json"):
+        assert (await api.http.get(path)).status_code == 200
+
+
+async def test_requests_do_not_share_a_clock():
+    """A server may hand the same state to all requests; each has its own arrival in it all the same."""
+    seen = []
+
+    async def route(request: Request):
+        seen.append(request.state.clock)
+
+    api = Api(Rig())
+    api.app.add_api_route("/clock", route)
+    shared = {"from": "lifespan"}
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_):
+        pass
+
+    for _ in range(2):
+        await api.app(scope("/clock") | {"method": "GET", "state": shared}, receive, send)
+    assert len({id(clock) for clock in seen}) == 2
+    assert shared == {"from": "lifespan"}
+
+
+async def test_websockets_are_not_served(api):
+    """The application has none: the handshake is refused, and nothing fails."""
+    sent = []
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await api.app({**scope(), "type": "websocket"}, receive, send)
+    assert sent[0]["type"] == "websocket.close"
+
+
+async def test_the_edge_sees_the_total_and_the_first_token():
+    """`total` is the edge's own; `ttft` too once a token has left, and it lies within the total."""
+    answer = await Rig(()).answer()
+    clock = EdgeClock()
+    plain = clock.stamp(answer)
+    clock.first_token()
+    first = clock.stamp(answer)
+    clock.first_token()
+    assert plain.latency_ms == plain.timings_ms["total"]
+    assert 0 <= first.timings_ms["ttft"] <= first.timings_ms["total"]
+    assert clock.stamp(answer).timings_ms["ttft"] == first.timings_ms["ttft"]
+    assert first.text == answer.text

@@ -1,0 +1,164 @@
+"""A stream that nobody reads any more ends the generation, at whatever point that happens."""
+
+import asyncio
+
+import pytest
+
+from deployments.core.errors import EngineUnavailable
+from deployments.core.messages import Delta
+from serve_app.edge import EdgeClock
+from serve_app.sse import event_stream
+from tests.unit.rag.rig import Rig, question
+from tests.unit.serve_app.test_edge import scope
+
+
+class Source:
+    """Events that go on until they are closed; `closed` and `finished` say how they ended."""
+
+    def __init__(self, count=10**9, last=None):
+        self.count = count
+        self.last = last
+        self.sent = 0
+        self.closed = False
+        self.finished = False
+
+    async def events(self):
+        try:
+            while self.sent < self.count:
+                await asyncio.sleep(0)
+                self.sent += 1
+                yield Delta("x", b"")
+            if self.last is not None:
+                yield self.last
+            self.finished = True
+        finally:
+            self.closed = True
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+async def stream_of(source, ledger=str):
+    return await event_stream(source.events(), EdgeClock(), ledger)
+
+
+async def test_a_client_that_hangs_up_ends_the_generation():
+    """The server tells of the disconnection while events are being made."""
+    source = Source()
+    response = await stream_of(source)
+    gone = asyncio.Event()
+    sent = []
+
+    async def receive():
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+        if len(sent) == 3:
+            gone.set()
+
+    await response(scope(), receive, send)
+    assert source.closed
+    assert not source.finished
+
+
+async def test_a_client_that_does_not_read_and_hangs_up_ends_the_generation():
+    """The disconnection comes while a piece waits to be sent."""
+    source = Source()
+    response = await stream_of(source)
+    blocked = asyncio.Event()
+
+    async def receive():
+        await blocked.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            blocked.set()
+            await never()
+
+    await response(scope(), receive, send)
+    assert source.closed
+
+
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+async def test_a_client_that_was_gone_before_the_first_byte_ends_the_generation(spec_version):
+    """Headers can't be sent: the frames were never started, and the events end all the same."""
+    source = Source()
+    response = await stream_of(source)
+
+    async def send(_):
+        raise OSError("gone")
+
+    with pytest.raises(Exception, match=r"gone|^$"):
+        await response(scope() | {"asgi": {"spec_version": spec_version}}, never, send)
+    assert source.closed
+
+
+async def test_cancelling_the_request_ends_the_generation():
+    """The server's own way to end a request."""
+    source = Source()
+    response = await stream_of(source)
+
+    async def send(_):
+        await asyncio.sleep(0)
+
+    running = asyncio.ensure_future(response(scope(), never, send))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert source.closed
+
+
+async def test_a_complete_stream_is_read_to_its_end():
+    """Closing it right behind the answer would cancel a call that has succeeded."""
+    source = Source(2, last=await Rig().answer())
+    response = await stream_of(source)
+    frames = [frame async for frame in response.body_iterator]
+    assert source.finished
+    assert frames[-1] == b"data: [DONE]\n\n"
+    assert [frame.partition(b"\n")[0] for frame in frames[:-1]] == [
+        b"event: delta",
+        b"event: delta",
+        b"event: ledger",
+    ]
+
+
+async def test_an_error_before_the_first_event_is_raised():
+    """It still gets its status."""
+
+    rig = Rig()
+    rig.retriever.fault = EngineUnavailable("starting")
+    with pytest.raises(EngineUnavailable):
+        await event_stream(rig.rag.stream(question()), EdgeClock(), str)
+
+
+async def test_events_that_end_without_an_answer_are_an_error():
+    """A stream that just stops is no answer, so the reader is told."""
+    response = await stream_of(Source(1))
+    *_, error, done = [frame async for frame in response.body_iterator]
+    assert error.startswith(b"event: error\n")
+    assert b"internal_error" in error
+    assert done == b"data: [DONE]\n\n"
+
+
+async def test_empty_pieces_are_not_sent():
+    """Half a character has no text yet, and is no first token."""
+    answer = await Rig().answer()
+
+    async def events():
+        yield Delta("", b"\x01\0\0\0")
+        yield Delta("é", b"\x02\0\0\0")
+        yield answer
+
+    response = await event_stream(events(), EdgeClock(), lambda _: "all")
+    frames = [frame async for frame in response.body_iterator]
+    assert frames == [
+        'event: delta\ndata: {"text": "é"}\n\n'.encode(),
+        b'event: ledger\ndata: "all"\n\n',
+        b"data: [DONE]\n\n",
+    ]
