@@ -1,0 +1,59 @@
+"""The configurations that ship are ones Ray accepts, and say what they must about who can connect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.serve.schema import ServeDeploySchema
+
+ROOT = Path(__file__).parents[3]
+DEPLOYMENTS = {
+    "Ingress",
+    "Support",
+    "BusinessGeneration",
+    "Documentation",
+    "TokenCache",
+    "Knowledge",
+    "Engine",
+}
+
+
+def _read(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text())
+
+
+def test_rays_launcher_accepts_the_cluster() -> None:
+    """Its own preparation and validation, as `ray up` does them."""
+    prepared = prepare_config(_read("cluster.yaml"))
+    validate_config(prepared)
+    assert set(prepared["available_node_types"]) == {"head", "cpu_worker", "gpu_worker"}
+
+
+def test_the_clusters_ray_is_closed() -> None:
+    """The dashboard, which runs code, on loopback; a token on every node; Redis beside GCS's port."""
+    cluster = _read("cluster.yaml")
+    head, worker = (" ".join(cluster[f"{kind}_start_ray_commands"]) for kind in ("head", "worker"))
+    assert "--dashboard-host=127.0.0.1" in head
+    assert "RAY_AUTH_MODE=token" in head
+    assert "RAY_AUTH_MODE=token" in worker
+    redis = " ".join(cluster["head_setup_commands"])
+    assert "port 6380" in redis
+    assert "requirepass" in redis
+
+
+@pytest.mark.parametrize("path", ["serve_app/config/one_machine.yaml", "serve_app/config/cluster.yaml"])
+def test_serve_accepts_the_configuration(path: str) -> None:
+    """Its own schema; every deployment named in it exists."""
+    schema = ServeDeploySchema.model_validate(_read(path))
+    (application,) = schema.applications
+    assert application.import_path == "serve_app:build_app"
+    assert {deployment.name for deployment in application.deployments} <= DEPLOYMENTS
+
+
+def test_on_one_machine_http_is_on_loopback() -> None:
+    """Without API keys anybody who connects is any tenant."""
+    assert _read("serve_app/config/one_machine.yaml")["http_options"]["host"] == "127.0.0.1"
