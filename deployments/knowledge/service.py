@@ -163,10 +163,10 @@ class KnowledgeService:
             milestone = f"samples:{collection}"
             if await self._store.reached(milestone):
                 continue
+            log.info("loading %d sample documents into %s", len(drafts), collection)
             for draft in drafts:
                 await self.put(Scope(DEFAULT_TENANT, CollectionName(collection)), draft)
             await self._store.reach(milestone)
-            log.info("loaded %d sample documents into %s", len(drafts), collection)
 
 
 async def _publish(
