@@ -22,6 +22,7 @@ from deployments.core.messages import (
     SearchQuery,
 )
 from deployments.core.segments import PlainText, ScaffoldText
+from deployments.core.ticket_image import ImageText
 from deployments.core.token_ids import TokenIds
 
 
@@ -181,3 +182,13 @@ class Rag(Protocol):
 
     def clear_local(self, scope: Scope) -> int:
         """Empties this process's L1 for a scope; returns how many segments it held."""
+
+
+class TextReader(Protocol):
+    """Reads the text in images (OCR)."""
+
+    async def read(self, image: bytes) -> ImageText:
+        """The lines of an image whose type and size have been checked, in reading order.
+
+        Raises UnprocessableDocument (damaged), Overloaded, Unavailable, InternalFault.
+        """
