@@ -12,7 +12,7 @@ from serve_app.local_models import local_models
 from serve_app.local_ray import prepare_environment
 from serve_app.settings import Settings
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -27,8 +27,8 @@ def serve() -> None:
     """Serves the application until Ctrl-C."""
     settings = Settings.from_env(os.environ)
     prepare_environment(settings)
-    # Serve's own account of its doings is in its log files; a terminal gets ours, and failures.
-    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+    # What the replicas have to say is in their log files; the terminal gets our lines and failures.
+    os.environ.setdefault("RAY_LOG_TO_DRIVER", "0")
     preflight.check(settings)
     local_models(settings, typer.echo)
     from serve_app.foreground import run  # imports Ray, which reads the environment

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import signal
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import ray
 from ray import serve
 
 from serve_app.building import build
+from serve_app.local_ray import sessions_folder
 from serve_app.settings import Settings
 
 _PROBE_INTERVAL_S = 0.5
@@ -32,7 +36,8 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
         report("Starting Ray")
         application = build({})
         _turn_signals_into_exceptions()  # after Ray has set its own
-        report("Starting the application: the engine takes about half a minute")
+        report(f"Starting the application; logs: {_logs(settings)}")
+        report("The engine takes about half a minute")
         serve.run(application)
         url = _wait_until_ready(settings)
         report(_welcome(url))
@@ -41,9 +46,18 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
     except (_Stopped, KeyboardInterrupt):
         report("Stopping")
     finally:
-        if ray.is_initialized():
+        _end()
+
+
+def _end() -> None:
+    if ray.is_initialized():
+        with contextlib.redirect_stderr(io.StringIO()):  # Ray reports each actor it ends as failed
             serve.shutdown()
             ray.shutdown()
+
+
+def _logs(settings: Settings) -> Path:
+    return sessions_folder(settings) / ray.get_runtime_context().get_session_name() / "logs" / "serve"
 
 
 def _turn_signals_into_exceptions() -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deployments.core.errors import ConfigurationError
 from serve_app.settings import Settings
 
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -75,28 +76,41 @@ def ensure_local_ray(settings: Settings) -> None:
         include_dashboard=False,
         num_cpus=max(os.cpu_count() or 1, _LOGICAL_CPUS),
         object_store_memory=_OBJECT_STORE_BYTES,
-        _temp_dir=str(_session_dir(settings.state_dir)),
+        _temp_dir=str(_make_private(sessions_folder(settings))),
     )
     serve.start(http_options={"host": settings.http_host, "port": settings.http_port})
 
 
-def _session_dir(state_dir: Path) -> Path:
-    """Where Ray keeps sockets and logs. Ray opens its folders to everybody; the one above is ours.
+def sessions_folder(settings: Settings) -> Path:
+    """Where Ray keeps a folder of sockets and logs for each start.
 
-    The last session's logs stay until the next start. Paths of sockets are short by law of the
-    kernel; under a deep state directory they go to the temporary directory instead.
+    Paths of sockets are short by law of the kernel; under a deep state directory they go to the
+    temporary directory instead.
     """
-    private = state_dir / "ray"
-    if len(str(private / "s" / _SESSION_SOCKET)) > _SOCKET_PATH_BYTES:
-        private = Path(tempfile.gettempdir()) / f"warmline-{os.getuid()}"
-    private.mkdir(parents=True, exist_ok=True, mode=0o700)
-    private.chmod(0o700)
-    for session in (private / "s").glob("session_*_*"):
+    folder = settings.state_dir / "ray" / "s"
+    if len(str(folder / _SESSION_SOCKET)) > _SOCKET_PATH_BYTES:
+        folder = Path(tempfile.gettempdir()) / f"warmline-{os.getuid()}" / "s"
+    return folder
+
+
+def _make_private(folder: Path) -> Path:
+    """Ray opens its folders to everybody; the one above them is ours. Ends earlier starts' leftovers.
+
+    The last start's logs stay until the next one. Raises ConfigurationError where the folder is
+    somebody else's.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.parent.is_symlink() or folder.parent.stat().st_uid != os.getuid():
+        raise ConfigurationError(f"{folder.parent} belongs to somebody else: remove it")
+    folder.parent.chmod(0o700)
+    for session in folder.glob("session_*"):
         _remove_if_over(session)
-    return private / "s"
+    return folder
 
 
 def _remove_if_over(session: Path) -> None:
     owner = re.search(r"_(\d+)$", session.name)
-    if owner and not session.is_symlink() and not Path("/proc", owner[1]).exists():
+    if session.is_symlink():
+        session.unlink()  # `session_latest`, which Ray makes but does not renew
+    elif owner and not Path("/proc", owner[1]).exists():
         shutil.rmtree(session, ignore_errors=True)
