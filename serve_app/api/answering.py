@@ -11,10 +11,16 @@ from serve_app.schemas import AnswerBody, AskBody
 from serve_app.services import Agent
 from serve_app.sse import event_stream
 
+_EVENT = {
+    "type": "object",
+    "description": "One event; `data` is JSON, and [DONE] in the last one, a `message`",
+    "properties": {"event": {"enum": ["delta", "ledger", "error", "message"]}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer; with `stream`, as events",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 """`responses` of a route whose answers can be streamed."""
