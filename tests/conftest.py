@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# An example that takes long says something about the machine, not about the code.
+settings.register_profile("warmline", deadline=None)
+settings.load_profile("warmline")
 
 # Ray reads these when it is first imported. Tests start clusters that nobody else can reach.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

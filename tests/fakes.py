@@ -11,6 +11,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.messages import (
@@ -18,10 +19,7 @@ from deployments.core.messages import (
     Delta,
     EngineInfo,
     GenerateRequest,
-    Passage,
     ResolvedSegments,
-    Retrieval,
-    SearchQuery,
     SegmentSource,
 )
 from deployments.core.segments import PlainText, ScaffoldText

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from deployments.core.ids import (
     CollectionName,
-    DocId,
     Fingerprint,
     RequestId,
     Scope,
@@ -15,66 +14,7 @@ from deployments.core.ids import (
     TenantId,
 )
 from deployments.core.limits import DEFAULT_TOP_K
-from deployments.core.segments import document_segment
 from deployments.core.token_ids import TokenIds
-
-
-@dataclass(frozen=True, slots=True)
-class SearchQuery:
-    """One retrieval. `section` filters inside the query, so `top_k` passages of that section come back."""
-
-    scope: Scope
-    text: str
-    top_k: int
-    section: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """One chunk of a document as retrieval found it, best first in a `Retrieval`.
-
-    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question:
-    None while the index is rebuilt for another embedding model, when full text alone decides.
-    """
-
-    doc_id: DocId
-    title: str
-    heading: str
-    section: str | None
-    version: int
-    ordinal: int
-    body: str
-    score: float
-    similarity: float | None
-
-    @property
-    def segment(self) -> str:
-        """The text of this passage's segment; see `core.segments`."""
-        return document_segment(self.title, self.heading, self.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Passages above the retrieval threshold, and the collection's generation they were read at."""
-
-    passages: tuple[Passage, ...]
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextHit:
-    """A document that full text search found, by its best chunk. `snippet` is where the body matches.
-
-    `score` is comparable within one search only.
-    """
-
-    doc_id: DocId
-    title: str
-    heading: str
-    section: str | None
-    version: int
-    score: float
-    snippet: str
 
 
 class SegmentSource(StrEnum):
@@ -131,13 +71,18 @@ class TokenizerBundle:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample. `temperature` 0 is greedy."""
+    """How to sample. `temperature` 0 is greedy.
+
+    With a `json_schema` (as JSON) only tokens are sampled that keep the answer within it; an answer cut off
+    by `max_tokens` is still no whole JSON.
+    """
 
     max_tokens: int
     temperature: float
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,45 +121,6 @@ class EngineInfo:
     max_model_len: int
     block_size: int
     kv_cache_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A stored document. `content` is its text as Markdown; times are Unix seconds."""
-
-    scope: Scope
-    doc_id: DocId
-    title: str
-    section: str | None
-    content: str
-    version: int
-    chunks: int
-    created_at_s: float
-    updated_at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentDraft:
-    """A document to store: raw bytes of `media_type`; an empty title is taken from the document."""
-
-    doc_id: DocId
-    title: str
-    section: str | None
-    media_type: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What storing or deleting a document did: `kept` chunks are unchanged and so stay cached."""
-
-    doc_id: DocId
-    version: int
-    chunks: int
-    kept: int
-    invalidated: int
-    generation: int
-    tokens_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)

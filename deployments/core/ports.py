@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
+from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import (
     CacheStats,
     CacheUsage,
     Delta,
-    Document,
-    DocumentDraft,
     EngineInfo,
     GenerateRequest,
-    Ingested,
     Question,
     ResolvedSegments,
-    Retrieval,
-    SearchQuery,
 )
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.ticket_image import ImageText

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
-from deployments.core.messages import (
-    Document,
-    DocumentDraft,
-    Ingested,
-    Retrieval,
-    SearchQuery,
-    TextHit,
-)
 from deployments.knowledge.service import KnowledgeService
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.documents import Document
 from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
-from deployments.core.messages import Document
 from deployments.core.segments import document_segment
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.stored_chunks import ChunkDraft

@@ -11,8 +11,8 @@ from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EncodingDetector
 from markdownify import MarkdownConverter
 
+from deployments.core.documents import DocumentDraft
 from deployments.core.errors import InvalidRequest, UnprocessableDocument, UnsupportedMediaType
-from deployments.core.messages import DocumentDraft
 from deployments.knowledge.markdown_outline import outline, split_front_matter
 from deployments.knowledge.pdf import pdf_text
 

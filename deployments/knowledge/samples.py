@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from deployments.core.documents import DocumentDraft
 from deployments.core.ids import collection_name, doc_id
-from deployments.core.messages import DocumentDraft
 
 SAMPLES = Path(__file__).parent / "samples"
 

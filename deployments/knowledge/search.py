@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
-from deployments.core.messages import Passage, Retrieval, SearchQuery, TextHit
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.embedding import Embedder

@@ -9,15 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Fingerprint, Scope
-from deployments.core.messages import (
-    Document,
-    DocumentDraft,
-    Ingested,
-    Retrieval,
-    SearchQuery,
-    TextHit,
-)
 from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker

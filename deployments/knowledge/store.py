@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.documents import Document, Ingested
 from deployments.core.ids import DocId, Fingerprint, Scope
-from deployments.core.messages import Document, Ingested
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import (

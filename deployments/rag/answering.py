@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from deployments.core.documents import Passage
 from deployments.core.ledger import Answer, Citation, Reuse, timings
-from deployments.core.messages import CacheStats, Delta, Passage, Question, SegmentSource
+from deployments.core.messages import CacheStats, Delta, Question, SegmentSource
 from deployments.core.token_ids import to_bytes
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployments.core.documents import Passage, SearchQuery
 from deployments.core.errors import PromptTooLong
 from deployments.core.ids import SegmentKey
-from deployments.core.messages import (
-    AgentSpec,
-    Passage,
-    Question,
-    ResolvedSegments,
-    SearchQuery,
-    SegmentSource,
-)
+from deployments.core.messages import AgentSpec, Question, ResolvedSegments, SegmentSource
 from deployments.core.reuse.ordering import Candidate
 from deployments.core.token_ids import TokenIds, token_ids
 from deployments.rag.budget import Budget, kept

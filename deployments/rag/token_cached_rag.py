@@ -9,14 +9,7 @@ from contextlib import aclosing
 from deployments.core.errors import DeadlineExceeded, InternalFault
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer
-from deployments.core.messages import (
-    AgentSpec,
-    CacheStats,
-    Delta,
-    EngineInfo,
-    GenerateRequest,
-    Question,
-)
+from deployments.core.messages import AgentSpec, CacheStats, Delta, EngineInfo, GenerateRequest, Question
 from deployments.core.token_ids import to_bytes
 from deployments.rag.answering import Generation, answer_of, reuse_of
 from deployments.rag.parts import RagParts

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 
+from deployments.core.documents import DocumentDraft
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import doc_id
-from deployments.core.messages import DocumentDraft
 from serve_app.api.context import ScopeDep, ServicesDep
 from serve_app.schemas import (
     ERROR_RESPONSES,

@@ -13,7 +13,7 @@ from serve_app.handles.errors import translated, translated_stream
 
 GRACE_S = 1.0
 """Time for the engine's own deadline to come first: it counts from the request's arrival there."""
-READY_WITHIN_S = 2.0
+READY_WITHIN_S = 10.0
 
 
 class EngineHandle:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import DocId, Scope
-from deployments.core.messages import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from serve_app.handles.errors import translated
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
-from deployments.core.messages import Document, Ingested
+from deployments.core.documents import Document, Ingested
 from serve_app.schemas.body import Body
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from deployments.core.documents import DocumentDraft, Ingested, Passage, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
-from deployments.core.messages import DocumentDraft, Ingested, Passage, SearchQuery
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService

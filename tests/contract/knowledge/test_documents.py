@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from deployments.core.documents import DocumentDraft
 from deployments.core.errors import NotFound, UnprocessableDocument
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
-from deployments.core.messages import DocumentDraft
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, until
 
 PARTS = ["alpha " * 20, "beta " * 20, "gamma " * 20]

@@ -15,7 +15,7 @@ from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
 _CHILD = """
 import asyncio, os, signal, sys
 from deployments.core.ids import DocId, Fingerprint
-from deployments.core.messages import DocumentDraft
+from deployments.core.documents import DocumentDraft
 from deployments.knowledge import store
 from deployments.knowledge.chunking import Chunker
 from deployments.database.connection import Database

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deployments.core.documents import SearchQuery
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.core.messages import SearchQuery
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
 
 HOSTILE = [

@@ -53,7 +53,9 @@ class Application:
 
     def engine_counters(self) -> dict[str, Any]:
         """The engine's own counters, asked over a Serve handle by another process."""
-        address = (self.state_dir / "ray" / "s" / "ray_current_cluster").read_text().strip()
+        raylet, *_ = self.pids("--gcs-address=")
+        command = Path(f"/proc/{raylet}/cmdline").read_text()
+        address = command.partition("--gcs-address=")[2].partition("\0")[0]
         code = (
             "import ray, json, dataclasses; from ray import serve\n"
             f"ray.init({address!r}, namespace='serve', log_to_driver=False)\n"

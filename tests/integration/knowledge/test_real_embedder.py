@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deployments.core.documents import DocumentDraft, SearchQuery
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
-from deployments.core.messages import DocumentDraft, SearchQuery
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.embedding import SentenceEmbedder

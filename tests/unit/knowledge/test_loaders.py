@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
+from deployments.core.documents import DocumentDraft
 from deployments.core.errors import (
     InvalidRequest,
     UnprocessableDocument,
@@ -17,7 +18,6 @@ from deployments.core.errors import (
     WarmlineError,
 )
 from deployments.core.ids import DocId
-from deployments.core.messages import DocumentDraft
 from deployments.knowledge.loaders import LoadedDocument, load
 
 

@@ -9,9 +9,9 @@ import httpx
 from deployments.agents.deployment import Support
 from deployments.agents.specs import SUPPORT
 from deployments.agents.support import SupportService
+from deployments.core.documents import Document, DocumentDraft, Ingested
 from deployments.core.errors import NotFound, UnprocessableDocument, UnsupportedMediaType
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
-from deployments.core.messages import Document, DocumentDraft, Ingested
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.services import Services

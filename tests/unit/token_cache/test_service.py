@@ -196,6 +196,6 @@ async def test_a_health_check_revives_the_store_and_survives_one_that_stays_away
         revived.append(True)
         raise CacheUnavailable("not yet")
 
-    service = TokenCacheService(BUNDLE, FakeEncoder(), FakeStore(), {}.__getitem__, revive)
+    service = TokenCacheService(BUNDLE, FakeEncoder(), FakeStore(), lambda _: 60, revive)
     await service.check_health()
     assert revived == [True]
