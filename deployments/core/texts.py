@@ -6,8 +6,8 @@ from deployments.core.errors import InvalidRequest
 
 
 def check_text(text: str, param: str, max_chars: int, *, may_be_empty: bool = False) -> None:
-    """Raises InvalidRequest on a text that is blank, too long, or that no database can hold."""
-    if not may_be_empty and not text.strip():
+    """Raises InvalidRequest on a text that shows nothing, is too long, or that no database can hold."""
+    if not may_be_empty and not any(char.isprintable() and not char.isspace() for char in text):
         raise InvalidRequest(f"{param} must not be empty", param)
     if len(text) > max_chars:
         raise InvalidRequest(f"{param} must have at most {max_chars} characters", param)

@@ -1,0 +1,84 @@
+"""Tickets with all that belongs to them: their life, their storage, memory and reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from deployments.core.ids import TenantId
+from deployments.core.support_report import Period, SupportReport
+from deployments.core.tickets import (
+    ResolutionType,
+    Resolve,
+    Respond,
+    Ticket,
+    TicketChange,
+    TicketDraft,
+    TicketHistory,
+    TicketOutcome,
+    TicketQuery,
+)
+from deployments.records.memory import SupportMemory
+from deployments.records.report import report_of
+from deployments.records.ticket_store import TicketStore
+from deployments.records.tickets import changed, is_breached, opened
+
+
+class StoredTickets:
+    """Implements `TicketDesk`. `clock` is Unix seconds, `new_token` makes what ids are made of."""
+
+    def __init__(
+        self,
+        store: TicketStore,
+        memory: SupportMemory,
+        clock: Callable[[], float],
+        new_token: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._memory = memory
+        self._clock = clock
+        self._new_token = new_token
+
+    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
+        """See `TicketDesk`."""
+        ticket_id = f"ticket-{token or self._new_token()}"
+        return await self._store.add(opened(tenant, ticket_id, draft, self._clock()))
+
+    async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
+        """See `TicketDesk`."""
+        # Memory comes first: when it fails, nothing has happened yet and the call can be repeated.
+        ticket = await self._store.get(tenant, ticket_id)
+        changed(ticket, change, self._clock())  # only to raise before memory is touched
+        recalled = None
+        if isinstance(change, Respond) and change.use_memory:
+            recalled = await self._memory.recall(ticket)
+        if _is_to_be_remembered(change):
+            await self._memory.remember(ticket)
+        made = await self._store.change(tenant, ticket_id, lambda now: changed(now, change, self._clock()))
+        return TicketOutcome(made.ticket, made.event, recalled)
+
+    async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
+        """See `TicketDesk`."""
+        found = await self._store.history(tenant, ticket_id)
+        return replace(found, ticket=self._as_of_now(found.ticket))
+
+    async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
+        """See `TicketDesk`."""
+        return tuple(self._as_of_now(ticket) for ticket in await self._store.list(query))
+
+    async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
+        """See `TicketDesk`."""
+        tickets = await self._store.opened_in(tenant, period)
+        return await asyncio.to_thread(report_of, tickets, period, self._clock())
+
+    def _as_of_now(self, ticket: Ticket) -> Ticket:
+        return replace(ticket, sla_breached=is_breached(ticket, self._clock()))
+
+
+def _is_to_be_remembered(change: TicketChange) -> bool:
+    match change:
+        case Resolve() | Respond(resolution_type=ResolutionType.RESOLVED):
+            return change.use_memory
+        case _:
+            return False

@@ -1,0 +1,152 @@
+"""Tickets in the database. Each change is one transaction: the ticket's new state and its event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.errors import NotFound
+from deployments.core.ids import TenantId
+from deployments.core.support_report import Period
+from deployments.core.tickets import (
+    Priority,
+    ResolutionType,
+    Ticket,
+    TicketEvent,
+    TicketHistory,
+    TicketQuery,
+    TicketStatus,
+)
+from deployments.database.connection import Database
+from deployments.database.metadata import AnyRow
+from deployments.records.tables import ticket_events as events
+from deployments.records.tables import tickets
+from deployments.records.tickets import Changed
+
+
+class TicketStore:
+    """Reads and writes tickets. All methods raise KnowledgeUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, new: Changed) -> Ticket:
+        """Stores a new ticket; one whose id is there already is returned as it is."""
+        tenant, ticket_id = new.ticket.tenant, new.ticket.ticket_id
+        async with self._database.transaction() as connection:
+            present = await _find(connection, tenant, ticket_id)
+            if present is not None:
+                return present
+            await connection.execute(insert(tickets).values(asdict(new.ticket)))
+            await _add_event(connection, new)
+        return new.ticket
+
+    async def change(self, tenant: TenantId, ticket_id: str, apply: Callable[[Ticket], Changed]) -> Changed:
+        """Stores what `apply` makes of a ticket; changes of one ticket wait for each other.
+
+        Raises: NotFound, and what `apply` raises, which then has changed nothing.
+        """
+        async with self._database.transaction() as connection:
+            present = await _find(connection, tenant, ticket_id, for_update=True)
+            made = apply(_present_or_raise(present, ticket_id))
+            values = asdict(made.ticket)
+            await connection.execute(update(tickets).where(_is(tenant, ticket_id)).values(values))
+            await _add_event(connection, made)
+        return made
+
+    async def get(self, tenant: TenantId, ticket_id: str) -> Ticket:
+        """Raises: NotFound."""
+        async with self._database.snapshot() as connection:
+            return _present_or_raise(await _find(connection, tenant, ticket_id), ticket_id)
+
+    async def history(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
+        """A ticket with its events. Raises: NotFound."""
+        query = (
+            select(events)
+            .where(events.c.tenant == tenant, events.c.ticket_id == ticket_id)
+            .order_by(events.c.number)
+        )
+        async with self._database.snapshot() as connection:
+            ticket = _present_or_raise(await _find(connection, tenant, ticket_id), ticket_id)
+            rows = await connection.execute(query)
+            return TicketHistory(ticket, tuple(_event(row) for row in rows))
+
+    async def list(self, query: TicketQuery) -> tuple[Ticket, ...]:
+        """Newest first; see `TicketQuery`."""
+        wanted = {"status": query.status, "priority": query.priority, "user_id": query.user_id}
+        conditions = [tickets.c[name] == value for name, value in wanted.items() if value is not None]
+        if query.after is not None:
+            conditions.append(tickets.c.ticket_id < query.after)
+        return await self._read(_newest(query.tenant, query.limit).where(*conditions))
+
+    async def earlier(self, ticket: Ticket, limit: int) -> tuple[Ticket, ...]:
+        """Tickets of the same customer that were opened before and are in memory, newest first."""
+        conditions = (
+            tickets.c.user_id == ticket.user_id,
+            tickets.c.ticket_id < ticket.ticket_id,
+            tickets.c.in_memory,
+        )
+        return await self._read(_newest(ticket.tenant, limit).where(*conditions))
+
+    async def many(self, tenant: TenantId, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+        """Tickets by id; unknown ones are absent."""
+        query = select(tickets).where(tickets.c.tenant == tenant, tickets.c.ticket_id.in_(ticket_ids))
+        return {ticket.ticket_id: ticket for ticket in await self._read(query)}
+
+    async def opened_in(self, tenant: TenantId, period: Period) -> tuple[Ticket, ...]:
+        """Tickets opened in a period, oldest first."""
+        query = select(tickets).where(
+            tickets.c.tenant == tenant,
+            tickets.c.created_at_s >= period.start_s,
+            tickets.c.created_at_s < period.end_s,
+        )
+        return await self._read(query.order_by(tickets.c.ticket_id))
+
+    async def _read(self, query: Select[Any]) -> tuple[Ticket, ...]:
+        async with self._database.snapshot() as connection:
+            return tuple(_ticket(row) for row in await connection.execute(query))
+
+
+def _newest(tenant: TenantId, limit: int) -> Select[Any]:
+    return select(tickets).where(tickets.c.tenant == tenant).order_by(tickets.c.ticket_id.desc()).limit(limit)
+
+
+async def _find(
+    connection: AsyncConnection, tenant: TenantId, ticket_id: str, for_update: bool = False
+) -> Ticket | None:
+    query = select(tickets).where(_is(tenant, ticket_id))
+    row = (await connection.execute(query.with_for_update() if for_update else query)).one_or_none()
+    return None if row is None else _ticket(row)
+
+
+def _present_or_raise(ticket: Ticket | None, ticket_id: str) -> Ticket:
+    if ticket is None:
+        raise NotFound(f"there is no ticket {ticket_id}", "ticket_id")
+    return ticket
+
+
+async def _add_event(connection: AsyncConnection, made: Changed) -> None:
+    owner = {"tenant": made.ticket.tenant, "ticket_id": made.ticket.ticket_id}
+    await connection.execute(insert(events).values(owner | asdict(made.event)))
+
+
+def _is(tenant: TenantId, ticket_id: str) -> ColumnElement[bool]:
+    return and_(tickets.c.tenant == tenant, tickets.c.ticket_id == ticket_id)
+
+
+def _ticket(row: AnyRow) -> Ticket:
+    values = dict(row._mapping)
+    kind = values["resolution_type"]
+    values["status"] = TicketStatus(values["status"])
+    values["priority"] = Priority(values["priority"])
+    values["original_priority"] = Priority(values["original_priority"])
+    values["resolution_type"] = None if kind is None else ResolutionType(kind)
+    return Ticket(**values)
+
+
+def _event(row: AnyRow) -> TicketEvent:
+    return TicketEvent(row.number, row.kind, row.at_s, TicketStatus(row.status), row.text, row.details)
