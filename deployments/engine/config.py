@@ -59,6 +59,9 @@ def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozen
         "prefix_caching_hash_algo": "sha256_cbor",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
+        # A small model that may put blanks between two values of an answer in JSON puts them for ever. Named,
+        # since with "auto" a schema that one backend lacks would go to another, which allows blanks.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "worker_extension_cls": "deployments.engine.owner.DiesWithOwner",
     }
     chosen |= _cpu(config, cpu_flags) if platform == "cpu" else _gpu(config)

@@ -87,13 +87,14 @@ class VllmEngine:
         """vLLM's outputs of a request; closing them, or cancelling the wait for one, aborts it."""
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         sampling = request.sampling
         ids = from_bytes(request.prompt)
         self._check_room(len(ids), sampling.max_tokens)
         if not request.cache_salt:
             raise InvalidRequest("a request without cache_salt would share its KV blocks with every tenant")
+        schema = sampling.json_schema
         with _translated():
             parameters = SamplingParams(
                 max_tokens=sampling.max_tokens,
@@ -101,6 +102,7 @@ class VllmEngine:
                 top_p=sampling.top_p,
                 seed=sampling.seed,
                 stop=list(sampling.stop),
+                structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
                 output_kind=RequestOutputKind.DELTA,
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
