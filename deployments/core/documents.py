@@ -23,7 +23,8 @@ class Passage:
     """One chunk of a document as retrieval found it, best first in a `Retrieval`.
 
     `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question:
-    None while the index is rebuilt for another embedding model, when full text alone decides.
+    None while the index is rebuilt for another embedding model, when full text alone decides, and for a
+    passage that was not searched for (its score is then whatever it was chosen by).
     """
 
     doc_id: DocId
@@ -82,6 +83,17 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentVersion:
+    """What a document said from `stored_at_s` (Unix seconds) on, until its next version."""
+
+    version: int
+    title: str
+    section: str | None
+    content: str
+    stored_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentDraft:
     """A document to store: raw bytes of `media_type`; an empty title is taken from the document."""
 
@@ -94,7 +106,10 @@ class DocumentDraft:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What storing or deleting a document did: `kept` chunks are unchanged and so stay cached."""
+    """What storing or deleting a document did: `kept` chunks are unchanged and so stay cached.
+
+    `invalidated` counts the segments that no document has any more and that the token cache was told of.
+    """
 
     doc_id: DocId
     version: int

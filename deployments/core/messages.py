@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from deployments.core.documents import Passage
 from deployments.core.ids import (
     CollectionName,
     Fingerprint,
@@ -180,7 +181,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a `TokenCachedRAG`, checked and complete; see `Ask`."""
+    """A question to a `TokenCachedRAG`, checked and complete; see `Ask`.
+
+    `passages`, best first, are what to answer from instead of a search; () asks the model without any.
+    """
 
     scope: Scope
     text: str
@@ -191,6 +195,7 @@ class Question:
     section: str | None = None
     history: tuple[Turn, ...] = ()
     arrived_unix_s: float | None = None
+    passages: tuple[Passage, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

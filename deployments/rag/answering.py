@@ -55,7 +55,7 @@ def reuse_of(prompt: PreparedPrompt, order: str, kv_cached_tokens: int) -> Reuse
         kv_cached_tokens=kv_cached_tokens,
         order=order,
         dropped=prompt.dropped,
-        answer="generated" if prompt.passages else "no_context",
+        answer="generated" if prompt.ids else "no_context",
     )
 
 

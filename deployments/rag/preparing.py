@@ -21,7 +21,7 @@ from deployments.rag.stopwatch import Stopwatch
 class PreparedPrompt:
     """A prompt's ids and what they were made of. `passages`, `keys` and `sources` are in rank order.
 
-    Without passages there is no prompt: `ids` is empty. Token counts are of documents and question.
+    Where nothing was found there is no prompt: `ids` is empty. Token counts are of documents and question.
     """
 
     ids: TokenIds
@@ -45,26 +45,31 @@ class PromptPreparer:
     async def prepare(self, question: Question, max_model_len: int, watch: Stopwatch) -> PreparedPrompt:
         """The prompt of a question. Raises PromptTooLong, KnowledgeUnavailable."""
         query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
-        found = await self._parts.retriever.search(
-            SearchQuery(question.scope, question.text, question.top_k, question.section)
-        )
+        passages = await self._passages(question)
         watch.lap("retrieve")
-        segments = [passage.segment for passage in found.passages]
+        segments = [passage.segment for passage in passages]
         resolved = await self._parts.resolver.resolve(question.scope, segments)
         watch.lap("tokens")
-        count = self._fitting(question, found.passages, resolved, max_model_len)
-        ids = self._join(question, found.passages[:count], resolved) if count else token_ids()
+        asked = passages or question.passages is not None
+        count = self._fitting(question, passages, resolved, max_model_len) if asked else 0
+        ids = self._join(question, passages[:count], resolved) if asked else token_ids()
         watch.lap("assemble")
         return PreparedPrompt(
             ids=ids,
-            passages=found.passages[:count],
+            passages=passages[:count],
             keys=resolved.keys[:count],
             sources=resolved.sources[:count],
-            dropped=tuple(passage.doc_id for passage in found.passages[count:]),
+            dropped=tuple(passage.doc_id for passage in passages[count:]),
             context_tokens=sum(map(len, resolved.ids[:count])),
             query_tokens=query_tokens,
             cache_error=resolved.cache_error,
         )
+
+    async def _passages(self, question: Question) -> tuple[Passage, ...]:
+        if question.passages is not None:
+            return question.passages
+        query = SearchQuery(question.scope, question.text, question.top_k, question.section)
+        return (await self._parts.retriever.search(query)).passages
 
     def _fitting(
         self,
@@ -73,15 +78,13 @@ class PromptPreparer:
         resolved: ResolvedSegments,
         max_model_len: int,
     ) -> int:
-        if not passages:
-            return 0
         # The longest hint there can be is reserved for: which documents stay decides the order.
         hint = rank_hint(_names(passages), range(len(passages))[::-1]) if len(passages) > 1 else ""
         tail = self._assembler.tail(hint, question.history, question.text)
         fixed = len(self._assembler.head) + len(tail)
         budget = Budget(max_model_len, self._max_context, question.sampling.max_tokens, fixed)
         count = kept([len(ids) for ids in resolved.ids], budget.for_documents)
-        if not count:
+        if passages and not count:
             raise PromptTooLong("the question leaves no room for any document", "query")
         return count
 

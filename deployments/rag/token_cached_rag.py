@@ -53,7 +53,7 @@ class TokenCachedRAG:
         token_path_ms = sum(watch.stages_ms[stage] for stage in _TOKEN_PATH)
         self._parts.counts.record(question.scope, increments(reuse, token_path_ms), prompt.keys)
         generation = Generation()
-        if prompt.passages:
+        if prompt.ids:
             request = self._request(question, prompt, watch)
             async with aclosing(self._parts.generator.generate(request)) as deltas:
                 async for delta in deltas:
