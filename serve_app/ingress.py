@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from deployments.agents.specs import SUPPORT
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import CollectionName
 from serve_app.api.application import build_api
@@ -15,6 +16,8 @@ from serve_app.auth import Tenants
 from serve_app.handles.agents import AgentHandle
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle
+from serve_app.handles.records import RecordsHandle
+from serve_app.handles.support import SupportHandle
 from serve_app.handles.token_cache import TokenCacheHandle
 from serve_app.services import Services
 from serve_app.settings import Settings
@@ -38,6 +41,8 @@ class Ingress:
             settings=settings,
             tenants=Tenants(settings.tenants_by_key()),
             agents={name: AgentHandle(name, handle) for name, (handle, _) in agents.items()},
+            support=SupportHandle(agents[SUPPORT.name][0]),
+            idempotency=RecordsHandle(knowledge),
             collections={name: collection for name, (_, collection) in agents.items()},
             library=library,
             cache=TokenCacheHandle(token_cache),

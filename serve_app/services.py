@@ -6,10 +6,22 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployments.core.documents import Retrieval
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask, CacheStats, Delta
 from deployments.core.ports import DocumentLibrary
+from deployments.core.record_ports import IdempotencyKeys
+from deployments.core.support_report import SupportReport
+from deployments.core.ticket_image import TicketImage
+from deployments.core.tickets import (
+    Ticket,
+    TicketChange,
+    TicketDraft,
+    TicketHistory,
+    TicketOutcome,
+    TicketQuery,
+)
 from serve_app.auth import Tenants
 from serve_app.settings import Settings
 
@@ -28,6 +40,37 @@ class Agent(Protocol):
 
     async def clear_local(self, tenant: TenantId) -> None:
         """Empties the tenant's part of L1 in every replica of the agent."""
+
+
+class SupportDesk(Protocol):
+    """A client of what the support agent does besides answering; see `SupportService`."""
+
+    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
+        """Opens a ticket; the same token never opens two."""
+
+    async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
+        """Responds, escalates, resolves, reopens, closes or rates."""
+
+    async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
+        """A ticket with its events."""
+
+    async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
+        """Newest first."""
+
+    async def generate_support_report(
+        self, tenant: TenantId, start_date: str, end_date: str
+    ) -> SupportReport:
+        """Figures of the tickets opened in between."""
+
+    async def search_knowledge_base(
+        self, tenant: TenantId, query: str, category: str | None, top_k: int
+    ) -> Retrieval:
+        """The passages nearest to the query, of one category or all."""
+
+    async def process_ticket_image(
+        self, image: bytes, media_type: str | None, expected_issues: list[str] | None
+    ) -> TicketImage:
+        """The text in a customer's picture."""
 
 
 class SharedCache(Protocol):
@@ -51,6 +94,8 @@ class Services:
     settings: Settings
     tenants: Tenants
     agents: Mapping[str, Agent]
+    support: SupportDesk
+    idempotency: IdempotencyKeys
     collections: Mapping[str, CollectionName]
     library: DocumentLibrary
     cache: SharedCache

@@ -14,12 +14,11 @@ from ray.serve import Application
 from deployments.agents.deployment import BusinessGeneration, Documentation, Support
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.engine.deployment import Engine
-from deployments.knowledge.deployment import Knowledge
 from deployments.token_cache.deployment import TokenCache
 from serve_app import scaling
 from serve_app.assembly.agents import AgentPeers, business_service, documentation_service, support_service
 from serve_app.assembly.engine import start_engine
-from serve_app.assembly.knowledge import knowledge_service
+from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
 from serve_app.assembly.token_cache import token_cache_service
 from serve_app.ingress import Ingress
 from serve_app.local_models import Models
@@ -31,8 +30,8 @@ def build_graph(settings: Settings, models: Models, secret: bytes) -> Applicatio
     token_cache = _deployed(TokenCache, scaling.token_cache(settings)).bind(
         partial(token_cache_service, settings, models.llm)
     )
-    knowledge = _deployed(Knowledge, scaling.knowledge(settings)).bind(
-        partial(knowledge_service, settings, models.embedding, token_cache)
+    knowledge = _deployed(KnowledgeAndRecords, scaling.knowledge(settings), "Knowledge").bind(
+        partial(knowledge_and_records, settings, models.embedding, token_cache)
     )
     engine = _deployed(Engine, scaling.engine(settings)).bind(partial(start_engine, settings, models.llm))
     peers = AgentPeers(token_cache, knowledge, engine, secret)

@@ -10,9 +10,20 @@ from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
+from deployments.core.documents import Retrieval
 from deployments.core.ids import TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask, CacheStats, Delta
+from deployments.core.support_report import SupportReport
+from deployments.core.ticket_image import TicketImage
+from deployments.core.tickets import (
+    Ticket,
+    TicketChange,
+    TicketDraft,
+    TicketHistory,
+    TicketOutcome,
+    TicketQuery,
+)
 
 Service = TypeVar("Service", bound=CachedAgent)
 
@@ -48,6 +59,40 @@ class AgentReplica(Generic[Service]):
 
 class Support(AgentReplica[SupportService]):
     """A replica of the support agent."""
+
+    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
+        """See `SupportService`."""
+        return await self._service.create_ticket(tenant, draft, token)
+
+    async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
+        """See `SupportService`."""
+        return await self._service.change_ticket(tenant, ticket_id, change)
+
+    async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
+        """See `SupportService`."""
+        return await self._service.get_ticket(tenant, ticket_id)
+
+    async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
+        """See `SupportService`."""
+        return await self._service.list_tickets(query)
+
+    async def generate_support_report(
+        self, tenant: TenantId, start_date: str, end_date: str
+    ) -> SupportReport:
+        """See `SupportService`."""
+        return await self._service.generate_support_report(tenant, start_date, end_date)
+
+    async def search_knowledge_base(
+        self, tenant: TenantId, query: str, category: str | None, top_k: int
+    ) -> Retrieval:
+        """See `SupportService`."""
+        return await self._service.search_knowledge_base(tenant, query, category, top_k)
+
+    async def process_ticket_image(
+        self, image: bytes, media_type: str | None, expected_issues: list[str] | None
+    ) -> TicketImage:
+        """See `SupportService`."""
+        return await self._service.process_ticket_image(image, media_type, expected_issues)
 
 
 class BusinessGeneration(AgentReplica[BusinessService]):

@@ -9,8 +9,11 @@ from typing import Any
 
 from deployments.agents.business import BusinessService
 from deployments.agents.documentation import DocumentationService
+from deployments.agents.image_checks import ImageLimits
+from deployments.agents.ocr import RapidOcrReader
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
-from deployments.agents.support import SupportService
+from deployments.agents.support import SupportService, SupportTools
+from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.ids import Scope
 from deployments.core.messages import AgentSpec
 from deployments.core.reuse.ordering import POLICIES
@@ -26,6 +29,7 @@ from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle
+from serve_app.handles.records import RecordsHandle
 from serve_app.handles.token_cache import TokenCacheHandle
 from serve_app.settings import Settings
 
@@ -42,7 +46,14 @@ class AgentPeers:
 
 async def support_service(settings: Settings, peers: AgentPeers) -> SupportService:
     """The support agent; waits for the TokenCache deployment."""
-    return SupportService(SUPPORT, await _rag(SUPPORT, settings, peers))
+    encoder = BundleEncoder(await TokenCacheHandle(peers.token_cache).bundle())
+    images = TicketImageReader(
+        RapidOcrReader(),
+        lambda text: len(encoder.encode_text(text)),
+        ImageLimits(max_bytes=settings.max_body_bytes),
+    )
+    tools = SupportTools(RecordsHandle(peers.knowledge), KnowledgeHandle(peers.knowledge), images)
+    return SupportService(SUPPORT, await _rag(SUPPORT, settings, peers), tools)
 
 
 async def business_service(settings: Settings, peers: AgentPeers) -> BusinessService:

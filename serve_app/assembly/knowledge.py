@@ -17,8 +17,10 @@ from serve_app.settings import Settings
 _SAMPLES = Path(deployments.knowledge.__file__).with_name("samples")
 
 
-async def knowledge_service(settings: Settings, embedding_model: str, token_cache: Any) -> KnowledgeService:
-    """The knowledge base of the settings' database; waits for the TokenCache deployment.
+async def knowledge_service(
+    settings: Settings, embedding_model: str, token_cache: Any, database: Database
+) -> KnowledgeService:
+    """The knowledge base in a database; waits for the TokenCache deployment.
 
     Raises: ConfigurationError, KnowledgeUnavailable.
     """
@@ -26,7 +28,7 @@ async def knowledge_service(settings: Settings, embedding_model: str, token_cach
     encoder = BundleEncoder(await writer.bundle())
     return await KnowledgeService.start(
         KnowledgeParts(
-            database=await Database.open(_url(settings)),
+            database=database,
             embedder=await SentenceEmbedder.open(embedding_model),
             chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
             tokenizer=encoder.fingerprint,
@@ -37,7 +39,8 @@ async def knowledge_service(settings: Settings, embedding_model: str, token_cach
     )
 
 
-def _url(settings: Settings) -> str:
+def database_url(settings: Settings) -> str:
+    """The configured one, else a file in the state directory."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return f"sqlite:///{settings.state_dir / 'warmline.db'}"

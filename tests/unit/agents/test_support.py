@@ -11,6 +11,7 @@ from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
+from tests.fake_records import support_tools
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig
 
@@ -26,7 +27,7 @@ def rig():
 @pytest.fixture
 async def support(rig):
     async def build():
-        return SupportService(SUPPORT, rig.rag)
+        return SupportService(SUPPORT, rig.rag, support_tools(rig.retriever))
 
     replica = Support.__new__(Support)
     await Support.__init__(replica, build)  # as Serve does

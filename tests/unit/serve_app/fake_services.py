@@ -16,6 +16,7 @@ from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.services import Services
 from serve_app.settings import Settings
+from tests.fake_records import FakeDesk, FakeKeys, support_tools
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig
 
@@ -101,13 +102,18 @@ class Api:
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
         self.support = Support.__new__(Support)
-        self.support._service = SupportService(SUPPORT, self.rig.rag)
+        self.desk = FakeDesk()
+        self.keys = FakeKeys()
+        tools = support_tools(self.rig.retriever, self.desk)
+        self.support._service = SupportService(SUPPORT, self.rig.rag, tools)
         configured = Settings.from_env({}, **settings)
         self.app = build_api(
             Services(
                 settings=configured,
                 tenants=Tenants(configured.tenants_by_key()),
                 agents={SUPPORT.name: self.support},  # type: ignore[dict-item]  # its clear_local also counts
+                support=self.support,
+                idempotency=self.keys,
                 collections={SUPPORT.name: SUPPORT.collection},
                 library=self.library,
                 cache=self.cache,

@@ -1,0 +1,113 @@
+"""Records in memory, by the same pure logic as the stored ones, and the support agent's tools over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from deployments.agents.image_checks import ImageLimits
+from deployments.agents.support import SupportTools
+from deployments.agents.ticket_image import TicketImageReader
+from deployments.core.errors import Conflict, NotFound
+from deployments.core.idempotency import Claim, RepeatableCall
+from deployments.core.ids import TenantId
+from deployments.core.ports import Retriever
+from deployments.core.support_report import Period, SupportReport
+from deployments.core.ticket_image import ImageText, TextLine
+from deployments.core.tickets import (
+    MemoryContext,
+    Respond,
+    Ticket,
+    TicketChange,
+    TicketDraft,
+    TicketHistory,
+    TicketOutcome,
+    TicketQuery,
+)
+from deployments.records.report import report_of
+from deployments.records.tickets import changed, opened
+from tests.fakes import FakeClock
+
+
+class FakeDesk:
+    """A `TicketDesk` that remembers nothing of other tickets. It raises `fault` while that is set."""
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self.histories: dict[tuple[TenantId, str], TicketHistory] = {}
+        self.fault: Exception | None = None
+        self._clock = clock or FakeClock()
+
+    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
+        if self.fault is not None:
+            raise self.fault
+        ticket_id = f"ticket-{token or len(self.histories):08}"
+        made = opened(tenant, ticket_id, draft, self._clock())
+        new = TicketHistory(made.ticket, (made.event,))
+        return self.histories.setdefault((tenant, ticket_id), new).ticket
+
+    async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
+        found = await self.get_ticket(tenant, ticket_id)
+        made = changed(found.ticket, change, self._clock())
+        self.histories[tenant, ticket_id] = TicketHistory(made.ticket, (*found.events, made.event))
+        recalls = isinstance(change, Respond) and change.use_memory
+        return TicketOutcome(made.ticket, made.event, MemoryContext((), ()) if recalls else None)
+
+    async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
+        if self.fault is not None:
+            raise self.fault
+        if (tenant, ticket_id) not in self.histories:
+            raise NotFound(f"there is no ticket {ticket_id}", "ticket_id")
+        return self.histories[tenant, ticket_id]
+
+    async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
+        newest_first = sorted(self.histories.items(), reverse=True)
+        found = [history.ticket for (tenant, _), history in newest_first if tenant == query.tenant]
+        behind = [ticket for ticket in found if query.after is None or ticket.ticket_id < query.after]
+        return tuple(behind[: query.limit])
+
+    async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
+        found = await self.list_tickets(TicketQuery(tenant))
+        inside = [ticket for ticket in found if period.start_s <= ticket.created_at_s < period.end_s]
+        return report_of(inside, period, self._clock())
+
+
+class FakeKeys:
+    """`IdempotencyKeys` without end."""
+
+    def __init__(self) -> None:
+        self.claims: dict[RepeatableCall, Claim] = {}
+        self.held: set[RepeatableCall] = set()
+
+    async def claim(self, call: RepeatableCall) -> Claim:
+        others = (other for other in self.claims if replace(other, request_hash="") == self._name(call))
+        if any(other != call for other in others) or call in self.held:
+            raise Conflict("this Idempotency-Key is in use", "Idempotency-Key")
+        claim = self.claims.setdefault(call, Claim(f"{len(self.claims):028}", None))
+        if claim.response is None:
+            self.held.add(call)
+        return claim
+
+    async def keep(self, call: RepeatableCall, response: str) -> None:
+        self.claims[call] = replace(self.claims[call], response=response)
+        self.held.discard(call)
+
+    async def release(self, call: RepeatableCall) -> None:
+        self.held.discard(call)
+
+    @staticmethod
+    def _name(call: RepeatableCall) -> RepeatableCall:
+        return replace(call, request_hash="")
+
+
+class FakeTextReader:
+    """A `TextReader` that finds the same line in any image."""
+
+    async def read(self, image: bytes) -> ImageText:
+        line = TextLine("Export failed", 0.9, ((1.0, 1.0), (90.0, 1.0), (90.0, 20.0), (1.0, 20.0)))
+        return ImageText(400, 200, (line,))
+
+
+def support_tools(retriever: Retriever, desk: FakeDesk | None = None) -> SupportTools:
+    """The tools of a support agent; a token is a word."""
+    images = TicketImageReader(FakeTextReader(), lambda text: len(text.split()), ImageLimits())
+    return SupportTools(desk or FakeDesk(), retriever, images)
