@@ -5,6 +5,7 @@ import asyncio
 import anyio.to_thread
 import pytest
 from fastapi import Request
+from starlette.responses import StreamingResponse
 
 from serve_app.edge import EdgeClock
 from tests.unit.rag.rig import Rig
@@ -112,6 +113,30 @@ async def test_a_client_that_goes_while_it_sends_is_no_error(api, path, caplog):
     await api.app(scope(path) | {"method": "PUT" if path == PUT else "POST"}, receive, send)
     assert api.library.drafts == []
     assert caplog.records == []
+
+
+async def test_an_exception_behind_the_headers_starts_no_second_response(api):
+    """What has begun can't become an error any more: the server breaks the connection off."""
+    sent = []
+
+    async def pieces():
+        yield b"x"
+        raise RuntimeError("half way")
+
+    async def route():
+        return StreamingResponse(pieces())
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message["type"])
+
+    api.app.add_api_route("/half", route)
+    asgi = {"version": "3.0", "spec_version": "2.4"}
+    with pytest.raises(RuntimeError, match="half way"):
+        await api.app(scope("/half") | {"method": "GET", "asgi": asgi}, receive, send)
+    assert sent == ["http.response.start", "http.response.body"]
 
 
 async def test_cancelling_a_request_reaches_the_agent(api):

@@ -1,6 +1,7 @@
 """A stream that nobody reads any more ends the generation, at whatever point that happens."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -126,6 +127,19 @@ async def test_a_complete_stream_is_read_to_its_end():
         b"event: delta",
         b"event: ledger",
     ]
+
+
+async def test_a_streamed_ledger_has_the_edges_times():
+    """The answer is stamped when its last token has left, not when the agent made it."""
+
+    class Stamping(EdgeClock):
+        def stamp(self, answer):
+            return replace(answer, text="stamped")
+
+    source = Source(1, last=await Rig().answer())
+    response = await event_stream(source.events(), Stamping(), lambda answer: answer.text)
+    frames = [frame async for frame in response.body_iterator]
+    assert frames[-2] == b'event: ledger\ndata: "stamped"\n\n'
 
 
 async def test_an_error_before_the_first_event_is_raised():
