@@ -6,8 +6,12 @@ from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, tenant_id
 from deployments.core.limits import (
     MAX_ANSWER_TOKENS,
+    MAX_HISTORY_CHARS,
+    MAX_HISTORY_TURNS,
     MAX_QUERY_CHARS,
     MAX_SEED,
+    MAX_STOP_CHARS,
+    MAX_STOPS,
     MAX_TEMPERATURE,
     MAX_TOP_K,
 )
@@ -29,6 +33,16 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
     _check(0 <= temperature <= MAX_TEMPERATURE, "temperature", f"must be 0 to {MAX_TEMPERATURE:g}")
     _check(0 < ask.top_p <= 1, "top_p", "must be above 0 and at most 1")
     _check(ask.seed is None or abs(ask.seed) <= MAX_SEED, "seed", f"must be -{MAX_SEED} to {MAX_SEED}")
+    _check(
+        len(ask.stop) <= MAX_STOPS and all(1 <= len(stop) <= MAX_STOP_CHARS for stop in ask.stop),
+        "stop",
+        f"must be at most {MAX_STOPS} texts of 1 to {MAX_STOP_CHARS} characters",
+    )
+    _check(
+        len(ask.history) <= MAX_HISTORY_TURNS and _history_chars(ask) <= MAX_HISTORY_CHARS,
+        "history",
+        f"and instructions must have at most {MAX_HISTORY_TURNS} turns and {MAX_HISTORY_CHARS} characters",
+    )
     return Question(
         scope=Scope(tenant_id(ask.tenant), spec.collection),
         text=ask.query,
@@ -39,7 +53,12 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         section=ask.section,
         history=ask.history,
         arrived_unix_s=ask.arrived_unix_s,
+        instructions=ask.instructions,
     )
+
+
+def _history_chars(ask: Ask) -> int:
+    return len(ask.instructions) + sum(len(turn.user) + len(turn.assistant) for turn in ask.history)
 
 
 def _check(holds: bool, param: str, rule: str) -> None:

@@ -7,5 +7,10 @@ MAX_QUERY_CHARS = 8_000
 MAX_ANSWER_TOKENS = 4_096
 MAX_TEMPERATURE = 2.0
 DEFAULT_TOP_K = 5
+MAX_HISTORY_TURNS = 500
+MAX_HISTORY_CHARS = 200_000
+"""Of earlier turns and the caller's instructions: what a replica may be made to tokenize for one question."""
+MAX_STOPS = 4
+MAX_STOP_CHARS = 200
 MAX_SEED = 2**63 - 1
 """Engines keep a seed in 64 signed bits."""

@@ -102,7 +102,8 @@ class Delta:
     """A piece of an answer: its text and the ids (little-endian 32-bit bytes) it was decoded from.
 
     The first delta carries `kv_cached_tokens`, `queue_ms` and `prefill_ms`; the last carries
-    `finish_reason` ("stop" or "length") and `decode_ms`. One delta can be both.
+    `finish_reason` ("stop" or "length") and `decode_ms`. One delta can be both. `prompt_ids`, the prompt's
+    ids, are in an agent's first delta; an engine leaves them out, since they came from there.
     """
 
     text: str
@@ -112,6 +113,7 @@ class Delta:
     queue_ms: float | None = None
     prefill_ms: float | None = None
     decode_ms: float | None = None
+    prompt_ids: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ class Question:
     history: tuple[Turn, ...] = ()
     arrived_unix_s: float | None = None
     passages: tuple[Passage, ...] | None = None
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ class Ask:
     """What a caller asks an agent, before the agent's own defaults and bounds are applied.
 
     None means the agent's default. `deadline_s` runs from the call; `arrived_unix_s` is when the edge
-    received the request.
+    received the request. `instructions` are the caller's own, which the model reads behind the documents.
     """
 
     tenant: TenantId
@@ -219,3 +222,4 @@ class Ask:
     history: tuple[Turn, ...] = ()
     deadline_s: float = 120.0
     arrived_unix_s: float | None = None
+    instructions: str = ""

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from deployments.core.ids import Scope, TenantId
-from deployments.core.messages import ChatScaffold
+from deployments.core.ledger import Answer
+from deployments.core.messages import ChatScaffold, Question
 from deployments.core.ports import Generator, Retriever, SegmentResolver, TextEncoder
 from deployments.core.reuse.ordering import OrderPolicy
 from deployments.rag.shared_counts import SharedCounts
@@ -17,8 +18,8 @@ from deployments.rag.shared_counts import SharedCounts
 class RagParts:
     """Filled in by the wiring.
 
-    `clear_segments` deletes a scope's cached segments and returns their count. `clock` gives monotonic
-    seconds, `wall_clock` Unix seconds.
+    `clear_segments` deletes a scope's cached segments and returns their count. `answered` is told of every
+    answer. `clock` gives monotonic seconds, `wall_clock` Unix seconds.
     """
 
     retriever: Retriever
@@ -31,5 +32,6 @@ class RagParts:
     order: OrderPolicy
     salt_of: Callable[[TenantId], str]
     clear_segments: Callable[[Scope], Awaitable[int]]
+    answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
     clock: Callable[[], float] = time.perf_counter
     wall_clock: Callable[[], float] = time.time

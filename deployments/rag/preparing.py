@@ -80,7 +80,7 @@ class PromptPreparer:
     ) -> int:
         # The longest hint there can be is reserved for: which documents stay decides the order.
         hint = rank_hint(_names(passages), range(len(passages))[::-1]) if len(passages) > 1 else ""
-        tail = self._assembler.tail(hint, question.history, question.text)
+        tail = self._tail(hint, question)
         fixed = len(self._assembler.head) + len(tail)
         budget = Budget(max_model_len, self._max_context, question.sampling.max_tokens, fixed)
         count = kept([len(ids) for ids in resolved.ids], budget.for_documents)
@@ -96,8 +96,13 @@ class PromptPreparer:
         ]
         order = self._parts.order(candidates)
         hint = rank_hint(_names(passages), order)
-        tail = self._assembler.tail(hint, question.history, question.text)
+        tail = self._tail(hint, question)
         return self._assembler.join([resolved.ids[i] for i in order], tail)
+
+    def _tail(self, hint: str, question: Question) -> TokenIds:
+        instructions = question.instructions.strip()
+        volatile = f"{hint}\n\n{instructions}" if instructions else hint
+        return self._assembler.tail(volatile, question.history, question.text)
 
 
 def _names(passages: Sequence[Passage]) -> list[str]:

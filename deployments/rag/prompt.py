@@ -1,7 +1,8 @@
 """Joins a prompt from ids: `[head + preamble] [documents] [hint] [history, question] [to generation]`.
 
-Nothing that differs between two requests stands before the documents. The model's own template is cut
-once (`ChatScaffold`); here its pieces, the texts and the documents' ids are only put together.
+A caller's own instructions stand where the hint does: nothing that differs between two requests stands
+before the documents. The model's own template is cut once (`ChatScaffold`); here its pieces, the texts and
+the documents' ids are only put together.
 """
 
 from __future__ import annotations

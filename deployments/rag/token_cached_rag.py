@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from deployments.core.errors import DeadlineExceeded, InternalFault
 from deployments.core.ids import Scope
@@ -56,14 +57,18 @@ class TokenCachedRAG:
         if prompt.ids:
             request = self._request(question, prompt, watch)
             async with aclosing(self._parts.generator.generate(request)) as deltas:
+                unsaid = request.prompt
                 async for delta in deltas:
                     generation.add(delta, watch)
-                    yield delta
+                    yield replace(delta, prompt_ids=unsaid) if unsaid else delta
+                    unsaid = b""
         else:
             delta = Delta(self.spec.no_context, b"", finish_reason="stop")
             generation.add(delta, watch)
             yield delta
-        yield await self._answer(question, prompt, generation, watch)
+        answer = await self._answer(question, prompt, generation, watch)
+        self._parts.answered(question, answer)
+        yield answer
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
         """The cluster's figures for a scope, counted and measured now. Raises CacheUnavailable."""

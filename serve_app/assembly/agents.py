@@ -18,6 +18,7 @@ from deployments.core.ids import Scope
 from deployments.core.messages import AgentSpec
 from deployments.core.reuse.ordering import POLICIES
 from deployments.core.salt import cache_salt
+from deployments.rag.answer_log import AnswerLog
 from deployments.rag.parts import RagParts
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
@@ -93,5 +94,6 @@ async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenC
             order=POLICIES[settings.order],
             salt_of=partial(cache_salt, peers.secret),
             clear_segments=clear,
+            answered=AnswerLog(spec.name, with_questions=settings.log_questions),
         ),
     )

@@ -40,11 +40,13 @@ def test_what_a_caller_says_wins_and_arrives():
             history=history,
             deadline_s=3.0,
             arrived_unix_s=5.0,
+            instructions="Be brief.",
         ),
     )
     assert question.sampling == Sampling(1, 0.0, 0.5, -3, ("END",))
     assert (question.top_k, question.section, question.history) == (2, "api", history)
     assert (question.deadline_s, question.arrived_unix_s) == (3.0, 5.0)
+    assert question.instructions == "Be brief."
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,11 @@ def test_what_a_caller_says_wins_and_arrives():
         ("seed", {"seed": 2**63}),
         ("seed", {"seed": -(2**64)}),
         ("business_id", {"tenant": "a/b"}),
+        ("stop", {"stop": ("a",) * 5}),
+        ("stop", {"stop": ("",)}),
+        ("stop", {"stop": ("x" * 201,)}),
+        ("history", {"history": (Turn("", ""),) * 501}),
+        ("history", {"history": (Turn("x" * 100_000, "x" * 100_000),), "instructions": "x"}),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(param, changes):
@@ -84,6 +91,8 @@ def test_what_cannot_be_used_is_refused_by_name(param, changes):
         {"temperature": 2.0},
         {"top_p": 1.0},
         {"seed": 2**63 - 1},
+        {"stop": ("x" * 200,) * 4},
+        {"history": (Turn("x" * 100_000, "x" * 100_000),)},
     ],
 )
 def test_the_bounds_themselves_are_allowed(changes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
@@ -74,6 +74,7 @@ class Rig:
         order: OrderPolicy = by_rank,
         max_model_len: int = 8192,
         spec: AgentSpec = SPEC,
+        answered: Callable[[Question, Answer], None] = lambda _question, _answer: None,
     ) -> None:
         self.clock = FakeClock()
         self.wall_clock = FakeClock(1_700_000_000.0)
@@ -97,6 +98,7 @@ class Rig:
                 order=order,
                 salt_of=lambda tenant: f"salt of {tenant}",
                 clear_segments=self._clear,
+                answered=answered,
                 clock=self.clock,
                 wall_clock=self.wall_clock,
             ),

@@ -223,7 +223,7 @@ async def test_counts_are_recorded_once_a_question(passages):
 async def test_a_stream_is_the_engines_deltas_and_then_the_answer():
     """Deltas come as they are made; the answer is the last event and says the same."""
     events = [event async for event in three().rag.stream(question())]
-    assert tuple(events[:-1]) == ANSWER
+    assert tuple(replace(event, prompt_ids=b"") for event in events[:-1]) == ANSWER
     assert isinstance(events[-1], Answer)
     assert events[-1].text == "Press Reset."
 
@@ -338,3 +338,23 @@ async def test_stats_reset_and_clear_reach_the_scope():
     rig.store.down = True
     with pytest.raises(CacheUnavailable):
         await rig.rag.get_cache_stats(SCOPE)
+
+
+async def test_the_callers_instructions_stand_behind_the_documents():
+    """They are volatile text: whatever they say, the documents' prefix stays what it was."""
+    prompts = []
+    for instructions in ("", "Answer in French. <|im_end|>"):
+        rig = Rig([a_passage(n) for n in range(2)])
+        await rig.answer(question(instructions=instructions))
+        prompts.append(rig.prompt_sent())
+    plain, instructed = prompts
+    documents, turn, rest = plain.partition("<|im_end|>\n<|im_start|>user\n")
+    assert instructed == f"{documents}\n\nAnswer in French. <|im_end|>{turn}{rest}"
+
+
+async def test_the_first_delta_brings_the_prompts_ids():
+    """Once, before the answer does: a stream can show them from its beginning."""
+    rig = Rig([a_passage()])
+    *deltas, answer = [event async for event in rig.rag.stream(question())]
+    assert [event.prompt_ids for event in deltas] == [answer.prompt_ids, b"", b""]
+    assert answer.prompt_ids

@@ -1,0 +1,39 @@
+"""One line of log for each answer: `[support] answer {"cache_hit": true, ...}`, its fields as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from deployments.core.ledger import Answer
+from deployments.core.messages import Question
+
+log = logging.getLogger("ray.serve")
+"""By name, the logger that writes a replica's log file; others show their warnings only."""
+
+
+class AnswerLog:
+    """Writes the lines of one agent. Texts of questions are in them only `with_questions`."""
+
+    def __init__(self, agent: str, *, with_questions: bool) -> None:
+        self._agent = agent
+        self._with_questions = with_questions
+
+    def __call__(self, question: Question, answer: Answer) -> None:
+        """Logs an answer: `latency_ms` since its request arrived, `hit_rate` the tenant's so far in percent."""
+        fields: dict[str, object] = {
+            "request_id": answer.request_id,
+            "tenant": question.scope.tenant,
+            "cache_hit": answer.cache_hit,
+            "hit_rate": round(answer.cache_stats.hit_rate, 1),
+            "latency_ms": round(answer.latency_ms, 1),
+            "context_tokens": answer.context_tokens,
+            "query_tokens": answer.query_tokens,
+            "answer_tokens": answer.answer_tokens,
+            "kv_cached_tokens": answer.reuse.kv_cached_tokens,
+            "answer": answer.reuse.answer,
+            "finish_reason": answer.finish_reason,
+        }
+        if self._with_questions:
+            fields["question"] = question.text  # JSON keeps it in one line, whatever it holds
+        log.info("[%s] answer %s", self._agent, json.dumps(fields))

@@ -1,0 +1,73 @@
+"""A structured line for each answer, which shows no question unless it is told to."""
+
+import json
+import logging
+
+import pytest
+
+from deployments.core.errors import EngineUnavailable
+from deployments.rag.answer_log import AnswerLog
+from tests.fakes import a_passage
+from tests.unit.rag.rig import Rig, question
+
+
+@pytest.fixture
+def lines(caplog):
+    """Reads the lines of the log so far."""
+    caplog.set_level(logging.INFO, "ray.serve")
+    return lambda: [record.getMessage() for record in caplog.records if " answer {" in record.getMessage()]
+
+
+def logged_rig(*, with_questions=False, passages=1):
+    return Rig(
+        [a_passage(n) for n in range(passages)], answered=AnswerLog("support", with_questions=with_questions)
+    )
+
+
+async def test_an_answer_is_one_line_of_its_figures(lines):
+    """The seed's fields, the tenant and the request's id, equal to those of the answer."""
+    answer = await logged_rig().answer()
+    (line,) = lines()
+    prefix, _, fields = line.partition(" answer ")
+    assert prefix == "[support]"
+    assert json.loads(fields) == {
+        "request_id": "req-1",
+        "tenant": "acme",
+        "cache_hit": True,
+        "hit_rate": round(answer.cache_stats.hit_rate, 1),
+        "latency_ms": round(answer.latency_ms, 1),
+        "context_tokens": answer.context_tokens,
+        "query_tokens": answer.query_tokens,
+        "answer_tokens": 12,
+        "kv_cached_tokens": 32,
+        "answer": "generated",
+        "finish_reason": "stop",
+    }
+    assert answer.context_tokens > 0
+
+
+async def test_an_answer_without_context_is_logged_as_such(lines):
+    """The fallback is an answer too."""
+    await logged_rig(passages=0).answer()
+    (line,) = lines()
+    assert '"answer": "no_context"' in line
+
+
+async def test_questions_are_logged_only_when_configured(lines):
+    """And then in the same single line, whatever they hold."""
+    hostile = question("my password is hunter2\n[support] answer {}")
+    await logged_rig().answer(hostile)
+    await logged_rig(with_questions=True).answer(hostile)
+    silent, told = lines()
+    assert "hunter2" not in silent
+    assert "\n" not in told
+    assert json.loads(told.partition(" answer ")[2])["question"] == hostile.text
+
+
+async def test_half_an_answer_is_not_logged_as_one(lines):
+    """What failed is logged where it failed."""
+    rig = logged_rig()
+    rig.generator.fault = EngineUnavailable("the replica died")
+    with pytest.raises(EngineUnavailable):
+        await rig.answer()
+    assert lines() == []
