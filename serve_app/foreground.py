@@ -51,7 +51,7 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
 
 def _end() -> None:
     if ray.is_initialized():
-        with contextlib.redirect_stderr(io.StringIO()):  # Ray reports each actor it ends as failed
+        with contextlib.redirect_stdout(io.StringIO()):  # Ray reports actors that it ends as failed
             serve.shutdown()
             ray.shutdown()
 

@@ -210,9 +210,12 @@ def _install_torch(lock: str) -> None:
         if line.startswith("torch==") and line.endswith("+cpu"):
             try:
                 _run_pip([line], line)
-            except Refused:
+            except Refused as not_there:
                 print("Not on the configured index; trying PyTorch's own", flush=True)
-                _run_pip(["--index-url", TORCH_CPU_INDEX, line], line)
+                try:
+                    _run_pip(["--index-url", TORCH_CPU_INDEX, line], line)
+                except Refused as error:
+                    raise Refused("{}\n\nand, before that:\n{}".format(error, not_there)) from None
 
 
 def _run_pip(arguments: "List[str]", what: str) -> None:
