@@ -84,12 +84,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class DocumentVersion:
-    """What a document said from `stored_at_s` (Unix seconds) on, until its next version."""
+    """What a document said from `stored_at_s` (Unix seconds) on, until its next version.
+
+    `content` is None in lists.
+    """
 
     version: int
     title: str
     section: str | None
-    content: str
+    content: str | None
     stored_at_s: float
 
 
@@ -108,7 +111,8 @@ class DocumentDraft:
 class Ingested:
     """What storing or deleting a document did: `kept` chunks are unchanged and so stay cached.
 
-    `invalidated` counts the segments that no document has any more and that the token cache was told of.
+    `invalidated` counts the segments that no document has any more, and is 0 where the caller wanted
+    those to stay in the token cache until they expire.
     """
 
     doc_id: DocId

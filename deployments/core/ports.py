@@ -121,6 +121,9 @@ class SegmentWriter(Protocol):
     async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
         """Deletes segments that no document has any more; returns how many were there."""
 
+    async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Deletes segments; returns how many were there, exactly. Raises CacheUnavailable."""
+
 
 class Retriever(Protocol):
     """Knowledge, as an agent sees it. Raises KnowledgeUnavailable."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery, TextHit
+from deployments.core.documents import (
+    Document,
+    DocumentDraft,
+    DocumentVersion,
+    Ingested,
+    Retrieval,
+    SearchQuery,
+    TextHit,
+)
 from deployments.core.ids import DocId, Scope
 from deployments.knowledge.service import KnowledgeService
 
@@ -22,7 +30,7 @@ class Knowledge:
         return await self._service.search(query)
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """See `KnowledgeService.search_text`."""
+        """See `core.library_ports.VersionedLibrary`."""
         return await self._service.search_text(scope, question, limit)
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
@@ -40,6 +48,24 @@ class Knowledge:
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
         """See `core.ports.DocumentLibrary`."""
         return await self._service.list(scope, limit, after)
+
+    async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
+        """See `core.library_ports.VersionedLibrary`."""
+        return await self._service.revise(scope, doc_id, content, invalidate)
+
+    async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
+        """See `core.library_ports.VersionedLibrary`."""
+        return await self._service.version(scope, doc_id, version)
+
+    async def versions(
+        self, scope: Scope, doc_id: DocId, limit: int, before: int | None
+    ) -> tuple[DocumentVersion, ...]:
+        """See `core.library_ports.VersionedLibrary`."""
+        return await self._service.versions(scope, doc_id, limit, before)
+
+    async def discard_segments(self, scope: Scope, pattern: str) -> int:
+        """See `core.library_ports.VersionedLibrary`."""
+        return await self._service.discard_segments(scope, pattern)
 
     async def status(self) -> dict[str, str]:
         """See `KnowledgeService.status`."""

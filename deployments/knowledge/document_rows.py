@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, text, update
@@ -80,6 +82,22 @@ async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRo
         row.segment_hash: document_segment(found.title, row.heading, row.body)
         for row in await connection.execute(query)
     }
+
+
+async def read_matching_segments(connection: AsyncConnection, scope: Scope, pattern: str) -> list[str]:
+    """Texts of the segments of documents whose ids match a glob pattern, each once."""
+    start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    columns = (documents.c.doc_id, documents.c.title, chunks.c.heading, chunks.c.body)
+    query = _in_scope(select(*columns).select_from(chunks.join(documents).join(indexes)), scope).where(
+        indexes.c.status == "active", documents.c.doc_id.startswith(start, autoescape=True)
+    )
+    return list(
+        {
+            document_segment(row.title, row.heading, row.body): None
+            for row in await connection.execute(query)
+            if fnmatchcase(row.doc_id, pattern)
+        }
+    )
 
 
 async def unused_segments(

@@ -9,12 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery, TextHit
+from deployments.core.documents import (
+    Document,
+    DocumentDraft,
+    DocumentVersion,
+    Ingested,
+    Retrieval,
+    SearchQuery,
+    TextHit,
+)
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Fingerprint, Scope
 from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.document_rows import PreparedDocument
+from deployments.knowledge.document_versions import DocumentHistory
 from deployments.knowledge.embedding import Embedder, Vector
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
@@ -33,7 +42,8 @@ _TOKEN_CACHE_TIMEOUT_S = 30.0
 class KnowledgeParts:
     """What a knowledge base is made of. `tokenizer` is the fingerprint of what the chunker counts by.
 
-    `writer` is told of new and obsolete segments. `samples` is a folder to load at the first start.
+    `writer` is told of obsolete segments and, with `write_through`, of new ones. `samples` is a folder to
+    load at the first start.
     """
 
     database: Database
@@ -42,15 +52,18 @@ class KnowledgeParts:
     tokenizer: Fingerprint
     similarity_threshold: float = 0.3
     writer: SegmentWriter | None = None
+    write_through: bool = True
     samples: Path | None = None
 
 
 class KnowledgeService:
-    """Implements `Retriever` and `DocumentLibrary`; get one from `start`."""
+    """Implements `Retriever` and `VersionedLibrary`; get one from `start`."""
 
     def __init__(self, parts: KnowledgeParts) -> None:
         self._database = parts.database
         self._writer = parts.writer
+        self._write_through = parts.write_through
+        self._history = DocumentHistory(parts.database)
         self._indexer = Indexer(parts.chunker, parts.tokenizer, parts.embedder)
         self._store = DocumentStore(parts.database, parts.embedder.fingerprint)
         self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
@@ -76,18 +89,35 @@ class KnowledgeService:
         return await self._search.search(query)
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Ranked full text: at most `limit` documents. Raises: KnowledgeUnavailable."""
+        """See `VersionedLibrary`."""
         return await self._search.search_text(scope, question, limit)
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
         """See `DocumentLibrary`. Puts of one document take effect in the order in which they came."""
         async with self._lock(scope, draft.doc_id):
-            loaded = await load(draft)
-            drafts = await self._indexer.cut(loaded.title, loaded.text)
-            document = PreparedDocument(
-                scope, draft.doc_id, loaded.title, loaded.section, loaded.text, drafts
-            )
-            return await self._published(scope, await self._put_with_vectors(document))
+            return await self._put(scope, draft, invalidate=True)
+
+    async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
+        """See `VersionedLibrary`."""
+        async with self._lock(scope, doc_id):
+            present = await self._store.get(scope, doc_id)
+            draft = DocumentDraft(doc_id, present.title, present.section, "text/markdown", content.encode())
+            return await self._put(scope, draft, invalidate)
+
+    async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
+        """See `VersionedLibrary`."""
+        return await self._history.version(scope, doc_id, version)
+
+    async def versions(
+        self, scope: Scope, doc_id: DocId, limit: int, before: int | None
+    ) -> tuple[DocumentVersion, ...]:
+        """See `VersionedLibrary`."""
+        return await self._history.versions(scope, doc_id, limit, before)
+
+    async def discard_segments(self, scope: Scope, pattern: str) -> int:
+        """See `VersionedLibrary`."""
+        segments = await self._store.segments(scope, pattern)
+        return await self._writer.discard(scope, segments) if self._writer is not None else 0
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         """See `DocumentLibrary`."""
@@ -121,6 +151,15 @@ class KnowledgeService:
     def _lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
         return self._changing.setdefault((scope, doc_id), asyncio.Lock())
 
+    async def _put(self, scope: Scope, draft: DocumentDraft, invalidate: bool) -> Ingested:
+        loaded = await load(draft)
+        drafts = await self._indexer.cut(loaded.title, loaded.text)
+        document = PreparedDocument(scope, draft.doc_id, loaded.title, loaded.section, loaded.text, drafts)
+        stored = await self._put_with_vectors(document)
+        if not invalidate:
+            stored = replace(stored, obsolete=(), ingested=replace(stored.ingested, invalidated=0))
+        return await self._published(scope, stored)
+
     async def _put_with_vectors(self, document: PreparedDocument) -> Stored:
         """Embeds what is new and no more; what is new is known for certain in the transaction only."""
         vectors: dict[str, Vector] = {}
@@ -136,7 +175,8 @@ class KnowledgeService:
             return stored.ingested
         try:
             async with asyncio.timeout(_TOKEN_CACHE_TIMEOUT_S):
-                tokens = await _publish(self._writer, scope, stored.written, stored.obsolete)
+                written = stored.written if self._write_through else ()
+                tokens = await _publish(self._writer, scope, written, stored.obsolete)
         except Exception:
             log.warning("%s: the token cache was not told", stored.ingested.doc_id, exc_info=True)
             return stored.ingested

@@ -23,12 +23,14 @@ from deployments.knowledge.document_rows import (
     lock_collection,
     present_or_raise,
     raise_generation,
+    read_matching_segments,
     read_segments,
     select_documents,
     to_document,
     unused_segments,
     write_document,
 )
+from deployments.knowledge.document_versions import keep_version
 from deployments.knowledge.embedding import Vector
 from deployments.knowledge.fulltext import full_text
 from deployments.knowledge.indexes import IndexRow, PendingDocument, read_indexes
@@ -83,6 +85,8 @@ class DocumentStore:
                 return Stored(same, (), ())
             before = await read_segments(connection, active.id, found) if found is not None else {}
             changes = await self._plan(connection, all_indexes, found, document, vectors)
+            if found is not None:
+                await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
             for index, change in changes:
                 usable = vectors if self._owns(index) else None
@@ -148,6 +152,14 @@ class DocumentStore:
             query = query.where(documents.c.doc_id > after)
         async with self._database.snapshot() as connection:
             return tuple(to_document(row) for row in await connection.execute(query))
+
+    async def segments(self, scope: Scope, pattern: str) -> Sequence[str]:
+        """Texts of the segments of those documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
+
+        Raises: KnowledgeUnavailable.
+        """
+        async with self._database.snapshot() as connection:
+            return await read_matching_segments(connection, scope, pattern)
 
     async def count(self) -> int:
         """Documents of all tenants. Raises: KnowledgeUnavailable."""

@@ -43,6 +43,18 @@ documents = Table(
     sqlite_autoincrement=True,
 )
 
+document_versions = Table(
+    "document_versions",
+    metadata,
+    # What documents were before their last change; their present text is in `documents` alone.
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("section", Text),
+    Column("content", Text, nullable=False),
+    Column("stored_at_s", Float(53), nullable=False),
+)
+
 indexes = Table(
     "indexes",
     metadata,

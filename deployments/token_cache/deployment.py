@@ -33,6 +33,10 @@ class TokenCache:
         """Deletes the segments of texts; returns how many there were."""
         return await self._service.invalidate(scope, texts)
 
+    async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Deletes the segments of texts; returns the exact count. Raises CacheUnavailable."""
+        return await self._service.discard(scope, texts)
+
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's segments; returns the exact count. Raises CacheUnavailable."""
         return await self._service.clear(tenant, collection)

@@ -85,12 +85,16 @@ class TokenCacheService:
 
         Entries can't be stale, so this is tidiness: a store that is down deletes none, and they expire.
         """
-        keys = list(dict.fromkeys(self._key(text) for text in texts))
         try:
-            return await self._store.delete_many(scope, keys) if keys else 0
+            return await self.discard(scope, texts)
         except CacheUnavailable as error:
             log.warning("segments of %s are left to expire: %s", scope, error)
             return 0
+
+    async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
+        """Deletes the segments of texts; returns how many the store held. Raises CacheUnavailable."""
+        keys = list(dict.fromkeys(self._key(text) for text in texts))
+        return await self._store.delete_many(scope, keys) if keys else 0
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's segments, of one collection or all. Raises CacheUnavailable."""

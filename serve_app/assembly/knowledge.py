@@ -33,7 +33,8 @@ async def knowledge_service(
             chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
             tokenizer=encoder.fingerprint,
             similarity_threshold=settings.similarity_threshold,
-            writer=writer if settings.write_through else None,
+            writer=writer,
+            write_through=settings.write_through,
             samples=_SAMPLES if settings.samples else None,
         )
     )

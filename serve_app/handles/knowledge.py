@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
+from deployments.core.documents import (
+    Document,
+    DocumentDraft,
+    DocumentVersion,
+    Ingested,
+    Retrieval,
+    SearchQuery,
+    TextHit,
+)
 from deployments.core.ids import DocId, Scope
 from serve_app.handles.errors import translated
 
 
 class KnowledgeHandle:
-    """Implements `Retriever` and `DocumentLibrary`."""
+    """Implements `Retriever` and `VersionedLibrary`."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -44,6 +52,39 @@ class KnowledgeHandle:
         with translated("the knowledge base"):
             documents: tuple[Document, ...] = await self._handle.list.remote(scope, limit, after)
             return documents
+
+    async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
+        """See `VersionedLibrary`."""
+        with translated("the knowledge base"):
+            revised: Ingested = await self._handle.revise.remote(scope, doc_id, content, invalidate)
+            return revised
+
+    async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
+        """See `VersionedLibrary`."""
+        with translated("the knowledge base"):
+            found: DocumentVersion = await self._handle.version.remote(scope, doc_id, version)
+            return found
+
+    async def versions(
+        self, scope: Scope, doc_id: DocId, limit: int, before: int | None
+    ) -> tuple[DocumentVersion, ...]:
+        """See `VersionedLibrary`."""
+        with translated("the knowledge base"):
+            found: tuple[DocumentVersion, ...] = await self._handle.versions.remote(
+                scope, doc_id, limit, before
+            )
+            return found
+
+    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+        """See `VersionedLibrary`."""
+        with translated("the knowledge base"):
+            hits: tuple[TextHit, ...] = await self._handle.search_text.remote(scope, question, limit)
+            return hits
+
+    async def discard_segments(self, scope: Scope, pattern: str) -> int:
+        """See `VersionedLibrary`."""
+        with translated("the knowledge base"):
+            return int(await self._handle.discard_segments.remote(scope, pattern))
 
     async def status(self) -> dict[str, str]:
         """What the knowledge base is doing; answering at all means that it is ready."""

@@ -38,6 +38,11 @@ class TokenCacheHandle:
         with translated("the token cache"):
             return int(await self._handle.invalidate.remote(scope, list(texts)))
 
+    async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
+        """See `SegmentWriter`."""
+        with translated("the token cache"):
+            return int(await self._handle.discard.remote(scope, list(texts)))
+
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """See `SharedCache`."""
         with translated("the token cache"):

@@ -31,6 +31,7 @@ class FakeWriter:
 
     written: list[str] = field(default_factory=list)
     invalidated: list[str] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
     down: bool = False
 
     async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
@@ -41,6 +42,11 @@ class FakeWriter:
     async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
         self._check()
         self.invalidated.extend(texts)
+        return len(texts)
+
+    async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
+        self._check()
+        self.discarded.extend(texts)
         return len(texts)
 
     def _check(self) -> None:

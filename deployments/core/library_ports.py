@@ -1,0 +1,42 @@
+"""The seam to documents with their history; see `ports` for the others."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from deployments.core.documents import DocumentVersion, Ingested, TextHit
+from deployments.core.ids import DocId, Scope
+from deployments.core.ports import DocumentLibrary
+
+
+class VersionedLibrary(DocumentLibrary, Protocol):
+    """Knowledge, as those see it who write documents and look into their past.
+
+    All methods raise KnowledgeUnavailable.
+    """
+
+    async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
+        """A new version of a document's text (Markdown), under its present title and section.
+
+        Without `invalidate`, segments that no document has any more stay in the token cache until they
+        expire; no answer uses them in either case. Raises NotFound, UnprocessableDocument.
+        """
+
+    async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
+        """What a document said. Raises NotFound."""
+
+    async def versions(
+        self, scope: Scope, doc_id: DocId, limit: int, before: int | None
+    ) -> tuple[DocumentVersion, ...]:
+        """At most `limit` versions without their contents, newest first, the present one included; with
+        `before`, those older than it. Raises NotFound.
+        """
+
+    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+        """Ranked full text: at most `limit` documents by their best passages."""
+
+    async def discard_segments(self, scope: Scope, pattern: str) -> int:
+        """Deletes the cached segments of those documents whose ids match a glob pattern.
+
+        The documents stay. Returns how many segments the shared cache held. Raises CacheUnavailable.
+        """

@@ -1,0 +1,71 @@
+"""What documents were before their last change. Deleting a document deletes its versions, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.core.documents import DocumentVersion
+from deployments.core.errors import NotFound
+from deployments.core.ids import DocId, Scope
+from deployments.database.connection import Database
+from deployments.database.metadata import AnyRow
+from deployments.knowledge.document_rows import find_document, present_or_raise
+from deployments.knowledge.tables import document_versions as earlier
+
+
+async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
+    """Keeps a document as it is before it is overwritten; part of that transaction."""
+    values = {
+        "document_id": document.id,
+        "version": document.version,
+        "title": document.title,
+        "section": document.section,
+        "content": document.content,
+        "stored_at_s": document.updated_at_s,
+    }
+    await connection.execute(insert(earlier).values(values))
+
+
+class DocumentHistory:
+    """Reads the versions of documents, the present ones included."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
+        """Raises: NotFound, KnowledgeUnavailable."""
+        async with self._database.snapshot() as connection:
+            present = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
+            if present.version == version:
+                return _present(present)
+            query = select(earlier).where(earlier.c.document_id == present.id, earlier.c.version == version)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no version {version} of document {doc_id}", "version")
+        return DocumentVersion(row.version, row.title, row.section, row.content, row.stored_at_s)
+
+    async def versions(
+        self, scope: Scope, doc_id: DocId, limit: int, before: int | None
+    ) -> tuple[DocumentVersion, ...]:
+        """At most `limit` without their contents, newest first, those older than version `before`.
+
+        Raises: NotFound, KnowledgeUnavailable.
+        """
+        columns = (earlier.c.version, earlier.c.title, earlier.c.section, earlier.c.stored_at_s)
+        async with self._database.snapshot() as connection:
+            present = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
+            bound = present.version + 1 if before is None else before
+            query = select(*columns).where(earlier.c.document_id == present.id, earlier.c.version < bound)
+            rows = await connection.execute(query.order_by(earlier.c.version.desc()).limit(limit))
+            found = [
+                DocumentVersion(row.version, row.title, row.section, None, row.stored_at_s) for row in rows
+            ]
+        newest = [replace(_present(present), content=None)] if present.version < bound else []
+        return tuple([*newest, *found][:limit])
+
+
+def _present(row: AnyRow) -> DocumentVersion:
+    return DocumentVersion(row.version, row.title, row.section, row.content, row.updated_at_s)

@@ -1,0 +1,175 @@
+"""Documents' history: what every version said, and which cached segments belong to it, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from deployments.core.errors import NotFound, UnprocessableDocument
+from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
+
+DOC = DocId("doc")
+OTHER = Scope(TenantId("other"), CollectionName("kb"))
+
+
+async def revised(knowledge: Knowledge, content: str, invalidate: bool = True, scope: Scope = SCOPE) -> int:
+    return (await knowledge.service.revise(scope, DOC, content, invalidate)).version
+
+
+async def listed(knowledge: Knowledge, limit: int = 10, before: int | None = None) -> list[int]:
+    return [v.version for v in await knowledge.service.versions(SCOPE, DOC, limit, before)]
+
+
+async def test_every_version_can_be_read(knowledge: Knowledge) -> None:
+    """With the title, section and time of its own, the present one included."""
+    await knowledge.put("doc", "first text", "Old title", "guide")
+    await knowledge.put("doc", "second text 漢字", "New title", "api")
+    assert await revised(knowledge, "third text") == 3
+    said = [await knowledge.service.version(SCOPE, DOC, number) for number in (1, 2, 3)]
+    assert [(v.version, v.title, v.section, v.content) for v in said] == [
+        (1, "Old title", "guide", "first text"),
+        (2, "New title", "api", "second text 漢字"),
+        (3, "New title", "api", "third text"),
+    ]
+    assert 1_700_000_000 < said[0].stored_at_s <= said[1].stored_at_s <= said[2].stored_at_s
+    present = await knowledge.service.get(SCOPE, DOC)
+    assert (present.content, present.updated_at_s) == ("third text", said[2].stored_at_s)
+
+
+async def test_versions_are_listed_newest_first_in_pages(knowledge: Knowledge) -> None:
+    """Without their contents."""
+    for number in range(5):
+        await knowledge.put("doc", f"text {number}", "T")
+    assert await listed(knowledge) == [5, 4, 3, 2, 1]
+    assert await listed(knowledge, 2) == [5, 4]
+    assert await listed(knowledge, 2, before=4) == [3, 2]
+    assert await listed(knowledge, 2, before=2) == [1]
+    assert await listed(knowledge, 2, before=1) == []
+    assert {v.content for v in await knowledge.service.versions(SCOPE, DOC, 9, None)} == {None}
+
+
+async def test_an_equal_revision_is_no_version(knowledge: Knowledge) -> None:
+    """Nothing has changed."""
+    await knowledge.put("doc", "text", "T", "guide")
+    assert await revised(knowledge, "text") == 1
+    assert await listed(knowledge) == [1]
+
+
+async def test_what_is_not_there_is_not_found(knowledge: Knowledge) -> None:
+    """Nor what another tenant has under the same name."""
+    await knowledge.put("doc", "text", "T")
+    for version in (0, 2):
+        with pytest.raises(NotFound):
+            await knowledge.service.version(SCOPE, DOC, version)
+    for scope, doc_id in ((SCOPE, DocId("no")), (OTHER, DOC)):
+        with pytest.raises(NotFound):
+            await knowledge.service.version(scope, doc_id, 1)
+        with pytest.raises(NotFound):
+            await knowledge.service.versions(scope, doc_id, 5, None)
+        with pytest.raises(NotFound):
+            await knowledge.service.revise(scope, doc_id, "text", True)
+    assert await listed(knowledge) == [1]
+
+
+async def test_two_tenants_documents_of_one_name_have_their_own_history(knowledge: Knowledge) -> None:
+    """A revision of one is none of the other."""
+    await knowledge.put("doc", "ours", "T")
+    await knowledge.put("doc", "theirs", "T", scope=OTHER)
+    await revised(knowledge, "theirs, revised", scope=OTHER)
+    assert await listed(knowledge) == [1]
+    assert (await knowledge.service.version(OTHER, DOC, 1)).content == "theirs"
+
+
+async def test_a_deleted_documents_versions_are_gone(knowledge: Knowledge) -> None:
+    """Who deletes a text wants all of it gone; a document of the same name starts anew."""
+    await knowledge.put("doc", "secret", "T")
+    await revised(knowledge, "public")
+    await knowledge.service.delete(SCOPE, DOC)
+    async with knowledge.database.snapshot() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM document_versions")) == 0
+    await knowledge.put("doc", "new", "T")
+    assert await listed(knowledge) == [1]
+
+
+async def test_concurrent_revisions_are_all_kept(knowledge: Knowledge) -> None:
+    """Each is one version, whatever their order."""
+    await knowledge.put("doc", "text", "T")
+    made = await asyncio.gather(*(revised(knowledge, f"text {n}") for n in range(5)))
+    assert sorted(made) == [2, 3, 4, 5, 6]
+    texts = {(await knowledge.service.version(SCOPE, DOC, n)).content for n in range(1, 7)}
+    assert texts == {"text", *(f"text {n}" for n in range(5))}
+
+
+async def test_a_revision_that_cannot_be_read_leaves_no_version(knowledge: Knowledge) -> None:
+    """Nothing of it is stored."""
+    await knowledge.put("doc", "text", "T")
+    with pytest.raises(UnprocessableDocument):
+        await revised(knowledge, " \n ")
+    assert await listed(knowledge) == [1]
+
+
+async def test_a_revision_invalidates_exactly_what_no_document_has_any_more(knowledge: Knowledge) -> None:
+    """What another document or the new text still has stays cached."""
+    parts = ["alpha " * 20, "beta " * 20, "gamma " * 20]
+    await knowledge.put("doc", "\n\n".join(parts), "T")
+    await knowledge.put("twin", parts[1], "T")
+    ingested = await knowledge.service.revise(SCOPE, DOC, parts[0] + "\n\n" + "delta " * 20, True)
+    assert (ingested.kept, ingested.chunks, ingested.invalidated) == (1, 2, 1)
+    assert [t.split()[-1] for t in knowledge.writer.invalidated] == ["gamma"]
+
+
+async def test_without_invalidation_old_segments_are_left_to_expire(knowledge: Knowledge) -> None:
+    """And still only the new text is found."""
+    await knowledge.put("doc", "the old colour is red", "T")
+    ingested = await knowledge.service.revise(SCOPE, DOC, "the new colour is blue", False)
+    assert (ingested.version, ingested.invalidated) == (2, 0)
+    assert knowledge.writer.invalidated == []
+    assert [t.split()[-1] for t in knowledge.writer.written] == ["red", "blue"]
+    (passage,) = await knowledge.search("colour red")
+    assert passage.body == "the new colour is blue"
+
+
+async def test_obsolete_segments_are_invalidated_without_write_through_too(start: Start) -> None:
+    """Only new ones are not written ahead of their first use."""
+    knowledge = await start(write_through=False)
+    await knowledge.put("doc", "old", "T")
+    assert (await knowledge.service.revise(SCOPE, DOC, "new", True)).tokens_written == 0
+    assert knowledge.writer.written == []
+    assert [t.split()[-1] for t in knowledge.writer.invalidated] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bodies"),
+    [
+        ("*", {"one", "two", "three", "four"}),
+        ("api-*", {"one", "two"}),
+        ("api-?", {"one"}),
+        ("[ag]*-1", {"one", "three"}),
+        ("API-*", {"four"}),
+        ("guide-1", {"three"}),
+        ("guide", set()),
+        ("%", set()),
+        ("api_1", set()),
+    ],
+)
+async def test_a_pattern_discards_the_segments_of_the_documents_it_names(
+    knowledge: Knowledge, pattern: str, bodies: set[str]
+) -> None:
+    """Of this tenant's collection only; a glob, in which case counts, and no LIKE."""
+    for doc_id, body in (("api-1", "one"), ("api-10", "two"), ("guide-1", "three"), ("API-1", "four")):
+        await knowledge.put(doc_id, body, "T")
+    await knowledge.put("api-1", "not ours", "T", scope=OTHER)
+    assert await knowledge.service.discard_segments(SCOPE, pattern) == len(bodies)
+    assert {t.split()[-1] for t in knowledge.writer.discarded} == bodies
+    assert len(await knowledge.service.list(SCOPE, 10, None)) == 4
+
+
+async def test_an_earlier_versions_segments_are_not_the_documents_any_more(knowledge: Knowledge) -> None:
+    """They were invalidated when they were replaced."""
+    await knowledge.put("doc", "old", "T")
+    await revised(knowledge, "new")
+    await knowledge.service.discard_segments(SCOPE, "doc")
+    assert [t.split()[-1] for t in knowledge.writer.discarded] == ["new"]
