@@ -57,6 +57,8 @@ class Application:
         command = Path(f"/proc/{raylet}/cmdline").read_text()
         address = command.partition("--gcs-address=")[2].partition("\0")[0]
         code = (
+            "from serve_app.local_ray import prepare_environment; from serve_app.settings import Settings\n"
+            "prepare_environment(Settings.from_env({}))\n"
             "import ray, json, dataclasses; from ray import serve\n"
             f"ray.init({address!r}, namespace='serve', log_to_driver=False)\n"
             "handle = serve.get_deployment_handle('Engine', 'default')\n"
@@ -64,7 +66,13 @@ class Application:
         )
         environ = {**os.environ, **_ray_environment()}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code],
+            env=environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         counters: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
