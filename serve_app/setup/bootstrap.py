@@ -130,19 +130,18 @@ def ensure_environment(extra: str, with_tests: bool) -> None:
     locks = [extra + ".txt"] + (["test.txt"] if with_tests else [])
     digests = {lock.name: _sha256(lock) for lock in LOCKS.glob("*.txt")}
     project = _sha256(ROOT / "pyproject.toml")
-    lock_file = _only_one_at_a_time()
-    stamp = _read_stamp()
-    held = {name for name, digest in stamp["locks"].items() if digests.get(name) == digest}
-    fresh = locks[0] not in held or len(held) < len(stamp["locks"])
-    missing = locks if fresh else [name for name in locks if name not in held]
-    if missing:
-        check_machine(needs_cpu_build=extra == "cpu")
-        _install(missing, fresh)
-    if missing or stamp["project"] != project:
-        _run_pip(["--no-build-isolation", "--editable", str(ROOT)], "the project itself")
-        names = set(locks) if fresh else held.union(locks)
-        _write_stamp({name: digests[name] for name in names}, project)
-    lock_file.close()
+    with _only_one_at_a_time():
+        stamp = _read_stamp()
+        held = {name for name, digest in stamp["locks"].items() if digests.get(name) == digest}
+        fresh = locks[0] not in held or len(held) < len(stamp["locks"])
+        missing = locks if fresh else [name for name in locks if name not in held]
+        if missing:
+            check_machine(needs_cpu_build=extra == "cpu")
+            _install(missing, fresh)
+        if missing or stamp["project"] != project:
+            _run_pip(["--no-build-isolation", "--editable", str(ROOT)], "the project itself")
+            names = set(locks) if fresh else held.union(locks)
+            _write_stamp({name: digests[name] for name in names}, project)
 
 
 def _only_one_at_a_time() -> "IO[str]":

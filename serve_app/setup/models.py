@@ -20,6 +20,9 @@ from typing import NamedTuple
 
 from deployments.core.errors import ConfigurationError
 
+CONVERTER = "serve_app.setup.convert"
+"""The module that converts, in a process of its own."""
+
 
 class Carried(NamedTuple):
     """A model file inside an installed package."""
@@ -100,7 +103,7 @@ def _turn(model_dir: Path) -> Iterator[int]:
 def _convert(source: Path, target: Path, lock: int, report: Callable[[str], None]) -> None:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an interrupted conversion; we hold the lock
-    command = [sys.executable, "-m", "serve_app.setup.convert", str(source), str(partial)]
+    command = [sys.executable, "-m", CONVERTER, str(source), str(partial)]
     quiet = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     with subprocess.Popen(
         command,
