@@ -1,0 +1,156 @@
+"""Business templates: businesses that were tried, with what came of them. Times are Unix seconds."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NewType
+
+from deployments.core.errors import InvalidRequest
+from deployments.core.ids import TenantId
+from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
+from deployments.core.texts import check_text
+
+MAX_NAME_CHARS = 200
+"""A template's name is its document's title, which stands in every segment of it."""
+MAX_TEMPLATE_CHARS = 32_768
+MAX_TEMPLATE_DEPTH = 8
+MAX_METRICS = 64
+MAX_METRIC_CHARS = 64
+MAX_USER_ID_CHARS = 200
+SUCCESS_SCORE = "success_score"
+DEFAULT_MIN_SUCCESS = 0.7
+
+BusinessType = NewType("BusinessType", str)
+"""A kind of business, such as `saas`; the section of its templates' documents."""
+
+_TYPE = re.compile(r"\w[\w-]{0,63}")
+
+
+def business_type(raw: str) -> BusinessType:
+    """One spelling of a type: "Mobile App" is `mobile_app`. Raises: InvalidRequest."""
+    joined = "_".join(unicodedata.normalize("NFC", raw).casefold().split())
+    if not _TYPE.fullmatch(joined):
+        rule = "1-64 letters, digits, _ and -, first a letter or digit"
+        raise InvalidRequest(f"business_type must be {rule}", "business_type")
+    return BusinessType(joined)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDraft:
+    """A template to store. `template_data` is JSON with a `name`; `success_metrics` has a `success_score`.
+
+    `success_score` is 0..1, the other metrics are any numbers. Raises InvalidRequest on what can't be stored.
+    """
+
+    business_type: BusinessType
+    template_data: Mapping[str, Any]
+    success_metrics: Mapping[str, float]
+    user_id: str | None = None
+
+    def __post_init__(self) -> None:
+        business_type(self.business_type)
+        _check_data(self.template_data)
+        _check_metrics(self.success_metrics)
+        if self.user_id is not None:
+            check_text(self.user_id, "user_id", MAX_USER_ID_CHARS)
+
+    @property
+    def name(self) -> str:
+        """In one line."""
+        return " ".join(self.template_data["name"].split())
+
+    @property
+    def success_score(self) -> float:
+        """How well the business did, 0..1."""
+        return self.success_metrics[SUCCESS_SCORE]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A stored template. `version` counts its changes from 1."""
+
+    tenant: TenantId
+    template_id: str
+    draft: TemplateDraft
+    version: int
+    created_at_s: float
+    updated_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateQuery:
+    """The `top_k` best templates of a type (all types: None) with at least `min_success_score`.
+
+    The best are those with the highest success score, of equals the latest changed. With a `user_id`,
+    templates that another user stored are left out; those stored for nobody in particular are not.
+    Raises InvalidRequest on bounds.
+    """
+
+    tenant: TenantId
+    business_type: BusinessType | None
+    min_success_score: float = DEFAULT_MIN_SUCCESS
+    top_k: int = DEFAULT_TOP_K
+    user_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_success_score <= 1:
+            raise InvalidRequest("min_success_score must be 0 to 1", "min_success_score")
+        if not 1 <= self.top_k <= MAX_TOP_K:
+            raise InvalidRequest(f"top_k must be 1 to {MAX_TOP_K}", "top_k")
+
+
+def _check_data(data: Mapping[str, Any]) -> None:
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise InvalidRequest("template_data must have a name, a text", "template_data.name")
+    check_text(name, "template_data.name", MAX_NAME_CHARS)
+    _check_json(data, MAX_TEMPLATE_DEPTH)
+    if len(json.dumps(data, ensure_ascii=False)) > MAX_TEMPLATE_CHARS:
+        raise InvalidRequest(
+            f"template_data must have at most {MAX_TEMPLATE_CHARS} characters as JSON", "template_data"
+        )
+
+
+def _check_json(value: object, depth: int) -> None:
+    """Texts that can be stored, finite numbers, and no deeper than `depth`."""
+    if depth < 0:
+        raise InvalidRequest(
+            f"template_data must not be deeper than {MAX_TEMPLATE_DEPTH} levels", "template_data"
+        )
+    match value:
+        case str():
+            check_text(value, "template_data", MAX_TEMPLATE_CHARS, may_be_empty=True)
+        case Mapping():
+            for key, inner in value.items():
+                _check_json(str(key), depth)
+                _check_json(inner, depth - 1)
+        case list() | tuple():
+            for inner in value:
+                _check_json(inner, depth - 1)
+        case None | bool() | int():
+            pass
+        case float() if math.isfinite(value):
+            pass
+        case _:
+            raise InvalidRequest(
+                "template_data must be JSON: texts, numbers, lists, objects", "template_data"
+            )
+
+
+def _check_metrics(metrics: Mapping[str, Any]) -> None:
+    if len(metrics) > MAX_METRICS:
+        raise InvalidRequest(f"success_metrics must have at most {MAX_METRICS} entries", "success_metrics")
+    for name, value in metrics.items():
+        param = f"success_metrics.{name[:MAX_METRIC_CHARS]}"
+        check_text(name, "success_metrics", MAX_METRIC_CHARS)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise InvalidRequest(f"{param} must be a number", param)
+    if not 0 <= metrics.get(SUCCESS_SCORE, -1) <= 1:
+        raise InvalidRequest(
+            "success_metrics must have a success_score of 0 to 1", "success_metrics.success_score"
+        )
