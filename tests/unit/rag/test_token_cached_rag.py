@@ -1,17 +1,12 @@
-"""From a question to its answer: complete in every case, exact in its ids, and closed when nobody reads."""
+"""From a question to its answer: complete in every case, and exact in its ids."""
 
-import asyncio
-from contextlib import aclosing
 from dataclasses import fields, replace
 
 import pytest
 
 from deployments.core.errors import (
     CacheUnavailable,
-    DeadlineExceeded,
-    EngineUnavailable,
     InternalFault,
-    KnowledgeUnavailable,
     PromptTooLong,
 )
 from deployments.core.ledger import STAGES, Answer
@@ -19,7 +14,7 @@ from deployments.core.messages import Delta, Sampling, SegmentSource, Turn
 from deployments.core.reuse.ordering import by_popularity
 from deployments.core.token_ids import from_bytes
 from tests.fakes import FakeResolver, a_passage
-from tests.unit.rag.rig import ANSWER, HEAD, SCOPE, SPEC, Rig, question
+from tests.unit.rag.rig import HEAD, SCOPE, SPEC, Rig, question
 
 L1, REDIS, TOKENIZED = SegmentSource.L1, SegmentSource.REDIS, SegmentSource.TOKENIZED
 TAIL = "<|im_end|>\n<|im_start|>user\nHow do I reset it?<|im_end|>\n<|im_start|>assistant\n"
@@ -218,78 +213,6 @@ async def test_counts_are_recorded_once_a_question(passages):
     assert counters.get("request_hits", 0) == (2 if passages else 0)
     assert counters.get("segment_hits", 0) == 2 * passages
     assert set((await rig.store.popularity(SCOPE)).values()) == ({2} if passages else set())
-
-
-async def test_a_stream_is_the_engines_deltas_and_then_the_answer():
-    """Deltas come as they are made; the answer is the last event and says the same."""
-    events = [event async for event in three().rag.stream(question())]
-    assert tuple(replace(event, prompt_ids=b"") for event in events[:-1]) == ANSWER
-    assert isinstance(events[-1], Answer)
-    assert events[-1].text == "Press Reset."
-
-
-async def test_closing_a_stream_closes_the_generation():
-    """A reader that leaves ends the work in the engine at once."""
-    rig = three()
-    async with aclosing(rig.rag.stream(question())) as events:
-        await anext(events)
-        assert rig.generator.closed == 0
-    assert rig.generator.closed == 1
-
-
-async def test_cancelling_a_caller_closes_the_generation():
-    """A request that is cancelled while it waits for the engine ends the work there too."""
-    rig = three(deltas=ANSWER * 1000)
-    asking = asyncio.ensure_future(rig.answer())
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert len(rig.generator.requests) == 1
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    assert rig.generator.closed == 1
-
-
-async def test_an_engine_that_fails_half_way_is_an_error_and_closed():
-    """Half an answer is never returned as a whole one."""
-    rig = three()
-    rig.generator.fault = EngineUnavailable("the replica died")
-    with pytest.raises(EngineUnavailable):
-        await rig.answer()
-    assert rig.generator.closed == 1
-
-
-async def test_a_knowledge_base_that_is_down_is_told():
-    """Without documents there is no answer, and no engine is asked."""
-    rig = three()
-    rig.retriever.fault = KnowledgeUnavailable("gone")
-    with pytest.raises(KnowledgeUnavailable):
-        await rig.answer()
-    assert rig.generator.requests == []
-
-
-async def test_the_deadline_holds_for_retrieval():
-    """A search that never answers ends in DeadlineExceeded."""
-    rig = three()
-    rig.retriever.hangs = True
-    with pytest.raises(DeadlineExceeded, match=r"0\.01 s"):
-        await rig.answer(question(deadline_s=0.01))
-
-
-async def test_an_exhausted_deadline_is_still_a_positive_one():
-    """When preparing took longer than allowed by the clock, the engine gets a moment, not a negative time."""
-    rig = three()
-    await rig.answer(question(deadline_s=0.1))
-    assert 0 < rig.generator.requests[0].deadline_s <= 0.001
-
-
-async def test_time_before_the_agent_counts():
-    """`ttft` and `total` run from the arrival at the edge."""
-    rig = three()
-    asked = question(arrived_unix_s=rig.wall_clock() - 2.0)
-    timings = (await rig.answer(asked)).timings_ms
-    assert (timings["ttft"], timings["total"]) == (2250.0, 2250.0)
-    assert (timings["retrieve"], timings["queue"], timings["prefill"]) == (250.0, 0.5, 20.0)
 
 
 async def test_the_engine_is_described_once():
