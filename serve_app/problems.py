@@ -23,6 +23,7 @@ STATUS: dict[type[errors.WarmlineError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -84,7 +85,8 @@ async def _answer_validation(_: Request, error: RequestValidationError) -> Respo
     if isinstance(first["input"], bytes):  # FastAPI parses only what is called JSON
         return problem_response(errors.UnsupportedMediaType("send JSON, with Content-Type: application/json"))
     param = _param(first["loc"])
-    message = f"{param}: {first['msg']}" if param else str(first["msg"])
+    said = "this field is not supported" if first["type"] == "extra_forbidden" else first["msg"]
+    message = f"{param}: {said}" if param else str(said)
     return _response(status, _body(status, message, errors.InvalidRequest.code, param))
 
 

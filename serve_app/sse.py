@@ -1,10 +1,11 @@
-"""Server-sent events of a streamed answer: `delta`s, one `ledger` (or one `error`), and `[DONE]`."""
+"""Server-sent events of a streamed answer: its pieces, the answer's ledger (or an error), and `[DONE]`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Any, Protocol
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -21,6 +22,38 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """The second one keeps a proxy in front from collecting the stream before it passes it on."""
 
 
+class Framing(Protocol):
+    """Makes the frames of a stream."""
+
+    def delta(self, delta: Delta) -> bytes:
+        """Frames of a piece; none where it has nothing to show."""
+
+    def answer(self, answer: Answer) -> bytes:
+        """The last frames but `[DONE]`."""
+
+    def error(self, body: dict[str, Any]) -> bytes:
+        """The frame that tells of an error, with the body it would have had before the first piece."""
+
+
+class NamedEvents:
+    """Events `delta`, `ledger` and `error`; `ledger` makes the data of the second."""
+
+    def __init__(self, ledger: Callable[[Answer], object]) -> None:
+        self._ledger = ledger
+
+    def delta(self, delta: Delta) -> bytes:
+        """See `Framing`. Half a character has no text yet."""
+        return frame("delta", {"text": delta.text}) if delta.text else b""
+
+    def answer(self, answer: Answer) -> bytes:
+        """See `Framing`."""
+        return frame("ledger", self._ledger(answer))
+
+    def error(self, body: dict[str, Any]) -> bytes:
+        """See `Framing`."""
+        return frame("error", body)
+
+
 class EventResponse(StreamingResponse):
     """Closes `events` however it ends, also where the client has gone before anything was sent."""
 
@@ -34,13 +67,13 @@ class EventResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def event_stream(events: Events, clock: EdgeClock, ledger: Callable[[Answer], object]) -> EventResponse:
-    """The response that streams `events`; `ledger` makes the last event's data.
+async def event_stream(events: Events, clock: EdgeClock, framing: Framing) -> EventResponse:
+    """The response that streams `events`.
 
     The first event is awaited before any header is sent, so an error up to there still has its status.
     """
     first = await anext(events)
-    return EventResponse(_frames(first, events, clock, ledger), events)
+    return EventResponse(_frames(first, events, clock, framing), events)
 
 
 def frame(event: str, data: object) -> bytes:
@@ -49,17 +82,18 @@ def frame(event: str, data: object) -> bytes:
 
 
 async def _frames(
-    first: Delta | Answer, events: Events, clock: EdgeClock, ledger: Callable[[Answer], object]
+    first: Delta | Answer, events: Events, clock: EdgeClock, framing: Framing
 ) -> AsyncGenerator[bytes, None]:
     event = first
     try:
         while not isinstance(event, Answer):
+            if piece := framing.delta(event):
+                yield piece
             if event.text:
-                yield frame("delta", {"text": event.text})
                 clock.first_token()
             event = await anext(events)
-        yield frame("ledger", ledger(clock.stamp(event)))
+        yield framing.answer(clock.stamp(event))
         await anext(events, None)  # to its end, since closing it earlier would cancel a call that succeeded
     except Exception as error:  # headers are out: an event is the only way left to tell
-        yield frame("error", problem(error)[1])
+        yield framing.error(problem(error)[1])
     yield DONE

@@ -6,6 +6,7 @@
     ├── Unauthorized                   401  no key, or an unknown one
     ├── Forbidden                      403  the key may not do this
     ├── NotFound                       404
+    │   └── ModelNotFound              404  no agent has the name of this model
     ├── Conflict                       409  not possible in the present state
     ├── PayloadTooLarge                413
     ├── UnsupportedMediaType           415
@@ -69,6 +70,12 @@ class NotFound(WarmlineError):
     """There is no such thing for this tenant."""
 
     code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No agent has the name that an OpenAI client gave as the model."""
+
+    code = "model_not_found"
 
 
 class Conflict(WarmlineError):

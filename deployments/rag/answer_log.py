@@ -20,7 +20,7 @@ class AnswerLog:
         self._with_questions = with_questions
 
     def __call__(self, question: Question, answer: Answer) -> None:
-        """Logs an answer: `latency_ms` since its request arrived, `hit_rate` the tenant's so far in percent."""
+        """Logs an answer: `latency_ms` since its request arrived, `hit_rate` the tenant's in percent."""
         fields: dict[str, object] = {
             "request_id": answer.request_id,
             "tenant": question.scope.tenant,

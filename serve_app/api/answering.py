@@ -9,7 +9,7 @@ from deployments.core.messages import Ask
 from serve_app.edge import EdgeClock
 from serve_app.schemas import AnswerBody, AskBody
 from serve_app.services import Agent
-from serve_app.sse import event_stream
+from serve_app.sse import NamedEvents, event_stream
 
 _EVENT = {
     "type": "object",
@@ -37,5 +37,5 @@ async def answered(
         return {shape.text_field: shown.pop(shape.text_field), **shown}  # the answer itself first
 
     if body.stream:
-        return await event_stream(agent.stream(ask), clock, ledger)
+        return await event_stream(agent.stream(ask), clock, NamedEvents(ledger))
     return JSONResponse(ledger(clock.stamp(await agent.answer(ask))))

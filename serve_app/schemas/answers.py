@@ -70,7 +70,7 @@ class ReuseBody(BaseModel):
 class AnswerBody(BaseModel):
     """An answer with its ledger; the same shape in every case. Each agent's names its text otherwise."""
 
-    text_field: ClassVar[str]
+    text_field: ClassVar[str] = ""
 
     finish_reason: str
     cache_hit: bool
@@ -91,8 +91,9 @@ class AnswerBody(BaseModel):
     @classmethod
     def of(cls, answer: Answer, with_ids: bool) -> Self:
         """From the message; `with_ids` adds the ids that were sent to the engine and came from it."""
+        text = {cls.text_field: answer.text} if cls.text_field else {}
         return cls(
-            **{cls.text_field: answer.text},
+            **text,
             finish_reason=answer.finish_reason,
             cache_hit=answer.cache_hit,
             cache_available=answer.cache_available,

@@ -8,7 +8,7 @@ import pytest
 from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta
 from serve_app.edge import EdgeClock
-from serve_app.sse import event_stream
+from serve_app.sse import NamedEvents, event_stream
 from tests.unit.rag.rig import Rig, question
 from tests.unit.serve_app.test_edge import scope
 
@@ -41,7 +41,7 @@ async def never():
 
 
 async def stream_of(source, ledger=str):
-    return await event_stream(source.events(), EdgeClock(), ledger)
+    return await event_stream(source.events(), EdgeClock(), NamedEvents(ledger))
 
 
 async def test_a_client_that_hangs_up_ends_the_generation():
@@ -137,7 +137,7 @@ async def test_a_streamed_ledger_has_the_edges_times():
             return replace(answer, text="stamped")
 
     source = Source(1, last=await Rig().answer())
-    response = await event_stream(source.events(), Stamping(), lambda answer: answer.text)
+    response = await event_stream(source.events(), Stamping(), NamedEvents(lambda answer: answer.text))
     frames = [frame async for frame in response.body_iterator]
     assert frames[-2] == b'event: ledger\ndata: "stamped"\n\n'
 
@@ -148,7 +148,7 @@ async def test_an_error_before_the_first_event_is_raised():
     rig = Rig()
     rig.retriever.fault = EngineUnavailable("starting")
     with pytest.raises(EngineUnavailable):
-        await event_stream(rig.rag.stream(question()), EdgeClock(), str)
+        await event_stream(rig.rag.stream(question()), EdgeClock(), NamedEvents(str))
 
 
 async def test_events_that_end_without_an_answer_are_an_error():
@@ -169,7 +169,7 @@ async def test_empty_pieces_are_not_sent():
         yield Delta("é", b"\x02\0\0\0")
         yield answer
 
-    response = await event_stream(events(), EdgeClock(), lambda _: "all")
+    response = await event_stream(events(), EdgeClock(), NamedEvents(lambda _: "all"))
     frames = [frame async for frame in response.body_iterator]
     assert frames == [
         'event: delta\ndata: {"text": "é"}\n\n'.encode(),
