@@ -31,6 +31,11 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
     _check(1 <= ask.top_k <= MAX_TOP_K, "top_k", f"must be 1 to {MAX_TOP_K}")
     _check(1 <= max_tokens <= MAX_ANSWER_TOKENS, "max_tokens", f"must be 1 to {MAX_ANSWER_TOKENS}")
     _check(0 <= temperature <= MAX_TEMPERATURE, "temperature", f"must be 0 to {MAX_TEMPERATURE:g}")
+    _check(
+        ask.section is None or not spec.sections or ask.section in spec.sections,
+        "section",
+        f"must be one of {', '.join(spec.sections)}",
+    )
     _check(0 < ask.top_p <= 1, "top_p", "must be above 0 and at most 1")
     _check(ask.seed is None or abs(ask.seed) <= MAX_SEED, "seed", f"must be -{MAX_SEED} to {MAX_SEED}")
     _check(

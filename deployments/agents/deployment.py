@@ -10,8 +10,8 @@ from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
-from deployments.core.documents import Retrieval
-from deployments.core.ids import TenantId
+from deployments.core.documents import Ingested, Retrieval, TextHit
+from deployments.core.ids import DocId, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask, CacheStats, Delta
 from deployments.core.support_report import SupportReport
@@ -24,6 +24,7 @@ from deployments.core.tickets import (
     TicketOutcome,
     TicketQuery,
 )
+from deployments.core.writing import WritingOrder, WrittenDocument
 
 Service = TypeVar("Service", bound=CachedAgent)
 
@@ -101,3 +102,21 @@ class BusinessGeneration(AgentReplica[BusinessService]):
 
 class Documentation(AgentReplica[DocumentationService]):
     """A replica of the documentation agent."""
+
+    async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
+        """See `DocumentationService`."""
+        return await self._service.generate_documentation(order)
+
+    async def update_documentation(
+        self, tenant: TenantId, doc_id: DocId, content: str, invalidate_cache: bool
+    ) -> Ingested:
+        """See `DocumentationService`."""
+        return await self._service.update_documentation(tenant, doc_id, content, invalidate_cache)
+
+    async def search_documentation(self, tenant: TenantId, query: str, limit: int) -> tuple[TextHit, ...]:
+        """See `DocumentationService`."""
+        return await self._service.search_documentation(tenant, query, limit)
+
+    async def clear_cache(self, tenant: TenantId, pattern: str | None = None) -> int:
+        """See `DocumentationService`."""
+        return await self._service.clear_cache(tenant, pattern)

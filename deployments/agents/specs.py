@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deployments.core.ids import CollectionName
 from deployments.core.messages import AgentSpec
+
+SECTIONS = ("api", "guide", "tutorial", "reference")
+"""Of the documentation, and so the kinds of documents that can be written."""
 
 SUPPORT = AgentSpec(
     name="support",
@@ -47,6 +52,17 @@ DOCUMENTATION = AgentSpec(
         "question, say that you do not know."
     ),
     no_context="I don't know: the documentation has nothing on this.",
+    sections=SECTIONS,
 )
+
+DOCUMENTATION_WRITER = replace(
+    DOCUMENTATION,
+    preamble=(
+        "You write the documentation of a product, in Markdown. Take names, parameters, values and limits "
+        "from the source code and the specifications that you are given, exactly as they stand there, and "
+        "make up none. Write the document only, without remarks about it."
+    ),
+)
+"""How the documentation agent opens its prompts when it writes; it searches for no documents then."""
 
 AGENTS = (SUPPORT, BUSINESS, DOCUMENTATION)

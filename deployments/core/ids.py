@@ -20,6 +20,7 @@ DEFAULT_TENANT = TenantId("default")
 
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _COLLECTION = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_DOC_ID_PATTERN = re.compile(r"[A-Za-z0-9._:*?!\[\]-]{1,200}")
 _DOC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 
 
@@ -40,6 +41,11 @@ def collection_name(raw: str) -> CollectionName:
 def doc_id(raw: str) -> DocId:
     """Checks a document's id. Raises: InvalidRequest."""
     return DocId(_checked(raw, _DOC_ID, "doc_id", "1-200 of A-Z a-z 0-9 . _ : -, first a letter or digit"))
+
+
+def doc_id_pattern(raw: str) -> str:
+    """Checks a glob pattern of documents' ids (`*`, `?`, `[abc]`, `[!abc]`). Raises: InvalidRequest."""
+    return _checked(raw, _DOC_ID_PATTERN, "pattern", "1-200 of A-Z a-z 0-9 . _ : - * ? ! [ ]")
 
 
 def _checked(raw: str, allowed: re.Pattern[str], param: str, words: str) -> str:

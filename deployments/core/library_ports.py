@@ -38,5 +38,6 @@ class VersionedLibrary(DocumentLibrary, Protocol):
     async def discard_segments(self, scope: Scope, pattern: str) -> int:
         """Deletes the cached segments of those documents whose ids match a glob pattern.
 
-        The documents stay. Returns how many segments the shared cache held. Raises CacheUnavailable.
+        The documents stay. Returns how many segments the shared cache held. Raises CacheUnavailable,
+        InvalidRequest.
         """

@@ -12,5 +12,9 @@ MAX_HISTORY_CHARS = 200_000
 """Of earlier turns and the caller's instructions: what a replica may be made to tokenize for one question."""
 MAX_STOPS = 4
 MAX_STOP_CHARS = 200
+MAX_TOPIC_CHARS = 200
+MAX_MATERIAL_CHARS = 200_000
+"""Of source code or specifications to write from; the model's length is reached long before."""
+MAX_CONTENT_CHARS = 5_000_000
 MAX_SEED = 2**63 - 1
 """Engines keep a seed in 64 signed bits."""

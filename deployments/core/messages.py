@@ -160,7 +160,8 @@ class AgentSpec:
     """What makes an agent this agent.
 
     `max_context_tokens` bounds its documents, `preamble` opens its prompts, `no_context` is what it says
-    when nothing was found to answer from.
+    when nothing was found to answer from. `sections` are those that a question can be confined to; () allows
+    any.
     """
 
     name: str
@@ -171,6 +172,7 @@ class AgentSpec:
     max_tokens: int
     preamble: str
     no_context: str
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,14 @@ from deployments.core.documents import (
     SearchQuery,
     TextHit,
 )
-from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Fingerprint, Scope
+from deployments.core.ids import (
+    DEFAULT_TENANT,
+    CollectionName,
+    DocId,
+    Fingerprint,
+    Scope,
+    doc_id_pattern,
+)
 from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
@@ -116,7 +123,7 @@ class KnowledgeService:
 
     async def discard_segments(self, scope: Scope, pattern: str) -> int:
         """See `VersionedLibrary`."""
-        segments = await self._store.segments(scope, pattern)
+        segments = await self._store.segments(scope, doc_id_pattern(pattern))
         return await self._writer.discard(scope, segments) if self._writer is not None else 0
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:

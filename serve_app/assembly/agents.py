@@ -11,7 +11,7 @@ from deployments.agents.business import BusinessService
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ocr import RapidOcrReader
-from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
+from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService, SupportTools
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.ids import Scope
@@ -64,10 +64,20 @@ async def business_service(settings: Settings, peers: AgentPeers) -> BusinessSer
 
 async def documentation_service(settings: Settings, peers: AgentPeers) -> DocumentationService:
     """The documentation agent; waits for the TokenCache deployment."""
-    return DocumentationService(DOCUMENTATION, await _rag(DOCUMENTATION, settings, peers))
+    parts = await _parts(DOCUMENTATION, settings, peers)
+    return DocumentationService(
+        DOCUMENTATION,
+        TokenCachedRAG(DOCUMENTATION, parts),
+        TokenCachedRAG(DOCUMENTATION_WRITER, parts),
+        KnowledgeHandle(peers.knowledge),
+    )
 
 
 async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenCachedRAG:
+    return TokenCachedRAG(spec, await _parts(spec, settings, peers))
+
+
+async def _parts(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> RagParts:
     token_cache = TokenCacheHandle(peers.token_cache)
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
@@ -79,21 +89,18 @@ async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenC
         l1.clear(scope.tenant, scope.collection)
         return await token_cache.clear(scope.tenant, scope.collection)
 
-    return TokenCachedRAG(
-        spec,
-        RagParts(
-            retriever=KnowledgeHandle(peers.knowledge),
-            resolver=CachedResolver(encoder, l1, store, token_cache)
-            if settings.token_cache
-            else UncachedResolver(encoder),
-            generator=EngineHandle(peers.engine),
-            encoder=encoder,
-            scaffold=bundle.scaffold,
-            counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
-            order_name=settings.order,
-            order=POLICIES[settings.order],
-            salt_of=partial(cache_salt, peers.secret),
-            clear_segments=clear,
-            answered=AnswerLog(spec.name, with_questions=settings.log_questions),
-        ),
+    return RagParts(
+        retriever=KnowledgeHandle(peers.knowledge),
+        resolver=CachedResolver(encoder, l1, store, token_cache)
+        if settings.token_cache
+        else UncachedResolver(encoder),
+        generator=EngineHandle(peers.engine),
+        encoder=encoder,
+        scaffold=bundle.scaffold,
+        counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
+        order_name=settings.order,
+        order=POLICIES[settings.order],
+        salt_of=partial(cache_salt, peers.secret),
+        clear_segments=clear,
+        answered=AnswerLog(spec.name, with_questions=settings.log_questions),
     )

@@ -1,0 +1,100 @@
+"""A `VersionedLibrary` in memory."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from deployments.core.documents import Document, DocumentDraft, DocumentVersion, Ingested, TextHit
+from deployments.core.errors import NotFound, UnprocessableDocument, UnsupportedMediaType
+from deployments.core.ids import DocId, Scope, doc_id_pattern
+
+
+class FakeLibrary:
+    """Keeps texts. `drafts` lists what was put in; it raises `fault` while that is set.
+
+    Every document has two segments, both cached. `revisions` lists whether each was to invalidate.
+    """
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[Scope, DocId], Document] = {}
+        self.past: dict[tuple[Scope, DocId], list[DocumentVersion]] = {}
+        self.drafts: list[DocumentDraft] = []
+        self.revisions: list[bool] = []
+        self.fault: Exception | None = None
+
+    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+        if self.fault is not None:
+            raise self.fault
+        if draft.media_type.partition(";")[0] not in {"text/markdown", "application/pdf"}:
+            raise UnsupportedMediaType(f"{draft.media_type or 'no media type'} can't be read")
+        if not draft.raw.strip():
+            raise UnprocessableDocument(f"document {draft.doc_id}: it holds no text")
+        self.drafts.append(draft)
+        name = (scope, draft.doc_id)
+        version = self.documents[name].version + 1 if name in self.documents else 1
+        text = draft.raw.decode(errors="replace")
+        self.documents[name] = Document(
+            scope,
+            draft.doc_id,
+            draft.title,
+            draft.section,
+            text,
+            version,
+            chunks=2,
+            created_at_s=1.0,
+            updated_at_s=2.0,
+        )
+        said = DocumentVersion(version, draft.title, draft.section, text, 2.0)
+        self.past.setdefault(name, []).append(said)
+        return Ingested(
+            draft.doc_id, version, chunks=2, kept=1, invalidated=1, generation=5, tokens_written=9
+        )
+
+    async def get(self, scope: Scope, doc_id: DocId) -> Document:
+        if (scope, doc_id) not in self.documents:
+            raise NotFound(f"there is no document {doc_id}", "doc_id")
+        return self.documents[scope, doc_id]
+
+    async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
+        found = await self.get(scope, doc_id)
+        del self.documents[scope, doc_id], self.past[scope, doc_id]
+        return Ingested(doc_id, found.version, chunks=0, kept=0, invalidated=2, generation=6)
+
+    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
+        ids = sorted(doc for where, doc in self.documents if where == scope and doc > (after or ""))
+        return tuple(self.documents[scope, DocId(doc)] for doc in ids[:limit])
+
+    async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
+        present = await self.get(scope, doc_id)
+        self.revisions.append(invalidate)
+        draft = DocumentDraft(doc_id, present.title, present.section, "text/markdown", content.encode())
+        return await self.put(scope, draft)
+
+    async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
+        present = await self.get(scope, doc_id)
+        if version > present.version:
+            raise NotFound(f"there is no version {version}", "version")
+        return self.past[scope, doc_id][version - 1]
+
+    async def versions(
+        self, scope: Scope, doc_id: DocId, limit: int, before: int | None
+    ) -> tuple[DocumentVersion, ...]:
+        await self.get(scope, doc_id)
+        older = [v for v in self.past[scope, doc_id][::-1] if before is None or v.version < before]
+        return tuple(older[:limit])
+
+    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+        if self.fault is not None:
+            raise self.fault
+        found = [d for d in await self.list(scope, 1000, None) if question.lower() in d.content.lower()]
+        hits = [
+            TextHit(d.doc_id, d.title, "", d.section, d.version, 1 / (rank + 1), d.content[:20])
+            for rank, d in enumerate(found)
+        ]
+        return tuple(hits[:limit])
+
+    async def discard_segments(self, scope: Scope, pattern: str) -> int:
+        if self.fault is not None:
+            raise self.fault
+        wanted = doc_id_pattern(pattern)
+        return 2 * sum(where == scope and fnmatchcase(doc, wanted) for where, doc in self.documents)
