@@ -1,0 +1,117 @@
+"""The agents as models of an OpenAI-compatible API."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from deployments.core.errors import InvalidRequest, ModelNotFound
+from deployments.core.ids import RequestId, TenantId
+from deployments.core.messages import Ask
+from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.chat_completion import ChatHead, ChunkFraming, completion
+from serve_app.conversation import conversation_of
+from serve_app.edge import EdgeClock
+from serve_app.schemas import ERROR_RESPONSES, ErrorBody
+from serve_app.schemas.openai import ChatCompletion, ChatRequest, ModelBody, ModelList
+from serve_app.services import Services
+from serve_app.sse import event_stream
+
+_NO_MODEL: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorBody, "description": "No agent has the model's name"}
+}
+_CHUNKS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; with `stream`, as chat.completion.chunk objects and [DONE]",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"data": {"type": "string"}},
+                    "required": ["data"],
+                }
+            }
+        },
+    }
+}
+_SINCE_UNIX_S = int(time.time())
+
+router = APIRouter(prefix="/v1", tags=["openai"], responses=ERROR_RESPONSES)
+
+
+@router.get("/models")
+async def models(parts: ServicesDep, _: TenantDep) -> ModelList:
+    """The agents, which are the models there are."""
+    return ModelList(data=[ModelBody(id=name, created=_SINCE_UNIX_S) for name in parts.agents])
+
+
+@router.get("/models/{name}", responses=_NO_MODEL)
+async def model(name: str, parts: ServicesDep, _: TenantDep) -> ModelBody:
+    """One agent."""
+    _check_model(name, parts)
+    return ModelBody(id=name, created=_SINCE_UNIX_S)
+
+
+@router.post("/chat/completions", response_model=ChatCompletion, responses={**_NO_MODEL, **_CHUNKS})
+async def chat(
+    body: ChatRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep, clock: ClockDep
+) -> Response:
+    """Answers the last message from the agent's documents, as JSON or, with `stream`, as chunks."""
+    _check_model(body.model, parts)
+    ask = _ask(body, owner, request_id, clock, parts.settings.request_timeout_s)
+    agent = parts.agents[body.model]
+    head = ChatHead(
+        id=request_id,
+        model=body.model,
+        created=int(clock.arrived_unix_s),
+        return_token_ids=body.return_token_ids,
+        include_usage=body.stream_options is not None and body.stream_options.include_usage,
+    )
+    with _fields_as_here():
+        if body.stream:
+            return await event_stream(agent.stream(ask), clock, ChunkFraming(head))
+        return JSONResponse(completion(head, clock.stamp(await agent.answer(ask))))
+
+
+def _check_model(name: str, parts: Services) -> None:
+    if name not in parts.agents:
+        raise ModelNotFound(f"there is no model {name!r}; there are: {', '.join(parts.agents)}", "model")
+
+
+def _ask(
+    body: ChatRequest, owner: TenantId, request_id: RequestId, clock: EdgeClock, timeout_s: float
+) -> Ask:
+    if body.stream_options is not None and not body.stream:
+        raise InvalidRequest("stream_options: only with stream", "stream_options")
+    limits = {body.max_completion_tokens, body.max_tokens} - {None}
+    if len(limits) > 1:
+        raise InvalidRequest("max_tokens: max_completion_tokens says otherwise", "max_tokens")
+    said = conversation_of(body.messages)
+    return Ask(
+        tenant=owner,
+        query=said.question,
+        request_id=request_id,
+        max_tokens=next(iter(limits), None),
+        temperature=body.temperature,
+        top_p=body.top_p,
+        seed=body.seed,
+        stop=tuple(body.stop),
+        history=said.history,
+        deadline_s=timeout_s,
+        arrived_unix_s=clock.arrived_unix_s,
+        instructions=said.instructions,
+    )
+
+
+@contextmanager
+def _fields_as_here() -> Iterator[None]:
+    """Agents name their own parameters; here question and history came as messages."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if error.param in {"query", "history"}:
+            raise type(error)(error.message, "messages") from error
+        raise

@@ -1,0 +1,202 @@
+"""Bodies of the OpenAI-compatible API, with vLLM's field names where OpenAI has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from deployments.core.limits import (
+    MAX_ANSWER_TOKENS,
+    MAX_SEED,
+    MAX_STOP_CHARS,
+    MAX_STOPS,
+    MAX_TEMPERATURE,
+)
+from serve_app.schemas.answers import AnswerBody
+from serve_app.schemas.body import Body
+
+_NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "frequency_penalty": (0,),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "parallel_tool_calls": (True, False),
+    "presence_penalty": (0,),
+    "reasoning_effort": ("none",),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "tool_choice": ("none",),
+    "tools": ([],),
+    "top_logprobs": (0,),
+}
+"""Values that ask for what happens anyway. With any other the field is refused, as an unknown one is."""
+_LABELS = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "user"})
+"""Fields that ask for nothing: a client's own notes, which are accepted with any value."""
+_TEXT_PART = {
+    "type": "object",
+    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+    "required": ["type", "text"],
+}
+
+
+def _joined(content: Any) -> Any:
+    """A content's text; parts of it are lines of their own. pydantic refuses what is neither."""
+    if not isinstance(content, list):
+        return content
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind != "text":
+            raise PydanticCustomError(
+                "no_text", "parts of type {kind} can't be read, only text", {"kind": kind}
+            )
+        if part.keys() != {"type", "text"} or not isinstance(part["text"], str):
+            raise PydanticCustomError("no_text", "a text part has a type and a text, and nothing else")
+    return "\n".join(part["text"] for part in content)
+
+
+Content = Annotated[
+    str,
+    BeforeValidator(_joined),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _TEXT_PART}]}),
+]
+Stops = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]],
+    Field(max_length=MAX_STOPS),
+    BeforeValidator(lambda stop: [stop] if isinstance(stop, str) else stop),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STOPS}]}
+    ),
+]
+
+
+class ChatMessage(Body):
+    """A message: the caller's instructions first, then user and assistant in turn."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nothing(cls, message: Any) -> Any:
+        """Answers of other servers come back as messages with fields that are null or empty."""
+        if not isinstance(message, dict):
+            return message
+        return {name: value for name, value in message.items() if value is not None and value != []}
+
+
+class StreamOptions(Body):
+    """What a stream brings besides the answer."""
+
+    include_usage: bool = False
+    include_obfuscation: Literal[False] = False
+
+
+class ChatRequest(Body):
+    """A chat with an agent, whose name is the model's.
+
+    The last message is the question that is searched for; the others stand behind the documents. `null`
+    means that a field is not there. `user`, `metadata`, `safety_identifier` and `prompt_cache_key` change
+    nothing; what can't be honoured (`tools`, `logprobs`, `n` above 1, ...) is refused by name.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "support",
+                    "messages": [{"role": "user", "content": "How do I reset my password?"}],
+                    "max_completion_tokens": 64,
+                }
+            ]
+        }
+    )
+
+    model: str
+    messages: list[ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")
+    max_tokens: int | None = Field(None, ge=1, le=MAX_ANSWER_TOKENS, description="its older name")
+    temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
+    stop: Stops = Field([], description="a text or up to 4; the answer ends before it")
+    return_token_ids: bool = Field(False, description="the ids that went to the engine and came from it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_neutral(cls, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if not _asks_for_nothing(name, value)}
+
+
+def _asks_for_nothing(name: str, value: object) -> bool:
+    return value is None or name in _LABELS or value in _NEUTRAL.get(name, ())
+
+
+class PromptTokensDetails(BaseModel):
+    """Tokens of the prompt whose KV was found in the engine's prefix cache."""
+
+    cached_tokens: int
+
+
+class Usage(BaseModel):
+    """Tokens of prompt and answer; none of a prompt where nothing was found to answer from."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class AnswerMessage(BaseModel):
+    """The agent's message."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+
+
+class Choice(BaseModel):
+    """The only choice. `token_ids` as the engine sampled them, a stop string's included."""
+
+    index: int = 0
+    message: AnswerMessage
+    finish_reason: str
+    logprobs: None = None
+    token_ids: list[int] | None = None
+
+
+class ChatCompletion(BaseModel):
+    """An answer in OpenAI's shape; `warmline` is its ledger."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    prompt_token_ids: list[int] | None = None
+    warmline: AnswerBody
+
+
+class ModelBody(BaseModel):
+    """An agent, as a model. `created` is when this server began to offer it, in Unix seconds."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["warmline"] = "warmline"
+
+
+class ModelList(BaseModel):
+    """All agents."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelBody]

@@ -1,0 +1,296 @@
+"""The OpenAI-compatible API as bytes on the wire: shapes, refusals and what reaches the agent."""
+
+import json
+
+import pytest
+
+from deployments.core.errors import EngineUnavailable, KnowledgeUnavailable
+from deployments.core.token_ids import to_bytes, token_ids
+from serve_app.schemas import AnswerBody
+from tests.fakes import a_passage
+from tests.unit.rag.rig import ANSWER, Rig, delta
+from tests.unit.serve_app.fake_services import Api, error_of
+
+CHAT = "/v1/chat/completions"
+QUESTION = {"role": "user", "content": "How do I reset it?"}
+LEDGER = set(AnswerBody.model_fields) - {"prompt_token_ids", "token_ids"}
+
+
+async def chat(api, messages=(QUESTION,), **fields):
+    return await api.http.post(CHAT, json={"model": "support", "messages": list(messages), **fields})
+
+
+def data_of(response):
+    """The data of plain `data:` lines, `[DONE]` as it is."""
+    blocks = response.text.removesuffix("\n\n").split("\n\n")
+    assert all(block.startswith("data: ") and "\n" not in block for block in blocks)
+    found = [block.removeprefix("data: ") for block in blocks]
+    return [data if data == "[DONE]" else json.loads(data) for data in found]
+
+
+async def test_an_answer_has_openais_shape_and_the_ledger(api):
+    """Usage counts what the engine saw; ids come only when they are asked for."""
+    response = await chat(api)
+    assert response.status_code == 200
+    body = response.json()
+    assert set(body) == {"id", "object", "created", "model", "choices", "usage", "warmline"}
+    assert (body["object"], body["model"]) == ("chat.completion", "support")
+    assert body["choices"] == [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Press Reset."},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ]
+    prompt_tokens = body["warmline"]["reuse"]["prompt_tokens"]
+    assert body["usage"] == {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": 12,
+        "total_tokens": prompt_tokens + 12,
+        "prompt_tokens_details": {"cached_tokens": 32},
+    }
+    assert set(body["warmline"]) == LEDGER
+    assert body["warmline"]["request_id"] == body["id"]
+    assert [cited["doc_id"] for cited in body["warmline"]["citations"]] == ["doc-0", "doc-1", "doc-2"]
+
+
+async def test_a_stream_is_chunks_and_the_ledger_in_the_last(api):
+    """The role first, then text, the reason of the end with `warmline`, and [DONE]."""
+    response = await chat(api, stream=True)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    *chunks, done = data_of(response)
+    assert done == "[DONE]"
+    assert {(chunk["object"], chunk["id"]) for chunk in chunks} == {
+        ("chat.completion.chunk", chunks[0]["id"])
+    }
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert [choice["delta"] for choice in choices] == [
+        {"role": "assistant", "content": ""},
+        {"content": "Press "},
+        {"content": "Reset."},
+        {},
+    ]
+    assert [choice["finish_reason"] for choice in choices] == [None, None, None, "stop"]
+    assert ["warmline" in chunk for chunk in chunks] == [False, False, False, True]
+    assert set(chunks[-1]["warmline"]) == LEDGER
+    assert not any("usage" in chunk or "prompt_token_ids" in chunk for chunk in chunks)
+
+
+async def test_a_stream_with_usage_ends_in_a_chunk_of_it(api):
+    """That one has no choices; the others say that theirs is null. The ledger is still in the last."""
+    whole = (await chat(api)).json()
+    *chunks, last, _ = data_of(await chat(api, stream=True, stream_options={"include_usage": True}))
+    assert [chunk["usage"] for chunk in chunks] == [None] * 4
+    assert last["choices"] == []
+    assert last["usage"] == whole["usage"]
+    assert set(last["warmline"]) == LEDGER
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_without_context_has_the_same_shape(stream):
+    """It has a text, used no prompt, and its ledger says so."""
+    response = await chat(Api(Rig()), stream=stream)
+    body = data_of(response)[-2] if stream else response.json()
+    assert set(body["warmline"]) == LEDGER
+    assert body["warmline"]["reuse"]["answer"] == "no_context"
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert "I don't know" in response.text
+
+
+async def test_ids_are_vllms_fields_and_the_ones_that_were_served(api):
+    """`prompt_token_ids` beside the choices, `token_ids` in them, equal to what the engine was given."""
+    body = (await chat(api, return_token_ids=True)).json()
+    (request,) = api.rig.generator.requests
+    assert to_bytes(token_ids(body["prompt_token_ids"])) == request.prompt
+    assert body["choices"][0]["token_ids"] == [ord(c) for c in "Press Reset."]
+    assert set(body["warmline"]) == LEDGER
+
+
+async def test_a_stream_of_ids_loses_none():
+    """The prompt's come in the first chunk only, the answer's with the text, and without it too."""
+    half = delta("x")
+    deltas = [ANSWER[0], type(half)("", half.ids), *ANSWER[1:]]
+    api = Api(Rig([a_passage()], deltas=deltas))
+    *chunks, _ = data_of(await chat(api, stream=True, return_token_ids=True))
+    (request,) = api.rig.generator.requests
+    assert to_bytes(token_ids(chunks[0]["prompt_token_ids"])) == request.prompt
+    assert not any("prompt_token_ids" in chunk for chunk in chunks[1:])
+    served = [i for chunk in chunks for i in chunk["choices"][0].get("token_ids", [])]
+    assert served == [ord(c) for c in "Press xReset."]
+
+
+async def test_every_parameter_reaches_the_engine(api):
+    """And the tenant of the header."""
+    body = {
+        "model": "support",
+        "messages": [QUESTION],
+        "max_completion_tokens": 7,
+        "temperature": 0,
+        "top_p": 0.5,
+        "seed": 4,
+        "stop": "END",
+    }
+    await api.http.post(CHAT, json=body, headers={"X-Business-Id": "acme"})
+    (request,) = api.rig.generator.requests
+    sampling = request.sampling
+    assert (sampling.max_tokens, sampling.temperature, sampling.top_p) == (7, 0.0, 0.5)
+    assert (sampling.seed, sampling.stop) == (4, ("END",))
+    assert api.rig.retriever.queries[0].scope.tenant == "acme"
+
+
+async def test_a_conversation_stands_behind_the_documents(api):
+    """Only the last message is searched for; instructions and earlier turns change no document's place."""
+    await chat(api)
+    before, _, _ = api.rig.prompt_sent().partition("<|im_end|>")
+    api.rig.generator.requests.clear()
+    await chat(
+        api,
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "there"}]},
+            {"role": "assistant", "content": "Hello!", "tool_calls": None, "refusal": None},
+            QUESTION,
+        ],
+    )
+    assert api.rig.retriever.queries[-1].text == QUESTION["content"]
+    assert api.rig.prompt_sent() == (
+        f"{before}\n\nBe brief.<|im_end|>\n<|im_start|>user\nHi\nthere"
+        "<|im_end|>\n<|im_start|>assistant\nHello!"
+        "<|im_end|>\n<|im_start|>user\nHow do I reset it?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 1, "presence_penalty": 0, "frequency_penalty": 0.0, "logprobs": False, "top_logprobs": 0},
+        {"tools": [], "tool_choice": "none", "parallel_tool_calls": True, "logit_bias": {}},
+        {"response_format": {"type": "text"}, "service_tier": "auto", "store": False, "modalities": ["text"]},
+        {"user": "u-1", "metadata": {"a": "b"}, "safety_identifier": "x", "prompt_cache_key": "y"},
+        {"tools": None, "stop": None, "seed": None, "temperature": None, "max_tokens": None, "stream": None},
+        {"stream": True, "stream_options": {"include_usage": False, "include_obfuscation": False}},
+        {"max_tokens": 5, "max_completion_tokens": 5},
+        {"stop": ["a", "b", "c", "d"]},
+        {"stop": []},
+    ],
+)
+async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
+    """Clients send defaults, nulls and their own labels."""
+    assert (await chat(api, **fields)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"n": 2}, "n"),
+        ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"frequency_penalty": -1}, "frequency_penalty"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logit_bias": {"5": 1}}, "logit_bias"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"store": True}, "store"),
+        ({"service_tier": "priority"}, "service_tier"),
+        ({"top_k": 5}, "top_k"),
+        ({"cache_salt": "mine"}, "cache_salt"),
+        ({"prompt_token_ids": [1]}, "prompt_token_ids"),
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": ""}, "stop"),
+        ({"stop": 5}, "stop"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"seed": 2**63}, "seed"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"stream": True, "stream_options": {"more": True}}, "stream_options.more"),
+        ({"model": None}, "model"),
+        ({"messages": []}, "messages"),
+        ({"messages": None}, "messages"),
+        ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "y"}]}, "messages.role"),
+        ({"messages": [{**QUESTION, "name": "Ann"}]}, "messages.name"),
+        ({"messages": [{"role": "user"}]}, "messages.content"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.content"),
+        ({"messages": [QUESTION, QUESTION]}, "messages"),
+        ({"messages": [{"role": "user", "content": " "}]}, "messages"),
+    ],
+)
+async def test_what_cannot_be_honoured_is_refused_by_name(api, fields, param):
+    """400 with the field's name, not an answer that ignores it; nothing is searched or made."""
+    response = await api.http.post(CHAT, json={"model": "support", "messages": [QUESTION], **fields})
+    assert response.status_code == 400
+    error = error_of(response)
+    assert (error["param"], error["code"]) == (param, "invalid_request")
+    assert param in error["message"]
+    assert api.rig.retriever.queries == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+        {"type": "input_audio", "input_audio": {}},
+        {"type": "text"},
+        {"type": "text", "text": 5},
+        {"type": "text", "text": "x", "cache_control": {}},
+        {},
+        "text",
+    ],
+)
+async def test_parts_that_are_no_text_are_refused(api, part):
+    """Images and sounds by their name."""
+    response = await chat(api, [{"role": "user", "content": [{"type": "text", "text": "Hi"}, part]}])
+    assert response.status_code == 400
+    error = error_of(response)
+    assert error["param"] == "messages.content"
+    if isinstance(part, dict) and part.get("type", "text") != "text":
+        assert part["type"] in error["message"]
+
+
+async def test_an_unknown_model_is_404_and_says_which_there_are(api):
+    """With the code that OpenAI's clients know."""
+    response = await api.http.post(CHAT, json={"model": "gpt-9", "messages": [QUESTION]})
+    assert response.status_code == 404
+    error = error_of(response)
+    assert (error["code"], error["param"]) == ("model_not_found", "model")
+    assert "support" in error["message"]
+    assert error_of(await api.http.get("/v1/models/gpt-9"))["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_before_the_answer_has_its_status(api, stream):
+    """Nothing was sent yet."""
+    api.rig.retriever.fault = KnowledgeUnavailable("gone")
+    response = await chat(api, stream=stream)
+    assert response.status_code == 503
+    assert error_of(response)["code"] == "knowledge_unavailable"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_conversation_that_leaves_no_room_is_told_so(stream):
+    """By the name of the field in which it came."""
+    api = Api(Rig([a_passage()], max_model_len=510))
+    error = error_of(await chat(api, stream=stream))
+    assert (error["code"], error["param"]) == ("prompt_too_long", "messages")
+
+
+async def test_an_error_in_a_stream_is_its_body_and_the_end(api):
+    """Headers are out; there is no chunk that looks like an end of the answer."""
+    api.rig.generator.fault = EngineUnavailable("the replica died")
+    *chunks, error, done = data_of(await chat(api, stream=True))
+    assert done == "[DONE]"
+    assert error["error"]["code"] == "engine_unavailable"
+    assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks)
+
+
+async def test_models_need_the_key_that_answers_need():
+    """What agents there are is for those who may ask them."""
+    api = Api(api_keys="0123456789abcdef=acme")
+    assert (await api.http.get("/v1/models")).status_code == 401
+    assert (await chat(api)).status_code == 401
+    key = {"Authorization": "Bearer 0123456789abcdef"}
+    assert (await api.http.get("/v1/models", headers=key)).status_code == 200

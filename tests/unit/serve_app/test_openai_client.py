@@ -1,0 +1,97 @@
+"""The official `openai` package against the API."""
+
+from dataclasses import replace
+
+import httpx
+import openai
+import pytest
+
+from deployments.core.errors import EngineUnavailable
+from tests.unit.rag.rig import Rig
+from tests.unit.serve_app.fake_services import Api
+
+MESSAGES = [{"role": "user", "content": "How do I reset it?"}]
+
+
+def client_of(api, key="not needed"):
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://test")
+    return openai.AsyncOpenAI(base_url="http://test/v1", api_key=key, http_client=http, max_retries=0)
+
+
+@pytest.fixture
+def client(api):
+    """A client of the open API."""
+    return client_of(api)
+
+
+async def test_the_agents_are_the_models(api, client):
+    """Listed in their order, and each by its name."""
+    agents = dict.fromkeys(("support", "business", "documentation"), api.support)
+    api.app.state.services = replace(api.app.state.services, agents=agents)
+    found = await client.models.list()
+    assert [model.id for model in found.data] == ["support", "business", "documentation"]
+    retrieved = await client.models.retrieve("business")
+    assert (retrieved.object, retrieved.owned_by) == ("model", "warmline")
+    assert retrieved.created > 1_700_000_000
+
+
+async def test_a_chat_and_its_continuation(api, client):
+    """The answer's message goes back as it came."""
+    first = await client.chat.completions.create(model="support", messages=MESSAGES, temperature=0)
+    message = first.choices[0].message
+    assert (message.role, message.content) == ("assistant", "Press Reset.")
+    assert first.usage.prompt_tokens_details.cached_tokens == 32
+    assert first.usage.total_tokens == first.usage.prompt_tokens + first.usage.completion_tokens
+    assert first.warmline["cache_hit"] is True
+    api.rig.generator.requests.clear()
+    await client.chat.completions.create(
+        model="support", messages=[*MESSAGES, message, {"role": "user", "content": "And then?"}]
+    )
+    assert "Press Reset.<|im_end|>\n<|im_start|>user\nAnd then?" in api.rig.prompt_sent()
+
+
+async def test_a_stream(client):
+    """Text, the end's reason, usage and ledger."""
+    stream = await client.chat.completions.create(
+        model="support", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = [chunk async for chunk in stream]
+    texts = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
+    assert "".join(texts) == "Press Reset."
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].usage.prompt_tokens_details.cached_tokens == 32
+    assert chunks[-1].warmline["request_id"] == chunks[0].id
+
+
+async def test_the_ids_that_were_served(client):
+    """Asked for as vLLM's users do."""
+    answer = await client.chat.completions.create(
+        model="support", messages=MESSAGES, extra_body={"return_token_ids": True}
+    )
+    assert len(answer.prompt_token_ids) == answer.usage.prompt_tokens
+    assert len(answer.choices[0].token_ids) == answer.usage.completion_tokens
+
+
+async def test_errors_are_the_clients_own(api, client):
+    """Each with its code and the field at fault."""
+    create = client.chat.completions.create
+    with pytest.raises(openai.NotFoundError) as missing:
+        await create(model="gpt-9", messages=MESSAGES)
+    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+    with pytest.raises(openai.BadRequestError) as refused:
+        await create(model="support", messages=MESSAGES, n=2)
+    assert refused.value.param == "n"
+    with pytest.raises(openai.AuthenticationError):
+        await client_of(Api(api_keys="0123456789abcdef=acme"), "wrong").models.list()
+    api.rig.generator.fault = EngineUnavailable("the replica died")
+    with pytest.raises(openai.APIError, match="the replica died") as broken:
+        async for _ in await create(model="support", messages=MESSAGES, stream=True):
+            pass
+    assert broken.value.code == "engine_unavailable"
+
+
+async def test_clients_that_know_nothing_still_get_an_answer():
+    """No passage was found: an answer all the same, with a usage of nothing."""
+    answer = await client_of(Api(Rig())).chat.completions.create(model="support", messages=MESSAGES)
+    assert "I don't know" in answer.choices[0].message.content
+    assert answer.usage.prompt_tokens == 0
