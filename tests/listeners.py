@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +33,17 @@ class Listener:
         return not self.address.startswith("@") and _closed_to_others(Path(self.address))
 
 
-def listening_sockets(root_pid: int) -> list[Listener]:
+def listening_sockets(root_pid: int, detached: Iterable[int] = ()) -> list[Listener]:
     """Every listening TCP, bound UDP and listening unix socket of `root_pid` and its descendants.
+
+    `detached` names processes that belong to it but have another parent.
 
     Abstract unix sockets have an address that starts with `@`.
     """
     sockets = {**_ip_sockets(root_pid), **_unix_sockets(root_pid)}
     found = {
         Listener(*sockets[inode], pid, _command(pid))
-        for pid in family(root_pid)
+        for pid in {*family(root_pid), *detached}
         for inode in _socket_inodes(pid)
         if inode in sockets
     }

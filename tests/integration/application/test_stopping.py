@@ -1,0 +1,49 @@
+"""A stopped application leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.application.running import ROOT, until
+from tests.listeners import family
+
+
+def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path: Path) -> None:
+    """The hardest moment: Ray runs, replicas are being made, the embedded server is there."""
+    environ = {
+        **os.environ,
+        "WARMLINE_STATE_DIR": str(tmp_path),
+        "WARMLINE_MODEL_DIR": str(embedded_llm.parent),
+        "WARMLINE_HTTP_PORT": "18431",
+    }
+    command = [sys.executable, "-c", "from serve_app.cli import main; main()", "serve"]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        until((tmp_path / "redis" / "sock").exists, 100, "the embedded server did not start")
+        members = family(process.pid) | _naming(tmp_path)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    until(lambda: not any(map(_runs, members)), 10, f"left: {[pid for pid in members if _runs(pid)]}")
+
+
+def _naming(state_dir: Path) -> set[int]:
+    found = set()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = command.read_text(errors="replace")
+        except OSError:
+            continue
+        if str(state_dir) in words:
+            found.add(int(command.parent.name))
+    return found
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
