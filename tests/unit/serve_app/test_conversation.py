@@ -15,7 +15,9 @@ NAMES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 
 def messages(roles):
     """A message for each letter, whose content is its place."""
-    return [ChatMessage(role=NAMES[role], content=f"m{n}") for n, role in enumerate(roles)]
+    return [
+        ChatMessage.model_validate({"role": NAMES[role], "content": f"m{n}"}) for n, role in enumerate(roles)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -14,7 +14,7 @@ MESSAGES = [{"role": "user", "content": "How do I reset it?"}]
 
 
 def client_of(api, key="not needed"):
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://test")
+    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(api.app), base_url="http://test")
     return openai.AsyncOpenAI(base_url="http://test/v1", api_key=key, http_client=http, max_retries=0)
 
 
