@@ -76,13 +76,20 @@ class BusinessIdea:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredIdea:
-    """An idea in memory. `score_explanation` says for each score what it was computed from."""
+class IdeaDraft:
+    """An idea to remember. `score_explanation` says for each score what it was computed from."""
 
-    idea_id: str
     user_id: str | None
     idea: BusinessIdea
     score_explanation: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIdea:
+    """An idea in memory. Ids are in the order of their creation."""
+
+    idea_id: str
+    draft: IdeaDraft
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from deployments.core.business import Template, TemplateDraft, TemplateQuery
-from deployments.core.business_ideas import Evidence, EvidenceQuery, StoredIdea, TypeSummary
-from deployments.core.documents import Passage
+from deployments.core.business_ideas import Evidence, EvidenceQuery, IdeaDraft, StoredIdea, TypeSummary
+from deployments.core.documents import Retrieval
 from deployments.core.ids import DocId, Scope, TenantId
 
 
 class PassageReader(Protocol):
     """Knowledge, as those see it who know which documents they want. Raises KnowledgeUnavailable."""
 
-    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> tuple[Passage, ...]:
+    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are absent."""
 
 
 class BusinessMemory(Protocol):
     """Templates and ideas, stored before a call returns. All methods raise KnowledgeUnavailable."""
+
+    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
+        """Stores a new template. The same `token` (see `Claim`) never stores two."""
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
         """Stores a template or its new version, as record and as document; an equal one changes nothing.
@@ -42,8 +45,8 @@ class BusinessMemory(Protocol):
     async def evidence(self, query: EvidenceQuery) -> Evidence:
         """What is stored, compared with an idea."""
 
-    async def put_idea(self, tenant: TenantId, idea: StoredIdea) -> StoredIdea:
-        """Stores an idea; one whose id is there already is returned as it is."""
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
+        """Stores an idea. The same `token` (see `Claim`) never stores two: the first one is returned."""
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
         """Raises: NotFound."""
