@@ -241,7 +241,8 @@ class TicketQuery:
     user_id: str | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.limit <= MAX_TICKETS_PER_PAGE:
+        # One more than a page tells whether there is another one.
+        if not 1 <= self.limit <= MAX_TICKETS_PER_PAGE + 1:
             raise InvalidRequest(f"limit must be 1 to {MAX_TICKETS_PER_PAGE}", "limit")
         if self.user_id is not None:
             check_text(self.user_id, "user_id", MAX_USER_ID_CHARS)

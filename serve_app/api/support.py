@@ -1,12 +1,16 @@
-"""Questions to the support agent."""
+"""Questions to the support agent, search in its knowledge base, and its report."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
 from serve_app.schemas import ERROR_RESPONSES, SupportAnswer, SupportQuestion
+from serve_app.schemas.support import KnowledgeSearchBody, PassageBody, SupportReportBody
 
 router = APIRouter(prefix="/v1/support", tags=["support"], responses=ERROR_RESPONSES)
 
@@ -28,3 +32,28 @@ async def answer(
         arrived_unix_s=clock.arrived_unix_s,
     )
     return await answered(parts.agents["support"], ask, body, SupportAnswer, clock)
+
+
+@router.get("/search")
+async def search(
+    parts: ServicesDep,
+    owner: TenantDep,
+    query: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARS, examples=["reset password"])],
+    category: Annotated[str | None, Query(description="a section of documents, such as `api`")] = None,
+    top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
+) -> KnowledgeSearchBody:
+    """The passages of the knowledge base that are nearest to a query."""
+    found = await parts.support.search_knowledge_base(owner, query, category, top_k)
+    results = [PassageBody.of(passage) for passage in found.passages]
+    return KnowledgeSearchBody(query=query, category=category, total_results=len(results), results=results)
+
+
+@router.get("/report")
+async def report(
+    parts: ServicesDep,
+    owner: TenantDep,
+    start: Annotated[str, Query(description="date or moment, ISO 8601", examples=["2026-11-01"])],
+    end: Annotated[str, Query(description="likewise; a date includes its day", examples=["2026-11-30"])],
+) -> SupportReportBody:
+    """Figures of the tickets that were opened from `start` to `end`."""
+    return SupportReportBody.of(await parts.support.generate_support_report(owner, start, end))

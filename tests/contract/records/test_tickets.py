@@ -74,7 +74,8 @@ async def test_a_whole_life_survives_a_restart(reopen: Open) -> None:
 
 async def test_unknown_and_other_tenants_tickets_are_not_found(records: Records) -> None:
     ticket = await create(records)
-    for tenant, ticket_id in ((OTHER, ticket.ticket_id), (ACME, "ticket-0"), (ACME, "")):
+    unknown = [(ACME, ticket_id) for ticket_id in ("ticket-0", "", "\0", "\ud800", "x" * 1000)]
+    for tenant, ticket_id in [(OTHER, ticket.ticket_id), *unknown]:
         with pytest.raises(NotFound):
             await records.tickets.get_ticket(tenant, ticket_id)
         with pytest.raises(NotFound):

@@ -8,65 +8,19 @@ import httpx
 
 from deployments.agents.deployment import Support
 from deployments.agents.specs import SUPPORT
-from deployments.agents.support import SupportService
+from deployments.agents.support import SupportService, SupportTools
 from deployments.core.documents import Document, DocumentDraft, Ingested
 from deployments.core.errors import NotFound, UnprocessableDocument, UnsupportedMediaType
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+from deployments.core.record_ports import IdempotencyKeys
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.services import Services
 from serve_app.settings import Settings
 from tests.fake_records import FakeDesk, FakeKeys, support_tools
+from tests.fake_library import FakeLibrary
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig
-
-
-class FakeLibrary:
-    """A `DocumentLibrary` of texts. `drafts` lists what was put in; it raises `fault` while that is set."""
-
-    def __init__(self) -> None:
-        self.documents: dict[tuple[Scope, DocId], Document] = {}
-        self.drafts: list[DocumentDraft] = []
-        self.fault: Exception | None = None
-
-    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
-        if self.fault is not None:
-            raise self.fault
-        if draft.media_type.partition(";")[0] not in {"text/markdown", "application/pdf"}:
-            raise UnsupportedMediaType(f"{draft.media_type or 'no media type'} can't be read")
-        if not draft.raw.strip():
-            raise UnprocessableDocument(f"document {draft.doc_id}: it holds no text")
-        self.drafts.append(draft)
-        name = (scope, draft.doc_id)
-        version = self.documents[name].version + 1 if name in self.documents else 1
-        self.documents[name] = Document(
-            scope,
-            draft.doc_id,
-            draft.title,
-            draft.section,
-            draft.raw.decode(errors="replace"),
-            version,
-            chunks=2,
-            created_at_s=1.0,
-            updated_at_s=2.0,
-        )
-        return Ingested(
-            draft.doc_id, version, chunks=2, kept=1, invalidated=1, generation=5, tokens_written=9
-        )
-
-    async def get(self, scope: Scope, doc_id: DocId) -> Document:
-        if (scope, doc_id) not in self.documents:
-            raise NotFound(f"there is no document {doc_id}", "doc_id")
-        return self.documents[scope, doc_id]
-
-    async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
-        found = await self.get(scope, doc_id)
-        del self.documents[scope, doc_id]
-        return Ingested(doc_id, found.version, chunks=0, kept=0, invalidated=2, generation=6)
-
-    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        ids = sorted(doc for where, doc in self.documents if where == scope and doc > (after or ""))
-        return tuple(self.documents[scope, DocId(doc)] for doc in ids[:limit])
 
 
 class FakeSharedCache:
@@ -96,15 +50,20 @@ class FakeReadiness:
 class Api:
     """The application as `app`, a client of it as `http`, and the fakes it is served from."""
 
-    def __init__(self, rig: Rig | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        rig: Rig | None = None,
+        tools: SupportTools | None = None,
+        keys: IdempotencyKeys | None = None,
+        **settings: Any,
+    ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
         self.library = FakeLibrary()
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
         self.support = Support.__new__(Support)
         self.desk = FakeDesk()
-        self.keys = FakeKeys()
-        tools = support_tools(self.rig.retriever, self.desk)
+        tools = tools or support_tools(self.rig.retriever, self.desk)
         self.support._service = SupportService(SUPPORT, self.rig.rag, tools)
         configured = Settings.from_env({}, **settings)
         self.app = build_api(
@@ -113,7 +72,7 @@ class Api:
                 tenants=Tenants(configured.tenants_by_key()),
                 agents={SUPPORT.name: self.support},  # type: ignore[dict-item]  # its clear_local also counts
                 support=self.support,
-                idempotency=self.keys,
+                idempotency=keys or FakeKeys(),
                 collections={SUPPORT.name: SUPPORT.collection},
                 library=self.library,
                 cache=self.cache,
