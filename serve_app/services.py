@@ -9,8 +9,8 @@ from typing import Protocol
 from deployments.core.documents import Retrieval
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.ledger import Answer
+from deployments.core.library_ports import VersionedLibrary
 from deployments.core.messages import Ask, CacheStats, Delta
-from deployments.core.ports import DocumentLibrary
 from deployments.core.record_ports import IdempotencyKeys
 from deployments.core.support_report import SupportReport
 from deployments.core.ticket_image import TicketImage
@@ -22,6 +22,7 @@ from deployments.core.tickets import (
     TicketOutcome,
     TicketQuery,
 )
+from deployments.core.writing import DocumentationDesk
 from serve_app.auth import Tenants
 from serve_app.settings import Settings
 
@@ -95,8 +96,9 @@ class Services:
     tenants: Tenants
     agents: Mapping[str, Agent]
     support: SupportDesk
+    documentation: DocumentationDesk
     idempotency: IdempotencyKeys
     collections: Mapping[str, CollectionName]
-    library: DocumentLibrary
+    library: VersionedLibrary
     cache: SharedCache
     readiness: Readiness

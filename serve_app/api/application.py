@@ -3,7 +3,17 @@
 from fastapi import FastAPI
 
 from serve_app import problems
-from serve_app.api import cache, docs_page, documents, health, support, ticket_images, tickets
+from serve_app.api import (
+    cache,
+    docs_page,
+    documentation,
+    documents,
+    health,
+    openai,
+    support,
+    ticket_images,
+    tickets,
+)
 from serve_app.edge_middleware import Edge
 from serve_app.services import Services
 
@@ -25,6 +35,16 @@ def build_api(parts: Services) -> FastAPI:
     app.state.services = parts
     app.add_middleware(Edge, max_bytes=parts.settings.max_body_bytes)
     problems.install(app)
-    for module in (support, ticket_images, tickets, documents, cache, health, docs_page):
+    for module in (
+        support,
+        ticket_images,
+        tickets,
+        documentation,
+        documents,
+        openai,
+        cache,
+        health,
+        docs_page,
+    ):
         app.include_router(module.router)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.messages import CacheStats
 from serve_app.schemas.body import Body
@@ -34,9 +34,19 @@ class CacheStatsBody(BaseModel):
 
 
 class ClearRequest(Body):
-    """Which entries to clear: one agent's, or the tenant's of all agents."""
+    """Which entries to clear: one agent's, or the tenant's of all agents.
+
+    A `pattern` confines them to the agent's documents whose ids match it.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent": "documentation", "pattern": "api-*"}]}
+    )
 
     agent: str | None = None
+    pattern: str | None = Field(
+        None, description="a glob of document ids: `*`, `?`, `[abc]`, `[!abc]`; needs an `agent`"
+    )
 
 
 class ClearedBody(BaseModel):

@@ -1,4 +1,4 @@
-"""The documentation agent over fakes: looks up by section, writes from what it is given, updates, searches."""
+"""The documentation agent over fakes: looks up by section, writes from what it is given, updates, clears."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The HTTP API over fakes: a real support agent on a fake engine, and a library in a dict."""
+"""The HTTP API over fakes: real agents on fake engines, and a library in a dict."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from typing import Any
 
 import httpx
 
-from deployments.agents.deployment import Support
-from deployments.agents.specs import SUPPORT
+from deployments.agents.deployment import Documentation, Support
+from deployments.agents.documentation import DocumentationService
+from deployments.agents.specs import DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService, SupportTools
-from deployments.core.documents import Document, DocumentDraft, Ingested
-from deployments.core.errors import NotFound, UnprocessableDocument, UnsupportedMediaType
-from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+from deployments.core.ids import CollectionName, TenantId
 from deployments.core.record_ports import IdempotencyKeys
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.services import Services
 from serve_app.settings import Settings
-from tests.fake_records import FakeDesk, FakeKeys, support_tools
 from tests.fake_library import FakeLibrary
+from tests.fake_records import FakeDesk, FakeKeys, support_tools
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig
 
@@ -65,15 +64,25 @@ class Api:
         self.desk = FakeDesk()
         tools = tools or support_tools(self.rig.retriever, self.desk)
         self.support._service = SupportService(SUPPORT, self.rig.rag, tools)
+        self.lookup = Rig([a_passage(n) for n in range(3)], spec=DOCUMENTATION)
+        self.writer = Rig(spec=DOCUMENTATION_WRITER)
+        self.documentation = Documentation.__new__(Documentation)
+        self.documentation._service = DocumentationService(
+            DOCUMENTATION, self.lookup.rag, self.writer.rag, self.library
+        )
         configured = Settings.from_env({}, **settings)
         self.app = build_api(
             Services(
                 settings=configured,
                 tenants=Tenants(configured.tenants_by_key()),
-                agents={SUPPORT.name: self.support},  # type: ignore[dict-item]  # its clear_local also counts
+                agents={  # whose clear_local also counts
+                    SUPPORT.name: self.support,  # type: ignore[dict-item]
+                    DOCUMENTATION.name: self.documentation,  # type: ignore[dict-item]
+                },
                 support=self.support,
+                documentation=self.documentation,
                 idempotency=keys or FakeKeys(),
-                collections={SUPPORT.name: SUPPORT.collection},
+                collections={agent.name: agent.collection for agent in (SUPPORT, DOCUMENTATION)},
                 library=self.library,
                 cache=self.cache,
                 readiness=self.readiness,

@@ -13,7 +13,7 @@ async def test_figures_come_by_agent(api):
     """What one tenant's questions counted shows in its figures and in nobody else's."""
     await api.http.post("/v1/support/answer", json={"query": "x"}, headers=ACME)
     body = (await api.http.get("/v1/cache/stats", headers=ACME)).json()
-    assert set(body) == {"support"}
+    assert set(body) == {"support", "documentation"}
     assert set(body["support"]) == set(CacheStatsBody.model_fields)
     assert (body["support"]["cache_hits"], body["support"]["hit_rate"]) == (3, 100.0)
     assert (await api.http.get("/v1/cache/stats")).json()["support"]["cache_hits"] == 0
@@ -45,6 +45,8 @@ async def test_clearing_empties_the_shared_cache_and_every_replicas_own(api, bod
         ({"agent": 5}, 400, "agent"),
         ({"tenant": "other"}, 400, "tenant"),
         ({"pattern": "*"}, 400, "pattern"),
+        ({"agent": "documentation", "pattern": "a/b"}, 400, "pattern"),
+        ({"agent": "documentation", "pattern": ""}, 400, "pattern"),
         ([], 400, None),
     ],
 )
@@ -54,6 +56,19 @@ async def test_what_cannot_be_cleared_is_refused(api, body, status, param):
     assert response.status_code == status
     assert error_of(response)["param"] == param
     assert api.cache.cleared == []
+
+
+async def test_a_pattern_clears_the_segments_of_the_documents_it_names(api):
+    """Of one agent and tenant; the replicas' own caches are emptied, the rest of the shared one stays."""
+    for doc_id in ("api-1", "api-2", "guide-1"):
+        path = f"/v1/collections/documentation/documents/{doc_id}"
+        await api.http.put(path, content=b"# T", headers={**ACME, "Content-Type": "text/markdown"})
+    body = {"agent": "documentation", "pattern": "api-*"}
+    assert (await api.http.post("/v1/cache/clear", json=body, headers=ACME)).json() == {"cleared": 4}
+    assert (await api.http.post("/v1/cache/clear", json=body)).json() == {"cleared": 0}
+    assert api.cache.cleared == []
+    assert api.lookup.resolver.cleared == [("acme", "documentation"), ("default", "documentation")]
+    assert api.rig.resolver.cleared == []
 
 
 async def test_a_cache_that_is_down_cannot_be_cleared(api):

@@ -118,7 +118,7 @@ async def test_an_id_that_cannot_be_one_is_refused(api, method, doc):
     assert api.library.drafts == []
 
 
-@pytest.mark.parametrize("name", ["support", "Support_KB", "documentation", "*", "%2e%2e"])
+@pytest.mark.parametrize("name", ["support", "Support_KB", "documentations", "*", "%2e%2e"])
 @pytest.mark.parametrize(("method", "rest"), [("PUT", "/x"), ("GET", "/x"), ("DELETE", "/x"), ("GET", "")])
 async def test_an_unknown_collection_is_404_and_the_known_are_named(api, method, rest, name):
     """A typo is told apart from a missing document."""
