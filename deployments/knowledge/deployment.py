@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from deployments.core.documents import (
     Document,
@@ -28,6 +28,10 @@ class Knowledge:
     async def search(self, query: SearchQuery) -> Retrieval:
         """See `core.ports.Retriever`."""
         return await self._service.search(query)
+
+    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
+        """See `core.business_ports.PassageReader`."""
+        return await self._service.passages_of(scope, doc_ids)
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
         """See `core.library_ports.VersionedLibrary`."""

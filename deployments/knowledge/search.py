@@ -66,6 +66,22 @@ class HybridSearch:
         passages = [_passage(rows[id_], score, similarities.get(id_)) for id_, score in best]
         return Retrieval(tuple(passages), state.generation)
 
+    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
+        """All passages of documents, in the order of `doc_ids`; score 0. Raises: KnowledgeUnavailable."""
+        place = {doc_id: number for number, doc_id in enumerate(doc_ids)}
+        wanted = select(chunks.c.id).join(documents)
+        wanted = wanted.where(
+            documents.c.tenant == scope.tenant,
+            documents.c.collection == scope.collection,
+            documents.c.doc_id.in_(doc_ids),
+        )
+        async with self._database.snapshot() as connection:
+            state = await _read_state(connection, scope)
+            found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
+            rows = (await _read_rows(connection, found.all())).values()
+        ordered = sorted(rows, key=lambda row: (place[row.doc_id], row.ordinal))
+        return Retrieval(tuple(_passage(row, 0.0, None) for row in ordered), state.generation)
+
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
         """Ranked full text: at most `limit` documents by their best chunk. Raises: KnowledgeUnavailable."""
         depth = max(_MIN_DEPTH, 4 * limit)

@@ -28,6 +28,7 @@ from deployments.core.ids import (
 )
 from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
+from deployments.database.milestones import Milestones
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.document_versions import DocumentHistory
@@ -94,6 +95,10 @@ class KnowledgeService:
     async def search(self, query: SearchQuery) -> Retrieval:
         """See `Retriever`."""
         return await self._search.search(query)
+
+    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
+        """See `PassageReader`."""
+        return await self._search.passages_of(scope, doc_ids)
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
         """See `VersionedLibrary`."""
@@ -199,14 +204,15 @@ class KnowledgeService:
 
     async def _load_samples(self, folder: Path) -> None:
         """Once in the life of a database, so that a deleted sample stays deleted."""
+        milestones = Milestones(self._database)
         for collection, drafts in (await read_samples(folder)).items():
             milestone = f"samples:{collection}"
-            if await self._store.reached(milestone):
+            if await milestones.reached(milestone):
                 continue
             log.info("loading %d sample documents into %s", len(drafts), collection)
             for draft in drafts:
                 await self.put(Scope(DEFAULT_TENANT, CollectionName(collection)), draft)
-            await self._store.reach(milestone)
+            await milestones.reach(milestone)
 
 
 async def _publish(

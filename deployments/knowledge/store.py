@@ -5,11 +5,10 @@ Transactions lock indexes first and the collection second, so that they can't wa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Document, Ingested
@@ -41,7 +40,7 @@ from deployments.knowledge.stored_chunks import (
     plan_change,
     read_chunks,
 )
-from deployments.knowledge.tables import documents, milestones
+from deployments.knowledge.tables import documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +164,6 @@ class DocumentStore:
         """Documents of all tenants. Raises: KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             return int(await connection.scalar(select(func.count()).select_from(documents)) or 0)
-
-    async def reached(self, milestone: str) -> bool:
-        """Whether something that happens once has happened. Raises: KnowledgeUnavailable."""
-        async with self._database.snapshot() as connection:
-            query = select(milestones.c.name).where(milestones.c.name == milestone)
-            return await connection.scalar(query) is not None
-
-    async def reach(self, milestone: str) -> None:
-        """Notes that it has happened. Raises: KnowledgeUnavailable."""
-        statement = text("INSERT INTO milestones VALUES (:name, :now_s) ON CONFLICT (name) DO NOTHING")
-        async with self._database.transaction() as connection:
-            await connection.execute(statement, {"name": milestone, "now_s": time.time()})
 
     def _owns(self, index: IndexRow) -> bool:
         return index.key.embedding == self._embedding

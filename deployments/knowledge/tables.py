@@ -86,11 +86,3 @@ chunks = Table(
     Index(None, "segment_hash"),
     sqlite_autoincrement=True,
 )
-
-milestones = Table(
-    "milestones",
-    metadata,
-    # Things that happen once in the life of a database, such as the loading of samples.
-    Column("name", String(200), primary_key=True),
-    Column("reached_at_s", Float(53), nullable=False),
-)

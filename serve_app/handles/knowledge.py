@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deployments.core.documents import (
@@ -18,7 +19,7 @@ from serve_app.handles.errors import translated
 
 
 class KnowledgeHandle:
-    """Implements `Retriever` and `VersionedLibrary`."""
+    """Implements `Retriever`, `PassageReader` and `VersionedLibrary`."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -27,6 +28,12 @@ class KnowledgeHandle:
         """See `Retriever`."""
         with translated("the knowledge base"):
             found: Retrieval = await self._handle.search.remote(query)
+            return found
+
+    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
+        """See `PassageReader`."""
+        with translated("the knowledge base"):
+            found: Retrieval = await self._handle.passages_of.remote(scope, list(doc_ids))
             return found
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
