@@ -8,7 +8,7 @@ from typing import Protocol
 
 from deployments.core.documents import Retrieval
 from deployments.core.ids import CollectionName, TenantId
-from deployments.core.ledger import Answer
+from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.library_ports import VersionedLibrary
 from deployments.core.messages import Ask, CacheStats, Delta
 from deployments.core.record_ports import IdempotencyKeys
@@ -36,8 +36,14 @@ class Agent(Protocol):
     def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas, then the answer."""
 
+    async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
+        """The prompt that would be answered, without an answer."""
+
     async def cache_stats(self, tenant: TenantId) -> CacheStats:
         """The agent's cluster-wide cache figures."""
+
+    async def reset_stats(self, tenant: TenantId) -> None:
+        """Starts the tenant's counters of the agent anew."""
 
     async def clear_local(self, tenant: TenantId) -> None:
         """Empties the tenant's part of L1 in every replica of the agent."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 from deployments.agents.asking import question_of
 from deployments.core.ids import Scope, TenantId
-from deployments.core.ledger import Answer
+from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import AgentSpec, Ask, CacheStats, Delta
 from deployments.core.ports import Rag
 
@@ -26,9 +26,17 @@ class CachedAgent:
         """The answer as it is made; the last event is the complete one. Raises as `answer` does."""
         return self._rag.stream(question_of(self.spec, ask))
 
+    async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
+        """The prompt that `ask` would be answered with. Raises as `answer` does."""
+        return await self._rag.retrieve_tokens(question_of(self.spec, ask))
+
     async def get_cache_stats(self, tenant: TenantId) -> CacheStats:
         """Figures of the tenant's part of the agent's cache. Raises CacheUnavailable."""
         return await self._rag.get_cache_stats(self.scope(tenant))
+
+    async def reset_stats(self, tenant: TenantId) -> None:
+        """Starts the tenant's counters of the agent anew. Raises CacheUnavailable."""
+        await self._rag.reset_stats(self.scope(tenant))
 
     async def clear_cache(self, tenant: TenantId) -> int:
         """Deletes the tenant's cached segments; returns the exact count. Raises CacheUnavailable."""

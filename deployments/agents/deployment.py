@@ -12,7 +12,7 @@ from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
 from deployments.core.documents import Ingested, Retrieval, TextHit
 from deployments.core.ids import DocId, TenantId
-from deployments.core.ledger import Answer
+from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import Ask, CacheStats, Delta
 from deployments.core.support_report import SupportReport
 from deployments.core.ticket_image import TicketImage
@@ -45,9 +45,17 @@ class AgentReplica(Generic[Service]):
             async for event in events:
                 yield event
 
+    async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
+        """See `CachedAgent`."""
+        return await self._service.retrieve_tokens(ask)
+
     async def cache_stats(self, tenant: TenantId) -> CacheStats:
         """See `CachedAgent.get_cache_stats`."""
         return await self._service.get_cache_stats(tenant)
+
+    async def reset_stats(self, tenant: TenantId) -> None:
+        """See `CachedAgent`."""
+        await self._service.reset_stats(tenant)
 
     async def clear_cache(self, tenant: TenantId) -> int:
         """See `CachedAgent`."""

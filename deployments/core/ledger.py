@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from deployments.core.messages import CacheStats
+from deployments.core.messages import CacheStats, SegmentSource
 
 STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode")
 """Consecutive parts of `total`, in the order in which they happen."""
@@ -112,3 +112,21 @@ class Answer:
     def reuse_dict(self) -> dict[str, object]:
         """`reuse` as the API shows it."""
         return asdict(self.reuse) | {"dropped": list(self.reuse.dropped)}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTokens:
+    """A question's prompt, of which nothing was generated. `ids` are little-endian 32-bit ids.
+
+    `sources` says of each document segment, in rank order, where its ids came from. Where nothing was found
+    to answer from there is no prompt: `ids` is empty. `cache_error` as in `Answer`.
+    """
+
+    ids: bytes
+    citations: tuple[Citation, ...]
+    context_tokens: int
+    query_tokens: int
+    sources: tuple[SegmentSource, ...]
+    order: str
+    dropped: tuple[str, ...]
+    cache_error: str | None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
-from deployments.core.ledger import Answer
+from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import (
     CacheStats,
     CacheUsage,
@@ -169,6 +169,9 @@ class Rag(Protocol):
 
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas, then the answer. Raises PromptTooLong, DeadlineExceeded, Unavailable."""
+
+    async def retrieve_tokens(self, question: Question) -> PromptTokens:
+        """The prompt that the question would be answered with. Raises what `stream` raises."""
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
         """Cluster-wide figures, measured now. Raises CacheUnavailable."""

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from deployments.core.documents import Passage
-from deployments.core.ledger import Answer, Citation, Reuse, timings
+from deployments.core.ledger import Answer, Citation, PromptTokens, Reuse, timings
 from deployments.core.messages import CacheStats, Delta, Question, SegmentSource
 from deployments.core.token_ids import to_bytes
 from deployments.rag.preparing import PreparedPrompt
@@ -56,6 +56,20 @@ def reuse_of(prompt: PreparedPrompt, order: str, kv_cached_tokens: int) -> Reuse
         order=order,
         dropped=prompt.dropped,
         answer="generated" if prompt.ids else "no_context",
+    )
+
+
+def tokens_of(prompt: PreparedPrompt, order: str) -> PromptTokens:
+    """A prompt as its callers see it."""
+    return PromptTokens(
+        ids=to_bytes(prompt.ids),
+        citations=citations(prompt.passages),
+        context_tokens=prompt.context_tokens,
+        query_tokens=prompt.query_tokens,
+        sources=prompt.sources,
+        order=order,
+        dropped=prompt.dropped,
+        cache_error=prompt.cache_error,
     )
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from deployments.core.errors import DeadlineExceeded, InternalFault
 from deployments.core.ids import Scope
-from deployments.core.ledger import Answer
+from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import AgentSpec, CacheStats, Delta, EngineInfo, GenerateRequest, Question
 from deployments.core.token_ids import to_bytes
-from deployments.rag.answering import Generation, answer_of, reuse_of
+from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.parts import RagParts
 from deployments.rag.preparing import PreparedPrompt, PromptPreparer
 from deployments.rag.stats import increments
@@ -30,9 +30,10 @@ class TokenCachedRAG:
         self._engine: EngineInfo | None = None
         self._preparer = PromptPreparer(spec, parts)
 
-    async def retrieve_tokens(self, question: Question) -> PreparedPrompt:
-        """The prompt of a question and what it was made of; nothing is generated."""
-        return await self._prepared(question, self._watch(question))
+    async def retrieve_tokens(self, question: Question) -> PromptTokens:
+        """The prompt of a question and what it was made of; nothing is generated or counted."""
+        prompt = await self._prepared(question, self._watch(question))
+        return tokens_of(prompt, self._parts.order_name)
 
     async def generate_with_rag(self, question: Question) -> Answer:
         """The answer, complete. Raises what `stream` raises."""

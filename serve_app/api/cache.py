@@ -1,13 +1,23 @@
-"""The token cache: its figures, and clearing it."""
+"""The token cache: its figures, what it makes of a question, and clearing it."""
+
+from collections.abc import Mapping
 
 from fastapi import APIRouter
 
 from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import Scope
-from serve_app.api.context import ServicesDep, TenantDep
-from serve_app.schemas import ERROR_RESPONSES, CacheStatsBody, ClearedBody, ClearRequest
+from deployments.core.messages import Ask
+from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.schemas import ERROR_RESPONSES, CacheStatsBody, ClearedBody, ClearRequest, ErrorBody
+from serve_app.schemas.cache import ResetBody, ResetRequest
+from serve_app.schemas.prompt_tokens import TokensBody, TokensRequest
+from serve_app.services import Agent, Services
 
-router = APIRouter(prefix="/v1/cache", tags=["cache"], responses=ERROR_RESPONSES)
+router = APIRouter(
+    prefix="/v1/cache",
+    tags=["cache"],
+    responses={**ERROR_RESPONSES, 404: {"model": ErrorBody, "description": "No such agent"}},
+)
 
 
 @router.get("/stats")
@@ -16,14 +26,39 @@ async def stats(parts: ServicesDep, owner: TenantDep) -> dict[str, CacheStatsBod
     return {name: CacheStatsBody.of(await agent.cache_stats(owner)) for name, agent in parts.agents.items()}
 
 
+@router.post("/stats/reset")
+async def reset(body: ResetRequest, parts: ServicesDep, owner: TenantDep) -> ResetBody:
+    """Starts the tenant's counters anew; what is cached stays."""
+    agents = _agents(parts, body.agent)
+    for agent in agents.values():
+        await agent.reset_stats(owner)
+    return ResetBody(reset=list(agents))
+
+
+@router.post("/tokens")
+async def tokens(
+    body: TokensRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep, clock: ClockDep
+) -> TokensBody:
+    """The ids of the prompt that a question would be answered with; nothing is generated or counted."""
+    ask = Ask(
+        tenant=owner,
+        query=body.query,
+        request_id=request_id,
+        top_k=body.top_k,
+        section=body.section,
+        deadline_s=parts.settings.request_timeout_s,
+        arrived_unix_s=clock.arrived_unix_s,
+    )
+    return TokensBody.of(await _agents(parts, body.agent)[body.agent].retrieve_tokens(ask))
+
+
 @router.post("/clear")
 async def clear(body: ClearRequest, parts: ServicesDep, owner: TenantDep) -> ClearedBody:
     """Deletes the tenant's cached token ids; the next questions tokenize anew.
 
     `cleared` counts the entries of the shared cache; each replica's own copies are dropped as well.
     """
-    if body.agent is not None and body.agent not in parts.agents:
-        raise NotFound(f"there is no agent {body.agent!r}; there are: {', '.join(parts.agents)}", "agent")
+    agents = _agents(parts, body.agent)
     collection = None if body.agent is None else parts.collections[body.agent]
     if body.pattern is None:
         cleared = await parts.cache.clear(owner, collection)
@@ -31,7 +66,15 @@ async def clear(body: ClearRequest, parts: ServicesDep, owner: TenantDep) -> Cle
         raise InvalidRequest("pattern needs an agent: it names documents of its collection", "pattern")
     else:
         cleared = await parts.library.discard_segments(Scope(owner, collection), body.pattern)
-    for name, agent in parts.agents.items():
-        if body.agent in {None, name}:
-            await agent.clear_local(owner)
+    for agent in agents.values():
+        await agent.clear_local(owner)
     return ClearedBody(cleared=cleared)
+
+
+def _agents(parts: Services, name: str | None) -> Mapping[str, Agent]:
+    """The agent of a name, or all. Raises: NotFound."""
+    if name is None:
+        return parts.agents
+    if name not in parts.agents:
+        raise NotFound(f"there is no agent {name!r}; there are: {', '.join(parts.agents)}", "agent")
+    return {name: parts.agents[name]}

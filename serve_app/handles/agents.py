@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from deployments.core.ids import TenantId
-from deployments.core.ledger import Answer
+from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import Ask, CacheStats, Delta
 from serve_app.handles.errors import translated, translated_stream
 
@@ -32,11 +32,22 @@ class AgentHandle:
             async for event in events:
                 yield event
 
+    async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
+        """See `Agent`."""
+        with translated(self._part):
+            tokens: PromptTokens = await self._handle.retrieve_tokens.remote(ask)
+            return tokens
+
     async def cache_stats(self, tenant: TenantId) -> CacheStats:
         """See `Agent`."""
         with translated(self._part):
             stats: CacheStats = await self._handle.cache_stats.remote(tenant)
             return stats
+
+    async def reset_stats(self, tenant: TenantId) -> None:
+        """See `Agent`."""
+        with translated(self._part):
+            await self._handle.reset_stats.remote(tenant)
 
     async def clear_local(self, tenant: TenantId) -> None:
         """See `Agent`: reaches every replica that runs now; a new one starts empty."""

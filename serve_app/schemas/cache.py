@@ -53,3 +53,17 @@ class ClearedBody(BaseModel):
     """How many cached segments were deleted."""
 
     cleared: int
+
+
+class ResetRequest(Body):
+    """Whose counters to start anew: one agent's, or those of all agents."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"agent": "support"}]})
+
+    agent: str | None = None
+
+
+class ResetBody(BaseModel):
+    """The agents whose counters were started anew."""
+
+    reset: list[str]

@@ -228,8 +228,10 @@ async def test_tokens_can_be_retrieved_without_generating():
     rig = three(L1)
     prompt = await rig.rag.retrieve_tokens(question())
     documents = "".join(passage.segment for passage in rig.retriever.passages)
-    assert rig.encoder.decode(prompt.ids) == HEAD + documents + TAIL
-    assert (prompt.sources, len(prompt.keys), prompt.dropped) == ((L1, L1, L1), 3, ())
+    assert rig.encoder.decode(from_bytes(prompt.ids)) == HEAD + documents + TAIL
+    assert (prompt.sources, prompt.order, prompt.dropped) == ((L1, L1, L1), "named", ())
+    assert [citation.doc_id for citation in prompt.citations] == ["doc-0", "doc-1", "doc-2"]
+    assert (prompt.context_tokens, prompt.cache_error) == (len(documents), None)
     assert rig.generator.requests == []
     assert await rig.store.read(SCOPE) == {}
 
