@@ -14,6 +14,7 @@ from types import FrameType
 
 import ray
 from ray import serve
+from ray.serve import Application
 
 from serve_app.building import build
 from serve_app.local_ray import sessions_folder
@@ -38,7 +39,7 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
         _turn_signals_into_exceptions()  # after Ray has set its own
         report(f"Starting the application; logs: {_logs(settings)}")
         report("The engine takes about half a minute")
-        serve.run(application)
+        _deploy(application)
         url = _wait_until_ready(settings)
         report(_welcome(url))
         while True:
@@ -47,6 +48,20 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
         report("Stopping")
     finally:
         _end()
+
+
+def _deploy(application: Application) -> None:
+    """Returns when every replica has been made. Raises RuntimeError with what the replicas said."""
+    try:
+        serve.run(application)
+    except RuntimeError as error:
+        reasons = [
+            f"{name}: {deployment.message}"
+            for state in serve.status().applications.values()
+            for name, deployment in state.deployments.items()
+            if deployment.status in {"DEPLOY_FAILED", "UNHEALTHY"}
+        ]
+        raise RuntimeError("\n".join([str(error), *reasons])) from error
 
 
 def _end() -> None:
