@@ -11,13 +11,23 @@ import pytest
 from deployments.token_cache.encoder import BundleEncoder
 from tests.integration.application.running import Application
 
-QUESTION = "How do I reset my password?"
+TENANT = "chat-inc"
+QUESTION = "Where are lost keys of bicycles replaced?"
+ARTICLE = (
+    "Lost keys of bicycles are replaced at the green kiosk by the river. " + "Bring the frame number. " * 30
+)
 
 
 @pytest.fixture
 def client(application: Application) -> Iterator[openai.OpenAI]:
-    """A client as anyone would make it; any key will do where none are configured."""
-    with openai.OpenAI(base_url=f"{application.http.base_url}/v1", api_key="any", max_retries=0) as client:
+    """A client of a tenant with one article, so that no other test changes what a prompt is made of."""
+    application.put("bicycle-keys", ARTICLE, TENANT)
+    with openai.OpenAI(
+        base_url=f"{application.http.base_url}/v1",
+        api_key="any, where none are configured",
+        default_headers={"x-business-id": TENANT},
+        max_retries=0,
+    ) as client:
         yield client
 
 
@@ -43,7 +53,7 @@ def test_a_conversation_streams_behind_the_documents(
     application: Application, client: openai.OpenAI, encoder: BundleEncoder
 ) -> None:
     """Instructions and history leave the documents' prefix as it was, so the engine finds it again."""
-    alone = application.ask(QUESTION)["prompt_token_ids"]
+    alone = application.ask(QUESTION, TENANT)["prompt_token_ids"]
     stream = client.chat.completions.create(
         model="support",
         messages=[
@@ -79,6 +89,6 @@ def test_the_ids_are_the_ones_that_were_served(application: Application, client:
         temperature=0,
         extra_body={"return_token_ids": True},
     ).model_dump()
-    assert answer["prompt_token_ids"] == application.ask(QUESTION)["prompt_token_ids"]
+    assert answer["prompt_token_ids"] == application.ask(QUESTION, TENANT)["prompt_token_ids"]
     assert len(answer["prompt_token_ids"]) == answer["warmline"]["reuse"]["prompt_tokens"]
     assert len(answer["choices"][0]["token_ids"]) == answer["usage"]["completion_tokens"]
