@@ -115,7 +115,7 @@ async def start(database_url: str) -> AsyncIterator[Start]:
                 embedder=fake,
                 chunker=chunker,
                 tokenizer=Fingerprint(tokenizer),
-                writer=writer,
+                writer=parts.pop("writer", writer),
                 similarity_threshold=parts.pop("similarity_threshold", 0.0),
                 **parts,
             )

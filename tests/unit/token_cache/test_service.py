@@ -128,6 +128,18 @@ async def test_invalidating_in_a_store_that_is_down_deletes_nothing_and_is_no_er
     assert await cache.service.invalidate(SCOPE, ["a"]) == 0
 
 
+async def test_discarding_is_invalidating_that_says_when_the_store_is_down():
+    """Somebody waits for its count."""
+    cache = Cache()
+    await cache.service.write_through(SCOPE, ["a", "b"])
+    assert await cache.service.discard(SCOPE, ["a", "a", "never stored"]) == 1
+    assert await cache.service.discard(SCOPE, []) == 0
+    assert await cache.stored("a", "b") == [None, *ids_of("b")]
+    cache.store.down = True
+    with pytest.raises(CacheUnavailable):
+        await cache.service.discard(SCOPE, ["b"])
+
+
 async def test_clear_and_usage_are_the_stores_and_say_when_it_is_down():
     """A count that cannot be made is an error, not a zero."""
     cache = Cache()

@@ -1,0 +1,141 @@
+"""The documentation agent on a real knowledge base and token cache, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from deployments.agents.documentation import DocumentationService
+from deployments.agents.specs import DOCUMENTATION, DOCUMENTATION_WRITER
+from deployments.core.documents import DocumentDraft
+from deployments.core.ids import DocId, Fingerprint, RequestId, Scope, TenantId
+from deployments.core.ledger import Answer
+from deployments.core.messages import Ask, ChatScaffold, TokenizerBundle
+from deployments.core.token_ids import from_bytes
+from deployments.core.writing import WritingOrder
+from deployments.rag.token_cached_rag import TokenCachedRAG
+from deployments.token_cache.lru import SegmentLru
+from deployments.token_cache.memory_store import InMemorySegmentStore
+from deployments.token_cache.resolver import CachedResolver
+from deployments.token_cache.service import TokenCacheService
+from tests.contract.knowledge.conftest import Knowledge, Start
+from tests.fakes import FAKE_VOCAB_SIZE, FakeEncoder
+from tests.unit.rag.rig import Rig
+
+ACME, OTHER = TenantId("acme"), TenantId("other")
+_BUNDLE = TokenizerBundle("{}", ChatScaffold("", "", "", "", ""), Fingerprint("fake"), FAKE_VOCAB_SIZE)
+
+
+class Replicas:
+    """Two replicas of the agent, each with an L1 of its own, over one knowledge base and one cache."""
+
+    def __init__(self, knowledge: Knowledge, cache: TokenCacheService, store: InMemorySegmentStore) -> None:
+        self.knowledge = knowledge
+        self.services = [self._replica(cache, store) for _ in range(2)]
+
+    def _replica(self, cache: TokenCacheService, store: InMemorySegmentStore) -> DocumentationService:
+        encoder = FakeEncoder()
+        resolver = CachedResolver(encoder, SegmentLru(2**20), store, cache)
+        parts = replace(Rig().rag._parts, resolver=resolver, retriever=self.knowledge.service)
+        return DocumentationService(
+            DOCUMENTATION,
+            TokenCachedRAG(DOCUMENTATION, parts),
+            TokenCachedRAG(DOCUMENTATION_WRITER, parts),
+            self.knowledge.service,
+        )
+
+    async def put(self, doc_id: str, text: str, section: str = "guide", tenant: TenantId = ACME) -> None:
+        scope = Scope(tenant, DOCUMENTATION.collection)
+        draft = DocumentDraft(DocId(doc_id), "T", section, "text/markdown", text.encode())
+        await self.knowledge.service.put(scope, draft)
+
+    async def ask(self, query: str, replica: int = 0, tenant: TenantId = ACME, **ask: str) -> Answer:
+        question = Ask(tenant, query, RequestId("req-1"), **ask)  # type: ignore[arg-type]
+        return await self.services[replica].lookup_documentation_cached(question)
+
+
+@pytest.fixture
+async def replicas(start: Start) -> Replicas:
+    store = InMemorySegmentStore()
+    cache = TokenCacheService(_BUNDLE, FakeEncoder(), store, lambda _: 7200)
+    return Replicas(await start(writer=cache), cache, store)
+
+
+def prompt(answer: Answer) -> str:
+    return FakeEncoder().decode(from_bytes(answer.prompt_ids))
+
+
+@pytest.mark.parametrize("invalidate", [True, False])
+async def test_a_lookup_right_after_an_update_answers_from_the_new_text(
+    replicas: Replicas, invalidate: bool
+) -> None:
+    """On every replica, those included that hold the old text in L1; whether or not Redis still does."""
+    await replicas.put("colour", "The colour of the sky is red.")
+    for replica in (0, 1):
+        assert "is red" in prompt(await replicas.ask("colour of the sky", replica))
+    await replicas.services[0].update_documentation(ACME, DocId("colour"), "The sky is blue.", invalidate)
+    for replica in (1, 0):
+        answer = await replicas.ask("colour of the sky", replica)
+        assert "is blue" in prompt(answer)
+        assert "is red" not in prompt(answer)
+        assert [(c.doc_id, c.version) for c in answer.citations] == [("colour", 2)]
+        assert answer.cache_hit  # written through at the update
+
+
+async def test_lookups_during_updates_see_one_version_or_the_other(replicas: Replicas) -> None:
+    """Never a mixture, and after the last update the last text."""
+    texts = [f"The colour number {n} is here and here {n}." for n in range(6)]
+    await replicas.put("colour", texts[0])
+
+    async def update() -> None:
+        for text in texts[1:]:
+            await replicas.services[0].update_documentation(ACME, DocId("colour"), text)
+
+    async def look() -> None:
+        for n in range(6):
+            seen = prompt(await replicas.ask("colour number", n % 2))
+            assert sum(text in seen for text in texts) == 1
+
+    await asyncio.gather(update(), look(), look())
+    assert texts[-1] in prompt(await replicas.ask("colour number", 1))
+
+
+async def test_a_lookup_confined_to_a_section_sees_no_other(replicas: Replicas) -> None:
+    """Even where another one's passages are nearer."""
+    await replicas.put("near", "How to authenticate with a token", "guide")
+    await replicas.put("far", "authenticate", "api")
+    assert [c.doc_id for c in (await replicas.ask("How to authenticate", section="api")).citations] == ["far"]
+    answer = await replicas.ask("How to authenticate", section="tutorial")
+    assert (answer.reuse.answer, answer.citations) == ("no_context", ())
+
+
+async def test_a_written_document_is_found_at_once(replicas: Replicas) -> None:
+    """By search and by look-up, its first question a hit; by no other tenant."""
+    order = WritingOrder(ACME, "Resetting it", RequestId("req-1"), "tutorial", source_code="def reset(): ...")
+    document = (await replicas.services[0].generate_documentation(order)).document
+    assert (document.title, document.section, document.content) == (
+        "Resetting it",
+        "tutorial",
+        "Press Reset.",
+    )
+    answer = await replicas.ask("How do I reset it?", 1, section="tutorial")
+    assert ([c.doc_id for c in answer.citations], answer.cache_hit) == ([document.doc_id], True)
+    (hit,) = await replicas.services[1].search_documentation(ACME, "reset")
+    assert (hit.doc_id, hit.snippet) == (document.doc_id, "Press Reset.")
+    assert hit.score > 0
+    assert (await replicas.ask("How do I reset it?", tenant=OTHER)).citations == ()
+    assert await replicas.services[0].search_documentation(OTHER, "reset") == ()
+
+
+async def test_clearing_by_pattern_makes_those_documents_be_tokenized_anew(replicas: Replicas) -> None:
+    """Exactly those, with their exact count: the others stay cached, and so does another tenant's."""
+    for doc_id, word in (("api-1", "alpha"), ("api-2", "beta"), ("guide-1", "gamma")):
+        await replicas.put(doc_id, f"{word} words")
+    await replicas.put("api-1", "alpha words", tenant=OTHER)
+    assert await replicas.services[0].clear_cache(ACME, "api-*") == 2
+    assert await replicas.services[0].clear_cache(ACME, "api-*") == 0
+    answer = await replicas.ask("alpha beta gamma words")
+    assert (answer.reuse.segments, answer.reuse.tokenized, answer.reuse.redis) == (3, 2, 1)
+    assert (await replicas.ask("alpha words", tenant=OTHER)).cache_hit
