@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
@@ -10,6 +10,8 @@ from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
+from deployments.core.business import BusinessType, Template, TemplateDraft, TemplateQuery
+from deployments.core.business_ideas import IdeaBatch, IdeaRequest, IdeaResult, StoredIdea
 from deployments.core.documents import Ingested, Retrieval, TextHit
 from deployments.core.ids import DocId, TenantId
 from deployments.core.ledger import Answer, PromptTokens
@@ -106,6 +108,48 @@ class Support(AgentReplica[SupportService]):
 
 class BusinessGeneration(AgentReplica[BusinessService]):
     """A replica of the business generation agent."""
+
+    async def store_business_template(
+        self, tenant: TenantId, draft: TemplateDraft, token: str | None, use_memory: bool
+    ) -> Template:
+        """See `BusinessService`."""
+        return await self._service.store_business_template(tenant, draft, token, use_memory)
+
+    async def put_business_template(
+        self, tenant: TenantId, template_id: str, draft: TemplateDraft
+    ) -> Template:
+        """See `BusinessService`."""
+        return await self._service.put_business_template(tenant, template_id, draft)
+
+    async def get_business_template(self, tenant: TenantId, template_id: str) -> Template:
+        """See `BusinessService`."""
+        return await self._service.get_business_template(tenant, template_id)
+
+    async def delete_business_template(self, tenant: TenantId, template_id: str) -> None:
+        """See `BusinessService`."""
+        await self._service.delete_business_template(tenant, template_id)
+
+    async def recall_business_templates(self, query: TemplateQuery, use_memory: bool) -> tuple[Template, ...]:
+        """See `BusinessService`."""
+        return await self._service.recall_business_templates(query, use_memory)
+
+    async def generate_idea_with_memory(self, request: IdeaRequest) -> IdeaResult:
+        """See `BusinessService`."""
+        return await self._service.generate_idea_with_memory(request)
+
+    async def generate_batch_with_memory(
+        self, request: IdeaRequest, count: int, business_types: Sequence[BusinessType]
+    ) -> IdeaBatch:
+        """See `BusinessService`."""
+        return await self._service.generate_batch_with_memory(request, count, business_types)
+
+    async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
+        """See `BusinessService`."""
+        return await self._service.get_idea(tenant, idea_id)
+
+    async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
+        """See `BusinessService`."""
+        return await self._service.list_ideas(tenant, limit, after)
 
 
 class Documentation(AgentReplica[DocumentationService]):

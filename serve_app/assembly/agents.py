@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from deployments.agents.business import BusinessService
 from deployments.agents.documentation import DocumentationService
+from deployments.agents.idea_attempts import AttemptParts
+from deployments.agents.idea_generation import IdeaGenerator
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ocr import RapidOcrReader
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService, SupportTools
+from deployments.agents.template_retriever import TemplateRetriever
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.ids import Scope
 from deployments.core.messages import AgentSpec
@@ -28,6 +31,7 @@ from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
+from serve_app.handles.business import BusinessMemoryHandle
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle
 from serve_app.handles.records import RecordsHandle
@@ -59,7 +63,11 @@ async def support_service(settings: Settings, peers: AgentPeers) -> SupportServi
 
 async def business_service(settings: Settings, peers: AgentPeers) -> BusinessService:
     """The business generation agent; waits for the TokenCache deployment."""
-    return BusinessService(BUSINESS, await _rag(BUSINESS, settings, peers))
+    knowledge, memory = KnowledgeHandle(peers.knowledge), BusinessMemoryHandle(peers.knowledge)
+    parts = await _parts(BUSINESS, settings, peers)
+    rag = TokenCachedRAG(BUSINESS, replace(parts, retriever=TemplateRetriever(knowledge, memory, knowledge)))
+    attempts = AttemptParts(rag, memory, time.monotonic, time.time)
+    return BusinessService(BUSINESS, rag, memory, IdeaGenerator(BUSINESS, attempts, knowledge))
 
 
 async def documentation_service(settings: Settings, peers: AgentPeers) -> DocumentationService:

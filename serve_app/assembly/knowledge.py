@@ -8,34 +8,34 @@ from typing import Any
 import deployments.knowledge
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.embedding import SentenceEmbedder
+from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.handles.token_cache import TokenCacheHandle
 from serve_app.settings import Settings
 
-_SAMPLES = Path(deployments.knowledge.__file__).with_name("samples")
+SAMPLES = Path(deployments.knowledge.__file__).with_name("samples")
 
 
 async def knowledge_service(
-    settings: Settings, embedding_model: str, token_cache: Any, database: Database
+    settings: Settings, embedder: Embedder, token_cache: Any, database: Database
 ) -> KnowledgeService:
     """The knowledge base in a database; waits for the TokenCache deployment.
 
-    Raises: ConfigurationError, KnowledgeUnavailable.
+    Raises: KnowledgeUnavailable.
     """
     writer = TokenCacheHandle(token_cache)
     encoder = BundleEncoder(await writer.bundle())
     return await KnowledgeService.start(
         KnowledgeParts(
             database=database,
-            embedder=await SentenceEmbedder.open(embedding_model),
+            embedder=embedder,
             chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
             tokenizer=encoder.fingerprint,
             similarity_threshold=settings.similarity_threshold,
             writer=writer,
             write_through=settings.write_through,
-            samples=_SAMPLES if settings.samples else None,
+            samples=SAMPLES if settings.samples else None,
         )
     )
 

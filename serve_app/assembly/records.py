@@ -6,16 +6,24 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from deployments.core.ports import DocumentLibrary
 from deployments.database.connection import Database
+from deployments.database.milestones import Milestones
 from deployments.knowledge.deployment import Knowledge
+from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.knowledge.service import KnowledgeService
+from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.deployment import Records, RecordStores
+from deployments.records.idea_evidence import IdeaEvidence
+from deployments.records.idea_store import IdeaStore
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
+from deployments.records.template_store import TemplateStore
+from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
 from deployments.records.tokens import new_token
-from serve_app.assembly.knowledge import database_url, knowledge_service
+from serve_app.assembly.knowledge import SAMPLES, database_url, knowledge_service
 from serve_app.settings import Settings
 
 
@@ -36,10 +44,29 @@ async def knowledge_and_records(
     Raises: ConfigurationError, KnowledgeUnavailable.
     """
     database = await Database.open(database_url(settings))
-    knowledge = await knowledge_service(settings, embedding_model, token_cache, database)
+    embedder = await SentenceEmbedder.open(embedding_model)
+    knowledge = await knowledge_service(settings, embedder, token_cache, database)
+    business = _business(database, embedder, knowledge)
+    await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)
     tickets = TicketStore(database)
     memory = SupportMemory(tickets, knowledge, knowledge)
     return knowledge, RecordStores(
         tickets=StoredTickets(tickets, memory, time.time, new_token),
         idempotency=IdempotencyStore(database, time.time, new_token),
+        business=business,
+    )
+
+
+def _business(database: Database, embedder: SentenceEmbedder, library: DocumentLibrary) -> StoredBusiness:
+    templates, ideas = TemplateStore(database), IdeaStore(database)
+    return StoredBusiness(
+        BusinessParts(
+            templates=templates,
+            ideas=ideas,
+            evidence=IdeaEvidence(templates, ideas, TextVectors(embedder)),
+            library=library,
+            milestones=Milestones(database),
+            clock=time.time,
+            new_token=new_token,
+        )
     )

@@ -10,7 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+import deployments.database.milestones
 import deployments.knowledge.tables
+import deployments.records.business_tables
 import deployments.records.tables  # noqa: F401  and these theirs
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
 from deployments.database.connection import Database

@@ -1,0 +1,143 @@
+"""Business templates and ideas with all that belongs to them: records, documents, evidence, samples."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments.core.business import Template, TemplateDraft, TemplateQuery, business_type
+from deployments.core.business_ideas import Evidence, EvidenceQuery, IdeaDraft, StoredIdea, TypeSummary
+from deployments.core.errors import NotFound
+from deployments.core.ids import DEFAULT_TENANT, DocId, Scope, TenantId
+from deployments.core.ports import DocumentLibrary
+from deployments.database.milestones import Milestones
+from deployments.records.idea_evidence import IdeaEvidence
+from deployments.records.idea_store import IdeaStore
+from deployments.records.template_document import COLLECTION, document_of
+from deployments.records.template_store import TemplateStore
+
+log = logging.getLogger(__name__)
+
+_SAMPLES_LOADED = "samples:business_template_records"
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessParts:
+    """What the memory is made of. `clock` is Unix seconds, `new_token` makes what ids are made of."""
+
+    templates: TemplateStore
+    ideas: IdeaStore
+    evidence: IdeaEvidence
+    library: DocumentLibrary
+    milestones: Milestones
+    clock: Callable[[], float]
+    new_token: Callable[[], str]
+
+
+class StoredBusiness:
+    """Implements `BusinessMemory`."""
+
+    def __init__(self, parts: BusinessParts) -> None:
+        self._templates = parts.templates
+        self._ideas = parts.ideas
+        self._evidence = parts.evidence
+        self._library = parts.library
+        self._milestones = parts.milestones
+        self._clock = parts.clock
+        self._new_token = parts.new_token
+
+    async def prepare(self, samples: Path | None) -> None:
+        """Writes the documents that an earlier process did not get to, and the samples once in the life of
+        a database. Raises: KnowledgeUnavailable.
+        """
+        for template in await self._templates.unpublished():
+            log.info("template %s has no document yet; writing it", template.template_id)
+            await self._publish(template)
+        if samples is None or await self._milestones.reached(_SAMPLES_LOADED):
+            return
+        drafts = await asyncio.to_thread(_read_samples, samples)
+        log.info("loading %d sample business templates", len(drafts))
+        for template_id, draft in drafts.items():
+            await self.put_template(DEFAULT_TENANT, template_id, draft)
+        await self._milestones.reach(_SAMPLES_LOADED)
+
+    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
+        """See `BusinessMemory`."""
+        return await self.put_template(tenant, f"template-{token or self._new_token()}", draft)
+
+    async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
+        """See `BusinessMemory`."""
+        template = await self._templates.put(tenant, template_id, draft, self._clock())
+        await self._publish(template)
+        return template
+
+    async def get_template(self, tenant: TenantId, template_id: str) -> Template:
+        """See `BusinessMemory`."""
+        return await self._templates.get(tenant, template_id)
+
+    async def delete_template(self, tenant: TenantId, template_id: str) -> None:
+        """See `BusinessMemory`."""
+        template = await self._templates.get(tenant, template_id)
+        # The record last: while it is there, a call that failed can be repeated.
+        await self._delete_document(template)
+        await self._templates.delete(tenant, template_id)
+
+    async def recall_templates(self, query: TemplateQuery) -> tuple[Template, ...]:
+        """See `BusinessMemory`."""
+        return await self._templates.recall(query)
+
+    async def type_summaries(self, tenant: TenantId) -> tuple[TypeSummary, ...]:
+        """See `BusinessMemory`."""
+        return await self._templates.summaries(tenant)
+
+    async def evidence(self, query: EvidenceQuery) -> Evidence:
+        """See `BusinessMemory`."""
+        return await self._evidence.of(query)
+
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
+        """See `BusinessMemory`."""
+        idea_id = f"idea-{token or self._new_token()}"
+        return await self._ideas.add(tenant, StoredIdea(idea_id, draft), self._clock())
+
+    async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
+        """See `BusinessMemory`."""
+        return await self._ideas.get(tenant, idea_id)
+
+    async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
+        """See `BusinessMemory`."""
+        return await self._ideas.list(tenant, limit, after)
+
+    async def _publish(self, template: Template) -> None:
+        """Writes a template's document, and again while another call has changed the template meanwhile."""
+        behind: Template | None = template
+        while behind is not None:
+            await self._library.put(_scope(template), document_of(behind))
+            try:
+                behind = await self._templates.published(behind)
+            except NotFound:
+                await self._delete_document(template)
+                return
+
+    async def _delete_document(self, template: Template) -> None:
+        try:
+            await self._library.delete(_scope(template), DocId(template.template_id))
+        except NotFound:
+            log.info("template %s had no document", template.template_id)
+
+
+def _scope(template: Template) -> Scope:
+    return Scope(template.tenant, COLLECTION)
+
+
+def _read_samples(file: Path) -> dict[str, TemplateDraft]:
+    """By template id."""
+    return {
+        entry["template_id"]: TemplateDraft(
+            business_type(entry["business_type"]), entry["template_data"], entry["success_metrics"]
+        )
+        for entry in json.loads(file.read_text(encoding="utf-8"))
+    }
