@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import Scope
 from deployments.core.messages import Ask
+from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
 from serve_app.schemas import ERROR_RESPONSES, CacheStatsBody, ClearedBody, ClearRequest, ErrorBody
 from serve_app.schemas.cache import ResetBody, ResetRequest
-from serve_app.schemas.prompt_tokens import TokensBody, TokensRequest
+from serve_app.schemas.prompts import GeneratedAnswer, GenerateRequest, TokensBody, TokensRequest
 from serve_app.services import Agent, Services
 
 router = APIRouter(
@@ -50,6 +52,27 @@ async def tokens(
         arrived_unix_s=clock.arrived_unix_s,
     )
     return TokensBody.of(await _agents(parts, body.agent)[body.agent].retrieve_tokens(ask))
+
+
+@router.post("/generate", response_model=GeneratedAnswer, responses=EVENTS)
+async def generate(
+    body: GenerateRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep, clock: ClockDep
+) -> Response:
+    """Answers a free question from any agent's documents, as JSON or, with `stream`, as events."""
+    ask = Ask(
+        tenant=owner,
+        query=body.query,
+        request_id=request_id,
+        top_k=body.top_k,
+        max_tokens=body.max_tokens,
+        temperature=body.temperature,
+        seed=body.seed,
+        section=body.section,
+        deadline_s=parts.settings.request_timeout_s,
+        arrived_unix_s=clock.arrived_unix_s,
+    )
+    agent = _agents(parts, body.agent)[body.agent]
+    return await answered(agent, ask, body, GeneratedAnswer, clock)
 
 
 @router.post("/clear")

@@ -1,4 +1,4 @@
-"""Bodies about a prompt's token ids, without an answer."""
+"""Bodies about any agent's prompts: their token ids alone, or with an answer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.ledger import PromptTokens
-from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.limits import DEFAULT_TOP_K, MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import SegmentSource
 from deployments.core.token_ids import from_bytes
-from serve_app.schemas.answers import CitationBody
+from serve_app.schemas.answers import AnswerBody, AskBody, CitationBody
 from serve_app.schemas.body import Body
 
 
@@ -25,6 +25,26 @@ class TokensRequest(Body):
     query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
     top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
     section: str | None = Field(None, description="confines the passages to one section of documents")
+
+
+class GenerateRequest(AskBody):
+    """A question to any agent, answered from its documents."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent": "business", "query": "What makes a shop succeed?"}]}
+    )
+
+    agent: str
+    query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
+    max_tokens: int = Field(1024, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")
+    section: str | None = Field(None, description="confines the passages to one section of documents")
+
+
+class GeneratedAnswer(AnswerBody):
+    """Any agent's answer."""
+
+    text_field = "response"
+    response: str
 
 
 class TokensMetadata(BaseModel):

@@ -82,3 +82,15 @@ async def test_counters_that_cannot_be_reset_are_503(api):
     assert (response.status_code, error_of(response)["code"]) == (503, CacheUnavailable.code)
     missing = await api.http.post("/v1/cache/stats/reset", json={"agent": "nobody"})
     assert (missing.status_code, error_of(missing)["param"]) == (404, "agent")
+
+
+async def test_any_agent_answers_a_free_question(api):
+    """As `response`, whatever the agent's own route calls it; with the bounds that are given."""
+    body = {"agent": "documentation", "query": "x", "section": "api", "top_k": 2, "max_tokens": 7}
+    answer = (await api.http.post("/v1/cache/generate", json=body)).json()
+    assert (answer["response"], answer["cache_hit"], answer["reuse"]["segments"]) == ("Press Reset.", True, 2)
+    assert api.lookup.retriever.queries[0].section == "api"
+    (request,) = api.lookup.generator.requests
+    assert (request.sampling.max_tokens, request.sampling.temperature) == (7, 0.3)
+    missing = await api.http.post("/v1/cache/generate", json=body | {"agent": "nobody"})
+    assert (missing.status_code, error_of(missing)["param"]) == (404, "agent")

@@ -1,0 +1,199 @@
+"""The agents as Python objects: the seed's names, over the application's own routes."""
+
+from datetime import date
+
+import httpx
+import pytest
+
+from deployments.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from serve_app.client import DocumentationAgent, SupportAgent, agent, documentation, get_documentation_agent
+from serve_app.client.transport import HttpTransport
+from serve_app.schemas import CacheStatsBody
+from tests.unit.agents.image_files import png
+
+QUESTION = "How do I reset it?"
+
+
+@pytest.fixture
+def over_api(api, monkeypatch):
+    """Agents reach the API over fakes."""
+
+    def connect(tenant, url, api_key):
+        headers = {"x-business-id": tenant} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
+        return HttpTransport(url or "http://test", headers, httpx.ASGITransport(api.app))
+
+    monkeypatch.setattr(agent, "connect", connect)
+    documentation._only_one.cache_clear()
+    yield api
+    documentation._only_one.cache_clear()
+
+
+@pytest.fixture
+def support(over_api):
+    """The support agent of a tenant."""
+    return SupportAgent("acme")
+
+
+@pytest.fixture
+def docs(over_api):
+    """The documentation agent of a tenant."""
+    return DocumentationAgent("acme")
+
+
+async def test_an_answer_has_what_the_seeds_example_prints(support, over_api):
+    """From the tenant's own articles."""
+    result = await support.answer_support_query_cached(query=QUESTION, top_k=2, max_tokens=7)
+    assert (result["response"], result["cache_hit"]) == ("Press Reset.", True)
+    assert result["latency_ms"] > 0
+    assert result["cache_stats"]["hit_rate"] == 100.0
+    assert over_api.rig.retriever.queries[0].scope.tenant == "acme"
+    assert over_api.rig.generator.requests[0].sampling.max_tokens == 7
+
+
+async def test_a_ticket_from_opening_to_escalation(support):
+    """With its report; what is not possible is raised as an error of ours."""
+    ticket = await support.create_ticket("ann", "The export fails", "high")
+    made = await support.respond_to_ticket(ticket["ticket_id"], "Try again.", "workaround")
+    assert (made["resolution_type"], made["memory_context"]) == (
+        "workaround",
+        {"earlier_tickets": [], "similar_solutions": []},
+    )
+    moved = await support.escalate_ticket(ticket["ticket_id"], "Needs the database", "backend")
+    assert (moved["original_priority"], moved["new_priority"]) == ("high", "urgent")
+    await support.respond_to_ticket(ticket["ticket_id"], "Repaired.", "resolved")
+    with pytest.raises(Conflict):
+        await support.escalate_ticket(ticket["ticket_id"], "Again", "backend", new_priority="urgent")
+    with pytest.raises(NotFound):
+        await support.respond_to_ticket("a/../b", "Hello?")
+    report = await support.generate_support_report(date(1970, 1, 1), "1970-01-02")
+    assert (report["tickets"], report["escalated"]) == (1, 1)
+
+
+async def test_without_memory_nothing_is_remembered(over_api):
+    """The agent's own switch is that of each of its calls."""
+    support = SupportAgent("acme", enable_memory=False)
+    ticket = await support.create_ticket("ann", "The export fails")
+    made = await support.respond_to_ticket(ticket["ticket_id"], "Try again.")
+    assert made["memory_context"] is None
+    (history,) = over_api.desk.histories.values()
+    assert history.ticket.priority == "medium"
+
+
+async def test_the_knowledge_base_is_searched(support, over_api):
+    """In one category or all."""
+    found = await support.search_knowledge_base("export", "accounts")
+    await support.search_knowledge_base("export")
+    assert found["total_results"] == 3
+    assert [query.section for query in over_api.rig.retriever.queries] == ["accounts", None]
+
+
+async def test_a_picture_is_sent_as_its_bytes(support):
+    """With the issues that are expected in it."""
+    read = await support.process_ticket_image(png(400, 200), ["export failed", "refund"])
+    assert (read["valid"], read["detected_issues"], read["missing_issues"]) == (
+        True,
+        ["export failed"],
+        ["refund"],
+    )
+    assert (await support.process_ticket_image(png(400, 200)))["detected_issues"] is None
+
+
+@pytest.mark.parametrize("image", ["/etc/passwd", "https://there/a.png", None])
+async def test_a_path_is_never_opened(support, image):
+    """Not even on the caller's side."""
+    with pytest.raises(TypeError, match="bytes"):
+        await support.process_ticket_image(image)
+
+
+async def test_documentation_is_looked_up_in_a_section(docs, over_api):
+    """As the seed's example does."""
+    result = await docs.lookup_documentation_cached("How to authenticate?", "api", 2, 9)
+    assert result["documentation"] == "Press Reset."
+    query = over_api.lookup.retriever.queries[0]
+    assert (query.section, query.top_k, query.scope.tenant) == ("api", 2, "acme")
+
+
+async def test_documentation_is_written_updated_and_found(docs, over_api):
+    """One document, from its first version to its last."""
+    written = await docs.generate_documentation("Greeting", "api", source_code="def greet(): ...")
+    assert "def greet(): ..." in over_api.writer.prompt_sent()
+    updated = await docs.update_documentation(written["doc_id"], "Call `hello`.", invalidate_cache=False)
+    assert (updated["version"], over_api.library.revisions) == (2, [False])
+    found = await docs.search_documentation("hello", limit=1)
+    assert [hit["doc_id"] for hit in found["results"]] == [written["doc_id"]]
+    with pytest.raises(NotFound):
+        await docs.update_documentation("doc_123", "Updated content")
+    with pytest.raises(InvalidRequest):
+        await docs.update_documentation("../support", "Updated content")
+
+
+async def test_the_documentations_cache_is_counted_and_cleared(docs, over_api):
+    """Its own: a pattern names documents."""
+    await docs.lookup_documentation_cached(QUESTION)
+    stats = await docs.get_cache_stats()
+    assert (set(stats), stats["cache_hits"]) == (set(CacheStatsBody.model_fields), 3)
+    assert await docs.clear_cache() == 12
+    assert over_api.cache.cleared == [("acme", "documentation")]
+    assert await docs.clear_cache("api-*") == 0
+
+
+async def test_the_rag_of_an_agent_gives_ids_and_answers(support, over_api):
+    """Ids without an answer first; the answer's prompt has the same ones."""
+    rag = support.token_cached_rag
+    ids, metadata = await rag.retrieve_tokens(QUESTION, top_k=2)
+    assert (metadata["segments"], over_api.rig.generator.requests) == (2, [])
+    answer = await rag.generate_with_rag(QUESTION, top_k=2, temperature=0)
+    assert answer["response"] == "Press Reset."
+    (request,) = over_api.rig.generator.requests
+    assert memoryview(request.prompt).cast("I").tolist() == ids
+    assert (request.sampling.max_tokens, request.sampling.temperature) == (1024, 0)
+
+
+async def test_the_rag_of_an_agent_counts_resets_and_clears(support, over_api):
+    """For its own agent and tenant."""
+    rag = support.token_cached_rag
+    await rag.generate_with_rag(QUESTION)
+    assert (await rag.get_cache_stats())["cache_hits"] == 3
+    await rag.reset_stats()
+    assert (await rag.get_cache_stats())["cache_hits"] == 0
+    assert await rag.clear_cache() == 12
+    assert over_api.cache.cleared == [("acme", "support_kb")]
+
+
+async def test_there_is_one_documentation_agent_for_the_same_arguments(over_api):
+    """By position or by name."""
+    one = get_documentation_agent("acme", True)
+    assert get_documentation_agent(business_id="acme", enable_memory=True) is one
+    assert get_documentation_agent("acme") is one
+    others = [
+        get_documentation_agent("acme", False),
+        get_documentation_agent("other"),
+        get_documentation_agent("acme", url="http://there"),
+        get_documentation_agent("acme", api_key="k"),
+    ]
+    assert len({id(agent) for agent in (one, *others)}) == 5
+
+
+async def test_an_agent_is_the_default_tenants_unless_it_is_named(over_api):
+    """As in the seed."""
+    async with SupportAgent() as support:
+        await support.answer_support_query_cached(QUESTION)
+    assert support.business_id == over_api.rig.retriever.queries[0].scope.tenant == "default"
+
+
+def test_a_tenant_that_cannot_be_is_refused_at_once(over_api):
+    """Before anything is sent."""
+    with pytest.raises(InvalidRequest, match="business_id"):
+        SupportAgent("a/b")
+
+
+async def test_where_nothing_answers_an_agent_says_so(monkeypatch):
+    """The URL is in the message: most often the application is not started."""
+
+    def refuse(request):
+        raise httpx.ConnectError("All connection attempts failed")
+
+    support = SupportAgent(url="http://127.0.0.1:1")
+    monkeypatch.setattr(support._transport, "_through", httpx.MockTransport(refuse))
+    with pytest.raises(Unavailable, match=r"no Warmline can be reached at http://127.0.0.1:1"):
+        await support.answer_support_query_cached(QUESTION)
