@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 
 from deployments.agents.specs import DOCUMENTATION, SUPPORT
@@ -52,7 +53,26 @@ class Ingress:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return build_api(self._services)
+        self._app = build_api(self._services)
+        return self._app
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> tuple[int, str, bytes]:
+        """Status, content type and body of the response to a request that came over a handle.
+
+        It is answered by the same application as one over HTTP: authenticated, checked and shaped alike.
+        """
+        request = httpx.Request(
+            method, f"http://ingress{path}", params=list(params), headers=dict(headers), content=body
+        )
+        response = await httpx.ASGITransport(self._app).handle_async_request(request)
+        return response.status_code, response.headers.get("content-type", ""), await response.aread()
 
 
 class Probes:
