@@ -72,7 +72,8 @@ def _end() -> None:
 
 
 def _logs(settings: Settings) -> Path:
-    return sessions_folder(settings) / ray.get_runtime_context().get_session_name() / "logs" / "serve"
+    session: str = ray.get_runtime_context().get_session_name()
+    return sessions_folder(settings) / session / "logs" / "serve"
 
 
 def _turn_signals_into_exceptions() -> None:
