@@ -6,7 +6,14 @@ import httpx
 import pytest
 
 from deployments.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
-from serve_app.client import DocumentationAgent, SupportAgent, agent, documentation, get_documentation_agent
+from serve_app.client import (
+    BusinessGenerationAgent,
+    DocumentationAgent,
+    SupportAgent,
+    agent,
+    documentation,
+    get_documentation_agent,
+)
 from serve_app.client.transport import HttpTransport
 from serve_app.schemas import CacheStatsBody
 from tests.unit.agents.image_files import png
@@ -103,6 +110,33 @@ async def test_a_path_is_never_opened(support, image):
     """Not even on the caller's side."""
     with pytest.raises(TypeError, match="bytes"):
         await support.process_ticket_image(image)
+
+
+async def test_a_template_is_stored_recalled_and_learned_from(over_api):
+    """By the tenant that stored it; the model reads it for a recall and for an idea."""
+    business = BusinessGenerationAgent("acme")
+    data = {"name": "Rota", "summary": "Plans shifts for small clinics."}
+    await business.store_business_template("SaaS", data, {"success_score": 0.9}, user_id="ann")
+    found = await business.recall_business_templates("saas", min_success_score=0.8)
+    assert [template["template_data"] for template in found["templates"]] == [data]
+    result = await business.recall_business_templates_cached("saas", top_k=5, max_tokens=9)
+    assert result["templates"] == result["templates"].strip() != ""
+    assert (result["citations"][0]["title"], result["cache_hit"]) == ("Rota", True)
+    idea = await business.generate_idea_with_memory("saas", min_revenue_score=0)
+    assert (idea["business_type"], idea["met_threshold"], len(idea["learned_from"])) == ("saas", True, 1)
+    batch = await business.generate_batch_with_memory(2, ["saas"], max_attempts=1, min_revenue_score=0)
+    assert len({idea["name"] for idea in batch["ideas"]}) == 2
+    other = BusinessGenerationAgent("other")
+    assert (await other.recall_business_templates("saas", 0.0))["templates"] == []
+
+
+async def test_ideas_without_memory_are_not_kept(over_api):
+    """And a template can't be stored there."""
+    business = BusinessGenerationAgent("acme", enable_memory=False)
+    idea = await business.generate_idea_with_memory("saas", max_attempts=1)
+    assert (idea["idea_id"], idea["learned_from"]) == (None, [])
+    with pytest.raises(InvalidRequest, match="enable_memory"):
+        await business.store_business_template("saas", {"name": "Rota"}, {"success_score": 0.9})
 
 
 async def test_documentation_is_looked_up_in_a_section(docs, over_api):
