@@ -1,0 +1,73 @@
+"""Thirty questions worded unlike the articles, each asked twice of the running application.
+
+They were written before the search was tuned. Reported: where the right article is cited, what the second
+asking saves, and how many of an answer's expected key words the small embedded model writes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.integration.application.running import Application
+
+QUESTIONS = Path(__file__).with_name("questions") / "support_questions.json"
+
+
+def test_thirty_questions_asked_twice(application: Application, results: dict[str, Any]) -> None:
+    """Prints a table; fails only where reuse contradicts itself."""
+    questions = [q for q in json.loads(QUESTIONS.read_text()) if q["official"]]
+    application.ask("Is this thing on?")  # the engine's first prompt after its start is slower
+    application.http.post("/v1/cache/clear", json={})
+    rows = [_row(application, question) for question in questions]
+    pairs = [row for row in rows if row["prompt_tokens"]]
+    summary = {
+        "questions": len(rows),
+        "right_article_first": sum(row["first"] for row in rows),
+        "right_article_cited": sum(row["cited"] for row in rows),
+        "key_words": sum(row["key_words"] for row in rows),
+        "key_words_expected": sum(len(question["keywords"]) for question in questions),
+        "prompt_tokens_median": median(row["prompt_tokens"] for row in pairs),
+        "first_tokenized_segments": sum(row["tokenized"][0] for row in rows),
+        "second_tokenized_segments": sum(row["tokenized"][1] for row in rows),
+        "kv_share_second_min": min(row["kv_share"] for row in pairs),
+        "engine_ttft_first_ms_median": median(row["engine_ms"][0] for row in pairs),
+        "engine_ttft_second_ms_median": median(row["engine_ms"][1] for row in pairs),
+        "engine_ttft_lower_by_median": median(row["lower_by"] for row in pairs),
+        "engine_ttft_lower_by_min": min(row["lower_by"] for row in pairs),
+        "ttft_first_ms_median": median(row["ttft_ms"][0] for row in pairs),
+        "ttft_second_ms_median": median(row["ttft_ms"][1] for row in pairs),
+    }
+    results["reuse"] = summary | {"rows": rows}
+    print("\n" + "\n".join(f"{name:32} {value:.4g}" for name, value in summary.items()))
+    assert summary["second_tokenized_segments"] == 0
+
+
+def _row(application: Application, question: dict[str, Any]) -> dict[str, Any]:
+    first, second = (application.ask(question["question"], max_tokens=48) for _ in range(2))
+    right = {question["doc_id"], *question["also"]}
+    cited = [citation["doc_id"] for citation in first["citations"]]
+    engine_ms = [_engine_ms(answer) for answer in (first, second)]
+    return {
+        "id": question["id"],
+        "first": bool(cited) and cited[0] in right,
+        "cited": bool(right & set(cited)),
+        "key_words": sum(_plain(word) in _plain(first["response"]) for word in question["keywords"]),
+        "prompt_tokens": first["reuse"]["prompt_tokens"],
+        "tokenized": [answer["reuse"]["tokenized"] for answer in (first, second)],
+        "kv_share": second["reuse"]["kv_cached_tokens"] / max(second["reuse"]["prompt_tokens"], 1),
+        "engine_ms": engine_ms,
+        "lower_by": 1 - engine_ms[1] / engine_ms[0] if engine_ms[0] else 0.0,
+        "ttft_ms": [answer["timings_ms"]["ttft"] for answer in (first, second)],
+        "response": first["response"],
+    }
+
+
+def _engine_ms(answer: dict[str, Any]) -> float:
+    return float(answer["timings_ms"]["queue"] + answer["timings_ms"]["prefill"])
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace(" %", "%")
