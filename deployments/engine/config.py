@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deployments.core.errors import ConfigurationError
-from deployments.engine.owner import OWNER_PID
+from deployments.engine.owner import OWNER_PID, SOCKET_DIR
 
 Platform = Literal["cpu", "gpu"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
@@ -104,6 +104,7 @@ def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[
         "VLLM_RPC_BASE_PATH": str(socket_dir),
         "VLLM_NO_USAGE_STATS": "1",
         OWNER_PID: str(owner_pid),
+        SOCKET_DIR: str(socket_dir),
         **({"HF_HUB_OFFLINE": "1"} if local_model else {}),
     }
 

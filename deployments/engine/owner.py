@@ -9,11 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import select
+import shutil
 import signal
 import threading
 
 OWNER_PID = "ENGINE_OWNER_PID"
 """Environment variable with the owner's process id; without it nothing is watched."""
+SOCKET_DIR = "ENGINE_SOCKET_DIR"
+"""Environment variable with the folder of the engine's sockets, which the owner can't remove any more."""
 
 
 class DiesWithOwner:
@@ -44,6 +47,8 @@ def await_end(pid: int) -> None:
 
 def _end_with(owner_pid: int) -> None:
     await_end(owner_pid)
+    if SOCKET_DIR in os.environ:
+        shutil.rmtree(os.environ[SOCKET_DIR], ignore_errors=True)
     os.kill(engine_core_pid(owner_pid), signal.SIGTERM)  # on which EngineCore ends its workers
 
 

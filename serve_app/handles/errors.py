@@ -25,8 +25,11 @@ def translated(part: str, gone: type[Unavailable] = Unavailable) -> Iterator[Non
     """Calls of `part`, as in "the engine", raise WarmlineErrors only; `gone` when it can't be reached."""
     try:
         yield
-    except (RayError, RayServeException, grpc.RpcError) as error:
-        raise translation(error, part, gone) from error
+    except Exception as error:
+        ours = translation(error, part, gone)
+        if ours is error:
+            raise
+        raise ours from error
 
 
 async def translated_stream(
@@ -45,14 +48,14 @@ async def translated_stream(
 
 
 def translation(error: Exception, part: str, gone: type[Unavailable]) -> WarmlineError:
-    """The error of ours that stands for `error`."""
+    """The error of ours that stands for `error`, which Ray wraps by reference and leaves alone over gRPC."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, WarmlineError):
         return cause
     if isinstance(cause, BackPressureError):
         return Overloaded(f"{part} has too many requests waiting; try again later")
-    if isinstance(error, RayTaskError) and not isinstance(cause, RayError | RayServeException):
-        log.error("%s failed", part, exc_info=error)
-        return InternalFault(f"{part} failed")
-    log.warning("%s can't be reached: %s", part, error)
-    return gone(f"{part} can't be reached; try again later")
+    if isinstance(cause, RayError | RayServeException | grpc.RpcError):
+        log.warning("%s can't be reached (%s)", part, type(cause).__name__)  # Ray logs the whole story
+        return gone(f"{part} can't be reached; try again later")
+    log.error("%s failed", part, exc_info=error)
+    return InternalFault(f"{part} failed")

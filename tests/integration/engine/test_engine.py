@@ -21,7 +21,7 @@ from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, tok
 from deployments.engine.vllm_engine import VllmEngine
 from tests.listeners import listening_sockets
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 numbers = itertools.count()
 
 

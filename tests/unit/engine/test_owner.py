@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from deployments.engine.owner import OWNER_PID, await_end, engine_core_pid
+from deployments.engine.owner import OWNER_PID, SOCKET_DIR, await_end, engine_core_pid
 
 # EngineCore's part: starts a "worker" that loads the watch, tells its own pid and the worker's, waits.
 ENGINE_CORE = """
@@ -51,7 +51,10 @@ def test_the_workers_parent_ends_with_the_owner(tmp_path: Path) -> None:
     script = tmp_path / "engine_core.py"
     script.write_text(ENGINE_CORE)
     owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    environment = {**os.environ, OWNER_PID: str(owner.pid), "PYTHONPATH": os.getcwd()}
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    ours = {OWNER_PID: str(owner.pid), SOCKET_DIR: str(sockets), "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, **ours}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as core:
         assert core.stdout is not None
         pid, _worker = map(int, core.stdout.readline().split())
@@ -59,3 +62,4 @@ def test_the_workers_parent_ends_with_the_owner(tmp_path: Path) -> None:
         owner.kill()
         owner.communicate()
         assert core.wait(10) == -15  # SIGTERM
+    assert not sockets.exists()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -80,16 +81,19 @@ def test_a_part_that_is_gone_is_unavailable(error: Exception) -> None:
     assert type(raised.value) is Unavailable
 
 
-def test_a_fault_of_a_part_is_logged_and_its_text_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("wrap", [from_replica, lambda cause: cause], ids=["by reference", "over gRPC"])
+def test_a_fault_of_a_part_is_logged_and_its_text_stays_inside(
+    wrap: Callable[[Exception], Exception], caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(InternalFault) as raised, translated("the engine"):
-        raise from_replica(ValueError("/secret/path"))
+        raise wrap(ValueError("/secret/path"))
     assert str(raised.value) == "the engine failed"
     assert "/secret/path" in caplog.text
 
 
-def test_what_is_not_rays_passes() -> None:
-    with pytest.raises(ValueError, match="ours"), translated("the engine"):
-        raise ValueError("ours")
+def test_cancellation_passes() -> None:
+    with pytest.raises(asyncio.CancelledError), translated("the engine"):
+        raise asyncio.CancelledError
 
 
 class Response:

@@ -1,0 +1,44 @@
+"""The Engine deployment's client over a real handle, in both of Serve's modes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("streams.py")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("throughput_optimized", ["0", "1"])
+def test_streams_end_where_their_readers_do_and_errors_are_ours(
+    throughput_optimized: str, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ours = {"PYTHONPATH": str(ROOT), "RAY_SERVE_THROUGHPUT_OPTIMIZED": throughput_optimized}
+    finished = subprocess.run(
+        [sys.executable, SCRIPT, tmp_path, str(port)],
+        env={**os.environ, **ours},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout.splitlines()[-1]) == {
+        "read": ["0", "1", "2"],
+        "open": 1,
+        "idle after close": True,
+        "idle after cancel": True,
+        "refused": ["PromptTooLong", "too long"],
+        "fault": ["InternalFault", "the engine failed"],
+        "killed": "EngineUnavailable",
+        "replaced": ["0", "1", "2"],
+    }
