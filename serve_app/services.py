@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployments.core.business_ports import BusinessDesk
 from deployments.core.documents import Retrieval
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.ledger import Answer, PromptTokens
@@ -102,6 +103,7 @@ class Services:
     tenants: Tenants
     agents: Mapping[str, Agent]
     support: SupportDesk
+    business: BusinessDesk
     documentation: DocumentationDesk
     idempotency: IdempotencyKeys
     collections: Mapping[str, CollectionName]

@@ -4,11 +4,13 @@ from fastapi import FastAPI
 
 from serve_app import problems
 from serve_app.api import (
+    business,
     cache,
     docs_page,
     documentation,
     documents,
     health,
+    ideas,
     openai,
     support,
     ticket_images,
@@ -39,6 +41,8 @@ def build_api(parts: Services) -> FastAPI:
         support,
         ticket_images,
         tickets,
+        business,
+        ideas,
         documentation,
         documents,
         openai,

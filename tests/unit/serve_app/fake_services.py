@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from deployments.agents.deployment import Documentation, Support
+from deployments.agents.deployment import BusinessGeneration, Documentation, Support
 from deployments.agents.documentation import DocumentationService
-from deployments.agents.specs import DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
+from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService, SupportTools
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.record_ports import IdempotencyKeys
@@ -16,6 +16,7 @@ from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.services import Services
 from serve_app.settings import Settings
+from tests.fake_business import BusinessRig
 from tests.fake_library import FakeLibrary
 from tests.fake_records import FakeDesk, FakeKeys, support_tools
 from tests.fakes import a_passage
@@ -66,6 +67,9 @@ class Api:
         self.support._service = SupportService(SUPPORT, self.rig.rag, tools)
         self.lookup = Rig([a_passage(n) for n in range(3)], spec=DOCUMENTATION)
         self.writer = Rig(spec=DOCUMENTATION_WRITER)
+        self.ideas = BusinessRig()
+        self.business = BusinessGeneration.__new__(BusinessGeneration)
+        self.business._service = self.ideas.service
         self.documentation = Documentation.__new__(Documentation)
         self.documentation._service = DocumentationService(
             DOCUMENTATION, self.lookup.rag, self.writer.rag, self.library
@@ -77,12 +81,14 @@ class Api:
                 tenants=Tenants(configured.tenants_by_key()),
                 agents={  # whose clear_local also counts
                     SUPPORT.name: self.support,  # type: ignore[dict-item]
+                    BUSINESS.name: self.business,  # type: ignore[dict-item]
                     DOCUMENTATION.name: self.documentation,  # type: ignore[dict-item]
                 },
                 support=self.support,
+                business=self.business,
                 documentation=self.documentation,
                 idempotency=keys or FakeKeys(),
-                collections={agent.name: agent.collection for agent in (SUPPORT, DOCUMENTATION)},
+                collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
                 library=self.library,
                 cache=self.cache,
                 readiness=self.readiness,

@@ -13,7 +13,7 @@ async def test_figures_come_by_agent(api):
     """What one tenant's questions counted shows in its figures and in nobody else's."""
     await api.http.post("/v1/support/answer", json={"query": "x"}, headers=ACME)
     body = (await api.http.get("/v1/cache/stats", headers=ACME)).json()
-    assert set(body) == {"support", "documentation"}
+    assert set(body) == {"support", "business", "documentation"}
     assert set(body["support"]) == set(CacheStatsBody.model_fields)
     assert (body["support"]["cache_hits"], body["support"]["hit_rate"]) == (3, 100.0)
     assert (await api.http.get("/v1/cache/stats")).json()["support"]["cache_hits"] == 0
