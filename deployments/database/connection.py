@@ -1,4 +1,4 @@
-"""The database connection, shared by all that is stored: documents here, records elsewhere.
+"""The database connection, shared by all that is stored: documents and records.
 
 SQLite has one connection and one process: SQLite before 3.51.3 can corrupt a WAL database that two
 connections write, and one writer is enough. PostgreSQL has a pool and any number of processes.

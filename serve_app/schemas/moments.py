@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import overload
+from typing import Annotated, overload
+
+from pydantic import AfterValidator
+
+Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
+"""A duration, to the millisecond."""
 
 
 @overload

@@ -11,7 +11,7 @@ from deployments.core.documents import Passage
 from deployments.core.support_report import SupportReport
 from deployments.core.ticket_image import TicketImage
 from deployments.core.tickets import Priority, TicketStatus
-from serve_app.schemas.moments import moment
+from serve_app.schemas.moments import Seconds, moment
 
 _Point = tuple[float, float]
 _Quadrilateral = tuple[_Point, _Point, _Point, _Point]
@@ -55,8 +55,8 @@ class SpreadBody(BaseModel):
     """How durations lie; without any, there is no median and no 95th percentile."""
 
     count: int
-    median_s: float | None
-    p95_s: float | None
+    median_s: Seconds | None
+    p95_s: Seconds | None
 
 
 class SatisfactionBody(BaseModel):

@@ -24,7 +24,7 @@ from deployments.core.tickets import (
     TicketStatus,
 )
 from serve_app.schemas.body import Body
-from serve_app.schemas.moments import moment
+from serve_app.schemas.moments import Seconds, moment
 
 
 def _example(**fields: str | int) -> ConfigDict:
@@ -224,7 +224,7 @@ class ResponseBody(BaseModel):
     response: str
     resolution_type: ResolutionType
     status: TicketStatus
-    response_time_s: float
+    response_time_s: Seconds
     responded_at: datetime
     memory_context: MemoryContextBody | None
     ticket: TicketBody
