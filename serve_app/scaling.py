@@ -10,6 +10,8 @@ _AGENT_ONGOING = 8
 """Requests a replica should work on at a time. Most of one is waiting for the engine."""
 _MAX_ONGOING = 256
 """Requests a replica may hold: each is a coroutine, so this bounds memory and not work."""
+_ENGINE_ONGOING = 64
+"""Generations an engine replica may hold. Many more would wait longer than their deadline."""
 _LIGHT = {"num_cpus": 0.1}
 """What a replica asks Ray for. Logical: it decides where replicas go, not what they may use."""
 
@@ -42,8 +44,12 @@ def engine(settings: Settings) -> dict[str, Any]:
     """vLLM batches what is ongoing, so a replica is full late."""
     low = settings.engine_replicas
     high = max(low, settings.engine_max_replicas or low)
-    resources = {"num_cpus": 1, "num_gpus": settings.engine_gpus or 0}
-    return _options(settings, low, high, 4 * _AGENT_ONGOING) | {"ray_actor_options": resources}
+    return _options(settings, low, high, 4 * _AGENT_ONGOING) | {
+        "ray_actor_options": {"num_cpus": 1, "num_gpus": settings.engine_gpus or 0},
+        "max_ongoing_requests": _ENGINE_ONGOING,
+        "max_queued_requests": _MAX_ONGOING,
+        "health_check_period_s": 2,  # three failures in a row replace a replica whose engine died
+    }
 
 
 def _options(settings: Settings, low: int, high: int, ongoing: int) -> dict[str, Any]:

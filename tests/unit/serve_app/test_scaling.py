@@ -1,0 +1,35 @@
+"""Every deployment says how it scales, and a setting reaches it."""
+
+from serve_app import scaling
+from serve_app.settings import Settings
+
+
+def test_every_deployment_has_bounds_of_its_own() -> None:
+    """Serve's defaults are nobody's decision."""
+    settings = Settings.from_env({})
+    for options in (scaling.ingress, scaling.agent, scaling.token_cache, scaling.knowledge, scaling.engine):
+        scale = options(settings)["autoscaling_config"]
+        assert 1 <= scale["min_replicas"] <= scale["max_replicas"]
+        assert scale["target_ongoing_requests"] > 0
+
+
+def test_bounds_and_delays_come_from_the_settings() -> None:
+    """As text, which is how the environment gives them."""
+    settings = Settings.from_env(
+        {
+            "WARMLINE_AGENT_MAX_REPLICAS": "9",
+            "WARMLINE_UPSCALE_DELAY_S": "0.5",
+            "WARMLINE_ENGINE_REPLICAS": "3",
+        }
+    )
+    agent, engine = (options(settings)["autoscaling_config"] for options in (scaling.agent, scaling.engine))
+    assert (agent["max_replicas"], agent["upscale_delay_s"]) == (9, 0.5)
+    assert (engine["min_replicas"], engine["max_replicas"]) == (3, 3)
+
+
+def test_knowledge_has_one_replica_unless_the_database_takes_several_writers() -> None:
+    """SQLite has one connection, in one process."""
+    sqlite = scaling.knowledge(Settings.from_env({}))
+    postgresql = scaling.knowledge(Settings.from_env({"DATABASE_URL": "postgresql://localhost/warmline"}))
+    assert sqlite["autoscaling_config"]["max_replicas"] == 1
+    assert postgresql["autoscaling_config"]["max_replicas"] > 1
