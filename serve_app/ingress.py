@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from deployments.agents.specs import DOCUMENTATION, SUPPORT
+from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import CollectionName
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.handles.agents import AgentHandle
+from serve_app.handles.business import BusinessHandle
 from serve_app.handles.documentation import DocumentationHandle
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle
@@ -44,6 +45,7 @@ class Ingress:
             tenants=Tenants(settings.tenants_by_key()),
             agents={name: AgentHandle(name, handle) for name, (handle, _) in agents.items()},
             support=SupportHandle(agents[SUPPORT.name][0]),
+            business=BusinessHandle(agents[BUSINESS.name][0]),
             documentation=DocumentationHandle(agents[DOCUMENTATION.name][0]),
             idempotency=RecordsHandle(knowledge),
             collections={name: collection for name, (_, collection) in agents.items()},
