@@ -17,6 +17,7 @@ from deployments.core.business_ideas import (
     Evidence,
     EvidenceQuery,
     IdeaDraft,
+    IdeaRequest,
     IdeaText,
     KnownIdea,
     StoredIdea,
@@ -25,7 +26,7 @@ from deployments.core.business_ideas import (
 )
 from deployments.core.documents import Passage, Retrieval
 from deployments.core.errors import NotFound
-from deployments.core.ids import DocId, Scope, TenantId
+from deployments.core.ids import DocId, RequestId, Scope, TenantId
 from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.core.words import words_of
@@ -34,6 +35,7 @@ from tests.fakes import FakeClock, FakeGenerator
 from tests.unit.rag.rig import Rig
 
 SAAS = BusinessType("saas")
+ACME = TenantId("acme")
 
 
 def a_template(name: str = "Alpha planner", score: float = 0.9, **changes: Any) -> TemplateDraft:
@@ -245,3 +247,34 @@ class BusinessRig:
         ids = token_ids()
         ids.frombytes(self.engine.requests[number].prompt)
         return self.rig.encoder.decode(ids)
+
+
+def wanted(**changes: Any) -> IdeaRequest:
+    """Any idea of the type that is good enough as it is."""
+    request = IdeaRequest(ACME, RequestId("req"), business_type=SAAS, min_revenue_score=0.0)
+    return replace(request, **changes)
+
+
+async def with_templates(rig: BusinessRig, *scores: float) -> BusinessRig:
+    for number, score in enumerate(scores):
+        name = f"Template{number} of {score:g}"
+        draft = a_template(name, score)
+        data = dict(draft.template_data) | {
+            "summary": f"Business{number} sells thing{number} to many people."
+        }
+        await rig.memory.put_template(ACME, f"t{number}", replace(draft, template_data=data))
+    return rig
+
+
+def like(number: int, name: str) -> str:
+    """An idea that shares most words with a template of `with_templates`."""
+    return written(
+        an_idea(
+            name=name,
+            description=f"Business{number} sells thing{number} to many people.",
+            target_audience="Head nurses",
+            monetization_model="$79 a month",
+            mvp_features=("Import", "Rule check", "Swaps"),
+            tech_stack=("Django", "PostgreSQL"),
+        )
+    )
