@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from deployments.core.business import Template, TemplateDraft
@@ -11,6 +12,14 @@ from deployments.core.documents import DocumentDraft
 from deployments.core.ids import CollectionName, DocId
 
 COLLECTION = CollectionName("business_templates")
+_IDEA_PARTS = (
+    "summary",
+    "description",
+    "target_audience",
+    "monetization_model",
+    "mvp_features",
+    "tech_stack",
+)
 
 
 def document_of(template: Template) -> DocumentDraft:
@@ -28,20 +37,27 @@ def document_of(template: Template) -> DocumentDraft:
 
 
 def template_text(draft: TemplateDraft) -> str:
-    """What an idea is compared with: all but the type and the metrics."""
-    return "\n\n".join((draft.name, *_paragraphs(draft.template_data)))
+    """What ideas are compared with: the parts that an idea has too, and all of them where there are none."""
+    data = {key: value for key, value in draft.template_data.items() if key != "name"}
+    parts = {key: data[key] for key in _IDEA_PARTS if key in data} or data
+    return "\n".join((draft.name, *_leaves(parts)))
 
 
 def idea_text(text: IdeaText) -> str:
-    """The same of an idea."""
-    parts = {
-        "summary": text.description,
-        "target_audience": text.target_audience,
-        "monetization_model": text.monetization_model,
-        "mvp_features": text.mvp_features,
-        "tech_stack": text.tech_stack,
-    }
-    return "\n\n".join((text.name, *_paragraphs(parts)))
+    """The same of an idea. Without labels, which would make all texts alike."""
+    return "\n".join(_leaves(asdict(text)))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    match value:
+        case Mapping():
+            for inner in value.values():
+                yield from _leaves(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _leaves(inner)
+        case _:
+            yield _one_line(value)
 
 
 def _paragraphs(data: Mapping[str, Any]) -> Iterator[str]:
