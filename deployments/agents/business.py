@@ -98,8 +98,8 @@ class BusinessService(CachedAgent):
 
     async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
         """Latest first, those behind `after`. Raises: InvalidRequest, KnowledgeUnavailable."""
-        if not 1 <= limit <= MAX_IDEAS_PER_PAGE:
-            raise InvalidRequest(f"limit must be 1 to {MAX_IDEAS_PER_PAGE}", "limit")
+        if not 1 <= limit <= MAX_IDEAS_PER_PAGE + 1:  # one more shows whether there is another page
+            raise InvalidRequest(f"limit must be 1 to {MAX_IDEAS_PER_PAGE + 1}", "limit")
         return await self._memory.list_ideas(tenant, limit, after)
 
 

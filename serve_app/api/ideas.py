@@ -71,7 +71,7 @@ async def generate_batch(
 async def listing(
     parts: ServicesDep,
     owner: TenantDep,
-    limit: Annotated[int, Query(ge=1, lt=MAX_IDEAS_PER_PAGE)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_IDEAS_PER_PAGE)] = 100,
     after: Annotated[str | None, Query(max_length=200)] = None,
 ) -> IdeaPage:
     """Stored ideas, latest first."""

@@ -103,7 +103,7 @@ async def test_a_template_is_replaced_read_and_deleted_by_its_id():
         await rig.service.put_business_template(ACME, "a/b", a_template())
 
 
-@pytest.mark.parametrize("limit", [0, 501])
+@pytest.mark.parametrize("limit", [0, 502])
 async def test_lists_of_ideas_are_bounded(limit):
     with pytest.raises(InvalidRequest):
         await BusinessRig().service.list_ideas(ACME, limit, None)
