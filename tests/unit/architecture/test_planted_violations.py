@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,20 +59,30 @@ OWN = [
 ]
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A copy of the packages and their configuration."""
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages' modules and their configuration."""
+    copy = tmp_path_factory.mktemp("tree")
     for package in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+        for module in (ROOT / package).rglob("*.py"):
+            target = copy / module.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(module, target)
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
 
 
-def _plant(tree: Path, plant: Plant) -> None:
+@contextmanager
+def _planted(tree: Path, plant: Plant) -> Iterator[None]:
     path = tree / plant.path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new_package = not path.parent.exists()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(plant.text + "\n")
+    yield
+    if is_new_package:
+        shutil.rmtree(path.parent)
+    else:
+        path.unlink()
 
 
 def _lint_imports(tree: Path) -> tuple[int, str]:
@@ -97,8 +109,8 @@ def test_an_untouched_copy_breaks_nothing(tree: Path) -> None:
 @pytest.mark.parametrize("plant", LINTER, ids=lambda plant: f"{plant.path}: {plant.text}")
 def test_import_linter_finds(tree: Path, plant: Plant) -> None:
     """The import is reported, by the contract that forbids it."""
-    _plant(tree, plant)
-    code, output = _lint_imports(tree)
+    with _planted(tree, plant):
+        code, output = _lint_imports(tree)
     assert code != 0
     assert plant.said in output
 
@@ -106,7 +118,6 @@ def test_import_linter_finds(tree: Path, plant: Plant) -> None:
 @pytest.mark.parametrize("plant", OWN, ids=lambda plant: f"{plant.path}: {plant.text[:30]}")
 def test_own_rules_find(tree: Path, plant: Plant) -> None:
     """The file is named, and what is wrong with it."""
-    _plant(tree, plant)
-    assert any(found.startswith(plant.path) and plant.said in found for found in complaints(tree)), (
-        complaints(tree)
-    )
+    with _planted(tree, plant):
+        found = complaints(tree)
+    assert any(line.startswith(plant.path) and plant.said in line for line in found), found
