@@ -15,11 +15,17 @@ from deployments.database.metadata import AnyRow
 from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import fuse
+from deployments.knowledge.search_terms import names_something
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
 """Both rankings are read at least so far: a passage third in both is better than one first in one."""
+
+_TEXT_WEIGHT = 0.1
+"""Of full text beside vectors, where the question is in everyday words: of 160 such questions, worded unlike
+the articles, vectors alone put the right one first for 90, with this weight for 83, with an equal one for 73.
+A question that spells an identifier gives full text an equal weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,10 @@ class HybridSearch:
                 cosines = vectors.similarities(question)
                 near = vectors.nearest(cosines, query.section, depth)
                 similarities = vectors.by_chunk(cosines, [*near, *words])
-            fused = fuse([near, words])
-            best = [hit for hit in fused if self._is_similar(similarities.get(hit[0]))][: query.top_k]
+            text_weight = 1.0 if names_something(query.text) else _TEXT_WEIGHT
+            best = fuse([near, words], [1.0, text_weight])[: query.top_k]
+            if not self._is_similar([similarities[id_] for id_, _ in best if id_ in similarities]):
+                best = []
             rows = await _read_rows(connection, [chunk_id for chunk_id, _ in best])
         passages = [_passage(rows[id_], score, similarities.get(id_)) for id_, score in best]
         return Retrieval(tuple(passages), state.generation)
@@ -96,8 +104,9 @@ class HybridSearch:
             hits.setdefault(row.doc_id, _hit(row, match))
         return tuple(hits.values())[:limit]
 
-    def _is_similar(self, similarity: float | None) -> bool:
-        return similarity is None or similarity >= self._threshold
+    def _is_similar(self, similarities: Sequence[float]) -> bool:
+        """Whether there is anything on the question's subject: then lesser passages may help, too."""
+        return not similarities or max(similarities) >= self._threshold
 
 
 async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:

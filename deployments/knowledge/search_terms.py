@@ -25,6 +25,14 @@ def search_terms(question: str) -> tuple[Term, ...]:
     return tuple(telling or terms)[:MAX_TERMS]
 
 
+def names_something(question: str) -> bool:
+    """Whether it spells an identifier: letters with digits (`TW-4003`, `0x80070057`) or `an_underscore`.
+
+    Such a word means itself, and an embedding hardly knows it; everyday words mean what they stand for.
+    """
+    return any(_is_identifier(part) for part in question.split())
+
+
 def fts5_query(terms: Iterable[Term]) -> str:
     """A MATCH expression of SQLite's FTS5."""
     return " OR ".join(f'"{" ".join(term)}"' for term in terms)
@@ -39,6 +47,12 @@ def without_marks(text: str) -> str:
     """Text without accents, as FTS5 compares it; for PostgreSQL, which has no such option."""
     decomposed = unicodedata.normalize("NFD", text)
     return "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
+
+
+def _is_identifier(part: str) -> bool:
+    core = part.strip(".,;:!?()[]\"'`")
+    mixed = any(map(str.isdigit, core)) and any(map(str.isalpha, core))
+    return mixed or "_" in core
 
 
 def _terms(written: list[Term]) -> Iterator[Term]:

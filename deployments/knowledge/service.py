@@ -58,7 +58,7 @@ class KnowledgeParts:
     embedder: Embedder
     chunker: Chunker
     tokenizer: Fingerprint
-    similarity_threshold: float = 0.3
+    similarity_threshold: float = 0.25
     writer: SegmentWriter | None = None
     write_through: bool = True
     samples: Path | None = None

@@ -18,6 +18,11 @@ def test_scores_are_sums_of_reciprocal_ranks() -> None:
     }
 
 
+def test_a_ranking_of_less_weight_decides_less() -> None:
+    assert [item for item, _ in fuse([["a", "b"], ["b", "a"]], [0.1, 1.0])] == ["b", "a"]
+    assert dict(fuse([["a"]], [0.5])) == {"a": pytest.approx(0.5 / (RRF_K + 1))}
+
+
 def test_of_equal_scores_the_earlier_ranking_comes_first() -> None:
     assert [item for item, _ in fuse([["a"], ["b"]])] == ["a", "b"]
     assert [item for item, _ in fuse([["a", "b"], ["b", "a"]])] == ["a", "b"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from deployments.knowledge.search_terms import (
     MAX_TERMS,
     fts5_query,
+    names_something,
     search_terms,
     tsquery,
     without_marks,
@@ -65,3 +66,19 @@ def test_a_tsquery_has_nothing_but_quoted_words_and_operators(text: str) -> None
 
 def test_marks_are_removed_and_letters_stay() -> None:
     assert without_marks("Crème brûlée, Ångström") == "Creme brulee, Angstrom"
+
+
+@pytest.mark.parametrize(
+    "question", ["What is TW-4003?", "error (0x80070057)!", "the next_cursor field", "HMAC-SHA256"]
+)
+def test_identifiers_are_recognised(question: str) -> None:
+    """They mean themselves, so full text counts in full."""
+    assert names_something(question)
+
+
+@pytest.mark.parametrize(
+    "question", ["We have 60 applicants.", "It stops at 100 %, why?", "", "11 pm (sharp)"]
+)
+def test_everyday_words_and_numbers_are_not_identifiers(question: str) -> None:
+    """Numbers alone stand in every second question."""
+    assert not names_something(question)
