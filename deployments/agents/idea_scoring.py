@@ -85,7 +85,8 @@ def _revenue(near: Sequence[TemplateFact]) -> tuple[float, str]:
         f"{fact.name} (success {fact.success_metrics[SUCCESS_SCORE]:g}, similarity {fact.similarity:.2f})"
         for fact in near
     )
-    return score, f"success of the most similar templates, weighted by similarity: {shown}"
+    prior = f"and {PRIOR_WEIGHT:g} of a template of success {PRIOR_SUCCESS:g}"
+    return score, f"success of the most similar templates, weighted by similarity: {shown}; {prior}"
 
 
 def _market_trend(
