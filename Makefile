@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 EXTRA ?= cpu
 BIN := .venv/bin
-BOOTSTRAP := $(or $(PYTHON),$(error Python 3.11 is not on PATH: install it, or make PYTHON=/path/to/python3.11)) \
+BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 is not on PATH: install it, or make PYTHON=/path/to/python3.11)) \
 	serve_app/setup/bootstrap.py --extra $(EXTRA)
 PYTEST := $(BIN)/python -m pytest
 
