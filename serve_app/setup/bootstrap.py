@@ -145,9 +145,13 @@ def ensure_environment(extra: str, with_tests: bool) -> None:
 
 
 def _only_one_at_a_time() -> "IO[str]":
-    """Two `make` at once in one directory take turns; the lock goes with the returned file."""
+    """Two `make` at once in one directory take turns; the lock goes with the returned file.
+
+    pip inherits it: one that outlives a killed set-up still keeps the next from its directory.
+    """
     try:
         lock_file = (ROOT / ".venv.lock").open("w")
+        os.set_inheritable(lock_file.fileno(), True)
     except OSError as error:
         raise Refused("cannot write in {}: {}".format(ROOT, error.strerror)) from None
     try:
@@ -234,6 +238,7 @@ def _run_pip(arguments: "List[str]", what: str) -> None:
         stderr=subprocess.STDOUT,
         universal_newlines=True,
         cwd=str(ROOT),
+        close_fds=False,
     )
     with pip:
         for line in pip.stdout or ():
