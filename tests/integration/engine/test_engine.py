@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import signal
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
+import jsonschema_rs
 import psutil
 import pytest
 from tokenizers import Tokenizer
@@ -80,6 +83,35 @@ async def test_answers_a_question(engine: VllmEngine, tokenizer: Tokenizer) -> N
     deltas = await answer(engine, request(chat(tokenizer, "What is the capital of France?"), max_tokens=40))
     assert "Paris" in text_of(deltas)
     assert deltas[-1].finish_reason == "stop"
+
+
+async def test_an_answer_within_a_json_schema(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    """At any temperature, compact, and whole; cut off by its length it is the beginning of one."""
+    text = {"type": "string", "minLength": 1, "maxLength": 30}
+    tags = {"type": "array", "items": text, "minItems": 1, "maxItems": 3}
+    schema = {
+        "type": "object",
+        "properties": {"name": text, "tags": tags},
+        "required": ["name", "tags"],
+        "additionalProperties": False,
+    }
+    prompt = chat(tokenizer, "Tell me a story, not in JSON.")
+    asked: dict[str, Any] = {"json_schema": json.dumps(schema), "max_tokens": 300}
+    for seed, temperature in enumerate((0.0, 1.5)):
+        deltas = await answer(engine, request(prompt, **asked, temperature=temperature, seed=seed))
+        assert deltas[-1].finish_reason == "stop"
+        assert jsonschema_rs.is_valid(schema, json.loads(text_of(deltas)))
+        assert text_of(deltas).startswith('{"name":"')
+    short = await answer(engine, request(prompt, **asked | {"max_tokens": 5}))
+    assert short[-1].finish_reason == "length"
+    assert text_of(short).startswith('{"name":"')
+
+
+@pytest.mark.parametrize("schema", ["{", '{"properties": 3}', ""])
+async def test_what_is_no_schema_is_refused(engine: VllmEngine, schema: str) -> None:
+    with pytest.raises(InvalidRequest):
+        await answer(engine, request(new_ids(20), json_schema=schema))
+    assert await answer(engine, request(new_ids(20)))
 
 
 async def test_the_same_ids_again_reuse_their_kv(engine: VllmEngine) -> None:
