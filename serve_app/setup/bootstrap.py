@@ -187,7 +187,7 @@ def _install(locks: "List[str]", fresh: bool) -> None:
     started = time.monotonic()
     if fresh:
         print("Making .venv with Python {}".format(platform.python_version()), flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, close_fds=False)
         _install_torch((LOCKS / locks[0]).read_text())
     else:
         STAMP.unlink()  # if this is interrupted, the next run starts afresh

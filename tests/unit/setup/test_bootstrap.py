@@ -91,8 +91,9 @@ class Workshop:
         for name, path in (places | {"STAMP": venv / ".warmline-stamp.json"}).items():
             monkeypatch.setattr(bootstrap, name, path)
 
-    def _make_venv(self, command: list[str], check: bool) -> None:
+    def _make_venv(self, command: list[str], check: bool, close_fds: bool) -> None:
         assert check
+        assert not close_fds  # it holds the lock too
         shutil.rmtree(self.venv, ignore_errors=True)
         (self.venv / "bin").mkdir(parents=True)
         (self.venv / "bin" / "python").touch()
