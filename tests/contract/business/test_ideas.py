@@ -17,6 +17,7 @@ from deployments.core.business_ideas import (
 )
 from deployments.core.errors import NotFound
 from deployments.core.ids import TenantId
+from deployments.records.template_document import idea_text, template_text
 from tests.contract.business.conftest import Business, Open
 from tests.fake_business import ACME, SAAS, a_template, an_idea
 
@@ -140,9 +141,12 @@ async def test_another_embedding_model_compares_its_own_vectors(reopen: Open) ->
     await business.close()
     business = await reopen("another model")
     evidence = await compare(business, an_idea(1))
+    again = await compare(business, an_idea(1))  # of vectors that were stored now
     assert evidence.nearest_idea is not None
     assert evidence.nearest_idea.similarity == pytest.approx(1)
-    assert len(evidence.templates) == 1
+    own, kept = await business.embedder.embed_documents([idea_text(an_idea(1)), template_text(a_template())])
+    assert evidence.templates[0].similarity == pytest.approx(float(own @ kept), abs=1e-6)
+    assert again == evidence
 
 
 async def test_a_template_that_changes_while_it_is_compared_keeps_no_old_vector(

@@ -184,6 +184,23 @@ async def test_of_changes_at_once_record_and_document_end_up_the_same(business: 
     assert await business.templates.unpublished() == ()
 
 
+async def test_a_change_that_is_overtaken_by_another_writes_that_ones_document(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer change is whole before the older one's document comes."""
+    write = business.library.put
+
+    async def slow(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        await put(business, "t", 0.75)
+        return await write(*arguments)
+
+    monkeypatch.setattr(business.library, "put", slow)
+    await put(business, "t", 0.5)
+    assert "success score: 0.75" in (await business.knowledge.get(SCOPE, DocId("t"))).content
+    assert await business.templates.unpublished() == ()
+
+
 async def test_a_change_that_is_overtaken_by_a_deletion_leaves_no_document(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
