@@ -67,9 +67,8 @@ class HybridSearch:
                 near = vectors.nearest(cosines, query.section, depth)
                 similarities = vectors.by_chunk(cosines, [*near, *words])
             text_weight = 1.0 if names_something(query.text) else _TEXT_WEIGHT
-            best = fuse([near, words], [1.0, text_weight])[: query.top_k]
-            if not self._is_similar([similarities[id_] for id_, _ in best if id_ in similarities]):
-                best = []
+            fused = fuse([near, words], [1.0, text_weight])
+            best = [hit for hit in fused if self._is_similar(similarities.get(hit[0]))][: query.top_k]
             rows = await _read_rows(connection, [chunk_id for chunk_id, _ in best])
         passages = [_passage(rows[id_], score, similarities.get(id_)) for id_, score in best]
         return Retrieval(tuple(passages), state.generation)
@@ -104,9 +103,8 @@ class HybridSearch:
             hits.setdefault(row.doc_id, _hit(row, match))
         return tuple(hits.values())[:limit]
 
-    def _is_similar(self, similarities: Sequence[float]) -> bool:
-        """Whether there is anything on the question's subject: then lesser passages may help, too."""
-        return not similarities or max(similarities) >= self._threshold
+    def _is_similar(self, similarity: float | None) -> bool:
+        return similarity is None or similarity >= self._threshold
 
 
 async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
