@@ -18,7 +18,7 @@ from deployments.core.ledger import Answer
 from deployments.core.ports import Rag
 from deployments.core.words import words_of
 
-SAME_FROM = 0.9
+SAME_FROM = 0.86
 """Cosine from which two ideas are one idea in other words."""
 
 
