@@ -110,6 +110,8 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(start: Start) -> N
     await until(lambda: asyncio.sleep(0, bool(killed.embedder.embedded)))
     killed.embedder.gate.clear()
     await stopped(killed)
+    # The thread of a cancelled statement ends a moment later, and holds SQLite's lock till then.
+    await asyncio.sleep(1)
     resumed = await start("another")
     await rebuilt(resumed)
     assert await indexes(resumed) == [("another", "active")]
