@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import DocId
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
@@ -110,14 +112,21 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(start: Start) -> N
     await until(lambda: asyncio.sleep(0, bool(killed.embedder.embedded)))
     killed.embedder.gate.clear()
     await stopped(killed)
-    # The thread of a cancelled statement ends a moment later, and holds SQLite's lock till then.
-    await asyncio.sleep(1)
-    resumed = await start("another")
+    resumed = await start_when_free(start)
     await rebuilt(resumed)
     assert await indexes(resumed) == [("another", "active")]
     # A document that was being embedded when it stopped is embedded again; one that was stored is not.
     assert len(killed.embedder.embedded) + len(resumed.embedder.embedded) <= 5 * 3 + 3
     assert await resumed.found("needle4", top_k=1) == ["d4"]
+
+
+async def start_when_free(start: Start) -> Knowledge:
+    """The thread of a cancelled statement ends a moment later, and holds SQLite's lock till then."""
+    for _ in range(20):
+        with contextlib.suppress(KnowledgeUnavailable):
+            return await start("another")
+        await asyncio.sleep(0.5)
+    return await start("another")
 
 
 async def test_going_back_before_it_is_complete_drops_the_new_index(start: Start) -> None:

@@ -35,11 +35,14 @@ def test_damaged_entries_are_replaced(application: Application) -> None:
     with Redis(unix_socket_path=_socket(application)) as redis:
         (key,) = redis.keys("warmline:seg:rain-inc/*")
         for damage in (lambda: redis.set(key, b"nonsense"), lambda: redis.lpush(key, b"a list")):
-            _forget(application, "rain-inc")
-            redis.delete(key)
-            damage()
-            damaged = application.ask(ask, "rain-inc")
-            assert damaged["prompt_token_ids"] == expected
+            for _ in range(5):  # a replica that has just joined may have missed the clearing of L1
+                _forget(application, "rain-inc")
+                redis.delete(key)
+                damage()
+                damaged = application.ask(ask, "rain-inc")
+                assert damaged["prompt_token_ids"] == expected
+                if damaged["reuse"]["tokenized"]:
+                    break
             assert damaged["reuse"]["tokenized"] == 1
             assert redis.type(key) == b"string"
 
