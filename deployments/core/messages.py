@@ -15,6 +15,7 @@ from deployments.core.ids import (
     TenantId,
 )
 from deployments.core.limits import DEFAULT_TOP_K
+from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.token_ids import TokenIds
 
 
@@ -88,13 +89,22 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One generation. `prompt` is ids as little-endian 32-bit bytes (`token_ids.to_bytes`)."""
+    """One generation. `prompt` is ids as little-endian 32-bit bytes (`token_ids.to_bytes`).
+
+    `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to try,
+    best first, and `known` how far the caller knows their caches. With `share_answer` an equal request's
+    answer, complete or under way, may be given instead of another; for greedy sampling only.
+    """
 
     request_id: RequestId
     prompt: bytes
     sampling: Sampling
     cache_salt: str
     deadline_s: float
+    layout: bytes = b""
+    replicas: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
+    share_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,9 @@ class Delta:
 
     The first delta carries `kv_cached_tokens`, `queue_ms` and `prefill_ms`; the last carries
     `finish_reason` ("stop" or "length") and `decode_ms`. One delta can be both. `prompt_ids`, the prompt's
-    ids, are in an agent's first delta; an engine leaves them out, since they came from there.
+    ids, are in an agent's first delta; an engine leaves them out, since they came from there. An engine's
+    first delta tells what changed in its cache (`residency`), and whether the answer is another request's:
+    `shared` "flight" for one under way, "kept" for a complete one.
     """
 
     text: str
@@ -114,6 +126,8 @@ class Delta:
     prefill_ms: float | None = None
     decode_ms: float | None = None
     prompt_ids: bytes = b""
+    residency: ResidencyUpdate | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,15 @@ class CacheUsage:
     entries: int
     tokens: int
     value_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HotPath:
+    """How many prompts of a scope begin: with these document segments, in this order. `heat` only compares."""
+
+    scope: Scope
+    keys: tuple[SegmentKey, ...]
+    heat: float
 
 
 @dataclass(frozen=True, slots=True)

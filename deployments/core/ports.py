@@ -14,9 +14,11 @@ from deployments.core.messages import (
     Delta,
     EngineInfo,
     GenerateRequest,
+    HotPath,
     Question,
     ResolvedSegments,
 )
+from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.ticket_image import ImageText
 from deployments.core.token_ids import TokenIds
@@ -159,6 +161,26 @@ class Generator(Protocol):
 
     async def describe(self) -> EngineInfo:
         """What runs there. Raises EngineUnavailable until it is ready."""
+
+
+class ResidencySource(Protocol):
+    """The engine's replicas, as those who choose between them see them."""
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
+        """What each replica that runs now holds for a tenant beyond what is known. Raises EngineUnavailable."""
+
+
+class HotPaths(Protocol):
+    """How the cluster's prompts begin: the paths of document segments asked for most, newer ones first.
+
+    Raises CacheUnavailable when the store can't be used.
+    """
+
+    async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
+        """Counts prompts, each by its documents' segments in the order in which it had them."""
+
+    async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
+        """At most `limit` paths, hottest first, of one tenant or all."""
 
 
 class Rag(Protocol):

@@ -1,0 +1,59 @@
+"""vLLM's names of KV blocks: the hash of a block covers its tokens, all tokens before it, and the salt.
+
+`sha256_cbor` of `(parent hash, token ids, extra keys)`, of which KV events publish the last 64 bits. vLLM
+0.32: `vllm/v1/core/kv_cache_utils.py`; a test compares every chain with vLLM's own function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from itertools import islice
+
+from deployments.core.token_ids import TokenIds
+
+_SEED = "vllm-none-hash"
+"""What the chain begins with, unless PYTHONHASHSEED is set in the engine's environment."""
+_EVENT_BITS = 64
+
+
+def block_hashes(ids: TokenIds, block_size: int, salt: str, seed: str = _SEED) -> list[int]:
+    """Hashes of the full blocks of a prompt, first to last, as KV events give them."""
+    parent = hashlib.sha256(_text(seed)).digest()
+    extra = b"\x81\x82" + _text("cache_salt") + _text(salt)
+    hashes = []
+    left = iter(ids)
+    for _ in range(len(ids) // block_size):
+        block = b"".join(map(_integer, islice(left, block_size)))
+        encoded = b"\x83" + _bytes(parent) + _head(4, block_size) + block + extra
+        parent = hashlib.sha256(encoded).digest()
+        hashes.append(int.from_bytes(parent[-_EVENT_BITS // 8 :], "big"))
+        extra = b"\xf6"  # null: only the first block knows the salt, and all others their parent
+    return hashes
+
+
+# CBOR (RFC 8949), canonical: as short as possible.
+
+
+def _head(major: int, value: int) -> bytes:
+    first = major << 5
+    for code, length in ((24, 1), (25, 2), (26, 4)):
+        if value < 24:
+            return bytes([first | value])
+        if value < 1 << 8 * length:
+            return bytes([first | code]) + value.to_bytes(length, "big")
+    raise ValueError(f"{value} is no token id")
+
+
+@cache  # bounded by the vocabulary
+def _integer(value: int) -> bytes:
+    return _head(0, value)
+
+
+def _bytes(value: bytes) -> bytes:
+    return _head(2, len(value)) + value
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return _head(3, len(raw)) + raw

@@ -1,0 +1,76 @@
+"""Order and replica in one decision: state in, decision out.
+
+A prompt's cost in a replica is what is not resident there plus what waits there already, both in tokens to
+prefill. The replica of the least cost gets it, in the order that its tree knows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deployments.core.reuse.ordering import Candidate, OrderPolicy
+from deployments.core.reuse.paths import SegmentId, segment_id
+from deployments.core.reuse.replica_view import ReplicaView, ResidentPath
+
+TIE_TOKENS = 32
+"""Costs that differ by less are equal, and equals are chosen from at random: many callers that see the same
+state at the same time must not all go to the same replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """A permutation of the candidates, and the replicas to try, best first (() where none is known).
+
+    `cached_tokens` is what the first of them is expected to reuse.
+    """
+
+    order: list[int]
+    replicas: tuple[str, ...] = ()
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """A replica as a caller sees it: its tree, and the tokens known to wait there."""
+
+    view: ReplicaView
+    pending_tokens: int
+
+
+def place(
+    candidates: Sequence[Candidate],
+    head: SegmentId,
+    prompt_tokens: int,
+    replicas: Sequence[ReplicaState],
+    *,
+    rest: OrderPolicy,
+    rng: random.Random,
+) -> Placing:
+    """Decides. `head` opens the prompt; `rest` orders the documents of which no order is resident."""
+    wanted = [segment_id(candidate.key) for candidate in candidates]
+    found = [(state, state.view.longest_path(head, wanted)) for state in replicas]
+    if not found:
+        return Placing(rest(candidates))
+    costs = [max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens for state, path in found]
+    ranked = sorted(range(len(found)), key=lambda i: (costs[i] // TIE_TOKENS, rng.random()))
+    first = found[ranked[0]][1]
+    return Placing(
+        order=_in_order(candidates, wanted, first, rest),
+        replicas=tuple(found[i][0].view.replica for i in ranked),
+        cached_tokens=first.cached_tokens,
+    )
+
+
+def _in_order(
+    candidates: Sequence[Candidate], wanted: Sequence[SegmentId], path: ResidentPath, rest: OrderPolicy
+) -> list[int]:
+    """The resident path, then the others by `rest`."""
+    at: dict[SegmentId, int] = {}
+    for index, segment in enumerate(wanted):
+        at.setdefault(segment, index)
+    leading = [at[segment] for segment in path.segments]
+    taken = set(leading)
+    others = [index for index in range(len(candidates)) if index not in taken]
+    return leading + [others[i] for i in rest([candidates[i] for i in others])]
