@@ -22,9 +22,10 @@ class SearchQuery:
 class Passage:
     """One chunk of a document as retrieval found it, best first in a `Retrieval`.
 
-    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question:
-    None while the index is rebuilt for another embedding model, when full text alone decides, and for a
-    passage that was not searched for (its score is then whatever it was chosen by).
+    `similarity` is how alike it is to the question (-1..1): the mean, over the question's word pieces, of the
+    highest cosine with one of its own. None while the index is rebuilt for another embedding model, when
+    full text alone decides, and for a passage that was not searched for. `score` is what orders passages:
+    the similarity, else the fused rank score (reciprocal rank fusion) or whatever it was chosen by.
     """
 
     doc_id: DocId
@@ -45,10 +46,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Passages above the retrieval threshold, and the collection's generation they were read at."""
+    """Passages above the retrieval threshold, and the collection's generation they were read at.
+
+    `state` is that of `core.leases.Lease`, or "" where nobody may keep them.
+    """
 
     passages: tuple[Passage, ...]
     generation: int
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ class CacheUsage:
 
 @dataclass(frozen=True, slots=True)
 class HotPath:
-    """How many prompts of a scope begin: with these document segments, in this order. `heat` only compares."""
+    """How many prompts of a scope begin: these documents' segments, in order. `heat` only compares."""
 
     scope: Scope
     keys: tuple[SegmentKey, ...]

@@ -167,7 +167,7 @@ class ResidencySource(Protocol):
     """The engine's replicas, as those who choose between them see them."""
 
     async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
-        """What each replica that runs now holds for a tenant beyond what is known. Raises EngineUnavailable."""
+        """What each running replica holds for a tenant beyond what is known. Raises EngineUnavailable."""
 
 
 class HotPaths(Protocol):
