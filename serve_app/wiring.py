@@ -33,7 +33,9 @@ def build_graph(settings: Settings, models: Models, secret: bytes) -> Applicatio
     knowledge = _deployed(KnowledgeAndRecords, scaling.knowledge(settings), "Knowledge").bind(
         partial(knowledge_and_records, settings, models.embedding, token_cache)
     )
-    engine = _deployed(Engine, scaling.engine(settings)).bind(partial(start_engine, settings, models.llm))
+    engine = _deployed(Engine, scaling.engine(settings)).bind(
+        partial(start_engine, settings, models.llm), settings.stream_interval_ms / 1000
+    )
     peers = AgentPeers(token_cache, knowledge, engine, secret)
     agents = {
         spec.name: (

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.engine.coalescing import coalesced
 from deployments.engine.counters import EngineCounters
 from deployments.engine.warmup import warm_up
 
@@ -33,14 +34,17 @@ class LocalEngine(Protocol):
 class Engine:
     """A replica. It is ready when its engine has generated once, and unhealthy when that has ended."""
 
-    async def __init__(self, build: Callable[[], Awaitable[LocalEngine]]) -> None:  # type: ignore[misc]
+    async def __init__(  # type: ignore[misc]
+        self, build: Callable[[], Awaitable[LocalEngine]], stream_interval_s: float = 0.0
+    ) -> None:
         """`build` runs in the replica. Serve awaits constructors, which mypy can't know."""
+        self._stream_interval_s = stream_interval_s
         self._engine = await build()
         await warm_up(self._engine)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Serve cancels it when the caller goes away."""
-        async with aclosing(self._engine.generate(request)) as deltas:
+        async with aclosing(coalesced(self._engine.generate(request), self._stream_interval_s)) as deltas:
             async for delta in deltas:
                 yield delta
 
