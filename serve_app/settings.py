@@ -52,6 +52,7 @@ class Settings(BaseModel):
     api_keys: SecretStr | None = Field(None, description="key=business_id, separated by commas")
     http_host: str = Field("127.0.0.1", description="beyond loopback only with API keys")
     http_port: int = Field(8000, ge=1, le=65535)
+    fast_path: bool = Field(True, description="HAProxy in front and gRPC between replicas; else Serve's own")
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
     l1_bytes: int = Field(64 * 2**20, ge=0)
     order: Literal["rank", "popularity"] = "popularity"
@@ -62,6 +63,7 @@ class Settings(BaseModel):
     chunk_tokens: int = Field(256, ge=32, le=4096)
     max_body_bytes: int = Field(10 * 2**20, ge=1024)
     request_timeout_s: float = Field(120.0, gt=0)
+    stream_interval_ms: float = Field(25.0, ge=0, description="between pieces of a stream behind the first")
     ingress_max_replicas: int = Field(2, ge=1)
     agent_min_replicas: int = Field(1, ge=1, description="of each agent")
     agent_max_replicas: int = Field(4, ge=1, description="of each agent")
