@@ -10,7 +10,7 @@ from deployments.core.reuse.block_cache import BlockCacheModel, reusable_blocks
 
 
 class FreeQueue:
-    """vLLM's free queue taken literally: places, each with a block's hash or blank; the first is taken next."""
+    """vLLM's free queue taken literally: places with a block's hash or blank; the first is taken next."""
 
     def __init__(self, capacity: int) -> None:
         self.places: list[int | None] = [None] * capacity
