@@ -55,11 +55,16 @@ class Settings(BaseModel):
     fast_path: bool = Field(True, description="HAProxy in front and gRPC between replicas; else Serve's own")
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
     l1_bytes: int = Field(64 * 2**20, ge=0)
-    order: Literal["rank", "popularity"] = "popularity"
+    order: Literal["rank", "popularity", "trie"] = Field("trie", description="of documents in a prompt")
+    share_answers: str = Field(
+        "",
+        pattern=r"^(support|business|documentation)?(,(support|business|documentation))*$",
+        description="agents, by comma, whose equal greedy requests may get one answer",
+    )
     token_cache: bool = Field(True, description="off: every segment is tokenized for every prompt")
     write_through: bool = Field(True, description="tokenize documents when they are stored")
     samples: bool = Field(True, description="load the sample knowledge at the first start")
-    similarity_threshold: float = Field(0.25, ge=-1, le=1)
+    similarity_threshold: float = Field(0.35, ge=-1, le=1)
     chunk_tokens: int = Field(256, ge=32, le=4096)
     max_body_bytes: int = Field(10 * 2**20, ge=1024)
     request_timeout_s: float = Field(120.0, gt=0)
@@ -125,6 +130,10 @@ class Settings(BaseModel):
     def models(self) -> Path:
         """Folder of converted models."""
         return self.model_dir or self.state_dir / "models"
+
+    def shares_answers(self, agent: str) -> bool:
+        """Whether an agent's equal greedy requests may get one answer, where a request does not say."""
+        return agent in self.share_answers.split(",")
 
     def tenants_by_key(self) -> dict[str, str]:
         """API keys and their tenants; empty when none are configured."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import RequestRouterConfig
 
 from deployments.agents.deployment import BusinessGeneration, Documentation, Support
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
@@ -20,9 +21,12 @@ from serve_app.assembly.agents import AgentPeers, business_service, documentatio
 from serve_app.assembly.engine import start_engine
 from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
 from serve_app.assembly.token_cache import token_cache_service
+from serve_app.handles.engine_router import PreferenceRouter
 from serve_app.ingress import Ingress
 from serve_app.local_models import Models
 from serve_app.settings import Settings
+
+_BY_PREFERENCE = {"request_router_config": RequestRouterConfig(request_router_class=PreferenceRouter)}
 
 
 def build_graph(settings: Settings, models: Models, secret: bytes) -> Application:
@@ -33,7 +37,7 @@ def build_graph(settings: Settings, models: Models, secret: bytes) -> Applicatio
     knowledge = _deployed(KnowledgeAndRecords, scaling.knowledge(settings), "Knowledge").bind(
         partial(knowledge_and_records, settings, models.embedding, token_cache)
     )
-    engine = _deployed(Engine, scaling.engine(settings)).bind(
+    engine = _deployed(Engine, scaling.engine(settings) | _BY_PREFERENCE).bind(
         partial(start_engine, settings, models.llm), settings.stream_interval_ms / 1000
     )
     peers = AgentPeers(token_cache, knowledge, engine, secret)

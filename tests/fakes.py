@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deployments.core.documents import Passage, Retrieval, SearchQuery
-from deployments.core.errors import CacheUnavailable
+from deployments.core.errors import CacheUnavailable, WarmlineError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.messages import (
     ChatScaffold,
@@ -22,8 +22,11 @@ from deployments.core.messages import (
     ResolvedSegments,
     SegmentSource,
 )
+from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.token_ids import TokenIds, token_ids
+from deployments.knowledge.embedding import Embedded
+from deployments.knowledge.late_interaction import as_words
 from deployments.token_cache.memory_store import InMemoryCounterStore
 
 FAKE_VOCAB_SIZE = 0x110000 + 16
@@ -178,6 +181,24 @@ class FakeGenerator:
         return EngineInfo("fake", self.max_model_len, block_size=32, kv_cache_tokens=10_000)
 
 
+class FakeResidencySource:
+    """A `ResidencySource` of the given updates, held up by `gate`. `asked` lists what it was asked."""
+
+    def __init__(self, *updates: ResidencyUpdate) -> None:
+        self.updates: Sequence[ResidencyUpdate] = updates
+        self.fault: WarmlineError | None = None
+        self.asked: list[tuple[str, tuple[Known, ...]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
+        self.asked.append((salt, tuple(known)))
+        await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        return self.updates
+
+
 class FakeCounterStore(InMemoryCounterStore):
     """A `CounterStore` that lists its calls, is down while `down` is set, and waits for `gate`."""
 
@@ -218,7 +239,8 @@ class FakeCounterStore(InMemoryCounterStore):
 
 
 class FakeEmbedder:
-    """An `Embedder` of word counts: texts that share words are near. `embedded` lists documents' texts.
+    """An `Embedder` of word counts: texts that share words are near, and equal words are equal.
+    `embedded` lists documents' texts.
 
     `name` is its fingerprint and changes its vectors; `gate` holds embedding of documents up, and
     `waiting` counts who waits there.
@@ -234,8 +256,12 @@ class FakeEmbedder:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
-        return self._vector(text)
+    async def embed_query(self, text: str) -> Embedded:
+        return self._embedded(text)
+
+    async def embed_passages(self, texts: Sequence[str]) -> list[Embedded]:
+        await self.embed_documents(texts)
+        return [self._embedded(text) for text in texts]
 
     async def embed_documents(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         self.waiting += 1
@@ -245,6 +271,10 @@ class FakeEmbedder:
             raise self.fault
         self.embedded.extend(texts)
         return np.stack([self._vector(text) for text in texts])
+
+    def _embedded(self, text: str) -> Embedded:
+        words = re.findall(r"\w+", text) or [""]
+        return Embedded(self._vector(text), as_words(np.stack([self._vector(word) for word in words])))
 
     def _vector(self, text: str) -> npt.NDArray[np.float32]:
         vector = np.zeros(self.dimensions, np.float32)

@@ -59,6 +59,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         history=ask.history,
         arrived_unix_s=ask.arrived_unix_s,
         instructions=ask.instructions,
+        share_answer=ask.share_answer,
     )
 
 

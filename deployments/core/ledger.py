@@ -16,8 +16,10 @@ STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode
 class Reuse:
     """What was reused. `segments` counts document segments, each from exactly one source.
 
-    `answer` is "generated", or "no_context" when nothing was found to answer from. `dropped` names
-    the documents left out for want of room. Raises ValueError when counts contradict each other.
+    `answer` is "generated", "no_context" when nothing was found to answer from, or, where the caller allows
+    it, another request's for the very same prompt: "shared" while that was under way, "reused" when it was
+    complete. `dropped` names the documents that passages were left out of for want of room. Raises
+    ValueError when counts contradict each other.
     """
 
     segments: int

@@ -208,7 +208,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a `TokenCachedRAG`, checked and complete; see `Ask`.
+    """A question to a `TokenCachedRAG`, checked and complete; see `Ask`, also for what None stands for.
 
     `passages`, best first, are what to answer from instead of a search; () asks the model without any.
     """
@@ -224,6 +224,7 @@ class Question:
     arrived_unix_s: float | None = None
     passages: tuple[Passage, ...] | None = None
     instructions: str = ""
+    share_answer: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,8 @@ class Ask:
 
     None means the agent's default. `deadline_s` runs from the call; `arrived_unix_s` is when the edge
     received the request. `instructions` are the caller's own, which the model reads behind the documents.
+    `share_answer` allows the answer of an equal request (same tenant, prompt ids and sampling, greedy) to be
+    given again.
     """
 
     tenant: TenantId
@@ -248,3 +251,4 @@ class Ask:
     deadline_s: float = 120.0
     arrived_unix_s: float | None = None
     instructions: str = ""
+    share_answer: bool | None = None

@@ -13,6 +13,7 @@ from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
 
 _SNIPPET_CHARS = 240
+_ORIGINS = {"flight": "shared", "kept": "reused"}
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Generation:
     ids: bytearray = field(default_factory=bytearray)
     finish_reason: str = "abort"
     kv_cached_tokens: int = 0
+    origin: str = "generated"
     ttft_ms: float | None = None
 
     def add(self, delta: Delta, watch: Stopwatch) -> None:
@@ -34,6 +36,8 @@ class Generation:
         self.finish_reason = delta.finish_reason or self.finish_reason
         if delta.kv_cached_tokens is not None:
             self.kv_cached_tokens = delta.kv_cached_tokens
+        if delta.shared is not None:
+            self.origin = _ORIGINS[delta.shared]
         for stage, value_ms in (
             ("queue", delta.queue_ms),
             ("prefill", delta.prefill_ms),
@@ -43,33 +47,35 @@ class Generation:
                 watch.stages_ms[stage] = value_ms
 
 
-def reuse_of(prompt: PreparedPrompt, order: str, kv_cached_tokens: int) -> Reuse:
+def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reuse:
     """The counts of a prompt."""
-    by_source = Counter(prompt.sources)
+    selection = prompt.selection
+    by_source = Counter(selection.sources)
     return Reuse(
-        segments=len(prompt.sources),
+        segments=len(selection.sources),
         l1=by_source[SegmentSource.L1],
         redis=by_source[SegmentSource.REDIS],
         tokenized=by_source[SegmentSource.TOKENIZED],
         prompt_tokens=len(prompt.ids),
-        kv_cached_tokens=kv_cached_tokens,
+        kv_cached_tokens=generation.kv_cached_tokens,
         order=order,
-        dropped=prompt.dropped,
-        answer="generated" if prompt.ids else "no_context",
+        dropped=selection.dropped,
+        answer=generation.origin if prompt.ids else "no_context",
     )
 
 
 def tokens_of(prompt: PreparedPrompt, order: str) -> PromptTokens:
     """A prompt as its callers see it."""
+    selection = prompt.selection
     return PromptTokens(
         ids=to_bytes(prompt.ids),
-        citations=citations(prompt.passages),
-        context_tokens=prompt.context_tokens,
-        query_tokens=prompt.query_tokens,
-        sources=prompt.sources,
+        citations=citations(selection.passages),
+        context_tokens=selection.context_tokens,
+        query_tokens=selection.query_tokens,
+        sources=selection.sources,
         order=order,
-        dropped=prompt.dropped,
-        cache_error=prompt.cache_error,
+        dropped=selection.dropped,
+        cache_error=selection.cache_error,
     )
 
 
@@ -84,7 +90,7 @@ def answer_of(
     cache_error: str | None,
 ) -> Answer:
     """The complete answer."""
-    reuse = reuse_of(prompt, order, generation.kv_cached_tokens)
+    reuse = reuse_of(prompt, order, generation)
     total_ms = watch.elapsed_ms
     ttft_ms = total_ms if generation.ttft_ms is None else generation.ttft_ms
     answer_tokens = len(generation.ids) // 4
@@ -95,12 +101,12 @@ def answer_of(
         cache_available=cache_error is None,
         cache_error=cache_error,
         latency_ms=round(total_ms, 3),
-        context_tokens=prompt.context_tokens,
-        query_tokens=prompt.query_tokens,
+        context_tokens=prompt.selection.context_tokens,
+        query_tokens=prompt.selection.query_tokens,
         answer_tokens=answer_tokens,
         total_tokens=len(prompt.ids) + answer_tokens,
         cache_stats=stats,
-        citations=citations(prompt.passages),
+        citations=citations(prompt.selection.passages),
         reuse=reuse,
         timings_ms=timings(watch.stages_ms, ttft_ms, total_ms),
         request_id=question.request_id,

@@ -10,7 +10,8 @@ from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import ChatScaffold, Question
 from deployments.core.ports import Generator, Retriever, SegmentResolver, TextEncoder
-from deployments.core.reuse.ordering import OrderPolicy
+from deployments.rag.path_log import PathLog
+from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 
 
@@ -19,7 +20,8 @@ class RagParts:
     """Filled in by the wiring.
 
     `clear_segments` deletes a scope's cached segments and returns their count. `answered` is told of every
-    answer. `clock` gives monotonic seconds, `wall_clock` Unix seconds.
+    answer. `share_answers` is what a question that does not say gets. `clock` gives monotonic seconds,
+    `wall_clock` Unix seconds.
     """
 
     retriever: Retriever
@@ -28,10 +30,11 @@ class RagParts:
     encoder: TextEncoder
     scaffold: ChatScaffold
     counts: SharedCounts
-    order_name: str
-    order: OrderPolicy
+    placer: Placer
     salt_of: Callable[[TenantId], str]
     clear_segments: Callable[[Scope], Awaitable[int]]
+    paths: PathLog | None = None
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
+    share_answers: bool = False
     clock: Callable[[], float] = time.perf_counter
     wall_clock: Callable[[], float] = time.time

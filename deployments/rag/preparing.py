@@ -10,6 +10,8 @@ from deployments.core.errors import PromptTooLong
 from deployments.core.ids import SegmentKey
 from deployments.core.messages import AgentSpec, Question, ResolvedSegments, SegmentSource
 from deployments.core.reuse.ordering import Candidate
+from deployments.core.reuse.paths import Step, ids_segment, pack_steps, segment_id
+from deployments.core.reuse.placing import Placing
 from deployments.core.token_ids import TokenIds, token_ids
 from deployments.rag.budget import Budget, kept
 from deployments.rag.parts import RagParts
@@ -18,20 +20,42 @@ from deployments.rag.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedPrompt:
-    """A prompt's ids and what they were made of. `passages`, `keys` and `sources` are in rank order.
+class Selection:
+    """What a prompt will be made of: all that does not depend on the documents' order.
 
-    Where nothing was found there is no prompt: `ids` is empty. Token counts are of documents and question.
+    `passages`, `keys`, `sources` and `documents` (ids) are in rank order. `asked` is False where nothing was
+    found to answer from. `fixed_tokens` bounds all that is no document. Token counts are of documents and
+    question.
     """
 
-    ids: TokenIds
+    asked: bool
     passages: tuple[Passage, ...]
     keys: tuple[SegmentKey, ...]
     sources: tuple[SegmentSource, ...]
+    documents: tuple[TokenIds, ...]
     dropped: tuple[str, ...]
-    context_tokens: int
+    fixed_tokens: int
     query_tokens: int
     cache_error: str | None
+
+    @property
+    def context_tokens(self) -> int:
+        """Of the documents."""
+        return sum(map(len, self.documents))
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPrompt:
+    """A prompt's ids and what they were made of; without anything to answer from `ids` is empty.
+
+    `layout` names the segments that it begins with, `path` its documents' segments in the prompt's order.
+    """
+
+    ids: TokenIds
+    selection: Selection
+    placing: Placing
+    layout: bytes
+    path: tuple[SegmentKey, ...]
 
 
 class PromptPreparer:
@@ -41,28 +65,63 @@ class PromptPreparer:
         self._max_context = spec.max_context_tokens
         self._parts = parts
         self._assembler = PromptAssembler(parts.encoder, parts.scaffold, spec.preamble)
+        self._head = Step(ids_segment(self._assembler.head), len(self._assembler.head))
 
-    async def prepare(self, question: Question, max_model_len: int, watch: Stopwatch) -> PreparedPrompt:
-        """The prompt of a question. Raises PromptTooLong, KnowledgeUnavailable."""
+    async def select(self, question: Question, max_model_len: int, watch: Stopwatch) -> Selection:
+        """The documents for a question. Raises PromptTooLong, KnowledgeUnavailable."""
         query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
         passages = await self._passages(question)
         watch.lap("retrieve")
         segments = [passage.segment for passage in passages]
         resolved = await self._parts.resolver.resolve(question.scope, segments)
         watch.lap("tokens")
-        asked = passages or question.passages is not None
-        count = self._fitting(question, passages, resolved, max_model_len) if asked else 0
-        ids = self._join(question, passages[:count], resolved) if asked else token_ids()
+        asked = bool(passages) or question.passages is not None
+        fixed = self._fixed_tokens(question, passages) if asked else 0
+        count = self._fitting(question, resolved, fixed, max_model_len) if asked else 0
         watch.lap("assemble")
-        return PreparedPrompt(
-            ids=ids,
+        return Selection(
+            asked=asked,
             passages=passages[:count],
             keys=resolved.keys[:count],
             sources=resolved.sources[:count],
-            dropped=tuple(passage.doc_id for passage in passages[count:]),
-            context_tokens=sum(map(len, resolved.ids[:count])),
+            documents=resolved.ids[:count],
+            dropped=tuple(dict.fromkeys(passage.doc_id for passage in passages[count:])),
+            fixed_tokens=fixed,
             query_tokens=query_tokens,
             cache_error=resolved.cache_error,
+        )
+
+    async def place_and_join(
+        self, question: Question, selection: Selection, watch: Stopwatch
+    ) -> PreparedPrompt:
+        """The prompt, in the order that suits an engine's cache as it is known now."""
+        if not selection.asked:
+            return PreparedPrompt(token_ids(), selection, Placing([]), b"", ())
+        uses = self._parts.counts.uses(question.scope, selection.keys)
+        candidates = [
+            Candidate(key, len(ids), used)
+            for key, ids, used in zip(selection.keys, selection.documents, uses, strict=True)
+        ]
+        salt = self._parts.salt_of(question.scope.tenant)
+        prompt_tokens = selection.fixed_tokens + selection.context_tokens
+        placing = await self._parts.placer.place(salt, self._head.segment, candidates, prompt_tokens)
+        watch.lap("route")
+        prompt = self._joined(question, selection, placing)
+        watch.lap("assemble")
+        return prompt
+
+    def _joined(self, question: Question, selection: Selection, placing: Placing) -> PreparedPrompt:
+        order = placing.order
+        tail = self._tail(rank_hint(_names(selection.passages), order), question)
+        documents = [selection.documents[i] for i in order]
+        path = tuple(selection.keys[i] for i in order)
+        steps = [Step(segment_id(key), len(ids)) for key, ids in zip(path, documents, strict=True)]
+        return PreparedPrompt(
+            ids=self._assembler.join(documents, tail),
+            selection=selection,
+            placing=placing,
+            layout=pack_steps([self._head, *steps]),
+            path=path,
         )
 
     async def _passages(self, question: Question) -> tuple[Passage, ...]:
@@ -71,33 +130,19 @@ class PromptPreparer:
         query = SearchQuery(question.scope, question.text, question.top_k, question.section)
         return (await self._parts.retriever.search(query)).passages
 
-    def _fitting(
-        self,
-        question: Question,
-        passages: Sequence[Passage],
-        resolved: ResolvedSegments,
-        max_model_len: int,
-    ) -> int:
+    def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
         # The longest hint there can be is reserved for: which documents stay decides the order.
         hint = rank_hint(_names(passages), range(len(passages))[::-1]) if len(passages) > 1 else ""
-        tail = self._tail(hint, question)
-        fixed = len(self._assembler.head) + len(tail)
-        budget = Budget(max_model_len, self._max_context, question.sampling.max_tokens, fixed)
+        return len(self._assembler.head) + len(self._tail(hint, question))
+
+    def _fitting(
+        self, question: Question, resolved: ResolvedSegments, fixed_tokens: int, max_model_len: int
+    ) -> int:
+        budget = Budget(max_model_len, self._max_context, question.sampling.max_tokens, fixed_tokens)
         count = kept([len(ids) for ids in resolved.ids], budget.for_documents)
-        if passages and not count:
+        if resolved.ids and not count:
             raise PromptTooLong("the question leaves no room for any document", "query")
         return count
-
-    def _join(self, question: Question, passages: Sequence[Passage], resolved: ResolvedSegments) -> TokenIds:
-        keys = resolved.keys[: len(passages)]
-        uses = self._parts.counts.uses(question.scope, keys)
-        candidates = [
-            Candidate(key, len(ids), used) for key, ids, used in zip(keys, resolved.ids, uses, strict=False)
-        ]
-        order = self._parts.order(candidates)
-        hint = rank_hint(_names(passages), order)
-        tail = self._tail(hint, question)
-        return self._assembler.join([resolved.ids[i] for i in order], tail)
 
     def _tail(self, hint: str, question: Question) -> TokenIds:
         instructions = question.instructions.strip()

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
-from deployments.core.errors import DeadlineExceeded, InternalFault
+from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import AgentSpec, CacheStats, Delta, EngineInfo, GenerateRequest, Question
-from deployments.core.token_ids import to_bytes
+from deployments.core.messages import AgentSpec, CacheStats, Delta, EngineInfo, Question
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
+from deployments.rag.engine_calls import EngineCalls
 from deployments.rag.parts import RagParts
-from deployments.rag.preparing import PreparedPrompt, PromptPreparer
+from deployments.rag.preparing import PreparedPrompt, PromptPreparer, Selection
 from deployments.rag.stats import increments
 from deployments.rag.stopwatch import Stopwatch
 
 _TOKEN_PATH = ("retrieve", "tokens", "assemble")
+ATTEMPTS = 2
+"""A prompt whose engine died before its first token is sent once more: to another, in the order for that."""
 
 
 class TokenCachedRAG:
@@ -29,11 +30,15 @@ class TokenCachedRAG:
         self._parts = parts
         self._engine: EngineInfo | None = None
         self._preparer = PromptPreparer(spec, parts)
+        self._calls = EngineCalls(parts)
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
         """The prompt of a question and what it was made of; nothing is generated or counted."""
-        prompt = await self._prepared(question, self._watch(question))
-        return tokens_of(prompt, self._parts.order_name)
+        watch = self._watch(question)
+        async with _deadline(question):
+            selection = await self._selected(question, watch)
+            prompt = await self._preparer.place_and_join(question, selection, watch)
+        return tokens_of(prompt, self._parts.placer.name)
 
     async def generate_with_rag(self, question: Question) -> Answer:
         """The answer, complete. Raises what `stream` raises."""
@@ -50,23 +55,24 @@ class TokenCachedRAG:
         iterator aborts the generation.
         """
         watch = self._watch(question)
-        prompt = await self._prepared(question, watch)
-        reuse = reuse_of(prompt, self._parts.order_name, 0)
-        token_path_ms = sum(watch.stages_ms[stage] for stage in _TOKEN_PATH)
-        self._parts.counts.record(question.scope, increments(reuse, token_path_ms), prompt.keys)
+        async with _deadline(question):
+            selection = await self._selected(question, watch)
         generation = Generation()
-        if prompt.ids:
-            request = self._request(question, prompt, watch)
-            async with aclosing(self._parts.generator.generate(request)) as deltas:
-                unsaid = request.prompt
-                async for delta in deltas:
-                    generation.add(delta, watch)
-                    yield replace(delta, prompt_ids=unsaid) if unsaid else delta
-                    unsaid = b""
-        else:
-            delta = Delta(self.spec.no_context, b"", finish_reason="stop")
-            generation.add(delta, watch)
-            yield delta
+        for attempt in range(ATTEMPTS):
+            async with _deadline(question):
+                prompt = await self._preparer.place_and_join(question, selection, watch)
+            if not attempt:
+                self._record(question, prompt, watch)
+            try:
+                async with aclosing(self._deltas(question, prompt, watch, attempt)) as deltas:
+                    async for delta in deltas:
+                        generation.add(delta, watch)
+                        yield delta
+                break
+            except EngineUnavailable:
+                self._calls.forget_first(prompt)
+                if generation.text or attempt == ATTEMPTS - 1:
+                    raise
         answer = await self._answer(question, prompt, generation, watch)
         self._parts.answered(question, answer)
         yield answer
@@ -92,31 +98,45 @@ class TokenCachedRAG:
         before_s = self._parts.wall_clock() - arrived if arrived is not None else 0.0
         return Stopwatch(self._parts.clock, before_s)
 
-    async def _prepared(self, question: Question, watch: Stopwatch) -> PreparedPrompt:
-        try:
-            async with asyncio.timeout(question.deadline_s):
-                engine = self._engine or await self._parts.generator.describe()
-                self._engine = engine
-                return await self._preparer.prepare(question, engine.max_model_len, watch)
-        except TimeoutError:
-            raise DeadlineExceeded(f"no prompt within {question.deadline_s:g} s") from None
+    async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
+        self._calls.refresh(question)
+        engine = self._engine or await self._parts.generator.describe()
+        self._engine = engine
+        return await self._preparer.select(question, engine.max_model_len, watch)
 
-    def _request(self, question: Question, prompt: PreparedPrompt, watch: Stopwatch) -> GenerateRequest:
-        watch.lap("route")
-        return GenerateRequest(
-            request_id=question.request_id,
-            prompt=to_bytes(prompt.ids),
-            sampling=question.sampling,
-            cache_salt=self._parts.salt_of(question.scope.tenant),
-            deadline_s=max(question.deadline_s - watch.elapsed_ms / 1000, 0.001),
-        )
+    async def _deltas(
+        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: int
+    ) -> AsyncGenerator[Delta, None]:
+        if not prompt.ids:
+            yield Delta(self.spec.no_context, b"", finish_reason="stop")
+            return
+        async with aclosing(self._calls.deltas(question, prompt, watch, attempt)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def _record(self, question: Question, prompt: PreparedPrompt, watch: Stopwatch) -> None:
+        reuse = reuse_of(prompt, self._parts.placer.name, Generation())
+        token_path_ms = sum(watch.stages_ms[stage] for stage in _TOKEN_PATH)
+        self._parts.counts.record(question.scope, increments(reuse, token_path_ms), prompt.selection.keys)
+        if self._parts.paths is not None:
+            self._parts.paths.add(question.scope, prompt.path)
 
     async def _answer(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, watch: Stopwatch
     ) -> Answer:
-        cache_error = prompt.cache_error or await self._parts.counts.settled(question.scope)
+        cache_error = prompt.selection.cache_error or await self._parts.counts.settled(question.scope)
         stats = self._parts.counts.stats(question.scope)
-        order = self._parts.order_name
+        order = self._parts.placer.name
         return answer_of(
             question, prompt, generation, watch, order=order, stats=stats, cache_error=cache_error
         )
+
+
+@asynccontextmanager
+async def _deadline(question: Question) -> AsyncIterator[None]:
+    """Raises DeadlineExceeded."""
+    try:
+        async with asyncio.timeout(question.deadline_s):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded(f"no prompt within {question.deadline_s:g} s") from None

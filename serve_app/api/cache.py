@@ -67,6 +67,7 @@ async def generate(
         max_tokens=body.max_tokens,
         temperature=body.temperature,
         seed=body.seed,
+        share_answer=body.share_answer,
         section=body.section,
         deadline_s=parts.settings.request_timeout_s,
         arrived_unix_s=clock.arrived_unix_s,

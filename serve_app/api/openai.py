@@ -98,6 +98,7 @@ def _ask(
         temperature=body.temperature,
         top_p=body.top_p,
         seed=body.seed,
+        share_answer=body.share_answer,
         stop=tuple(body.stop),
         history=said.history,
         deadline_s=timeout_s,

@@ -22,7 +22,9 @@ from deployments.core.messages import AgentSpec
 from deployments.core.reuse.ordering import POLICIES
 from deployments.core.salt import cache_salt
 from deployments.rag.answer_log import AnswerLog
+from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
+from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
 from deployments.token_cache.counters import RedisCounterStore
@@ -91,6 +93,7 @@ async def _parts(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> RagP
     encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
     store = RedisSegmentStore(link)
+    engine = EngineHandle(peers.engine)
     l1 = SegmentLru(settings.l1_bytes)
 
     async def clear(scope: Scope) -> int:
@@ -102,13 +105,13 @@ async def _parts(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> RagP
         resolver=CachedResolver(encoder, l1, store, token_cache)
         if settings.token_cache
         else UncachedResolver(encoder),
-        generator=EngineHandle(peers.engine),
+        generator=engine,
         encoder=encoder,
         scaffold=bundle.scaffold,
         counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
-        order_name=settings.order,
-        order=POLICIES[settings.order],
+        placer=Placer(settings.order, POLICIES[settings.order], EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
         clear_segments=clear,
+        share_answers=settings.shares_answers(spec.name),
         answered=AnswerLog(spec.name, with_questions=settings.log_questions),
     )

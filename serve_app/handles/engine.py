@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.reuse.paths import Known, ResidencyUpdate
 from serve_app.handles.errors import translated, translated_stream
+from serve_app.handles.own_call import own_call
 
 GRACE_S = 1.0
 """Time for the engine's own deadline to come first: it counts from the request's arrival there."""
 READY_WITHIN_S = 10.0
+SURVEYED_WITHIN_S = 2.0
 
 
 class EngineHandle:
-    """Implements `Generator`."""
+    """Implements `Generator` and `ResidencySource`."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -26,7 +29,8 @@ class EngineHandle:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. The deadline holds while no replica can take the request, too."""
         deadline = asyncio.get_running_loop().time() + request.deadline_s + GRACE_S
-        response = self._streaming.generate.remote(request)
+        with own_call():
+            response = self._streaming.generate.remote(request)
         async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:
             while delta := await _next_before(deadline, deltas):
                 yield delta
@@ -36,10 +40,23 @@ class EngineHandle:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 with translated("the engine", EngineUnavailable):
-                    info: EngineInfo = await self._handle.describe.remote()
+                    with own_call():
+                        response = self._handle.describe.remote()
+                    info: EngineInfo = await response
                     return info
         except TimeoutError:
             raise EngineUnavailable("the engine is not ready") from None
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate]:
+        """See `ResidencySource`. A replica that fails to answer is left out."""
+        try:
+            async with asyncio.timeout(SURVEYED_WITHIN_S):
+                with translated("the engine", EngineUnavailable):
+                    response = self._handle.broadcast("survey", salt, tuple(known))
+                    said = await response.results_async(return_exceptions=True)
+        except TimeoutError:
+            raise EngineUnavailable("the engine's replicas do not answer") from None
+        return [update for update in said if isinstance(update, ResidencyUpdate)]
 
 
 async def _next_before(deadline: float, deltas: AsyncGenerator[Delta, None]) -> Delta | None:

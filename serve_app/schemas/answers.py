@@ -27,6 +27,9 @@ class AskBody(Body):
     top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
     temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
     seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
+    share_answer: bool | None = Field(
+        None, description="an equal greedy request's answer may be given again; else as configured"
+    )
     stream: bool = Field(False, description="server-sent events: `delta`s, then `ledger`, then [DONE]")
     return_token_ids: bool = Field(False, description="the prompt's and the answer's ids in the answer")
 

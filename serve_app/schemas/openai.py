@@ -127,6 +127,9 @@ class ChatRequest(Body):
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
     stop: Stops = Field([], description="a text or up to 4; the answer ends before it")
+    share_answer: bool | None = Field(
+        None, description="an equal greedy request's answer may be given again; else as configured"
+    )
     return_token_ids: bool = Field(False, description="the ids that went to the engine and came from it")
 
     @model_validator(mode="before")

@@ -45,25 +45,36 @@ def place(
     prompt_tokens: int,
     replicas: Sequence[ReplicaState],
     *,
-    rest: OrderPolicy,
+    order: OrderPolicy,
+    follow: bool,
     rng: random.Random,
 ) -> Placing:
-    """Decides. `head` opens the prompt; `rest` orders the documents of which no order is resident."""
+    """Decides. `head` opens the prompt. With `follow` the documents come in the order that is resident, and
+    those of which none is in that of `order`; without, all of them come in that of `order`.
+    """
     wanted = [segment_id(candidate.key) for candidate in candidates]
-    found = [(state, state.view.longest_path(head, wanted)) for state in replicas]
+    fixed = order(candidates)
+    along = [wanted[i] for i in fixed]
+    found = [
+        state.view.longest_path(head, wanted) if follow else state.view.path_along(head, along)
+        for state in replicas
+    ]
     if not found:
-        return Placing(rest(candidates))
-    costs = [max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens for state, path in found]
+        return Placing(fixed)
+    costs = [
+        max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens
+        for state, path in zip(replicas, found, strict=True)
+    ]
     ranked = sorted(range(len(found)), key=lambda i: (costs[i] // TIE_TOKENS, rng.random()))
-    first = found[ranked[0]][1]
+    first = found[ranked[0]]
     return Placing(
-        order=_in_order(candidates, wanted, first, rest),
-        replicas=tuple(found[i][0].view.replica for i in ranked),
+        order=_continued(candidates, wanted, first, order) if follow else fixed,
+        replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=first.cached_tokens,
     )
 
 
-def _in_order(
+def _continued(
     candidates: Sequence[Candidate], wanted: Sequence[SegmentId], path: ResidentPath, rest: OrderPolicy
 ) -> list[int]:
     """The resident path, then the others by `rest`."""

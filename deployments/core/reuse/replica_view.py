@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from deployments.core.reuse.paths import (
@@ -92,6 +92,19 @@ class ReplicaView:
                     if segment in node.children and segment not in before
                 )
         return ResidentPath(path, best)
+
+    def path_along(self, head: SegmentId, ordered: Sequence[SegmentId]) -> ResidentPath:
+        """What a prompt with its documents in this order finds resident."""
+        best, length = 0, 0
+        node_id = self._nodes[ROOT].children.get(head)
+        for number in range(len(ordered) + 1):
+            if node_id is None:
+                break
+            node = self._nodes[node_id]
+            if node.cached_to > best:
+                best, length = node.cached_to, number
+            node_id = node.children.get(ordered[number]) if number < len(ordered) else None
+        return ResidentPath(tuple(ordered[:length]), best)
 
     def _change(self, node_id: NodeId, parent: NodeId, segment: SegmentId, cached_to: int) -> None:
         if cached_to == GONE:

@@ -10,7 +10,9 @@ from deployments.core.ledger import Answer
 from deployments.core.messages import AgentSpec, CacheUsage, Delta, Question, Sampling, SegmentSource
 from deployments.core.reuse.ordering import OrderPolicy, by_rank
 from deployments.core.token_ids import to_bytes, token_ids
+from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
+from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
 from tests.fakes import (
@@ -19,6 +21,7 @@ from tests.fakes import (
     FakeCounterStore,
     FakeEncoder,
     FakeGenerator,
+    FakeResidencySource,
     FakeResolver,
     FakeRetriever,
 )
@@ -81,6 +84,7 @@ class Rig:
         self.encoder = FakeEncoder()
         self.retriever = FakeRetriever(passages, self.clock, takes_s=0.25)
         self.resolver = FakeResolver(self.encoder, *sources)
+        self.replicas = FakeResidencySource()
         self.generator = FakeGenerator(*deltas, max_model_len=max_model_len)
         self.store = FakeCounterStore()
         self.counts = SharedCounts(self.store, self._usage, self.clock)
@@ -94,8 +98,7 @@ class Rig:
                 encoder=self.encoder,
                 scaffold=SCAFFOLD,
                 counts=self.counts,
-                order_name="named",
-                order=order,
+                placer=Placer("named", order, EngineViews(self.replicas, self.clock)),
                 salt_of=lambda tenant: f"salt of {tenant}",
                 clear_segments=self._clear,
                 answered=answered,

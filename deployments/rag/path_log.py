@@ -1,0 +1,45 @@
+"""Tells the cluster how prompts begin, so that a new engine replica can prefill what is asked for most."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import defaultdict
+
+from deployments.core.errors import CacheUnavailable
+from deployments.core.ids import Scope, SegmentKey
+from deployments.core.ports import HotPaths
+
+log = logging.getLogger(__name__)
+
+SEND_EVERY_S = 1.0
+MAX_WAITING = 1024
+"""Prompts kept while the store is away; more are not counted."""
+
+
+class PathLog:
+    """Gathers prompts and sends them once a second, off the request's path. Belongs to one event loop."""
+
+    def __init__(self, store: HotPaths, send_every_s: float = SEND_EVERY_S) -> None:
+        self._store = store
+        self._send_every_s = send_every_s
+        self._waiting: dict[Scope, list[tuple[SegmentKey, ...]]] = defaultdict(list)
+        self._sending: asyncio.Task[None] | None = None
+
+    def add(self, scope: Scope, keys: tuple[SegmentKey, ...]) -> None:
+        """Counts a prompt by its documents' segments, in the order in which it has them."""
+        if not keys or sum(map(len, self._waiting.values())) >= MAX_WAITING:
+            return
+        self._waiting[scope].append(keys)
+        if self._sending is None or self._sending.done():
+            loop = asyncio.get_running_loop()
+            self._sending = loop.create_task(self._send(), context=contextvars.Context())
+
+    async def _send(self) -> None:
+        await asyncio.sleep(self._send_every_s)
+        paths, self._waiting = self._waiting, defaultdict(list)
+        try:
+            await self._store.record(paths)
+        except CacheUnavailable as error:
+            log.debug("%d prompts stay uncounted: %s", sum(map(len, paths.values())), error)
