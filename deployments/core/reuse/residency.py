@@ -39,6 +39,7 @@ class Residency:
         self._trees: OrderedDict[str, tuple[str, ResidentTree]] = OrderedDict()
         self._begun = 0
         self._estimate: BlockCacheModel | None = None
+        self._confirmed: set[int] = set()
 
     @property
     def estimated(self) -> bool:
@@ -49,6 +50,13 @@ class Residency:
     def resident_blocks(self) -> int:
         """Blocks that the engine holds, as far as known."""
         return len(self._resident)
+
+    def leading(self, hashes: Sequence[int]) -> int:
+        """How many leading blocks of a prompt are resident, as far as known."""
+        for number, block in enumerate(hashes):
+            if block not in self._resident:
+                return number
+        return len(hashes)
 
     def paths(self) -> int:
         """Paths held, of all tenants."""
@@ -67,24 +75,39 @@ class Residency:
     def stored(self, hashes: Iterable[int]) -> None:
         """An event: blocks are there. It may come again."""
         arrived = list(hashes)
+        if self._estimate is not None:
+            self._confirmed.update(arrived)
+            return
         for block in arrived:
             self._unconfirmed.pop(block, None)
         self._come(arrived)
 
     def removed(self, hashes: Iterable[int]) -> None:
         """An event: blocks are gone."""
-        self._go(list(hashes))
+        gone = list(hashes)
+        if self._estimate is not None:
+            self._confirmed.difference_update(gone)
+            self._estimate.remove(gone)
+        self._go(gone)
 
     def cleared(self) -> None:
         """An event, or a new beginning of them: nothing is resident."""
         self._resident.clear()
         self._unconfirmed.clear()
+        self._confirmed.clear()
+        if self._estimate is not None:
+            self._estimate.clear()
         self._trees.clear()
 
     def lost(self) -> None:
-        """Events are missing from here on: an estimate takes over, which begins with what is known."""
+        """Events are missing from here on: an estimate takes over, which begins with what is known.
+
+        Until `found`, what events say is gone goes; what they say is there is kept for then.
+        """
         if self._estimate is not None:
             return
+        self._confirmed = self._resident - self._unconfirmed.keys()
+        self._unconfirmed.clear()
         model = BlockCacheModel(self._capacity_blocks)
         for _, tree in self._trees.values():
             for path in tree.paths():
@@ -93,8 +116,12 @@ class Residency:
         self._go([block for block in self._resident if block not in model])
 
     def found(self) -> None:
-        """Events are complete again, all that were missing included."""
-        self._estimate = None
+        """Events are complete again, all that were missing included: they alone tell what is resident."""
+        if self._estimate is None:
+            return
+        confirmed, self._confirmed, self._estimate = self._confirmed, set(), None
+        self._go(self._resident - confirmed)
+        self._come(confirmed)
 
     def update_for(self, salt: str, known: Known | None, pending_tokens: int) -> ResidencyUpdate:
         """What a reader who knows this much of a tenant's tree lacks; all of it where that is not known."""
@@ -131,6 +158,8 @@ class Residency:
     def _go(self, blocks: Iterable[int]) -> None:
         gone = [block for block in blocks if block in self._resident]
         self._resident.difference_update(gone)
+        for block in gone:
+            self._unconfirmed.pop(block, None)
         self._tell(gone)
 
     def _tell(self, blocks: list[int]) -> None:

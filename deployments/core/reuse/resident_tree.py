@@ -86,8 +86,10 @@ class ResidentTree:
 
     def changed(self, blocks: Iterable[int]) -> None:
         """Tells that blocks have come or gone."""
-        for node in {node: None for block in blocks for node in self._of_block.get(block, ())}:
+        touched = {node: None for block in blocks for node in self._of_block.get(block, ())}
+        for node in touched:
             self._refresh(node)
+        for node in touched:  # only now: one may be pruned with what stands behind it
             self._prune(node)
 
     def since(self, version: int) -> list[Change] | None:
@@ -145,15 +147,16 @@ class ResidentTree:
 
     def _prune(self, node: _Node) -> None:
         """Forgets a path without resident blocks or continuations, and what that leaves bare before it."""
-        while node.parent is not None and not node.held and not node.children:
+        while (parent := node.parent) is not None and not node.held and not node.children:
             self._tell(node, GONE)
             for block in node.blocks:
                 owners = self._of_block[block]
                 owners.remove(node)
                 if not owners:
                     del self._of_block[block]
-            del node.parent.children[node.segment]
-            node = node.parent
+            del parent.children[node.segment]
+            node.parent = None
+            node = parent
 
     def _all(self) -> Iterator[_Node]:
         waiting = list(self._root.children.values())

@@ -1,0 +1,371 @@
+"""What a replica believes of its own cache: from events, from answers, and while events are lost."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from deployments.core.reuse.paths import Known, ResidencyUpdate, unpack_changes
+from deployments.core.reuse.replica_view import ReplicaView, ResidentPath
+from deployments.core.reuse.residency import CONFIRM_WITHIN_S, MAX_TENANTS
+from tests.unit.core.reuse.engine import Engine
+from tests.unit.core.reuse.library import BLOCK, Library
+
+NOTHING = ResidentPath((), 0)
+
+
+@pytest.fixture
+def library() -> Library:
+    """A head of two blocks and documents of two and a bit."""
+    return Library([8, 8], [9, 9, 9, 9, 9])
+
+
+def found(engine, library, salt, documents, head=0):
+    """The longest path, as a reader sees it who asks for the first time."""
+    view = ReplicaView("r1")
+    view.apply(engine.residency.update_for(salt, None, 0))
+    wanted = [library.segment(number) for number in documents]
+    return view.longest_path(library.head_segment(head), wanted)
+
+
+def caught_up(engine, library, salt, documents):
+    """The same, once all is told."""
+    engine.settle()
+    return found(engine, library, salt, documents)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_in_a_small_cache_the_best_order_is_always_known(seed):
+    """Many prompts, documents shorter and longer than a block, most of the cache evicted again and again."""
+    random = Random(seed)
+    lengths = [random.randint(1, 14) for _ in range(7)]
+    library, engine = Library(lengths[:2], lengths[2:]), Engine(random.randint(20, 60))
+    for _ in range(60):
+        salt, head = random.choice("ab"), random.randrange(2)
+        engine.ask(library.prompt(salt, head, random.sample(range(5), random.randint(0, 4))))
+        if random.random() < 0.3:
+            continue  # more than one prompt at a time
+        if random.random() < 0.5 or len(engine.unserved) > 1:
+            engine.deliver(times=random.randint(1, 2))
+        while engine.unserved:
+            engine.serve(random.randrange(len(engine.unserved)))
+        engine.settle()
+        asked = random.sample(range(5), 3)
+        path = found(engine, library, salt, asked, head)
+        prompts = library.prompts_in_every_order(salt, head, asked)
+        assert path.cached_tokens == max(map(engine.really_cached, prompts))
+        assert engine.residency.paths() <= len(engine.cache) * 5
+
+
+def test_a_path_taken_for_gone_is_known_again_once_it_is_used(library):
+    """A block that went and came back before the event of its going: nothing is claimed until then."""
+    engine = Engine(50)
+    for _ in range(2):
+        engine.ask(library.prompt("a", 0, [0]))
+        engine.events.append(("removed", tuple(engine.cache._blocks)))
+        engine.cache.clear()
+    engine.events.pop()
+    engine.cache.admit(engine.unserved[-1].hashes)
+    while engine.unserved:
+        engine.serve()
+    assert caught_up(engine, library, "a", [0]) == NOTHING
+    engine.answer(library.prompt("a", 0, [0]))
+    assert found(engine, library, "a", [0]).cached_tokens == 16
+
+
+def test_nothing_resident_leaves_nothing_behind(library):
+    """Whatever goes last."""
+    for seed in range(20):
+        engine, random = Engine(200), Random(seed)
+        for _ in range(20):
+            engine.answer(library.prompt("a", random.randrange(2), random.sample(range(5), 3)))
+        blocks = list(engine.cache._blocks)
+        random.shuffle(blocks)
+        while blocks:
+            some, blocks = blocks[:7], blocks[7:]
+            engine.residency.removed(some)
+        assert engine.residency.paths() == 0
+        assert engine.residency.resident_blocks == 0
+        assert not [*engine.residency._trees["a"][1].blocks]
+        assert engine.residency.update_for("a", None, 0).changes == b""
+
+
+def test_a_path_goes_with_the_last_blocks_before_and_behind_it():
+    """One event may take a path's end first and then its beginning, which a gap has made useless before."""
+    library, engine = Library([4], [8, 4]), Engine(20)
+    engine.answer(library.prompt("a", 0, [0, 1], question_tokens=1))
+    head, first, second, behind = engine.cache._blocks.__reversed__()
+    engine.residency.removed([first])
+    engine.residency.removed([behind, second])
+    assert engine.residency.paths() == 1
+    assert found(engine, library, "a", [0, 1]) == ResidentPath((), 4)
+    engine.residency.removed([head])
+    assert engine.residency.paths() == 0
+
+
+def test_a_prompt_counts_from_its_end_on_and_an_event_confirms_it(library):
+    """Whether the event comes before or behind; a confirmed block has no time limit."""
+    engine = Engine(50)
+    engine.ask(library.prompt("a", 0, [0, 1]))
+    engine.serve()
+    path = ResidentPath((library.segment(0), library.segment(1)), 24)
+    assert found(engine, library, "a", [1, 0]) == path
+    engine.clock.now_s += CONFIRM_WITHIN_S
+    assert found(engine, library, "a", [1, 0]) == path
+    engine.deliver()
+    engine.clock.now_s += 1000
+    assert found(engine, library, "a", [1, 0]) == path
+
+
+def test_what_no_event_confirms_is_forgotten(library):
+    """An event that took it away may have come before the prompt's end was told."""
+    engine = Engine(50)
+    engine.answer(library.prompt("a", 0, [0]))
+    engine.ask(library.prompt("a", 0, [0, 1]))
+    engine.deliver()
+    engine.residency.removed(engine.unserved[0].hashes[4:])
+    engine.serve()
+    assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+    engine.clock.now_s += CONFIRM_WITHIN_S + 0.01
+    assert found(engine, library, "a", [0, 1]) == ResidentPath((library.segment(0),), 16)
+    assert engine.residency.resident_blocks == 4 + 1  # and one of the first prompt's question
+
+
+def test_each_prompt_has_its_own_time_to_be_confirmed(library):
+    """Also where a block was taken away and came back meanwhile."""
+    engine = Engine(50)
+    first, second = library.prompt("a", 0, [0]), library.prompt("b", 0, [1])
+    residency = engine.residency
+    residency.served("a", first.steps, first.hashes)
+    engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
+    residency.served("b", second.steps, second.hashes)
+    residency.removed(first.hashes)
+    residency.served("a", first.steps, first.hashes)
+    engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
+    assert found(engine, library, "a", [0]).cached_tokens == 16
+    engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
+    assert found(engine, library, "a", [0]) == NOTHING
+    assert residency.resident_blocks == 0
+
+
+def test_while_events_are_lost_an_estimate_says_so(library):
+    """It begins with what is known, goes on with what is served, and never outgrows the cache."""
+    engine = Engine(40)
+    engine.answer(library.prompt("a", 0, [0, 1]))
+    engine.residency.lost()
+    assert engine.residency.update_for("a", None, 0).estimated
+    assert found(engine, library, "a", [1, 0]).cached_tokens == 24
+    random = Random(0)
+    for _ in range(100):
+        prompt = library.prompt("a", 0, random.sample(range(5), 3))
+        engine.ask(prompt)
+        engine.serve()
+        engine.clock.now_s += 1
+        engine.residency.update_for("a", None, 0)  # whose clock forgets nothing now
+        assert found(engine, library, "a", range(5)).cached_tokens >= 32
+        assert engine.residency.resident_blocks <= 40
+        assert engine.residency.estimated
+    engine.deliver()
+    engine.residency.found()
+    assert not engine.residency.update_for("a", None, 0).estimated
+
+
+def test_an_estimate_claims_no_more_than_the_same_model_holds(library):
+    """Fed with the same prompts."""
+    engine, random = Engine(30), Random(3)
+    engine.residency.lost()
+    for _ in range(50):
+        engine.ask(library.prompt("a", 0, random.sample(range(5), 3)))
+        engine.serve()
+        asked = random.sample(range(5), 3)
+        path = found(engine, library, "a", asked)
+        order = [asked[[library.segment(n) for n in asked].index(segment)] for segment in path.segments]
+        assert path.cached_tokens <= engine.really_cached(library.prompt("a", 0, order))
+
+
+def test_known_paths_that_do_not_fit_are_not_estimated(library):
+    """The prompts of an engine of another size, as it were."""
+    engine = Engine(6)
+    for number in range(5):
+        prompt = library.prompt("a", 0, [number])
+        engine.residency.served("a", prompt.steps, prompt.hashes)
+        engine.residency.stored(prompt.hashes)
+    engine.residency.lost()
+    assert engine.residency.resident_blocks <= 6
+
+
+def test_found_events_alone_tell_what_is_resident(library):
+    """Neither what the estimate threw out nor what it kept outlives it."""
+    engine = Engine(60)
+    engine.answer(library.prompt("a", 0, [0, 1]))
+    engine.residency.lost()
+    kept, gone = library.prompt("a", 0, [2]), library.prompt("a", 0, [3])
+    for prompt in (kept, gone):
+        engine.ask(prompt)
+        engine.serve()
+    engine.residency.stored(kept.hashes)
+    engine.residency.stored(gone.hashes)
+    engine.residency.removed(gone.hashes[2:])
+    unconfirmed = library.prompt("a", 0, [4])
+    engine.residency.served("a", unconfirmed.steps, unconfirmed.hashes)
+    engine.residency.found()
+    assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+    assert found(engine, library, "a", [2]).cached_tokens == 16
+    assert found(engine, library, "a", [3]).cached_tokens == 8
+    assert found(engine, library, "a", [4]).cached_tokens == 8
+
+
+def test_what_an_estimate_evicted_is_known_again_when_events_are_found(library):
+    """The engine held it all the time."""
+    engine = Engine(12)
+    engine.answer(library.prompt("a", 0, [0, 1]))
+    before = engine.residency.resident_blocks
+    engine.residency.lost()
+    for number in range(5):
+        prompt = library.prompt("b", 0, [number])
+        engine.residency.served("b", prompt.steps, prompt.hashes)
+    assert found(engine, library, "a", [0, 1]) == NOTHING
+    engine.residency.found()
+    assert engine.residency.resident_blocks == before
+    again = library.prompt("a", 0, [0, 1])
+    engine.residency.served("a", again.steps, again.hashes)
+    engine.clock.now_s += 60
+    assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+
+
+def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
+    """What the model believed before must not pass for known."""
+    for lose in (False, True):
+        engine = Engine(50)
+        engine.answer(library.prompt("a", 0, [0, 1]))
+        if lose:
+            engine.residency.lost()
+        engine.residency.cleared()
+        assert found(engine, library, "a", [0, 1]) == NOTHING
+        assert engine.residency.resident_blocks == engine.residency.paths() == 0
+        prompt = library.prompt("a", 0, [0, 1])
+        engine.residency.served("a", prompt.steps, prompt.hashes)
+        assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+
+
+def test_losing_twice_is_losing_once(library):
+    """And finding what was not lost changes nothing."""
+    engine = Engine(50)
+    engine.answer(library.prompt("a", 0, [0, 1]))
+    engine.residency.found()
+    engine.residency.lost()
+    engine.ask(library.prompt("a", 0, [2]))
+    engine.serve()
+    engine.residency.lost()
+    assert found(engine, library, "a", [2]).cached_tokens == 16
+    assert caught_up(engine, library, "a", [0, 1]).cached_tokens == 24
+
+
+def test_two_tenants_know_nothing_of_each_other(library):
+    """The same documents, an answer to each: neither what is resident nor that something has changed."""
+    engine = Engine(100)
+    engine.answer(library.prompt("a", 0, [0, 1]))
+    other = engine.residency.update_for("b", None, 0)
+    engine.answer(library.prompt("a", 0, [1, 2]))
+    assert found(engine, library, "b", [0, 1, 2]) == NOTHING
+    again = engine.residency.update_for("b", Known("r1", other.epoch, other.version), 0)
+    assert (other.changes, again.changes, again.version) == (b"", b"", other.version)
+    engine.answer(library.prompt("b", 0, [2]))
+    assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+    assert found(engine, library, "b", [0, 1]).cached_tokens == 8
+    assert found(engine, library, "b", [2]).cached_tokens == 16
+
+
+def test_a_restarted_engine_continues_no_version(library):
+    """A reader that knows an earlier life gets the whole tree, whatever the numbers."""
+    old, new = Engine(50, epoch="e1"), Engine(50, epoch="e2")
+    for engine in (old, new):
+        engine.answer(library.prompt("a", 0, [0]))
+    view = ReplicaView("r1")
+    view.apply(old.residency.update_for("a", None, 0))
+    new.answer(library.prompt("a", 0, [1]))
+    update = new.residency.update_for("a", view.known, 0)
+    assert update.since is None
+    view.apply(update)
+    assert view.longest_path(library.head_segment(0), [library.segment(1)]).cached_tokens == 16
+
+
+def test_another_replicas_version_is_not_continued(library):
+    """Epochs might be equal; names of replicas are not."""
+    engine = Engine(50)
+    engine.answer(library.prompt("a", 0, [0]))
+    update = engine.residency.update_for("a", None, 0)
+    other = Known("r2", update.epoch, update.version)
+    assert engine.residency.update_for("a", other, 0).since is None
+
+
+@pytest.mark.parametrize("dropped_by", ["clearing", "other tenants"])
+def test_a_dropped_tree_continues_no_version(dropped_by, library):
+    """Its successor may have come as far as it had."""
+    engine = Engine(50)
+    engine.answer(library.prompt("a", 0, [0]))
+    known = after(engine.residency.update_for("a", None, 0))
+    if dropped_by == "clearing":
+        engine.residency.cleared()
+        engine.cache.clear()
+    else:
+        for number in range(MAX_TENANTS):
+            engine.residency.update_for(f"other {number}", None, 0)
+    engine.answer(library.prompt("a", 0, [1]))
+    update = engine.residency.update_for("a", known, 0)
+    assert update.since is None
+    assert update.epoch != known.epoch
+    assert update.version == known.version  # which is why the epoch is needed
+
+
+def test_trees_are_bounded_and_the_one_asked_for_longest_ago_goes(library):
+    """Asking and serving both keep a tree."""
+    engine = Engine(5 * MAX_TENANTS)
+    for salt in ("asked", "served", "idle"):
+        engine.answer(library.prompt(salt, 0, [0]))
+    for number in range(MAX_TENANTS - 2):
+        if number % 10 == 0:
+            assert found(engine, library, "asked", [0]).cached_tokens == 16
+            engine.answer(library.prompt("served", 0, [0]))
+        engine.residency.update_for(f"other {number}", None, 0)
+    assert len(engine.residency._trees) == MAX_TENANTS
+    assert found(engine, library, "asked", [0]).cached_tokens == 16
+    assert found(engine, library, "served", [0]).cached_tokens == 16
+    assert found(engine, library, "idle", [0]) == NOTHING
+
+
+def test_a_reader_far_behind_gets_the_whole_tree(monkeypatch, library):
+    """One that is a little behind gets only what came since, one that is not behind nothing."""
+    monkeypatch.setattr("deployments.core.reuse.resident_tree.LOGGED_CHANGES", 3)
+    engine = Engine(200)
+    view = ReplicaView("r1")
+    view.apply(engine.residency.update_for("a", None, 0))
+    for number in range(5):
+        engine.answer(library.prompt("a", 0, [number]))
+        update = engine.residency.update_for("a", view.known, 0)
+        assert update.since == view.known.version
+        assert len([*unpack_changes(update.changes)]) == update.version - view.known.version <= 2
+        view.apply(update)
+        assert engine.residency.update_for("a", view.known, 0).changes == b""
+    ahead = Known("r1", view.known.epoch, view.known.version + 1)
+    assert engine.residency.update_for("a", ahead, 0).since is None
+    behind = view.known
+    for number in range(4):
+        engine.answer(library.prompt("a", 0, [number, 4]))
+    assert engine.residency.update_for("a", behind, 0).since is None
+    assert len([*unpack_changes(engine.residency.update_for("a", behind, 0).changes)]) == 10
+
+
+def test_blocks_of_the_question_are_no_path(library):
+    """No other prompt continues so: they count as resident, and belong to nobody."""
+    engine = Engine(200)
+    engine.answer(library.prompt("a", 0, [0], question_tokens=400))
+    assert engine.residency.resident_blocks > 100
+    assert engine.residency.paths() == 2
+    assert len([*engine.residency._trees["a"][1].blocks]) == (8 + 9) // BLOCK
+
+
+def after(update: ResidencyUpdate) -> Known:
+    """How far somebody is who took it."""
+    return Known(update.replica, update.epoch, update.version)
