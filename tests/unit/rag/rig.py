@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
@@ -89,23 +90,27 @@ class Rig:
         self.store = FakeCounterStore()
         self.counts = SharedCounts(self.store, self._usage, self.clock)
         self.cleared: list[Scope] = []
-        self.rag = TokenCachedRAG(
-            spec,
-            RagParts(
-                retriever=self.retriever,
-                resolver=self.resolver,
-                generator=self.generator,
-                encoder=self.encoder,
-                scaffold=SCAFFOLD,
-                counts=self.counts,
-                placer=Placer("named", order, EngineViews(self.replicas, self.clock)),
-                salt_of=lambda tenant: f"salt of {tenant}",
-                clear_segments=self._clear,
-                answered=answered,
-                clock=self.clock,
-                wall_clock=self.wall_clock,
-            ),
+        self.spec = spec
+        self.parts = RagParts(
+            retriever=self.retriever,
+            resolver=self.resolver,
+            generator=self.generator,
+            encoder=self.encoder,
+            scaffold=SCAFFOLD,
+            counts=self.counts,
+            placer=Placer("named", order, EngineViews(self.replicas, self.clock)),
+            salt_of=lambda tenant: f"salt of {tenant}",
+            clear_segments=self._clear,
+            answered=answered,
+            clock=self.clock,
+            wall_clock=self.wall_clock,
         )
+        self.rag = TokenCachedRAG(spec, self.parts)
+
+    def use(self, **parts: object) -> None:
+        """Makes the service anew with other parts."""
+        self.parts = replace(self.parts, **parts)  # type: ignore[arg-type]
+        self.rag = TokenCachedRAG(self.spec, self.parts)
 
     async def answer(self, asked: Question | None = None) -> Answer:
         """The complete answer."""

@@ -36,7 +36,7 @@ def test_defaults_need_no_environment():
         ("WARMLINE_HTTP_PORT", "70000", "65535"),
         ("WARMLINE_HTTP_HOST", "0.0.0.0", "loopback"),
         ("WARMLINE_HTTP_HOST", "example.org", "loopback"),
-        ("WARMLINE_ORDER", "random", "'rank' or 'popularity'"),
+        ("WARMLINE_ORDER", "random", "'rank', 'popularity' or 'trie'"),
         ("WARMLINE_TOKEN_CACHE", "maybe", "boolean"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "nan", "finite"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "inf", "finite"),

@@ -1,0 +1,134 @@
+"""What an agent knows of the engine's replicas: asked for in time, believed as long as it holds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from deployments.core.errors import EngineUnavailable
+from deployments.core.reuse.paths import (
+    ROOT,
+    Change,
+    Known,
+    ResidencyUpdate,
+    SegmentId,
+    node_id,
+    pack_changes,
+)
+from deployments.rag.engine_views import LOAD_HOLDS_S, MAX_TENANTS, SURVEY_EVERY_S, EngineViews
+from tests.fakes import FakeClock, FakeResidencySource
+
+HEAD = SegmentId(1)
+
+
+def update(replica: str, cached_to: int = 64, *, pending: int = 0, version: int = 1) -> ResidencyUpdate:
+    """A whole tree of one path."""
+    change = Change(node_id(ROOT, HEAD), ROOT, HEAD, cached_to)
+    return ResidencyUpdate(replica, "e", None, version, pack_changes([change]), pending)
+
+
+class Rig:
+    def __init__(self, *updates: ResidencyUpdate) -> None:
+        self.clock = FakeClock()
+        self.source = FakeResidencySource(*updates)
+        self.views = EngineViews(self.source, self.clock)
+
+    async def surveyed(self, salt: str = "s") -> None:
+        self.views.refresh(salt)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def pending(self, salt: str = "s") -> dict[str, int]:
+        return {state.view.replica: state.pending_tokens for state in await self.views.states(salt)}
+
+
+async def test_the_first_question_of_a_tenant_waits_a_moment_for_its_view() -> None:
+    rig = Rig(update("a"), update("b"))
+    rig.views.refresh("s")
+    assert {state.view.replica for state in await rig.views.states("s")} == {"a", "b"}
+
+
+async def test_a_survey_that_takes_long_holds_nobody_up() -> None:
+    rig = Rig(update("a"))
+    rig.source.gate.clear()
+    rig.views.refresh("s")
+    assert await rig.views.states("s") == []
+    rig.source.gate.set()
+
+
+async def test_a_tenant_is_asked_about_once_in_a_while_and_for_what_is_new() -> None:
+    rig = Rig(update("a"))
+    await rig.surveyed()
+    await rig.surveyed()
+    assert rig.source.asked == [("s", ())]
+    rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()
+    assert rig.source.asked[1:] == [("s", (Known("a", "e", 1),))]
+
+
+async def test_replicas_that_are_gone_are_forgotten() -> None:
+    rig = Rig(update("a"), update("b"))
+    await rig.surveyed()
+    rig.source.updates = [update("b", version=2)]
+    rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()
+    assert list(await rig.pending()) == ["b"]
+
+
+async def test_engines_that_cannot_be_asked_leave_things_as_they_were() -> None:
+    rig = Rig(update("a"))
+    await rig.surveyed()
+    rig.source.fault = EngineUnavailable("gone")
+    rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()
+    assert list(await rig.pending()) == ["a"]
+
+
+async def test_a_failed_replica_is_avoided_until_it_is_heard_of_again() -> None:
+    rig = Rig(update("a"), update("b"))
+    await rig.surveyed()
+    rig.views.forget("a")
+    assert list(await rig.pending()) == ["b"]
+    await rig.surveyed()
+    assert sorted(await rig.pending()) == ["a", "b"]
+
+
+async def test_what_was_sent_counts_until_its_first_token() -> None:
+    rig = Rig(update("a"))
+    await rig.surveyed()
+    with rig.views.sending("a", 100), rig.views.sending("a", 20) as arrived:
+        assert await rig.pending() == {"a": 120}
+        arrived()
+        arrived()
+        assert await rig.pending() == {"a": 100}
+    assert await rig.pending() == {"a": 0}
+
+
+async def test_a_call_that_fails_counts_no_more() -> None:
+    rig = Rig(update("a"))
+    await rig.surveyed()
+    with pytest.raises(EngineUnavailable), rig.views.sending("a", 100):
+        raise EngineUnavailable("gone")
+    assert await rig.pending() == {"a": 0}
+
+
+async def test_a_replica_says_what_others_sent_it_and_is_believed_for_a_while() -> None:
+    """Its own account includes what went out from here, which is counted here already."""
+    rig = Rig(update("a"))
+    await rig.surveyed()
+    with rig.views.sending("a", 100):
+        rig.views.apply("s", update("a", pending=130, version=2))
+        assert await rig.pending() == {"a": 130}
+    assert await rig.pending() == {"a": 30}
+    rig.clock.now_s += LOAD_HOLDS_S + 0.1
+    assert await rig.pending() == {"a": 0}
+
+
+async def test_tenants_are_kept_apart_and_bounded() -> None:
+    rig = Rig(update("a"))
+    await rig.surveyed("first")
+    assert rig.views.known("second") == ()
+    for number in range(MAX_TENANTS):
+        rig.views.known(f"t{number}")
+    assert rig.views.known("first") == ()

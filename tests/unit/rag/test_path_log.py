@@ -1,0 +1,65 @@
+"""Paths are counted off the request's path, and only as many as memory allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from deployments.core.errors import CacheUnavailable
+from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.core.messages import HotPath
+from deployments.rag.path_log import MAX_WAITING, PathLog
+
+SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
+A, B = SegmentKey("a" * 64), SegmentKey("b" * 64)
+
+
+class Store:
+    """A `HotPaths` that lists what it was told, and is down while `down` is set."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[Scope, list[tuple[SegmentKey, ...]]]] = []
+        self.down = False
+
+    async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
+        if self.down:
+            raise CacheUnavailable("down")
+        self.told.append({scope: list(of_scope) for scope, of_scope in paths.items()})
+
+    async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
+        raise NotImplementedError
+
+
+async def settle() -> None:
+    await asyncio.sleep(0.02)
+
+
+async def test_prompts_are_sent_together() -> None:
+    store = Store()
+    log = PathLog(store, send_every_s=0.001)
+    log.add(SCOPE, (A, B))
+    log.add(SCOPE, (B,))
+    log.add(SCOPE, ())
+    await settle()
+    assert store.told == [{SCOPE: [(A, B), (B,)]}]
+
+
+async def test_a_store_that_is_down_is_tried_with_the_next_ones() -> None:
+    store = Store()
+    store.down = True
+    log = PathLog(store, send_every_s=0.001)
+    log.add(SCOPE, (A,))
+    await settle()
+    store.down = False
+    log.add(SCOPE, (B,))
+    await settle()
+    assert store.told == [{SCOPE: [(B,)]}]
+
+
+async def test_no_more_wait_than_memory_allows() -> None:
+    store = Store()
+    log = PathLog(store, send_every_s=0.001)
+    for _ in range(MAX_WAITING + 10):
+        log.add(SCOPE, (A,))
+    await settle()
+    assert len(store.told[0][SCOPE]) == MAX_WAITING

@@ -1,0 +1,159 @@
+"""The answer's way to an engine: where it is sent, in which order, and what happens when that one dies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from deployments.core.errors import EngineUnavailable
+from deployments.core.messages import Delta, GenerateRequest
+from deployments.core.reuse.ordering import by_rank
+from deployments.core.reuse.paths import (
+    ROOT,
+    Change,
+    ResidencyUpdate,
+    Step,
+    ids_segment,
+    node_id,
+    pack_changes,
+    segment_id,
+    unpack_steps,
+)
+from deployments.core.token_ids import TokenIds
+from deployments.rag.engine_views import EngineViews
+from deployments.rag.placer import Placer
+from deployments.rag.prompt import PromptAssembler
+from tests.fakes import SCAFFOLD, FakeResolver, a_passage
+from tests.unit.rag.rig import ANSWER, SPEC, Rig, delta, question
+
+PASSAGES = {
+    name: a_passage(n, doc=name, body=body)
+    for n, (name, body) in enumerate({"a": "alpha", "b": "beta", "c": "gamma"}.items())
+}
+
+
+class Dying:
+    """A `Generator` that fails `times` calls before it answers, after `before` deltas."""
+
+    def __init__(self, rig: Rig, times: int, before: tuple[Delta, ...] = ()) -> None:
+        self._rig = rig
+        self._times = times
+        self._before = before
+        self.requests: list[GenerateRequest] = []
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        self.requests.append(request)
+        if len(self.requests) <= self._times:
+            for one in self._before:
+                yield one
+            raise EngineUnavailable("its replica died")
+        for one in ANSWER:
+            yield one
+
+    describe = property(lambda self: self._rig.generator.describe)
+
+
+def rig_with(*updates: ResidencyUpdate) -> Rig:
+    rig = Rig(list(PASSAGES.values()))
+    rig.replicas.updates = updates
+    views = EngineViews(rig.replicas, rig.clock)
+    rig.use(placer=Placer("trie", by_rank, views))
+    return rig
+
+
+def head_of(rig: Rig) -> TokenIds:
+    return PromptAssembler(rig.encoder, SCAFFOLD, SPEC.preamble).head
+
+
+def resident(rig: Rig, replica: str, *doc_ids: str, pending: int = 0) -> ResidencyUpdate:
+    """A replica in whose cache these documents lie behind the preamble, in this order."""
+    head = ids_segment(head_of(rig))
+    node, tokens = node_id(ROOT, head), 100
+    changes = [Change(node, ROOT, head, tokens)]
+    for key in (FakeResolver.key(PASSAGES[doc_id].segment) for doc_id in doc_ids):
+        child, tokens = node_id(node, segment_id(key)), tokens + 100
+        changes.append(Change(child, node, segment_id(key), tokens))
+        node = child
+    return ResidencyUpdate(replica, "e", None, len(changes), pack_changes(changes), pending)
+
+
+async def test_documents_come_in_the_order_that_is_resident_and_go_to_that_replica() -> None:
+    rig = rig_with()
+    rig.replicas.updates = [resident(rig, "one"), resident(rig, "two", "c", "a")]
+    answer = await rig.answer()
+    sent = rig.prompt_sent()
+    assert sent.index("gamma") < sent.index("alpha") < sent.index("beta")
+    assert rig.generator.requests[0].replicas == ("two", "one")
+    assert answer.reuse.order == "trie"
+    assert "Most relevant first: Title of a; Title of b; Title of c." in sent
+
+
+async def test_the_layout_names_the_prompts_segments_and_their_tokens() -> None:
+    rig = rig_with()
+    await rig.answer()
+    (request,) = rig.generator.requests
+    steps = unpack_steps(request.layout)
+    head = head_of(rig)
+    assert steps[0] == Step(ids_segment(head), len(head))
+    assert [step.tokens for step in steps[1:]] == [len(PASSAGES[name].segment) for name in "abc"]
+
+
+async def test_what_a_replica_tells_with_an_answer_decides_about_the_next_one() -> None:
+    rig = rig_with()
+    told = resident(rig, "one", "b")
+    rig.generator.deltas = (delta("x", residency=told, finish_reason="stop"),)  # type: ignore[arg-type]
+    await rig.answer()
+    await rig.answer(question("Another one?"))
+    first, second = rig.generator.requests
+    assert first.replicas == ()
+    assert second.replicas == ("one",)
+    assert [(known.replica, known.version) for known in second.known] == [("one", told.version)]
+
+
+async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None:
+    rig = rig_with()
+    rig.replicas.updates = [resident(rig, "one", "c"), resident(rig, "two", "b", pending=1)]
+    dying = Dying(rig, times=1)
+    rig.use(generator=dying, placer=Placer("trie", by_rank, EngineViews(rig.replicas, rig.clock)))
+    rig.replicas.updates = [resident(rig, "one", "c")]
+    answer = await rig.answer()
+    first, second = dying.requests
+    assert first.request_id != second.request_id
+    assert first.replicas[0] == "one"
+    assert answer.text == "Press Reset."
+    assert answer.prompt_ids == second.prompt
+
+
+@pytest.mark.parametrize(("times", "before"), [(2, ()), (1, (delta("Pre"),))], ids=["twice", "answering"])
+async def test_it_is_not_tried_without_end_nor_when_something_was_said(
+    times: int, before: tuple[Delta, ...]
+) -> None:
+    rig = rig_with()
+    dying = Dying(rig, times, before)
+    rig.use(generator=dying)
+    with pytest.raises(EngineUnavailable):
+        await rig.answer()
+    assert len(dying.requests) == times
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "temperature", "shared"),
+    [(None, True, 0.0, True), (None, False, 0.0, False), (True, False, 0.0, True), (True, True, 0.5, False)],
+)
+async def test_answers_are_shared_where_that_is_wanted_and_sampling_is_greedy(
+    asked: bool | None, configured: bool, temperature: float, shared: bool
+) -> None:
+    rig = rig_with()
+    rig.use(share_answers=configured)
+    base = question()
+    sampling = type(base.sampling)(base.sampling.max_tokens, temperature)
+    await rig.answer(question(share_answer=asked, sampling=sampling))
+    assert rig.generator.requests[0].share_answer is shared
+
+
+@pytest.mark.parametrize(("told", "said"), [("flight", "shared"), ("kept", "reused"), (None, "generated")])
+async def test_the_ledger_says_whose_answer_it_is(told: str | None, said: str) -> None:
+    rig = rig_with()
+    rig.generator.deltas = (delta("x", shared=told, finish_reason="stop"),)
+    assert (await rig.answer()).reuse.answer == said
