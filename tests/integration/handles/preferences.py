@@ -1,0 +1,101 @@
+"""Three engine replicas behind the router that follows preferences: `preferences.py STATE_DIR PORT`.
+
+Prints what calls from inside one request of another deployment saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from deployments.core.ids import RequestId
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.reuse.paths import Known, ResidencyUpdate
+from serve_app.local_ray import ensure_local_ray, prepare_environment
+from serve_app.settings import Settings
+
+settings = Settings.from_env({}, state_dir=sys.argv[1], http_port=int(sys.argv[2]))
+prepare_environment(settings)
+
+from ray import serve  # noqa: E402  it reads the environment
+from ray.serve.config import RequestRouterConfig  # noqa: E402
+
+from serve_app.handles.engine import EngineHandle  # noqa: E402
+from serve_app.handles.engine_router import PreferenceRouter  # noqa: E402
+
+REPLICAS = 3
+AT_ONCE = 2
+
+
+class Named:
+    """Answers with the name of its replica."""
+
+    def __init__(self) -> None:
+        self._name = serve.get_replica_context().replica_id.unique_id
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        yield Delta(self._name, b"")
+        await asyncio.sleep(request.sampling.max_tokens / 1000)
+
+    async def describe(self) -> EngineInfo:
+        return EngineInfo(self._name, 1, 32, 1)
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        return ResidencyUpdate(self._name, salt, None, len(known), b"", 0)
+
+
+class Asker:
+    """Makes its calls from inside one request, many of them at once."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = EngineHandle(engine)
+
+    async def observed(self) -> dict[str, Any]:
+        replicas: set[str] = set()
+        while len(replicas) < REPLICAS:  # until this process has heard of all of them
+            replicas = {update.replica for update in await self._engine.survey("salt", ())}
+            await asyncio.sleep(0.05)
+        first, second, third = sorted(replicas)
+        one_by_one = [await self._asked((name,), 0) for name in (third, first, second, third)]
+        at_once = await asyncio.gather(*(self._asked((second, first, third), 300) for _ in range(5)))
+        anywhere = await asyncio.gather(*(self._asked((), 0) for _ in range(20)))
+        gone = await self._asked(("gone", third), 0)
+        await asyncio.gather(*(self._engine.describe() for _ in range(10)))
+        return {
+            "one by one": [(third, first, second, third).index(name) for name in one_by_one],
+            "at once": sorted((second, first, third).index(name) for name in at_once),
+            "anywhere": len(anywhere),
+            "gone": gone == third,
+        }
+
+    async def _asked(self, replicas: tuple[str, ...], for_ms: int) -> str:
+        sampling = Sampling(for_ms, 0.0)
+        request = GenerateRequest(RequestId("r"), b"", sampling, "s", 60, replicas=replicas)
+        (delta,) = [delta async for delta in self._engine.generate(request)]
+        return delta.text
+
+
+def main() -> None:
+    ensure_local_ray(settings)
+    light = {"num_cpus": 0.1}
+    router = RequestRouterConfig(request_router_class=PreferenceRouter)
+    named = serve.deployment(Named).options(
+        ray_actor_options=light,
+        num_replicas=REPLICAS,
+        max_ongoing_requests=AT_ONCE,
+        request_router_config=router,
+    )
+    asker = serve.deployment(Asker).options(ray_actor_options=light)
+    handle = serve.run(asker.bind(named.bind()), route_prefix=None)
+    print(json.dumps(asyncio.run(observed(handle))), flush=True)
+
+
+async def observed(handle: Any) -> dict[str, Any]:
+    seen: dict[str, Any] = await asyncio.wait_for(handle.observed.remote(), 60)
+    return seen
+
+
+main()
