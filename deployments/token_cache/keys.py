@@ -2,6 +2,7 @@
 
     name                                        type    lifetime
     warmline:seg:{tenant}/{collection}:{key}    string  TTL of its collection, see `ttl.py`
+    warmline:ret:{tenant}/{collection}:{key}    string  TTL by its collection's rhythm, see `ttl.py`
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    none; trimmed to the most used, see `counters.py`
 
@@ -26,6 +27,7 @@ from deployments.core.ids import (
     collection_name,
     tenant_id,
 )
+from deployments.core.retrievals import RetrievalKey
 from deployments.core.segments import SEGMENT_SCHEMA_VERSION
 
 _DIGEST_BYTES = 24
@@ -38,12 +40,7 @@ def segment_key(fingerprint: Fingerprint, text: str, *, flags: str = "") -> Segm
     length, so that no two different sets of fields run together into the same bytes; lone
     surrogates, which JSON can carry, are bytes of their own.
     """
-    digest = blake2b(digest_size=_DIGEST_BYTES)
-    for field in (fingerprint, flags, str(SEGMENT_SCHEMA_VERSION), text):
-        raw = field.encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(8, "little"))
-        digest.update(raw)
-    return SegmentKey(digest.hexdigest())
+    return SegmentKey(_digest(fingerprint, flags, str(SEGMENT_SCHEMA_VERSION), text))
 
 
 def segment_prefix(scope: Scope) -> str:
@@ -58,6 +55,24 @@ def segments_pattern(tenant: TenantId, collection: CollectionName | None) -> str
     return f"{segment_prefix(Scope(tenant, collection))}*"
 
 
+def retrieval_name(key: RetrievalKey) -> str:
+    """The entry of a retrieval. Its last part is a hash over all that decides the answer.
+
+    Raises InvalidRequest.
+    """
+    query = key.query
+    section = ("", "") if query.section is None else ("section", query.section)
+    last = _digest(key.state, key.kind, query.text, str(query.top_k), *section)
+    return f"warmline:ret:{_checked(query.scope)}:{last}"
+
+
+def retrievals_pattern(tenant: TenantId, collection: CollectionName | None) -> str:
+    """SCAN pattern of a tenant's retrievals, of one collection or all. Raises InvalidRequest."""
+    if collection is None:
+        return f"warmline:ret:{tenant_id(tenant)}/*"
+    return f"warmline:ret:{_checked(Scope(tenant, collection))}:*"
+
+
 def counters_name(scope: Scope) -> str:
     """The hash of a scope's counters. Raises InvalidRequest."""
     return f"warmline:counters:{_checked(scope)}"
@@ -66,6 +81,15 @@ def counters_name(scope: Scope) -> str:
 def popularity_name(scope: Scope) -> str:
     """The sorted set of a scope's segments by uses. Raises InvalidRequest."""
     return f"warmline:popularity:{_checked(scope)}"
+
+
+def _digest(*fields: str) -> str:
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for field in fields:
+        raw = field.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.hexdigest()
 
 
 def _checked(scope: Scope) -> str:

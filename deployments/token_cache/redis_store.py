@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -12,9 +12,7 @@ from deployments.core.messages import CacheUsage
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
 from deployments.token_cache.connection import WRONG_TYPE, RedisLink, expect
 from deployments.token_cache.keys import segment_prefix, segments_pattern
-
-_BATCH = 500
-"""Keys a round trip of those methods that may handle many: each stays far within the time limit."""
+from deployments.token_cache.walking import BATCH, unlinked, walk
 
 T = TypeVar("T")
 
@@ -47,18 +45,18 @@ class RedisSegmentStore:
 
     async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
         """See `SegmentStore`."""
-        return sum([await self._unlink(names) for names in _batches(_names(scope, keys))])
+        return sum([await unlinked(self._link, names) for names in _batches(_names(scope, keys))])
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """See `SegmentStore`. SCAN may name an entry twice, UNLINK counts it once."""
-        batches = self._walk(segments_pattern(tenant, collection))
-        return sum([await self._unlink(names) async for names in batches if names])
+        batches = walk(self._link, segments_pattern(tenant, collection))
+        return sum([await unlinked(self._link, names) async for names in batches if names])
 
     async def usage(self, scope: Scope) -> CacheUsage:
         """See `SegmentStore`. Walks all the server's keys, so ask seldom; reads headers, not values."""
         lengths: dict[bytes, int] = {}
         tokens = 0
-        async for names in self._walk(segments_pattern(scope.tenant, scope.collection)):
+        async for names in walk(self._link, segments_pattern(scope.tenant, scope.collection)):
             fresh = [name for name in set(names) if name not in lengths]  # SCAN may repeat itself
             commands = [c for n in fresh for c in (("STRLEN", n), ("GETRANGE", n, 0, PEEK_BYTES - 1))]
             replies = await self._link.call(*commands) if commands else []
@@ -77,19 +75,6 @@ class RedisSegmentStore:
         """Closes the link, which may be shared with a counter store."""
         await self._link.close()
 
-    async def _unlink(self, names: Sequence[str | bytes]) -> int:
-        (count,) = await self._link.call(("UNLINK", *names))
-        return expect(int, count)
-
-    async def _walk(self, pattern: str) -> AsyncIterator[list[bytes]]:
-        cursor = 0
-        while True:
-            (reply,) = await self._link.call(("SCAN", cursor, "MATCH", pattern, "COUNT", _BATCH))
-            cursor, names = expect(tuple, reply)
-            yield [expect(bytes, name) for name in expect(list, names)]
-            if cursor == 0:
-                return
-
 
 def _names(scope: Scope, keys: Sequence[SegmentKey]) -> list[str]:
     prefix = segment_prefix(scope)
@@ -97,4 +82,4 @@ def _names(scope: Scope, keys: Sequence[SegmentKey]) -> list[str]:
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

@@ -25,8 +25,8 @@ class TokenCacheService:
     """`core.ports.SegmentTokenizer`, and the upkeep of a store. Belongs to one event loop.
 
     `ttl_for` gives the seconds that a collection's segments are kept; `revive` starts a store of this
-    host's again where it is gone. `corrupt_entries` counts the entries that were found damaged,
-    deleted and computed anew.
+    host's again where it is gone; `clear_retrievals` deletes what was retrieved. `corrupt_entries` counts
+    the entries that were found damaged, deleted and computed anew.
     """
 
     def __init__(
@@ -36,12 +36,15 @@ class TokenCacheService:
         store: SegmentStore,
         ttl_for: Callable[[CollectionName], int],
         revive: Callable[[], Awaitable[None]] | None = None,
+        *,
+        clear_retrievals: Callable[[TenantId, CollectionName | None], Awaitable[object]] | None = None,
     ) -> None:
         self._bundle = bundle
         self._encoder = encoder
         self._store = store
         self._ttl_for = ttl_for
         self._revive = revive
+        self._clear_retrievals = clear_retrievals
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
 
@@ -97,7 +100,12 @@ class TokenCacheService:
         return await self._store.delete_many(scope, keys) if keys else 0
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Deletes a tenant's segments, of one collection or all. Raises CacheUnavailable."""
+        """Deletes a tenant's entries, of one collection or all; returns how many segments there were.
+
+        Raises CacheUnavailable.
+        """
+        if self._clear_retrievals is not None:
+            await self._clear_retrievals(tenant, collection)
         return await self._store.clear(tenant, collection)
 
     async def usage(self, scope: Scope) -> CacheUsage:

@@ -7,6 +7,7 @@ import asyncio
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.redis_store import RedisSegmentStore
+from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.service import TokenCacheService
 from deployments.token_cache.ttl import segment_ttl_s
 from serve_app.assembly.redis import watched_redis_link
@@ -21,4 +22,7 @@ async def token_cache_service(settings: Settings, model: str) -> TokenCacheServi
     bundle = await asyncio.to_thread(load_bundle, model)
     link, revive = await watched_redis_link(settings)
     store = RedisSegmentStore(link)
-    return TokenCacheService(bundle, BundleEncoder(bundle), store, segment_ttl_s, revive)
+    retrievals = RedisRetrievalStore(link)
+    return TokenCacheService(
+        bundle, BundleEncoder(bundle), store, segment_ttl_s, revive, clear_retrievals=retrievals.clear
+    )
