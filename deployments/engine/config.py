@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from deployments.core.errors import ConfigurationError
 from deployments.engine.owner import OWNER_PID, SOCKET_DIR
@@ -20,6 +20,13 @@ CPU_MAX_NUM_SEQS = 16
 """Answers at a time: 2 cores make 48 tokens/s for one and 226 for sixteen."""
 FAST_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 """Without them bfloat16 is emulated: 2 times slower than float32 with AVX-512, 4 times with AVX2."""
+
+
+class EventAddresses(NamedTuple):
+    """Where an engine publishes its KV events, and where it repeats them."""
+
+    published: str
+    repeated: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +103,27 @@ def _gpu(config: EngineConfig) -> dict[str, Any]:
 
 
 def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[str, str]:
-    """Variables that vLLM's processes must have: sockets on loopback or in `socket_dir`, nothing sent out."""
+    """Variables that vLLM's processes must have: sockets on loopback or in `socket_dir`, nothing sent out,
+    and events that name blocks as `core.reuse.block_hash` does."""
     return {
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_LOOPBACK_IP": "127.0.0.1",
         "GLOO_SOCKET_IFNAME": "lo",
         "VLLM_RPC_BASE_PATH": str(socket_dir),
+        "VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES": "1",
         "VLLM_NO_USAGE_STATS": "1",
         OWNER_PID: str(owner_pid),
         SOCKET_DIR: str(socket_dir),
         **({"HF_HUB_OFFLINE": "1"} if local_model else {}),
     }
+
+
+def event_addresses(socket_dir: Path) -> EventAddresses:
+    """Where an engine's KV events are published: they hold its tenants' token ids and salts.
+
+    A socket's path may have 107 bytes; these are shorter than those of vLLM's own in the same folder.
+    """
+    return EventAddresses(f"ipc://{socket_dir}/kv", f"ipc://{socket_dir}/kv-again")
 
 
 ENVIRONMENT_DEFAULTS = {"VLLM_LOGGING_LEVEL": "WARNING"}

@@ -12,6 +12,10 @@ class EngineCounters:
 
     `kv_cache_usage` is the share (0..1) of the KV cache that requests hold now. `prefix_queries` are
     the prompt tokens looked up in the prefix cache, `prefix_hits` those found there.
+
+    `resident_blocks` are in the cache, as far as the engine's events tell, or estimated where those are
+    lost; `resident_paths` are the prompts' beginnings that they belong to, `pending_tokens` those that wait
+    to be prefilled.
     """
 
     running: int = 0
@@ -19,6 +23,10 @@ class EngineCounters:
     kv_cache_usage: float = 0.0
     prefix_queries: int = 0
     prefix_hits: int = 0
+    resident_blocks: int = 0
+    resident_paths: int = 0
+    residency_estimated: bool = False
+    pending_tokens: int = 0
 
 
 class SchedulerLog:

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Protocol
 
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
 from deployments.engine.counters import EngineCounters
+from deployments.engine.local_engine import SurveyedEngine
 from deployments.engine.warmup import warm_up
-
-
-class LocalEngine(Protocol):
-    """An engine that this process owns."""
-
-    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`."""
-
-    async def describe(self) -> EngineInfo:
-        """See `Generator`."""
-
-    def counters(self) -> EngineCounters:
-        """The engine's own counters."""
-
-    async def check_health(self) -> None:
-        """Raises EngineUnavailable when the engine is gone."""
-
-    def close(self) -> None:
-        """Ends the engine's processes."""
 
 
 class Engine:
     """A replica. It is ready when its engine has generated once, and unhealthy when that has ended."""
 
     async def __init__(  # type: ignore[misc]
-        self, build: Callable[[], Awaitable[LocalEngine]], stream_interval_s: float = 0.0
+        self, build: Callable[[], Awaitable[SurveyedEngine]], stream_interval_s: float = 0.0
     ) -> None:
         """`build` runs in the replica. Serve awaits constructors, which mypy can't know."""
         self._stream_interval_s = stream_interval_s
@@ -55,6 +37,10 @@ class Engine:
     async def counters(self) -> EngineCounters:
         """The counters of this replica's engine."""
         return self._engine.counters()
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        """What this replica holds for a tenant beyond what is known."""
+        return self._engine.survey(salt, known)
 
     async def check_health(self) -> None:
         """Called by Serve, which replaces the replica when this raises."""

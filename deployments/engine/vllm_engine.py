@@ -26,9 +26,11 @@ from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.config import (
     ENVIRONMENT_DEFAULTS,
     EngineConfig,
+    EventAddresses,
     Platform,
     engine_arguments,
     environment,
+    event_addresses,
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
 
@@ -130,6 +132,16 @@ class VllmEngine:
         """The engine's own counters after its latest step."""
         return self._scheduler_log.counters
 
+    @property
+    def events(self) -> EventAddresses:
+        """Where it tells which KV blocks come and go."""
+        return event_addresses(self._socket_dir)
+
+    @property
+    def hash_seed(self) -> str | None:
+        """What the chain of its blocks' hashes begins with, where that is not the default."""
+        return os.environ.get("PYTHONHASHSEED")
+
     async def check_health(self) -> None:
         """Raises EngineUnavailable when the engine's processes are gone; they don't come back."""
         with _translated():
@@ -153,6 +165,7 @@ def _start_llm(
     for name, value in ENVIRONMENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     # Not earlier, since vLLM reads its environment.
+    from vllm.config import KVEventsConfig
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -164,7 +177,13 @@ def _start_llm(
         from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 
         loggers.append(RayPrometheusStatLogger)
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=loggers)
+    published, repeated = event_addresses(socket_dir)
+    events = KVEventsConfig(
+        enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
+    )
+    return AsyncLLM.from_engine_args(
+        AsyncEngineArgs(**arguments, kv_events_config=events), stat_loggers=loggers
+    )
 
 
 def cpu_flags() -> frozenset[str]:

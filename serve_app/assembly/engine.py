@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
+import time
+
 from deployments.engine.config import EngineConfig
+from deployments.engine.kv_events import KvEvents
+from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
+from serve_app.handles.replica import replica_name
 from serve_app.settings import Settings
 
 
-async def start_engine(settings: Settings, model: str) -> VllmEngine:
-    """vLLM on `model`, a name or a folder. Raises ConfigurationError, EngineUnavailable."""
+async def start_engine(settings: Settings, model: str) -> ResidentEngine:
+    """vLLM on `model`, a name or a folder, for this replica. Raises ConfigurationError, EngineUnavailable."""
+    name = ReplicaName(replica_name(), secrets.token_hex(8))
+    vllm = await _start_vllm(settings, model)
+    engine = ResidentEngine(vllm, await vllm.describe(), name, time.monotonic, vllm.hash_seed)
+    engine.follow(KvEvents(vllm.events, engine.feed).follow())
+    return engine
+
+
+async def _start_vllm(settings: Settings, model: str) -> VllmEngine:
     return await VllmEngine.start(
         EngineConfig(
             model=model,

@@ -23,13 +23,18 @@ def _environment_restored() -> Iterator[None]:
     os.environ.update(before)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(embedded_llm: Path, _environment_restored: None) -> AsyncIterator[VllmEngine]:
+@pytest.fixture(scope="module")
+def engine_config(embedded_llm: Path) -> EngineConfig:
     """SmolLM2 with room for 2,048 tokens a request and 11,000 in its cache."""
-    config = EngineConfig(str(embedded_llm), "smollm2", max_model_len=2048, kv_cache_gib=0.25)
+    return EngineConfig(str(embedded_llm), "smollm2", max_model_len=2048, kv_cache_gib=0.25)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(engine_config: EngineConfig, _environment_restored: None) -> AsyncIterator[VllmEngine]:
+    """The module's engine, as `engine_config` says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
-        started = await VllmEngine.start(config)
+        started = await VllmEngine.start(engine_config)
         await warm_up(started)
     yield started
     await started.shutdown()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
 from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.deployment import Engine
@@ -39,6 +40,9 @@ class MemoryEngine:
 
     def counters(self) -> EngineCounters:
         return EngineCounters(running=3)
+
+    def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        return ResidencyUpdate("replica", "epoch", None, len(known), salt.encode(), 5)
 
     async def check_health(self) -> None:
         if self.dead:
@@ -100,6 +104,7 @@ async def test_health_and_figures_are_the_engines() -> None:
     replica = await deployed(engine)
     assert (await replica.describe()).model == "memory"
     assert (await replica.counters()).running == 3
+    assert (await replica.survey("salt", [Known("replica", "epoch", 4)])).changes == b"salt"
     await replica.check_health()
     engine.dead = True
     with pytest.raises(EngineUnavailable):

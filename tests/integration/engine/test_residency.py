@@ -1,0 +1,155 @@
+"""What a replica says of its cache against what its engine then finds there: a small cache, real events."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from random import Random
+
+import pytest
+import pytest_asyncio
+
+from deployments.core.ids import RequestId
+from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.reuse.block_hash import block_hashes
+from deployments.core.reuse.paths import Step, ids_segment, pack_steps
+from deployments.core.reuse.replica_view import ReplicaView
+from deployments.core.token_ids import TokenIds, join, to_bytes, token_ids
+from deployments.engine.config import EngineConfig
+from deployments.engine.kv_events import KvEvents
+from deployments.engine.resident_engine import ReplicaName, ResidentEngine
+from deployments.engine.vllm_engine import VllmEngine
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+BLOCK = 32
+BLOCKS = 60
+PROMPTS = 60
+numbers = itertools.count()
+
+
+def new_ids(count: int) -> TokenIds:
+    """Ids that no other prompt has."""
+    return token_ids(Random(next(numbers)).choices(range(1000, 40_000), k=count))
+
+
+HEADS = [new_ids(45), new_ids(70)]
+DOCUMENTS = [new_ids(30 + 23 * number) for number in range(9)]
+
+
+@pytest.fixture(scope="module")
+def engine_config(embedded_llm: Path) -> EngineConfig:
+    """A cache of 60 blocks, one of which vLLM keeps to itself."""
+    return EngineConfig(
+        str(embedded_llm), "smollm2", max_model_len=1024, kv_cache_gib=0.25, num_gpu_blocks=BLOCKS
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def resident(engine: VllmEngine) -> AsyncIterator[ResidentEngine]:
+    """A replica that joins late: the engine has to repeat all that it told before."""
+    name = ReplicaName("replica", "epoch")
+    resident = ResidentEngine(engine, await engine.describe(), name, time.monotonic)
+    following = asyncio.create_task(KvEvents(engine.events, resident.feed).follow())
+    await told(resident)
+    yield resident
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def told(resident: ResidentEngine) -> None:
+    """Waits until the engine has told all: what is assumed is confirmed, and nothing more comes."""
+    before = -1
+    while resident.feed.next_number != before:
+        before = resident.feed.next_number
+        await asyncio.sleep(0.15)
+
+
+def prompt(segments: list[TokenIds], tail: TokenIds, salt: str = "a", max_tokens: int = 1) -> GenerateRequest:
+    return GenerateRequest(
+        RequestId(f"test-{next(numbers)}"),
+        to_bytes(join([*segments, tail])),
+        Sampling(max_tokens, 0.0),
+        salt,
+        60.0,
+        layout=pack_steps([Step(ids_segment(segment), len(segment)) for segment in segments]),
+    )
+
+
+async def first_of(resident: ResidentEngine, request: GenerateRequest) -> Delta:
+    async with aclosing(resident.generate(request)) as deltas:
+        first = await anext(deltas)
+        async for _ in deltas:
+            pass
+    assert first.residency is not None
+    return first
+
+
+async def test_what_is_told_is_what_the_engine_finds(resident: ResidentEngine) -> None:
+    """Prompts of two tenants in a cache far too small for them; the view is fed with changes only."""
+    random = Random(7)
+    views = {salt: ReplicaView("replica") for salt in "ab"}
+    found = removed = 0
+    for _ in range(PROMPTS):
+        await told(resident)
+        salt, head = random.choice("ab"), random.choice(HEADS)
+        documents = random.sample(DOCUMENTS, random.randint(1, 4))
+        view = views[salt]
+        before = len(view)
+        view.apply(resident.survey(salt, [view.known]))
+        removed += len(view) < before
+        names = [ids_segment(document) for document in documents]
+        best = view.longest_path(ids_segment(head), names)
+        order = [documents[names.index(name)] for name in best.segments]
+        order += [document for document in documents if document not in order]
+        first = await first_of(resident, prompt([head, *order], new_ids(random.randint(1, 40)), salt))
+        assert first.residency is not None
+        assert not first.residency.estimated
+        assert first.kv_cached_tokens == best.cached_tokens
+        view.apply(first.residency)
+        found += best.cached_tokens
+    assert found > 1000
+    assert removed > 5
+
+
+async def test_events_name_blocks_as_block_hash_does(resident: ResidentEngine) -> None:
+    ids = new_ids(3 * BLOCK + 5)
+    await first_of(resident, prompt([ids], new_ids(2)))
+    await told(resident)
+    # By events alone: what was only assumed of a prompt is no place.
+    assert all(resident.feed.places(block) == 1 for block in block_hashes(ids, BLOCK, "a"))
+    assert all(resident.feed.places(block) == 0 for block in block_hashes(ids, BLOCK, "b"))
+
+
+async def test_a_prompt_that_ends_with_a_block_has_it_twice(resident: ResidentEngine) -> None:
+    ids = new_ids(2 * BLOCK)
+    for _ in range(2):
+        await first_of(resident, prompt([ids], token_ids()))
+    await told(resident)
+    assert [resident.feed.places(block) for block in block_hashes(ids, BLOCK, "a")] == [1, 2]
+
+
+async def test_the_tree_shrinks_with_the_cache(resident: ResidentEngine) -> None:
+    view = ReplicaView("replica")
+    segment = new_ids(10 * BLOCK)
+    view.apply((await first_of(resident, prompt([segment], new_ids(5), "c"))).residency)
+    assert view.longest_path(ids_segment(segment), ()).cached_tokens == 10 * BLOCK
+    for _ in range(3):
+        await first_of(resident, prompt([new_ids(25 * BLOCK)], new_ids(5), "d"))
+    await told(resident)
+    view.apply(resident.survey("c", [view.known]))
+    assert len(view) == 0
+    assert resident.counters().resident_blocks <= BLOCKS - 1
+
+
+async def test_an_emptied_cache_is_told(resident: ResidentEngine, engine: VllmEngine) -> None:
+    await first_of(resident, prompt([new_ids(100)], new_ids(5)))
+    await told(resident)
+    assert await engine._llm.reset_prefix_cache()
+    await first_of(resident, prompt([new_ids(40)], new_ids(5)))  # events come with the next step
+    await told(resident)
+    assert resident.counters().resident_blocks == 1
