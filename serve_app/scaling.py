@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from serve_app.settings import Settings
 
+_AGENTS = 3
 _AGENT_ONGOING = 8
 """Requests a replica should work on at a time. Most of one is waiting for the engine."""
 _MAX_ONGOING = 256
@@ -35,9 +37,16 @@ def token_cache(settings: Settings) -> dict[str, Any]:
 
 
 def knowledge(settings: Settings) -> dict[str, Any]:
-    """As many as asked for on PostgreSQL; SQLite has one writer, hence one replica."""
+    """As many as asked for on PostgreSQL; SQLite has one writer, hence one replica.
+
+    Every replica of an agent keeps a call waiting here for news of changes, which is no load.
+    """
     high = settings.knowledge_max_replicas if settings.on_postgresql else 1
-    return _options(settings, 1, high, _AGENT_ONGOING) | {"ray_actor_options": {"num_cpus": 1}}
+    watching = _AGENTS * settings.agent_max_replicas if settings.retrieval_cache else 0
+    return _options(settings, 1, high, _AGENT_ONGOING + math.ceil(watching / high)) | {
+        "ray_actor_options": {"num_cpus": 1},
+        "max_ongoing_requests": _MAX_ONGOING + watching,
+    }
 
 
 def engine(settings: Settings) -> dict[str, Any]:

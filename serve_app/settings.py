@@ -62,6 +62,7 @@ class Settings(BaseModel):
         description="agents, by comma, whose equal greedy requests may get one answer",
     )
     token_cache: bool = Field(True, description="off: every segment is tokenized for every prompt")
+    retrieval_cache: bool = Field(True, description="off: the knowledge base is searched for every question")
     write_through: bool = Field(True, description="tokenize documents when they are stored")
     samples: bool = Field(True, description="load the sample knowledge at the first start")
     similarity_threshold: float = Field(0.35, ge=-1, le=1)

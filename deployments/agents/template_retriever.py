@@ -36,4 +36,6 @@ class TemplateRetriever:
         scores = {template.template_id: template.draft.success_score for template in recalled}
         found = await self._passages.passages_of(query.scope, [DocId(id_) for id_ in scores])
         scored = tuple(replace(passage, score=scores[passage.doc_id]) for passage in found.passages)
-        return replace(found, passages=scored)
+        # A template without its document is being written or deleted: nobody is to keep such an answer.
+        is_complete = {passage.doc_id for passage in scored} == scores.keys()
+        return replace(found, passages=scored, state=found.state if is_complete else "")

@@ -33,3 +33,14 @@ def test_knowledge_has_one_replica_unless_the_database_takes_several_writers() -
     postgresql = scaling.knowledge(Settings.from_env({"DATABASE_URL": "postgresql://localhost/warmline"}))
     assert sqlite["autoscaling_config"]["max_replicas"] == 1
     assert postgresql["autoscaling_config"]["max_replicas"] > 1
+
+
+def test_calls_that_wait_for_news_are_no_load() -> None:
+    """One for each replica of each agent, on whichever replicas there are."""
+    on = Settings.from_env({"WARMLINE_AGENT_MAX_REPLICAS": "8", "DATABASE_URL": "postgresql://localhost/w"})
+    off = on.model_copy(update={"retrieval_cache": False})
+    with_watchers, without = (scaling.knowledge(settings) for settings in (on, off))
+    assert with_watchers["max_ongoing_requests"] == without["max_ongoing_requests"] + 24
+    targets = [scale["autoscaling_config"] for scale in (with_watchers, without)]
+    spread = targets[0]["target_ongoing_requests"] - targets[1]["target_ongoing_requests"]
+    assert spread * targets[0]["max_replicas"] >= 24
