@@ -5,6 +5,8 @@
     warmline:ret:{tenant}/{collection}:{key}    string  TTL by its collection's rhythm, see `ttl.py`
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    none; trimmed to the most used, see `counters.py`
+    warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest, see `hot_paths.py`
+    warmline:path-scopes                        zset    none; trimmed likewise, with the above
 
 Under memory pressure only what has a TTL is evicted (policy `volatile-lfu`), so what has none is bounded
 by its own code.
@@ -31,6 +33,9 @@ from deployments.core.retrievals import RetrievalKey
 from deployments.core.segments import SEGMENT_SCHEMA_VERSION
 
 _DIGEST_BYTES = 24
+
+PATH_SCOPES = "warmline:path-scopes"
+"""The sorted set of the scopes that have paths."""
 
 
 def segment_key(fingerprint: Fingerprint, text: str, *, flags: str = "") -> SegmentKey:
@@ -81,6 +86,11 @@ def counters_name(scope: Scope) -> str:
 def popularity_name(scope: Scope) -> str:
     """The sorted set of a scope's segments by uses. Raises InvalidRequest."""
     return f"warmline:popularity:{_checked(scope)}"
+
+
+def paths_name(scope: Scope) -> str:
+    """The sorted set of how a scope's prompts begin. Raises InvalidRequest."""
+    return f"warmline:paths:{_checked(scope)}"
 
 
 def _digest(*fields: str) -> str:

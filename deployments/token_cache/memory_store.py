@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest, nsmallest
+from typing import TypeVar
 
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
+from deployments.core.messages import CacheUsage, HotPath
 from deployments.token_cache.codec import peek_count
 from deployments.token_cache.counters import KEPT_SEGMENTS, READ_SEGMENTS, trim_above
+from deployments.token_cache.path_scores import KEPT_PATHS, KEPT_SCOPES, pack_path, unpack_path, weight
+
+T = TypeVar("T")
 
 
 class InMemorySegmentStore:
@@ -122,3 +127,49 @@ class InMemoryCounterStore:
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
         """See `CounterStore`; most used first."""
         return dict(self._uses.get(scope, Counter[SegmentKey]()).most_common(self._read))
+
+
+class InMemoryHotPaths:
+    """A `HotPaths`. `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        *,
+        kept: int = KEPT_PATHS,
+        kept_scopes: int = KEPT_SCOPES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._kept = kept
+        self._kept_scopes = kept_scopes
+        self._clock = clock
+        self._scopes: dict[Scope, float] = defaultdict(float)
+        self._scores: dict[Scope, dict[bytes, float]] = {}
+
+    async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
+        """See `HotPaths`."""
+        by = weight(self._clock())
+        for scope, of_scope in paths.items():
+            for keys in filter(None, of_scope):
+                self._scores.setdefault(scope, defaultdict(float))[pack_path(keys)] += by
+                self._scopes[scope] += by
+            _trim(self._scores.get(scope, {}), self._kept)
+        _trim(self._scopes, self._kept_scopes)
+        for gone in self._scores.keys() - self._scopes.keys():
+            del self._scores[gone]
+
+    async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
+        """See `HotPaths`."""
+        now = weight(self._clock())
+        found = [
+            HotPath(scope, unpack_path(path) or (), score / now)
+            for scope, scores in self._scores.items()
+            if tenant in (None, scope.tenant)
+            for path, score in scores.items()
+        ]
+        return nlargest(max(limit, 0), found, key=lambda path: path.heat)
+
+
+def _trim(scores: dict[T, float], kept: int) -> None:
+    if len(scores) > trim_above(kept):
+        for least in nsmallest(len(scores) - kept, scores, key=scores.__getitem__):
+            del scores[least]

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from deployments.core.ports import CounterStore, SegmentStore
+from deployments.core.ports import CounterStore, HotPaths, SegmentStore
 from deployments.token_cache.connection import RedisLink, expect
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.embedded_server import EmbeddedRedis
-from deployments.token_cache.memory_store import InMemoryCounterStore, InMemorySegmentStore
+from deployments.token_cache.hot_paths import RedisHotPaths
+from deployments.token_cache.memory_store import (
+    InMemoryCounterStore,
+    InMemoryHotPaths,
+    InMemorySegmentStore,
+)
 from deployments.token_cache.redis_store import RedisSegmentStore
 
 
@@ -22,6 +27,7 @@ class Stores:
 
     segments: SegmentStore
     counters: Callable[..., CounterStore]
+    paths: Callable[..., HotPaths]
     advance: Callable[[int], Awaitable[None]]
     link: RedisLink | None = None
 
@@ -52,7 +58,13 @@ def in_redis(link: RedisLink) -> Stores:
             if expect(int, left_ms) >= 0:
                 await link.call(("PEXPIRE", name, expect(int, left_ms) - 1000 * seconds))
 
-    return Stores(RedisSegmentStore(link), lambda **how: RedisCounterStore(link, **how), advance, link)
+    return Stores(
+        RedisSegmentStore(link),
+        lambda **how: RedisCounterStore(link, **how),
+        lambda **how: RedisHotPaths(link, **how),
+        advance,
+        link,
+    )
 
 
 @pytest.fixture
@@ -63,7 +75,7 @@ def in_memory() -> Stores:
         nonlocal now_s
         now_s += seconds
 
-    return Stores(InMemorySegmentStore(clock=lambda: now_s), InMemoryCounterStore, advance)
+    return Stores(InMemorySegmentStore(clock=lambda: now_s), InMemoryCounterStore, InMemoryHotPaths, advance)
 
 
 @pytest.fixture(params=["in_memory", "in_redis"])

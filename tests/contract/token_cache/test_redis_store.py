@@ -11,7 +11,14 @@ from deployments.core.token_ids import token_ids
 from deployments.token_cache.codec import HEADER_BYTES, encode
 from deployments.token_cache.connection import RedisLink, expect
 from deployments.token_cache.counters import RedisCounterStore
-from deployments.token_cache.keys import counters_name, popularity_name, segment_prefix
+from deployments.token_cache.hot_paths import RedisHotPaths
+from deployments.token_cache.keys import (
+    PATH_SCOPES,
+    counters_name,
+    paths_name,
+    popularity_name,
+    segment_prefix,
+)
 from deployments.token_cache.redis_store import RedisSegmentStore
 
 A = Scope(TenantId("a"), CollectionName("kb"))
@@ -19,7 +26,7 @@ KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
 
 REDIS_6_2 = {
     "auth", "get", "getrange", "hgetall", "hincrbyfloat", "ping", "scan", "select", "set", "strlen",
-    "unlink", "zcard", "zincrby", "zremrangebyrank", "zrevrange",
+    "unlink", "zcard", "zincrby", "zrange", "zrem", "zremrangebyrank", "zrevrange",
 }  # fmt: skip
 
 
@@ -60,6 +67,38 @@ async def test_wrong_typed_counters_are_deleted_and_work_again(link: RedisLink):
     assert await counters.popularity(A) == {KEYS[0]: 1}
 
 
+async def test_wrong_typed_paths_are_deleted_and_work_again(link: RedisLink):
+    paths = RedisHotPaths(link)
+    for name in (paths_name(A), PATH_SCOPES):
+        await link.call(("SET", name, "x"))
+        with pytest.raises(CacheUnavailable):
+            await paths.record({A: [(KEYS[0],)]})
+    await paths.record({A: [(KEYS[0],)]})
+    await link.call(("UNLINK", PATH_SCOPES), ("SET", PATH_SCOPES, "x"))
+    with pytest.raises(CacheUnavailable):
+        await paths.hottest(9)
+    assert await paths.hottest(9) == []
+
+
+async def test_what_is_no_path_or_scope_is_passed_over(link: RedisLink):
+    paths = RedisHotPaths(link)
+    await paths.record({A: [(KEYS[0],)]})
+    for name in ("", "no scope", "*/kb", "a/KB", "a/kb/c"):
+        await link.call(("ZADD", PATH_SCOPES, 1e300, name))
+    for path in (b"", b"\x00", b"\x18short", b"\x18" + bytes(24 * 9)):
+        await link.call(("ZADD", paths_name(A), 1e300, path))
+    assert [path.keys for path in await paths.hottest(9)] == [(KEYS[0],)]
+
+
+async def test_a_scope_that_is_forgotten_leaves_nothing(link: RedisLink):
+    paths = RedisHotPaths(link, kept_scopes=4)
+    scopes = [Scope(TenantId(f"t{number}"), A.collection) for number in range(6)]
+    for number, scope in enumerate(scopes):
+        await paths.record({scope: [(KEYS[0],)] * (number + 1)})
+    (names,) = await link.call(("KEYS", "*"))
+    assert set(expect(list, names)) == {PATH_SCOPES.encode(), *(paths_name(s).encode() for s in scopes[2:])}
+
+
 async def test_counters_that_hold_no_numbers_fail_one_way_until_they_are_reset(link: RedisLink):
     counters = RedisCounterStore(link)
     await link.call(("HSET", counters_name(A), "hits", "many"))
@@ -74,8 +113,10 @@ async def test_segments_carry_a_ttl_and_nothing_else_does(link: RedisLink):
     await RedisSegmentStore(link).put_many(A, {KEYS[0]: b"x"}, 77)
     await RedisCounterStore(link).add(A, {"hits": 1})
     await RedisCounterStore(link).bump(A, {KEYS[0]: 1})
-    names = (segment_prefix(A) + KEYS[0], counters_name(A), popularity_name(A))
-    assert await link.call(*(("TTL", name) for name in names)) == [77, -1, -1]
+    await RedisHotPaths(link).record({A: [(KEYS[0],)]})
+    names = (counters_name(A), popularity_name(A), paths_name(A), PATH_SCOPES)
+    assert await link.call(*(("TTL", name) for name in names)) == [-1] * 4
+    assert await link.call(("TTL", segment_prefix(A) + KEYS[0])) == [77]
 
 
 async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLink, monkeypatch):
@@ -123,6 +164,9 @@ async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLi
     await counters.reset(A)
     await counters.bump(A, dict.fromkeys(KEYS, 1))
     await counters.popularity(A)
+    paths = RedisHotPaths(fresh, kept=1, kept_scopes=1)
+    await paths.record({Scope(TenantId(name), A.collection): [(key,) for key in KEYS] for name in "ab"})
+    await paths.hottest(2)
     await store.close()
     (stats,) = await link.call(("INFO", "commandstats"))
     sent = {name.removeprefix("cmdstat_") for name in expect(dict, stats)} - {"config|resetstat", "info"}

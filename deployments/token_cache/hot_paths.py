@@ -1,0 +1,106 @@
+"""How prompts begin, in Redis: a sorted set of paths a scope, and one of the scopes. Neither expires."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
+
+from deployments.core.errors import CacheUnavailable, InvalidRequest
+from deployments.core.ids import Scope, SegmentKey, TenantId, collection_name, tenant_id
+from deployments.core.messages import HotPath
+from deployments.token_cache.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
+from deployments.token_cache.counters import trim_above
+from deployments.token_cache.keys import PATH_SCOPES, paths_name
+from deployments.token_cache.path_scores import KEPT_PATHS, KEPT_SCOPES, pack_path, unpack_path, weight
+
+READ_SCOPES = 64
+"""Scopes that `hottest` looks into, the hottest ones."""
+
+
+class RedisHotPaths:
+    """A `HotPaths`. `clock` gives Unix seconds, and is to be the same everywhere, give or take minutes."""
+
+    def __init__(
+        self,
+        link: RedisLink,
+        *,
+        kept: int = KEPT_PATHS,
+        kept_scopes: int = KEPT_SCOPES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._link = link
+        self._kept = kept
+        self._kept_scopes = kept_scopes
+        self._clock = clock
+
+    async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
+        """See `HotPaths`."""
+        counted = {scope: Counter(map(pack_path, filter(None, found))) for scope, found in paths.items()}
+        additions: list[Command] = []
+        by = weight(self._clock())
+        for scope, uses in counted.items():
+            additions += [("ZINCRBY", paths_name(scope), by * count, path) for path, count in uses.items()]
+            if uses:
+                additions += [("ZINCRBY", PATH_SCOPES, by * uses.total(), str(scope))]
+        if not additions:
+            return
+        names = [*map(paths_name, counted), PATH_SCOPES]
+        replies = await self._call(*additions, *(("ZCARD", name) for name in names))
+        *sizes, scopes = (expect(int, reply) for reply in replies[len(additions) :])
+        large = [name for name, size in zip(names, sizes, strict=False) if size > trim_above(self._kept)]
+        if large:
+            await self._call(*(("ZREMRANGEBYRANK", name, 0, -self._kept - 1) for name in large))
+        if scopes > trim_above(self._kept_scopes):
+            await self._forget_scopes()
+
+    async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
+        """See `HotPaths`."""
+        scopes = await self._scopes(tenant)
+        if not scopes or limit < 1:
+            return []
+        reads = [("ZREVRANGE", paths_name(scope), 0, limit - 1, "WITHSCORES") for scope in scopes]
+        now = weight(self._clock())
+        found: list[HotPath] = []
+        for scope, reply in zip(scopes, await self._call(*reads), strict=True):
+            for path, score in parsed(_scored, reply):
+                keys = unpack_path(path)
+                if keys is not None:
+                    found.append(HotPath(scope, keys, score / now))
+        return nlargest(limit, found, key=lambda path: path.heat)
+
+    async def _scopes(self, tenant: TenantId | None) -> list[Scope]:
+        """The hottest ones, of one tenant or all."""
+        (reply,) = await self._call(("ZREVRANGE", PATH_SCOPES, 0, -1))
+        scopes = [scope for raw in expect(list, reply) if (scope := _scope(raw)) is not None]
+        return [scope for scope in scopes if tenant in (None, scope.tenant)][:READ_SCOPES]
+
+    async def _forget_scopes(self) -> None:
+        (reply,) = await self._call(("ZRANGE", PATH_SCOPES, 0, -self._kept_scopes - 1))
+        coldest = expect(list, reply)
+        names = [paths_name(scope) for raw in coldest if (scope := _scope(raw)) is not None]
+        await self._call(("ZREM", PATH_SCOPES, *coldest), *(("UNLINK", name) for name in names))
+
+    async def _call(self, *commands: Command) -> list[Reply]:
+        """A round trip. A key of another type is deleted, so that the next call works."""
+        replies = await self._link.call(*commands)
+        sent = zip(commands, replies, strict=True)
+        wrong = {command[1] for command, reply in sent if reply is WRONG_TYPE}
+        if wrong:
+            await self._link.call(("UNLINK", *wrong))
+            raise CacheUnavailable("what prompts begin with was of a wrong type; it starts anew")
+        return replies
+
+
+def _scope(raw: bytes) -> Scope | None:
+    """The scope of this name; None for what no code of ours wrote."""
+    tenant, _, collection = raw.decode(errors="replace").partition("/")
+    try:
+        return Scope(tenant_id(tenant), collection_name(collection))
+    except InvalidRequest:
+        return None
+
+
+def _scored(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
+    return [(path, float(score)) for path, score in zip(flat[::2], flat[1::2], strict=True)]
