@@ -1,0 +1,71 @@
+"""Complete answers, kept for a while in little memory: those used last, by what was asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import astuple
+from typing import NamedTuple
+
+from deployments.core.messages import Delta, GenerateRequest
+
+_OVERHEAD_BYTES = 500
+"""Of an entry beside its text and ids: objects, the key, a place in the table."""
+
+
+def answer_key(request: GenerateRequest, model: str) -> bytes:
+    """What decides a greedy answer, and whose it is: 32 bytes over model, salt, sampling and prompt."""
+    digest = hashlib.sha256()
+    for field in (model, request.cache_salt, repr(astuple(request.sampling))):
+        raw = field.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    digest.update(request.prompt)
+    return digest.digest()
+
+
+class _Entry(NamedTuple):
+    answer: Delta
+    until_s: float
+    size_bytes: int
+
+
+class KeptAnswers:
+    """At most `max_bytes` of answers, each for `ttl_s`. `clock` gives seconds."""
+
+    def __init__(self, max_bytes: int, ttl_s: float, clock: Callable[[], float]) -> None:
+        self._max_bytes = max_bytes
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self.bytes_used = 0
+
+    def __len__(self) -> int:
+        """Answers kept."""
+        return len(self._entries)
+
+    def get(self, key: bytes) -> Delta | None:
+        """The answer as one delta."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.until_s <= self._clock():
+            self._drop(key)
+            return None
+        self._entries.move_to_end(key)
+        return entry.answer
+
+    def put(self, key: bytes, answer: Delta) -> None:
+        """Keeps a complete answer; one too large for the whole is let be."""
+        size_bytes = len(answer.text.encode("utf-8", "surrogatepass")) + len(answer.ids) + _OVERHEAD_BYTES
+        if key in self._entries:
+            self._drop(key)
+        if size_bytes > self._max_bytes:
+            return
+        self._entries[key] = _Entry(answer, self._clock() + self._ttl_s, size_bytes)
+        self.bytes_used += size_bytes
+        while self.bytes_used > self._max_bytes:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: bytes) -> None:
+        self.bytes_used -= self._entries.pop(key).size_bytes
