@@ -65,7 +65,7 @@ class Settings(BaseModel):
     retrieval_cache: bool = Field(True, description="off: the knowledge base is searched for every question")
     write_through: bool = Field(True, description="tokenize documents when they are stored")
     samples: bool = Field(True, description="load the sample knowledge at the first start")
-    similarity_threshold: float = Field(0.35, ge=-1, le=1)
+    similarity_threshold: float = Field(0.25, ge=-1, le=1)
     chunk_tokens: int = Field(256, ge=32, le=4096)
     max_body_bytes: int = Field(10 * 2**20, ge=1024)
     request_timeout_s: float = Field(120.0, gt=0)

@@ -25,8 +25,6 @@ from deployments.core.messages import (
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.token_ids import TokenIds, token_ids
-from deployments.knowledge.embedding import Embedded
-from deployments.knowledge.late_interaction import as_words
 from deployments.token_cache.memory_store import InMemoryCounterStore
 
 FAKE_VOCAB_SIZE = 0x110000 + 16
@@ -239,8 +237,7 @@ class FakeCounterStore(InMemoryCounterStore):
 
 
 class FakeEmbedder:
-    """An `Embedder` of word counts: texts that share words are near, and equal words are equal.
-    `embedded` lists documents' texts.
+    """An `Embedder` of word counts: texts that share words are near. `embedded` lists documents' texts.
 
     `name` is its fingerprint and changes its vectors; `gate` holds embedding of documents up, and
     `waiting` counts who waits there.
@@ -256,12 +253,8 @@ class FakeEmbedder:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def embed_query(self, text: str) -> Embedded:
-        return self._embedded(text)
-
-    async def embed_passages(self, texts: Sequence[str]) -> list[Embedded]:
-        await self.embed_documents(texts)
-        return [self._embedded(text) for text in texts]
+    async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
+        return self._vector(text)
 
     async def embed_documents(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         self.waiting += 1
@@ -271,10 +264,6 @@ class FakeEmbedder:
             raise self.fault
         self.embedded.extend(texts)
         return np.stack([self._vector(text) for text in texts])
-
-    def _embedded(self, text: str) -> Embedded:
-        words = re.findall(r"\w+", text) or [""]
-        return Embedded(self._vector(text), as_words(np.stack([self._vector(word) for word in words])))
 
     def _vector(self, text: str) -> npt.NDArray[np.float32]:
         vector = np.zeros(self.dimensions, np.float32)

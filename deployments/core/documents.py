@@ -20,12 +20,12 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One chunk of a document as retrieval found it, best first in a `Retrieval`.
+    """One chunk of a document as retrieval found it.
 
-    `similarity` is how alike it is to the question (-1..1): the mean, over the question's word pieces, of the
-    highest cosine with one of its own. None while the index is rebuilt for another embedding model, when
-    full text alone decides, and for a passage that was not searched for. `score` is what orders passages:
-    the similarity, else the fused rank score (reciprocal rank fusion) or whatever it was chosen by.
+    In a `Retrieval` the best of each document come first, then the others, both from the best down.
+    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question:
+    None while the index is rebuilt for another embedding model, when full text alone decides, and for a
+    passage that was not searched for (its score is then whatever it was chosen by).
     """
 
     doc_id: DocId

@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion."""
+"""Reciprocal rank fusion, and the first of each group before the others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.fusion import RRF_K, fuse
+from deployments.knowledge.fusion import RRF_K, each_first, fuse
 
 RANKING = st.lists(st.integers(0, 30), unique=True, max_size=15)
 
@@ -16,11 +16,6 @@ def test_scores_are_sums_of_reciprocal_ranks() -> None:
         "a": pytest.approx(1 / (RRF_K + 1)),
         "b": pytest.approx(1 / (RRF_K + 2) + 1 / (RRF_K + 1)),
     }
-
-
-def test_a_ranking_of_less_weight_decides_less() -> None:
-    assert [item for item, _ in fuse([["a", "b"], ["b", "a"]], [0.1, 1.0])] == ["b", "a"]
-    assert dict(fuse([["a"]], [0.5])) == {"a": pytest.approx(0.5 / (RRF_K + 1))}
 
 
 def test_of_equal_scores_the_earlier_ranking_comes_first() -> None:
@@ -46,3 +41,17 @@ def test_one_ranking_keeps_its_order(ranking: list[int]) -> None:
 @given(RANKING, RANKING)
 def test_an_item_that_is_first_in_both_rankings_wins(first: list[int], second: list[int]) -> None:
     assert fuse([[99, *first], [99, *second]])[0][0] == 99
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=15))
+def test_the_first_of_each_group_comes_before_the_others_and_all_keep_their_order(
+    items: list[tuple[int, int]],
+) -> None:
+    groups = [group for group, _ in items]
+    numbered = list(enumerate(items))
+    ordered = each_first(numbered, lambda entry: entry[1][0])
+    front, back = ordered[: len(set(groups))], ordered[len(set(groups)) :]
+    assert sorted(ordered) == numbered
+    assert front == sorted(front)
+    assert back == sorted(back)
+    assert all(position == groups.index(group) for position, (group, _) in front)
