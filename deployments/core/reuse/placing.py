@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from deployments.core.reuse.ordering import Candidate, OrderPolicy
 from deployments.core.reuse.paths import SegmentId, segment_id
-from deployments.core.reuse.replica_view import ReplicaView, ResidentPath
+from deployments.core.reuse.replica_view import SEARCHED_NODES, ReplicaView, ResidentPath
 
 TIE_TOKENS = 32
-"""Costs that differ by less are equal, and equals are chosen from at random: many callers that see the same
-state at the same time must not all go to the same replica."""
+"""Costs that exceed the least by less are equal, and equals are chosen from at random: many callers that see
+the same state at the same time must not all go to the same replica."""
+SEARCHED_IN_ALL = 4 * SEARCHED_NODES
+"""Where there are many replicas, each is searched less thoroughly: a decision takes a few ms at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,22 @@ def place(
     """
     wanted = [segment_id(candidate.key) for candidate in candidates]
     fixed = order(candidates)
-    along = [wanted[i] for i in fixed]
-    found = [
-        state.view.longest_path(head, wanted) if follow else state.view.path_along(head, along)
-        for state in replicas
-    ]
-    if not found:
+    if not replicas:
         return Placing(fixed)
+    if follow:
+        lengths = {wanted[i]: candidates[i].tokens for i in fixed}
+        some, tokens = tuple(lengths), sum(lengths.values())
+        searched = min(SEARCHED_NODES, SEARCHED_IN_ALL // len(replicas) + 1)
+        found = [state.view.longest_path(head, some, tokens, searched) for state in replicas]
+    else:
+        along = [wanted[i] for i in fixed]
+        found = [state.view.path_along(head, along) for state in replicas]
     costs = [
         max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens
         for state, path in zip(replicas, found, strict=True)
     ]
-    ranked = sorted(range(len(found)), key=lambda i: (costs[i] // TIE_TOKENS, rng.random()))
+    least = min(costs)
+    ranked = sorted(range(len(found)), key=lambda i: ((costs[i] - least) // TIE_TOKENS, rng.random()))
     first = found[ranked[0]]
     return Placing(
         order=_continued(candidates, wanted, first, order) if follow else fixed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deployments.core.reuse.paths import (
@@ -17,6 +17,8 @@ from deployments.core.reuse.paths import (
 
 SEARCHED_NODES = 512
 """A search looks at no more paths: a tree can hold every order of the same documents."""
+SPARED_TOKENS = 32
+"""Nor does it look for what could save less than this more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,13 @@ class ResidentPath:
     cached_tokens: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Node:
+    name: NodeId
     parent: NodeId
     segment: SegmentId
     cached_to: int
-    children: dict[SegmentId, NodeId] = field(default_factory=dict)
+    children: dict[SegmentId, _Node] = field(default_factory=dict)
 
 
 class ReplicaView:
@@ -58,8 +61,6 @@ class ReplicaView:
 
     def apply(self, update: ResidencyUpdate) -> None:
         """Takes an update; one that is older, or leaves out what came between, changes nothing."""
-        self.pending_tokens = update.pending_tokens
-        self.estimated = update.estimated
         if update.since is None:
             if update.epoch == self._epoch and update.version < self._version:
                 return  # asked for earlier, and overtaken
@@ -71,39 +72,53 @@ class ReplicaView:
             if number >= skip:
                 self._change(change.node, change.parent, change.segment, change.cached_to)
         self._epoch, self._version = update.epoch, update.version
+        self.pending_tokens, self.estimated = update.pending_tokens, update.estimated
 
-    def longest_path(self, head: SegmentId, wanted: Collection[SegmentId]) -> ResidentPath:
-        """The path that saves most: it begins with `head` and goes on with any of `wanted`, each once."""
-        best = 0
+    def longest_path(
+        self,
+        head: SegmentId,
+        wanted: Sequence[SegmentId],
+        wanted_tokens: int | None = None,
+        searched: int = SEARCHED_NODES,
+    ) -> ResidentPath:
+        """The path that saves most: it begins with `head` and goes on with any of `wanted`, each once.
+
+        What stands first in `wanted` is tried first. `wanted_tokens`, their length together, ends the search
+        where all is found; else it ends where there is no more, or with `searched` paths.
+        """
         path: tuple[SegmentId, ...] = ()
         start = self._nodes[ROOT].children.get(head)
-        waiting: list[tuple[NodeId, tuple[SegmentId, ...]]] = [] if start is None else [(start, ())]
-        for _ in range(SEARCHED_NODES):
-            if not waiting:
+        if start is None:
+            return ResidentPath(path, 0)
+        best = 0
+        enough = GONE if wanted_tokens is None else start.cached_to + wanted_tokens - SPARED_TOKENS
+        last_first = tuple(reversed(wanted))
+        waiting = [(start, path)]
+        for _ in range(searched):
+            if not waiting or best > enough:
                 break
-            node_id, before = waiting.pop()
-            node = self._nodes[node_id]
+            node, before = waiting.pop()
             if node.cached_to > best:
                 best, path = node.cached_to, before
-            if node.children:
+            children = node.children
+            if children:
                 waiting.extend(
-                    (node.children[segment], (*before, segment))
-                    for segment in wanted
-                    if segment in node.children and segment not in before
+                    (children[segment], (*before, segment))
+                    for segment in last_first
+                    if segment in children and segment not in before
                 )
         return ResidentPath(path, best)
 
     def path_along(self, head: SegmentId, ordered: Sequence[SegmentId]) -> ResidentPath:
         """What a prompt with its documents in this order finds resident."""
         best, length = 0, 0
-        node_id = self._nodes[ROOT].children.get(head)
+        node = self._nodes[ROOT].children.get(head)
         for number in range(len(ordered) + 1):
-            if node_id is None:
+            if node is None:
                 break
-            node = self._nodes[node_id]
             if node.cached_to > best:
                 best, length = node.cached_to, number
-            node_id = node.children.get(ordered[number]) if number < len(ordered) else None
+            node = node.children.get(ordered[number]) if number < len(ordered) else None
         return ResidentPath(tuple(ordered[:length]), best)
 
     def _change(self, node_id: NodeId, parent: NodeId, segment: SegmentId, cached_to: int) -> None:
@@ -114,8 +129,8 @@ class ReplicaView:
         if node is not None:
             node.cached_to = cached_to
         elif parent in self._nodes:
-            self._nodes[node_id] = _Node(parent, segment, cached_to)
-            self._nodes[parent].children[segment] = node_id
+            node = _Node(node_id, parent, segment, cached_to)
+            self._nodes[node_id] = self._nodes[parent].children[segment] = node
 
     def _remove(self, node_id: NodeId) -> None:
         node = self._nodes.pop(node_id, None)
@@ -125,7 +140,7 @@ class ReplicaView:
         if parent is not None:
             parent.children.pop(node.segment, None)
         for child in tuple(node.children.values()):
-            self._remove(child)
+            self._remove(child.name)
 
     def _clear(self) -> None:
-        self._nodes = {ROOT: _Node(ROOT, SegmentId(0), 0)}
+        self._nodes = {ROOT: _Node(ROOT, ROOT, SegmentId(0), 0)}

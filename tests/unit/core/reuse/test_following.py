@@ -195,8 +195,8 @@ class Following(RuleBasedStateMachine):
             nodes = reader.view._nodes
             for name, node in nodes.items():
                 if name != ROOT:
-                    assert nodes[node.parent].children[node.segment] == name
-                assert all(child in nodes for child in node.children.values())
+                    assert nodes[node.parent].children[node.segment] is node
+                assert all(nodes[child.name] is child for child in node.children.values())
 
 
 TestFollowing = Following.TestCase

@@ -9,30 +9,9 @@ import pytest
 from deployments.core.reuse.paths import Known, ResidencyUpdate, unpack_changes
 from deployments.core.reuse.replica_view import ReplicaView, ResidentPath
 from deployments.core.reuse.residency import CONFIRM_WITHIN_S, MAX_TENANTS
+from tests.unit.core.reuse.asking import NOTHING, caught_up, found
 from tests.unit.core.reuse.engine import Engine
 from tests.unit.core.reuse.library import BLOCK, Library
-
-NOTHING = ResidentPath((), 0)
-
-
-@pytest.fixture
-def library() -> Library:
-    """A head of two blocks and documents of two and a bit."""
-    return Library([8, 8], [9, 9, 9, 9, 9])
-
-
-def found(engine, library, salt, documents, head=0):
-    """The longest path, as a reader sees it who asks for the first time."""
-    view = ReplicaView("r1")
-    view.apply(engine.residency.update_for(salt, None, 0))
-    wanted = [library.segment(number) for number in documents]
-    return view.longest_path(library.head_segment(head), wanted)
-
-
-def caught_up(engine, library, salt, documents):
-    """The same, once all is told."""
-    engine.settle()
-    return found(engine, library, salt, documents)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -147,119 +126,6 @@ def test_each_prompt_has_its_own_time_to_be_confirmed(library):
     engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
     assert found(engine, library, "a", [0]) == NOTHING
     assert residency.resident_blocks == 0
-
-
-def test_while_events_are_lost_an_estimate_says_so(library):
-    """It begins with what is known, goes on with what is served, and never outgrows the cache."""
-    engine = Engine(40)
-    engine.answer(library.prompt("a", 0, [0, 1]))
-    engine.residency.lost()
-    assert engine.residency.update_for("a", None, 0).estimated
-    assert found(engine, library, "a", [1, 0]).cached_tokens == 24
-    random = Random(0)
-    for _ in range(100):
-        prompt = library.prompt("a", 0, random.sample(range(5), 3))
-        engine.ask(prompt)
-        engine.serve()
-        engine.clock.now_s += 1
-        engine.residency.update_for("a", None, 0)  # whose clock forgets nothing now
-        assert found(engine, library, "a", range(5)).cached_tokens >= 32
-        assert engine.residency.resident_blocks <= 40
-        assert engine.residency.estimated
-    engine.deliver()
-    engine.residency.found()
-    assert not engine.residency.update_for("a", None, 0).estimated
-
-
-def test_an_estimate_claims_no_more_than_the_same_model_holds(library):
-    """Fed with the same prompts."""
-    engine, random = Engine(30), Random(3)
-    engine.residency.lost()
-    for _ in range(50):
-        engine.ask(library.prompt("a", 0, random.sample(range(5), 3)))
-        engine.serve()
-        asked = random.sample(range(5), 3)
-        path = found(engine, library, "a", asked)
-        order = [asked[[library.segment(n) for n in asked].index(segment)] for segment in path.segments]
-        assert path.cached_tokens <= engine.really_cached(library.prompt("a", 0, order))
-
-
-def test_known_paths_that_do_not_fit_are_not_estimated(library):
-    """The prompts of an engine of another size, as it were."""
-    engine = Engine(6)
-    for number in range(5):
-        prompt = library.prompt("a", 0, [number])
-        engine.residency.served("a", prompt.steps, prompt.hashes)
-        engine.residency.stored(prompt.hashes)
-    engine.residency.lost()
-    assert engine.residency.resident_blocks <= 6
-
-
-def test_found_events_alone_tell_what_is_resident(library):
-    """Neither what the estimate threw out nor what it kept outlives it."""
-    engine = Engine(60)
-    engine.answer(library.prompt("a", 0, [0, 1]))
-    engine.residency.lost()
-    kept, gone = library.prompt("a", 0, [2]), library.prompt("a", 0, [3])
-    for prompt in (kept, gone):
-        engine.ask(prompt)
-        engine.serve()
-    engine.residency.stored(kept.hashes)
-    engine.residency.stored(gone.hashes)
-    engine.residency.removed(gone.hashes[2:])
-    unconfirmed = library.prompt("a", 0, [4])
-    engine.residency.served("a", unconfirmed.steps, unconfirmed.hashes)
-    engine.residency.found()
-    assert found(engine, library, "a", [0, 1]).cached_tokens == 24
-    assert found(engine, library, "a", [2]).cached_tokens == 16
-    assert found(engine, library, "a", [3]).cached_tokens == 8
-    assert found(engine, library, "a", [4]).cached_tokens == 8
-
-
-def test_what_an_estimate_evicted_is_known_again_when_events_are_found(library):
-    """The engine held it all the time."""
-    engine = Engine(12)
-    engine.answer(library.prompt("a", 0, [0, 1]))
-    before = engine.residency.resident_blocks
-    engine.residency.lost()
-    for number in range(5):
-        prompt = library.prompt("b", 0, [number])
-        engine.residency.served("b", prompt.steps, prompt.hashes)
-    assert found(engine, library, "a", [0, 1]) == NOTHING
-    engine.residency.found()
-    assert engine.residency.resident_blocks == before
-    again = library.prompt("a", 0, [0, 1])
-    engine.residency.served("a", again.steps, again.hashes)
-    engine.clock.now_s += 60
-    assert found(engine, library, "a", [0, 1]).cached_tokens == 24
-
-
-def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
-    """What the model believed before must not pass for known."""
-    for lose in (False, True):
-        engine = Engine(50)
-        engine.answer(library.prompt("a", 0, [0, 1]))
-        if lose:
-            engine.residency.lost()
-        engine.residency.cleared()
-        assert found(engine, library, "a", [0, 1]) == NOTHING
-        assert engine.residency.resident_blocks == engine.residency.paths() == 0
-        prompt = library.prompt("a", 0, [0, 1])
-        engine.residency.served("a", prompt.steps, prompt.hashes)
-        assert found(engine, library, "a", [0, 1]).cached_tokens == 24
-
-
-def test_losing_twice_is_losing_once(library):
-    """And finding what was not lost changes nothing."""
-    engine = Engine(50)
-    engine.answer(library.prompt("a", 0, [0, 1]))
-    engine.residency.found()
-    engine.residency.lost()
-    engine.ask(library.prompt("a", 0, [2]))
-    engine.serve()
-    engine.residency.lost()
-    assert found(engine, library, "a", [2]).cached_tokens == 16
-    assert caught_up(engine, library, "a", [0, 1]).cached_tokens == 24
 
 
 def test_two_tenants_know_nothing_of_each_other(library):
