@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from deployments.core.documents import (
     Document,
@@ -14,6 +14,7 @@ from deployments.core.documents import (
     TextHit,
 )
 from deployments.core.ids import DocId, Scope
+from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.knowledge.service import KnowledgeService
 
 
@@ -28,6 +29,14 @@ class Knowledge:
     async def search(self, query: SearchQuery) -> Retrieval:
         """See `core.ports.Retriever`."""
         return await self._service.search(query)
+
+    async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
+        """See `core.leases.LeasingKnowledge`."""
+        return await self._service.leased_search(holder, query)
+
+    async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> Mapping[Scope, Lease]:
+        """See `core.leases.LeasingKnowledge`."""
+        return await self._service.watch(holder, known)
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """See `core.business_ports.PassageReader`."""

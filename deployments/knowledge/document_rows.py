@@ -17,6 +17,7 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.segments import document_segment
 from deployments.database.metadata import AnyRow
+from deployments.knowledge.stamps import new_stamp
 from deployments.knowledge.stored_chunks import ChunkDraft
 from deployments.knowledge.tables import chunks, documents, indexes
 
@@ -35,20 +36,21 @@ class PreparedDocument:
 
 async def lock_collection(connection: AsyncConnection, scope: Scope) -> int:
     """Makes other writers of the collection wait; returns its generation."""
-    return await _touch_generation(connection, scope, 0)
+    return await _write_generation(connection, scope, "generation = collections.generation", 0)
 
 
 async def raise_generation(connection: AsyncConnection, scope: Scope) -> int:
-    return await _touch_generation(connection, scope, 1)
+    raised = "generation = collections.generation + 1, stamp = excluded.stamp"
+    return await _write_generation(connection, scope, raised, 1)
 
 
-async def _touch_generation(connection: AsyncConnection, scope: Scope, step: int) -> int:
+async def _write_generation(connection: AsyncConnection, scope: Scope, change: str, first: int) -> int:
     statement = text(
-        "INSERT INTO collections (tenant, name, generation) VALUES (:tenant, :name, :step) "
-        "ON CONFLICT (tenant, name) DO UPDATE SET generation = collections.generation + :step "
-        "RETURNING generation"
+        "INSERT INTO collections (tenant, name, generation, stamp) "  # noqa: S608 -- constants only
+        "VALUES (:tenant, :name, :first, :stamp) "
+        f"ON CONFLICT (tenant, name) DO UPDATE SET {change} RETURNING generation"
     )
-    values = {"tenant": scope.tenant, "name": scope.collection, "step": step}
+    values = {"tenant": scope.tenant, "name": scope.collection, "first": first, "stamp": new_stamp()}
     return int((await connection.execute(statement, values)).scalar_one())
 
 

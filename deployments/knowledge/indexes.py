@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 from deployments.database.metadata import AnyRow
+from deployments.knowledge.stamps import new_stamp
 from deployments.knowledge.tables import chunks, collections, documents, indexes
 
 _ACTIVE, _BUILDING = "active", "building"
@@ -106,7 +107,8 @@ async def activate(connection: AsyncConnection, index_id: int) -> bool:
         return False
     await connection.execute(delete(indexes).where(indexes.c.id != index_id))
     await connection.execute(update(indexes).values(status=_ACTIVE))
-    await connection.execute(update(collections).values(generation=collections.c.generation + 1))
+    raised = {"generation": collections.c.generation + 1, "stamp": new_stamp()}
+    await connection.execute(update(collections).values(raised))
     return True
 
 

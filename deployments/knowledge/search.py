@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, text
@@ -16,6 +16,7 @@ from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
 from deployments.knowledge.search_terms import names_something
+from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.vectors import VectorCache
 
@@ -30,6 +31,7 @@ class _State:
     index_id: int
     embedding: str
     generation: int
+    stamp: str
 
 
 class HybridSearch:
@@ -76,7 +78,7 @@ class HybridSearch:
             rows = await _read_rows(connection, [chunk_id for chunk_id, _ in fused])
         best = each_first(fused, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
         passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
-        return Retrieval(passages, state.generation)
+        return Retrieval(passages, state.generation, self._named(state.stamp))
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """All passages of documents, in the order of `doc_ids`; score 0. Raises: KnowledgeUnavailable."""
@@ -92,7 +94,14 @@ class HybridSearch:
             found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
             rows = (await _read_rows(connection, found.all())).values()
         ordered = sorted(rows, key=lambda row: (place[row.doc_id], row.ordinal))
-        return Retrieval(tuple(_passage(row, 0.0, None) for row in ordered), state.generation)
+        passages = tuple(_passage(row, 0.0, None) for row in ordered)
+        return Retrieval(passages, state.generation, self._named(state.stamp))
+
+    async def states(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[int, str]]:
+        """Generations and states of collections (see `core.leases`), now. Raises: KnowledgeUnavailable."""
+        async with self._database.snapshot() as connection:
+            read = [(scope, await _read_state(connection, scope)) for scope in scopes]
+        return {scope: (state.generation, self._named(state.stamp)) for scope, state in read}
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
         """Ranked full text: at most `limit` documents by their best chunk. Raises: KnowledgeUnavailable."""
@@ -108,19 +117,22 @@ class HybridSearch:
             hits.setdefault(row.doc_id, _hit(row, match))
         return tuple(hits.values())[:limit]
 
+    def _named(self, stamp: str) -> str:
+        return search_state(stamp, self._embedder.fingerprint, self._threshold)
+
     def _is_similar(self, similarity: float | None) -> bool:
         return similarity is None or similarity >= self._threshold
 
 
 async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
     statement = text(
-        "SELECT id, embedding_fingerprint, COALESCE((SELECT generation FROM collections "
-        "WHERE tenant = :tenant AND name = :name), 0) AS generation "
-        "FROM indexes WHERE status = 'active'"
+        "SELECT id, embedding_fingerprint, COALESCE(generation, 0) AS generation, "
+        "COALESCE(stamp, '') AS stamp FROM indexes "
+        "LEFT JOIN collections ON tenant = :tenant AND name = :name WHERE status = 'active'"
     )
     values = {"tenant": scope.tenant, "name": scope.collection}
     row = (await connection.execute(statement, values)).one()
-    return _State(row.id, row.embedding_fingerprint, row.generation)
+    return _State(row.id, row.embedding_fingerprint, row.generation, row.stamp)
 
 
 async def _read_rows(connection: AsyncConnection, chunk_ids: Sequence[int]) -> dict[int, AnyRow]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -26,7 +27,9 @@ from deployments.core.ids import (
     Scope,
     doc_id_pattern,
 )
+from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.core.ports import SegmentWriter
+from deployments.core.retrievals import normalised
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.knowledge.chunking import Chunker
@@ -35,6 +38,8 @@ from deployments.knowledge.document_versions import DocumentHistory
 from deployments.knowledge.embedding import Embedder, Vector
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
+from deployments.knowledge.leased_search import LeasedSearch
+from deployments.knowledge.leases import Leases
 from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
@@ -51,7 +56,8 @@ class KnowledgeParts:
     """What a knowledge base is made of. `tokenizer` is the fingerprint of what the chunker counts by.
 
     `writer` is told of obsolete segments and, with `write_through`, of new ones. `samples` is a folder to
-    load at the first start.
+    load at the first start. `leases` may be left out where no other process has the database, or had it
+    in the last seconds.
     """
 
     database: Database
@@ -62,10 +68,11 @@ class KnowledgeParts:
     writer: SegmentWriter | None = None
     write_through: bool = True
     samples: Path | None = None
+    leases: Leases | None = None
 
 
 class KnowledgeService:
-    """Implements `Retriever` and `VersionedLibrary`; get one from `start`."""
+    """Implements `Retriever`, `LeasingKnowledge` and `VersionedLibrary`; get one from `start`."""
 
     def __init__(self, parts: KnowledgeParts) -> None:
         self._database = parts.database
@@ -75,6 +82,8 @@ class KnowledgeService:
         self._indexer = Indexer(parts.chunker, parts.tokenizer, parts.embedder)
         self._store = DocumentStore(parts.database, parts.embedder.fingerprint)
         self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
+        self._leases = parts.leases or Leases(alone=True, predecessor=False)
+        self._leased = LeasedSearch(self._search, self._leases)
         self._changing: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
         self._rebuild: Rebuild | None = None
         self._rebuilding: asyncio.Task[None] | None = None
@@ -89,12 +98,27 @@ class KnowledgeService:
         service = cls(parts)
         await service._start_rebuild()
         if parts.samples is not None:
-            await service._load_samples(parts.samples)
+            with service.starting():
+                await service._load_samples(parts.samples)
         return service
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Changes in here wait for no lease: nobody has asked for them yet."""
+        with self._leases.starting():
+            yield
 
     async def search(self, query: SearchQuery) -> Retrieval:
         """See `Retriever`."""
-        return await self._search.search(query)
+        return await self._search.search(_normalised(query))
+
+    async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
+        """See `LeasingKnowledge`."""
+        return await self._leased.leased_search(holder, _normalised(query))
+
+    async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> Mapping[Scope, Lease]:
+        """See `LeasingKnowledge`."""
+        return await self._leased.watch(holder, known)
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """See `PassageReader`."""
@@ -182,6 +206,11 @@ class KnowledgeService:
                 vectors |= await self._indexer.vectors(missing.drafts)
 
     async def _published(self, scope: Scope, stored: Stored) -> Ingested:
+        """The end of every change: when it returns, nobody uses what was there before."""
+        async with self._leases.settling(scope, stored.ingested.generation):
+            return await self._written(scope, stored)
+
+    async def _written(self, scope: Scope, stored: Stored) -> Ingested:
         """Tells the token cache, whose failure changes nothing: it is a cache."""
         if self._writer is None:
             return stored.ingested
@@ -213,6 +242,10 @@ class KnowledgeService:
             for draft in drafts:
                 await self.put(Scope(DEFAULT_TENANT, CollectionName(collection)), draft)
             await milestones.reach(milestone)
+
+
+def _normalised(query: SearchQuery) -> SearchQuery:
+    return replace(query, text=normalised(query.text))
 
 
 async def _publish(

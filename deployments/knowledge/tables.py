@@ -24,6 +24,9 @@ collections = Table(
     Column("name", String(64), primary_key=True),
     # Rises in the transaction of each change, so that whoever cached a search can tell.
     Column("generation", Integer, nullable=False),
+    # Random, new with each change: unlike the generation it can't come again for other contents, in a
+    # database restored to an earlier day.
+    Column("stamp", String(32), nullable=False, server_default=""),
 )
 
 documents = Table(

@@ -9,6 +9,7 @@ import deployments.knowledge
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.embedding import Embedder
+from deployments.knowledge.leases import Leases
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.handles.token_cache import TokenCacheHandle
@@ -32,6 +33,8 @@ async def knowledge_service(
             embedder=embedder,
             chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
             tokenizer=encoder.fingerprint,
+            # On PostgreSQL a rolling update overlaps two processes, even where one is the most there is.
+            leases=Leases(alone=not settings.on_postgresql),
             similarity_threshold=settings.similarity_threshold,
             writer=writer,
             write_through=settings.write_through,

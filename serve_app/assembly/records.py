@@ -47,7 +47,8 @@ async def knowledge_and_records(
     embedder = await SentenceEmbedder.open(embedding_model)
     knowledge = await knowledge_service(settings, embedder, token_cache, database)
     business = _business(database, embedder, knowledge)
-    await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)
+    with knowledge.starting():
+        await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)
     tickets = TicketStore(database)
     memory = SupportMemory(tickets, knowledge, knowledge)
     return knowledge, RecordStores(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployments.core.documents import (
@@ -15,11 +15,12 @@ from deployments.core.documents import (
     TextHit,
 )
 from deployments.core.ids import DocId, Scope
+from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from serve_app.handles.errors import translated
 
 
 class KnowledgeHandle:
-    """Implements `Retriever`, `PassageReader` and `VersionedLibrary`."""
+    """Implements `Retriever`, `LeasingKnowledge`, `PassageReader` and `VersionedLibrary`."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -29,6 +30,18 @@ class KnowledgeHandle:
         with translated("the knowledge base"):
             found: Retrieval = await self._handle.search.remote(query)
             return found
+
+    async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
+        """See `LeasingKnowledge`."""
+        with translated("the knowledge base"):
+            found: LeasedRetrieval = await self._handle.leased_search.remote(holder, query)
+            return found
+
+    async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> Mapping[Scope, Lease]:
+        """See `LeasingKnowledge`."""
+        with translated("the knowledge base"):
+            leases: Mapping[Scope, Lease] = await self._handle.watch.remote(holder, dict(known))
+            return leases
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """See `PassageReader`."""
