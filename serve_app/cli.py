@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import typer
 
 from deployments.core.errors import ConfigurationError
 from serve_app import preflight
 from serve_app.local_models import local_models
-from serve_app.local_ray import prepare_environment
+from serve_app.local_ray import exports, prepare_environment
 from serve_app.settings import Settings
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -34,6 +35,15 @@ def serve() -> None:
     from serve_app.foreground import run  # imports Ray, which reads the environment
 
     run(settings, typer.echo)
+
+
+@app.command()
+def fast_path() -> None:
+    """Prints what puts HAProxy in front, for a Ray of your own: eval "$(warmline fast-path)"."""
+    settings = Settings.from_env(os.environ)
+    typer.echo(
+        "\n".join(f"export {shlex.join([name + '=' + value])}" for name, value in exports(settings).items())
+    )
 
 
 def main() -> None:

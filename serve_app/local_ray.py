@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from deployments.core.errors import ConfigurationError
+from serve_app.fast_path import variables
 from serve_app.settings import Settings
 
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -39,7 +40,12 @@ def prepare_environment(settings: Settings) -> None:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         # And the servers of Serve's replicas by this.
         "RAY_preload_python_modules": "serve_app.loopback",
+        **variables.always(settings),
     }
+    if "ray.serve" not in sys.modules:  # or this process would take another path than its replicas
+        defaults |= variables.switches(settings)
+    if {**defaults, **os.environ}.get(variables.HAPROXY) != "1":
+        defaults |= variables.without_haproxy()
     if not settings.model and not settings.embedding_model:
         defaults["HF_HUB_OFFLINE"] = "1"  # the embedded models need nothing from there
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
@@ -70,6 +76,10 @@ def ensure_local_ray(settings: Settings) -> None:
         return
     prepare_environment(settings)
     ray_constants.ENABLE_RAY_CLUSTER = False  # the variable above, for a `ray` imported before it was
+    host = settings.http_host
+    if os.environ.get(variables.HAPROXY) == "1" and variables.HAPROXY_SOCKET not in os.environ:
+        _install_haproxy(settings)
+        host = "127.0.0.1"  # HAProxy alone listens where it was asked to; replicas behind it do not
     ray.init(
         address="local",
         namespace="serve",
@@ -78,23 +88,55 @@ def ensure_local_ray(settings: Settings) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         _temp_dir=str(_make_private(sessions_folder(settings))),
     )
-    serve.start(http_options={"host": settings.http_host, "port": settings.http_port})
+    serve.start(http_options={"host": host, "port": settings.http_port})
+
+
+def _install_haproxy(settings: Settings) -> None:
+    """HAProxy with files, sockets and ports of this start's own."""
+    folder = _haproxy_folder(settings, str(os.getpid()))
+    variables.install(folder, settings.http_host)
+    for name, value in (variables.with_haproxy(settings, folder) | variables.ports_of_our_own()).items():
+        os.environ.setdefault(name, value)
+
+
+def exports(settings: Settings) -> dict[str, str]:
+    """The fast path's variables for a Ray that somebody else starts, on each of its nodes.
+
+    There HAProxy listens where the Serve configuration says, and the ports are Serve's own.
+    """
+    common = variables.always(settings) | variables.switches(settings)
+    if not settings.fast_path:
+        return common | variables.without_haproxy()
+    folder = _haproxy_folder(settings, "node")
+    variables.install(folder, "")
+    return common | variables.with_haproxy(settings, folder)
+
+
+def _haproxy_folder(settings: Settings, start: str) -> Path:
+    folder = _make_private(_short(settings, "h", f"{start}/{variables.SOCKET_IN_FOLDER}")) / start
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def sessions_folder(settings: Settings) -> Path:
-    """Where Ray keeps a folder of sockets and logs for each start.
+    """Where Ray keeps a folder of sockets and logs for each start."""
+    return _short(settings, "s", _SESSION_SOCKET)
+
+
+def _short(settings: Settings, name: str, longest: str) -> Path:
+    """A folder in the state directory, for sockets up to `longest` in it.
 
     Paths of sockets are short by law of the kernel; under a deep state directory they go to the
     temporary directory instead.
     """
-    folder = settings.state_dir / "ray" / "s"
-    if len(str(folder / _SESSION_SOCKET)) > _SOCKET_PATH_BYTES:
-        folder = Path(tempfile.gettempdir()) / f"warmline-{os.getuid()}" / "s"
+    folder = settings.state_dir / "ray" / name
+    if len(str(folder / longest)) > _SOCKET_PATH_BYTES:
+        folder = Path(tempfile.gettempdir()) / f"warmline-{os.getuid()}" / name
     return folder
 
 
 def _make_private(folder: Path) -> Path:
-    """Ray opens its folders to everybody; the one above them is ours. Ends earlier starts' leftovers.
+    """Ray and Serve open their folders to everybody; the one above is ours. Ends earlier starts' leftovers.
 
     The last start's logs stay until the next one. Raises ConfigurationError where the folder is
     somebody else's.
@@ -103,14 +145,14 @@ def _make_private(folder: Path) -> Path:
     if folder.parent.is_symlink() or folder.parent.stat().st_uid != os.getuid():
         raise ConfigurationError(f"{folder.parent} belongs to somebody else: remove it")
     folder.parent.chmod(0o700)
-    for session in folder.glob("session_*"):
-        _remove_if_over(session)
+    for start in folder.glob("*"):
+        _remove_if_over(start)
     return folder
 
 
-def _remove_if_over(session: Path) -> None:
-    owner = re.search(r"_(\d+)$", session.name)
-    if session.is_symlink():
-        session.unlink()  # `session_latest`, which Ray makes but does not renew
+def _remove_if_over(start: Path) -> None:
+    owner = re.search(r"(?:^|_)(\d+)$", start.name)
+    if start.is_symlink():
+        start.unlink()  # `session_latest`, which Ray makes but does not renew
     elif owner and not Path("/proc", owner[1]).exists():
-        shutil.rmtree(session, ignore_errors=True)
+        shutil.rmtree(start, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -67,6 +67,14 @@ def problem_response(error: Exception) -> JSONResponse:
     return _response(status, body)
 
 
+def framework_problem(
+    status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The response for an error of the framework's own, or of a server around it."""
+    code = _CODES.get(status) or status.phrase.lower().replace(" ", "_")
+    return _response(status, _body(status, message, code, None), headers)
+
+
 def install(app: FastAPI) -> None:
     """Makes every error that a route raises on purpose one of `problem`; `Edge` answers the rest."""
     app.add_exception_handler(errors.WarmlineError, _answer)
@@ -91,9 +99,7 @@ async def _answer_validation(_: Request, error: RequestValidationError) -> Respo
 
 
 async def _answer_http(_: Request, error: HTTPException) -> Response:
-    status = HTTPStatus(error.status_code)
-    code = _CODES.get(status) or status.phrase.lower().replace(" ", "_")
-    return _response(status, _body(status, str(error.detail), code, None), error.headers)
+    return framework_problem(HTTPStatus(error.status_code), str(error.detail), error.headers)
 
 
 def _param(location: Sequence[int | str]) -> str | None:

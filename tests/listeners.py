@@ -119,8 +119,12 @@ def _command(pid: int) -> str:
 
 
 def _closed_to_others(path: Path) -> bool:
-    """The socket or a directory above it shuts group and others out (connecting needs write)."""
+    """The socket or a directory above it shuts group and others out (connecting needs write).
+
+    A socket that was renamed in its folder, as HAProxy's are, is known by its earlier name; then only the
+    folders count.
+    """
     others = stat.S_IRWXG | stat.S_IRWXO
-    if not path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if path.exists() and not path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return True
     return any(not folder.stat().st_mode & others for folder in path.parents)

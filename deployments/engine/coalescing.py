@@ -53,7 +53,10 @@ async def coalesced(deltas: AsyncGenerator[Delta, None], interval_s: float) -> A
     reading.add_done_callback(lambda _: news.set())
     first = True
     try:
-        while await news.wait() and gathered:
+        while True:
+            await news.wait()
+            if not gathered:
+                break  # news of the end
             part = gathered[:1] if first else gathered[:]
             del gathered[: len(part)]
             first = False

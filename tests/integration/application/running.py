@@ -58,7 +58,8 @@ class Application:
         address = command.partition("--gcs-address=")[2].partition("\0")[0]
         code = (
             "from serve_app.local_ray import prepare_environment; from serve_app.settings import Settings\n"
-            "prepare_environment(Settings.from_env({}))\n"
+            # Serve's default mode here, whatever the application's: only that has `result()`.
+            "prepare_environment(Settings.from_env({}, fast_path=False))\n"
             "import ray, json, dataclasses; from ray import serve\n"
             f"ray.init({address!r}, namespace='serve', log_to_driver=False)\n"
             "handle = serve.get_deployment_handle('Engine', 'default')\n"

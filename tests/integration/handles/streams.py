@@ -1,4 +1,7 @@
-"""An engine that counts, behind a real handle: `streams.py STATE_DIR PORT`. Prints what its client saw."""
+"""An engine that counts, behind a real handle: `streams.py STATE_DIR PORT on|off`.
+
+The last word is Serve's fast path. Prints what its client saw.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampli
 from serve_app.local_ray import ensure_local_ray, prepare_environment
 from serve_app.settings import Settings
 
-settings = Settings.from_env({}, state_dir=sys.argv[1], http_port=int(sys.argv[2]))
+settings = Settings.from_env(
+    {}, state_dir=sys.argv[1], http_port=int(sys.argv[2]), fast_path=sys.argv[3] == "on"
+)
 prepare_environment(settings)
 
 from ray import serve  # noqa: E402  it reads the environment

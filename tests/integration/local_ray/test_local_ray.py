@@ -1,4 +1,4 @@
-"""A local Ray is reachable from this machine and this user only, and ends with its owner."""
+"""A local Ray is reachable from this machine and this user only, and ends with its owner: in both modes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.listeners import family, listening_sockets
@@ -26,18 +27,18 @@ AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
 @dataclass(frozen=True)
 class Running:
     process: subprocess.Popen[str]
-    port: int
+    fast_path: bool
+    http: httpx.Client
     facts: dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@contextmanager
+def small_app(state_dir: Path, fast_path: str) -> Iterator[Running]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    state_dir = tmp_path_factory.mktemp("state")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.local_ray.small_app", str(state_dir), str(port)],
+        [sys.executable, "-m", "tests.integration.local_ray.small_app", str(state_dir), str(port), fast_path],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -45,25 +46,65 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert process.stdout
     line = next((line for line in process.stdout if line.startswith("{")), None)
     assert line, "it ended before it served"
-    yield Running(process, port, json.loads(line))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+        yield Running(process, fast_path == "on", http, json.loads(line))
     process.kill()
     process.wait()
     process.stdout.close()
 
 
+@pytest.fixture(scope="module", params=["on", "off"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """With Serve's fast path, and without."""
+    with small_app(tmp_path_factory.mktemp("state"), request.param) as running:
+        yield running
+
+
 def test_it_serves(running: Running) -> None:
     """Otherwise there would be no listeners to look at."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/", timeout=30) as response:
-        assert response.read() == b"hello"
+    assert running.http.get("/").text == "hello"
 
 
 def test_every_listener_is_on_loopback_or_private(running: Running) -> None:
-    """GCS, raylet, agents, proxy, and the replicas' own servers, which take pickles."""
+    """GCS, raylet, agents, proxies, and the replicas' own servers, which take pickles."""
     listeners = listening_sockets(running.process.pid)
     commands = {listener.command for listener in listeners}
     assert {"gcs_server", "raylet"} <= commands
+    assert ("haproxy" in commands) == running.fast_path
     assert any(command.startswith("ray::ServeRepli") for command in commands)
     assert [listener for listener in listeners if not listener.is_private] == []
+
+
+def test_a_stream_arrives_while_it_is_made_and_ends_with_its_reader(running: Running) -> None:
+    """An endless one would never arrive if somebody on the way collected it."""
+    with running.http.stream("GET", "/numbers") as response:
+        lines = response.iter_lines()
+        assert [next(lines), next(lines), next(lines)] == ["data: 0", "", "data: 1"]
+        assert running.http.get("/open").json() == 1
+    assert _becomes(running, "/open", 0)
+
+
+def test_clients_do_not_say_how_long_or_for_whom_a_request_runs(running: Running) -> None:
+    """Serve would end it after a tenth of a second."""
+    headers = {"x-request-timeout-seconds": "0.1", "x-request-disconnect-disabled": "?1"}
+    assert running.http.get("/slow", headers=headers).text == "slow"
+    with running.http.stream("GET", "/numbers", headers=headers) as response:
+        next(response.iter_lines())
+    assert _becomes(running, "/open", 0)
+
+
+def test_a_large_body_goes_from_replica_to_replica(running: Running) -> None:
+    """gRPC's own limit is 4 MiB."""
+    assert running.http.post("/size", content=b" " * 10 * 2**20).json() == 10 * 2**20
+
+
+def test_when_a_replica_dies_its_client_is_told_so_in_our_words(running: Running) -> None:
+    """Also on a connection that was used before; the next replica serves the next request."""
+    assert running.http.get("/").text == "hello"
+    response = running.http.get("/die")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "unavailable"
+    assert running.http.get("/").text == "hello"
 
 
 def test_another_user_without_the_token_is_refused(running: Running) -> None:
@@ -79,8 +120,21 @@ def test_another_user_without_the_token_is_refused(running: Running) -> None:
     assert refused
 
 
+@pytest.mark.parametrize("running", ["on"], indirect=True)
+def test_two_applications_on_one_machine_keep_apart(running: Running, tmp_path: Path) -> None:
+    """Serve's fast path has fixed ports and one folder for all of them."""
+    with small_app(tmp_path, "on") as other:
+        pids = {app.http.get("/pid").json() for app in (running, other)}
+        first, second = (
+            {(listener.address, listener.port) for listener in listening_sockets(app.process.pid)}
+            for app in (running, other)
+        )
+        assert len(pids) == 2
+        assert first & second == set()
+
+
 def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
-    """Even `kill -9`, which leaves the owner no time to clean up.
+    """Even `kill -9`, which leaves the owner no time to clean up; HAProxy is one of them.
 
     Ray's two agents are not waited for: they end too, but try for a minute to tell a GCS that is gone.
     """
@@ -95,6 +149,13 @@ def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
     while (left := [pid for pid in pids if _runs(pid)]) and time.monotonic() < deadline_s:
         time.sleep(0.2)
     assert left == []
+
+
+def _becomes(running: Running, path: str, value: object) -> bool:
+    deadline_s = time.monotonic() + 10
+    while (now := running.http.get(path).json()) != value and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    return bool(now == value)
 
 
 def _runs(pid: int) -> bool:

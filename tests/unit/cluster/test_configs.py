@@ -40,6 +40,8 @@ def test_the_clusters_ray_is_closed() -> None:
     assert "--dashboard-host=127.0.0.1" in head
     assert "RAY_AUTH_MODE=token" in head
     assert "RAY_AUTH_MODE=token" in worker
+    assert "warmline fast-path" in head
+    assert "warmline fast-path" in worker
     redis = " ".join(cluster["head_setup_commands"])
     assert "port 6380" in redis
     assert "requirepass" in redis
