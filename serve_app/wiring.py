@@ -1,6 +1,6 @@
 """Decorates and binds the deployments: the only place that makes the graph.
 
-Ingress -> Support -> (TokenCache, Knowledge, Engine);  Knowledge -> TokenCache
+Ingress -> Support -> (TokenCache, Knowledge, Engine);  Knowledge, Engine -> TokenCache
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from ray.serve.config import RequestRouterConfig
 from deployments.agents.deployment import BusinessGeneration, Documentation, Support
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.engine.deployment import Engine
+from deployments.engine.warming import WarmStart
 from deployments.token_cache.deployment import TokenCache
 from serve_app import scaling
 from serve_app.assembly.agents import AgentPeers, business_service, documentation_service, support_service
 from serve_app.assembly.engine import start_engine
 from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
 from serve_app.assembly.token_cache import token_cache_service
+from serve_app.assembly.warm_prompts import warm_prompts
 from serve_app.handles.engine_router import PreferenceRouter
 from serve_app.ingress import Ingress
 from serve_app.local_models import Models
@@ -38,7 +40,9 @@ def build_graph(settings: Settings, models: Models, secret: bytes) -> Applicatio
         partial(knowledge_and_records, settings, models.embedding, token_cache)
     )
     engine = _deployed(Engine, scaling.engine(settings) | _BY_PREFERENCE).bind(
-        partial(start_engine, settings, models.llm), settings.stream_interval_ms / 1000
+        partial(start_engine, settings, models.llm),
+        settings.stream_interval_ms / 1000,
+        WarmStart(partial(warm_prompts, settings, token_cache, secret), settings.warm_up_s),
     )
     peers = AgentPeers(token_cache, knowledge, engine, secret)
     agents = {

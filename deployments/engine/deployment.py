@@ -10,19 +10,26 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
 from deployments.engine.counters import EngineCounters
 from deployments.engine.local_engine import SurveyedEngine
+from deployments.engine.warming import Warmed, WarmStart, warm, warm_start
 from deployments.engine.warmup import warm_up
 
 
 class Engine:
-    """A replica. It is ready when its engine has generated once, and unhealthy when that has ended."""
+    """A replica. It is ready when its engine has generated once and holds what is asked for most, and
+    unhealthy when that has ended."""
 
     async def __init__(  # type: ignore[misc]
-        self, build: Callable[[], Awaitable[SurveyedEngine]], stream_interval_s: float = 0.0
+        self,
+        build: Callable[[], Awaitable[SurveyedEngine]],
+        stream_interval_s: float = 0.0,
+        start: WarmStart | None = None,
     ) -> None:
         """`build` runs in the replica. Serve awaits constructors, which mypy can't know."""
         self._stream_interval_s = stream_interval_s
         self._engine = await build()
         await warm_up(self._engine)
+        if start is not None:
+            await warm_start(self._engine, start)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Serve cancels it when the caller goes away."""
@@ -41,6 +48,11 @@ class Engine:
     async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         """What this replica holds for a tenant beyond what is known."""
         return self._engine.survey(salt, known)
+
+    async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
+        """Prefills a tenant's prompts, each given as ids and layout, while there is time."""
+        requests = ((salt, prompt, layout) for prompt, layout in prompts)
+        return await warm(self._engine, requests, within_s)
 
     async def check_health(self) -> None:
         """Called by Serve, which replaces the replica when this raises."""

@@ -8,18 +8,21 @@ import time
 from deployments.engine.config import EngineConfig
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
+from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from serve_app.handles.replica import replica_name
 from serve_app.settings import Settings
 
 
-async def start_engine(settings: Settings, model: str) -> ResidentEngine:
+async def start_engine(settings: Settings, model: str) -> SharedAnswers:
     """vLLM on `model`, a name or a folder, for this replica. Raises ConfigurationError, EngineUnavailable."""
     name = ReplicaName(replica_name(), secrets.token_hex(8))
     vllm = await _start_vllm(settings, model)
-    engine = ResidentEngine(vllm, await vllm.describe(), name, time.monotonic, vllm.hash_seed)
-    engine.follow(KvEvents(vllm.events, engine.feed).follow())
-    return engine
+    info = await vllm.describe()
+    resident = ResidentEngine(vllm, info, name, time.monotonic, vllm.hash_seed)
+    resident.follow(KvEvents(vllm.events, resident.feed).follow())
+    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
+    return SharedAnswers(resident, info.model, keep, time.monotonic)
 
 
 async def _start_vllm(settings: Settings, model: str) -> VllmEngine:

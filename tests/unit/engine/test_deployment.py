@@ -9,10 +9,12 @@ import pytest
 from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
-from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.deployment import Engine
+from deployments.engine.warm_plan import WarmPrompt
+from deployments.engine.warming import Warmed, WarmStart
 
 
 class MemoryEngine:
@@ -120,3 +122,26 @@ async def test_its_end_ends_the_engine() -> None:
 
 def test_a_replica_whose_constructor_failed_ends_quietly() -> None:
     Engine.__new__(Engine).__del__()
+
+
+async def test_a_replica_is_ready_when_it_holds_what_is_asked_for_most() -> None:
+    engine = MemoryEngine()
+
+    async def build() -> MemoryEngine:
+        return engine
+
+    async def hottest(info: EngineInfo) -> list[WarmPrompt]:
+        assert len(engine.requests) == 1, "the first generation is for the kernels"
+        return [WarmPrompt("hot", ((SegmentId(1), token_ids([1, 2])),))]
+
+    replica = Engine.__new__(Engine)
+    await replica.__init__(build, 0.0, WarmStart(hottest, 5.0))  # type: ignore[misc]
+    assert [request.cache_salt for request in engine.requests[1:]] == ["hot"]
+
+
+async def test_a_tenants_prompts_are_warmed_on_demand() -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    prompts = [(to_bytes(token_ids([5, 6])), b""), (to_bytes(token_ids([7])), b"")]
+    assert await replica.warm("salt", prompts, 5.0) == Warmed(2, 3, 0)
+    assert [request.cache_salt for request in engine.requests[1:]] == ["salt"] * 2
