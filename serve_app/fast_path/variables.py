@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import secrets
 import shlex
 import socket
@@ -16,6 +17,7 @@ HAPROXY_SOCKET = "RAY_SERVE_HAPROXY_SOCKET_PATH"
 _BLOCK_PORTS = 100
 _FIRST_BLOCK, _LAST_BLOCK = 200, 326
 """Ports below those that the kernel gives out by itself (32768 and on)."""
+_MAX_CONNECTIONS = 4096
 _DRAIN_S = 2
 """HAProxy learns within a second that a replica ends; Serve's 30 s are for load balancers elsewhere."""
 _LAUNCHER = "haproxy"
@@ -58,11 +60,18 @@ def with_haproxy(settings: Settings, folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
         "RAY_SERVE_HAPROXY_LOG_TARGET": "stderr format timed",  # a file beside the socket
         # A HAProxy that was reloaded goes on with the requests it has, and the longest may take this long.
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(round(settings.request_timeout_s) + 30),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(_DRAIN_S),
     }
+
+
+def _connections() -> int:
+    """HAProxy does not start where it may not open two files a connection, and some of its own."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, (files - 200) // 2)
 
 
 def ports_of_our_own() -> dict[str, str]:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_stream_arrives_while_it_is_made_and_ends_with_its_reader(running: Run
         lines = response.iter_lines()
         assert [next(lines), next(lines), next(lines)] == ["data: 0", "", "data: 1"]
         assert running.http.get("/open").json() == 1
-    assert _becomes(running, "/open", 0)
+    assert _within(10, lambda: running.http.get("/open").json() == 0)
 
 
 def test_clients_do_not_say_how_long_or_for_whom_a_request_runs(running: Running) -> None:
@@ -90,7 +90,7 @@ def test_clients_do_not_say_how_long_or_for_whom_a_request_runs(running: Running
     assert running.http.get("/slow", headers=headers).text == "slow"
     with running.http.stream("GET", "/numbers", headers=headers) as response:
         next(response.iter_lines())
-    assert _becomes(running, "/open", 0)
+    assert _within(10, lambda: running.http.get("/open").json() == 0)
 
 
 def test_a_large_body_goes_from_replica_to_replica(running: Running) -> None:
@@ -133,6 +133,17 @@ def test_two_applications_on_one_machine_keep_apart(running: Running, tmp_path: 
         assert first & second == set()
 
 
+@pytest.mark.parametrize("running", ["on"], indirect=True)
+def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running) -> None:
+    """One that outlived it would keep the port, with replicas on its list that have long gone."""
+    haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyMan"))
+    assert haproxies  # the current one, and earlier ones that still have connections
+    for manager in managers:
+        os.kill(manager, signal.SIGKILL)
+    assert _within(5, lambda: not any(map(_runs, haproxies)))
+    assert _within(60, lambda: _answers(running))
+
+
 def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
     """Even `kill -9`, which leaves the owner no time to clean up; HAProxy is one of them.
 
@@ -145,17 +156,35 @@ def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
     }
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
-    deadline_s = time.monotonic() + 30
-    while (left := [pid for pid in pids if _runs(pid)]) and time.monotonic() < deadline_s:
-        time.sleep(0.2)
-    assert left == []
+    assert _within(30, lambda: not any(map(_runs, pids)))
 
 
-def _becomes(running: Running, path: str, value: object) -> bool:
-    deadline_s = time.monotonic() + 10
-    while (now := running.http.get(path).json()) != value and time.monotonic() < deadline_s:
+def _named(running: Running, command: str) -> list[int]:
+    """Processes of that name, or of its first 15 letters, which are what Linux keeps."""
+    return [pid for pid in family(running.process.pid) if _command(pid).startswith(command)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _answers(running: Running) -> bool:
+    try:
+        return running.http.get("/").text == "hello"
+    except httpx.TransportError:
+        return False
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    deadline_s = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline_s:
+            return False
         time.sleep(0.1)
-    return bool(now == value)
+    return True
 
 
 def _runs(pid: int) -> bool:

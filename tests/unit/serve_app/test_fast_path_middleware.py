@@ -11,7 +11,8 @@ from serve_app.fast_path.middleware import ServersOwn, middlewares
 
 
 async def got(app: ASGIApp, **headers: str) -> Response:
-    assert [middleware.cls for middleware in middlewares()] == [ServersOwn]
+    kinds: list[object] = [middleware.cls for middleware in middlewares()]
+    assert kinds == [ServersOwn]
     async with AsyncClient(transport=ASGITransport(ServersOwn(app)), base_url="http://x") as client:
         return await client.get("/", headers=headers)
 
