@@ -1,0 +1,213 @@
+"""A trace through the application's own ordering and routing, against modelled engines in simulated time.
+
+Real are the agents' views, the placing of a prompt, and what a replica tells of its cache. Simulated are the
+clock, the engines, and how late news arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from statistics import mean, quantiles
+
+from deployments.core.ids import SegmentKey
+from deployments.core.reuse.ordering import Candidate, OrderPolicy, by_popularity, by_rank
+from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, segment_id
+from deployments.core.reuse.placing import Placing, place
+from deployments.rag.engine_views import EngineViews
+from deployments.rag.placer import FOLLOWING, Placer
+from tests.bench.workload.prompts import Layout, Prompts
+from tests.bench.workload.simulated_replica import Job, SimulatedReplica
+from tests.bench.workload.trace import Ask, Trace
+
+HEAD = SegmentId(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How documents are ordered, and whether agents choose the replica or chance does."""
+
+    name: str
+    order: OrderPolicy
+    routed: bool
+
+
+POLICIES = {
+    "random + rank": Policy("rank", by_rank, routed=False),
+    "random + popularity": Policy("popularity", by_popularity, routed=False),
+    "random + trie": Policy(FOLLOWING, by_popularity, routed=False),
+    "prefix + rank": Policy("rank", by_rank, routed=True),
+    "prefix + popularity": Policy("popularity", by_popularity, routed=True),
+    "joint (rank behind)": Policy(FOLLOWING, by_rank, routed=True),
+    "joint": Policy(FOLLOWING, by_popularity, routed=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Engines and agents. `use` is the part of the engines' prefill speed that prompts without any
+    reuse would need; None keeps the trace's own times. News of a cache is `lag_s` old when it arrives.
+    """
+
+    replicas: int = 4
+    capacity_tokens: int | None = 50_000
+    agents: int = 1
+    lag_s: float = 0.0
+    use: float | None = None
+    tokens_per_s: float = 20_000.0
+    layout: Layout = field(default_factory=Layout)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Share of document tokens found, the busiest replica's prefill over the mean, and waits."""
+
+    share: float
+    imbalance: float
+    mean_wait_s: float
+    p95_wait_s: float
+    prefilled_tokens: tuple[int, ...]
+    prompt_tokens: int
+    hit_tokens: int
+
+
+def through_cluster(trace: Trace, policy: Policy, cluster: Cluster, seed: int = 0) -> Outcome:
+    """Replays all of `trace`."""
+    return asyncio.run(_Replay(trace, policy, cluster, seed).run())
+
+
+class _Replay:
+    def __init__(self, trace: Trace, policy: Policy, cluster: Cluster, seed: int) -> None:
+        self._trace, self._policy, self._cluster = trace, policy, cluster
+        self._prompts = Prompts(trace.tokens, cluster.layout)
+        self._rng = Random(seed)
+        self._now_s = 0.0
+        size, speed = cluster.layout.block_tokens, cluster.tokens_per_s
+        self._replicas = {
+            name: SimulatedReplica(name, cluster.capacity_tokens, size, speed, lambda: self._now_s)
+            for name in (f"replica{number}" for number in range(cluster.replicas))
+        }
+        self._agents = [
+            Placer(policy.name, policy.order, EngineViews(self, lambda: self._now_s), Random(seed + number))
+            for number in range(cluster.agents)
+        ]
+        self._uses: Counter[int] = Counter()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._waits_s: list[float] = []
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
+        """The replicas as they are now; it is known later."""
+        updates = [replica.update_for(known) for replica in self._replicas.values()]
+        if self._cluster.lag_s:
+            arrived = asyncio.get_running_loop().create_future()
+            self._at(self._now_s + self._cluster.lag_s, lambda: arrived.set_result(None))
+            await arrived
+        return updates
+
+    async def run(self) -> Outcome:
+        pace = self._pace()
+        for replica in self._replicas.values():  # as before a replica is reported ready
+            replica.finish(replica.take(self._prompts.prompt((), -1), self._steps(())))
+        found = documents = prompt_tokens = hit_tokens = 0
+        for number, ask in enumerate(self._trace.asks):
+            await self._advance(ask.at_s * pace)
+            agent = self._agents[self._rng.randrange(len(self._agents))]
+            placing, replica = await self._place(agent, ask)
+            ordered = [ask.passages[i] for i in placing.order]
+            prompt = self._prompts.prompt(ordered, number)
+            job = replica.take(prompt, self._steps(ordered))
+            self._send(agent, placing, replica, job, prompt.prompt_tokens)
+            self._uses.update(ask.passages)
+            documents += prompt.document_tokens
+            found += self._prompts.hit_tokens(prompt, job.admission.hit_blocks)
+            prompt_tokens += prompt.prompt_tokens
+            hit_tokens += job.hit_tokens
+        await self._advance(float("inf"))
+        return self._outcome(found / documents, prompt_tokens, hit_tokens)
+
+    async def _place(self, agent: Placer, ask: Ask) -> tuple[Placing, SimulatedReplica]:
+        candidates = [
+            Candidate(_key(passage), self._trace.tokens[passage], self._uses[passage])
+            for passage in ask.passages
+        ]
+        layout = self._cluster.layout
+        prompt_tokens = layout.preamble_tokens + self._trace.tokens_of(ask.passages) + layout.question_tokens
+        agent.views.refresh("tenant")
+        await asyncio.sleep(0)  # for the survey, if there is no lag
+        if self._policy.routed:
+            placing = await agent.place("tenant", HEAD, candidates, prompt_tokens)
+            return placing, self._replicas[placing.replicas[0]]
+        replica = self._rng.choice([*self._replicas.values()])
+        states = [s for s in await agent.views.states("tenant") if s.view.replica == replica.name]
+        follow = self._policy.name == FOLLOWING
+        placing = place(
+            candidates, HEAD, prompt_tokens, states, order=self._policy.order, follow=follow, rng=self._rng
+        )
+        return placing, replica
+
+    def _send(
+        self, agent: Placer, placing: Placing, replica: SimulatedReplica, job: Job, prompt_tokens: int
+    ) -> None:
+        """Counts it as on its way until its first token, which brings the replica's news."""
+        sending = ExitStack()
+        missing = max(prompt_tokens - placing.cached_tokens, 0)
+        sending.enter_context(agent.views.sending(replica.name, missing))
+
+        def finished() -> None:
+            replica.finish(job)
+            update = replica.update_for(agent.views.known("tenant"))
+            self._at(job.done_at_s + self._cluster.lag_s, lambda: answered(update))
+
+        def answered(update: ResidencyUpdate) -> None:
+            sending.close()
+            agent.views.apply("tenant", update)
+
+        self._at(job.done_at_s, finished)
+        self._waits_s.append(job.done_at_s - self._now_s)
+
+    def _steps(self, ordered: Sequence[int]) -> list[Step]:
+        documents = [Step(segment_id(_key(passage)), self._trace.tokens[passage]) for passage in ordered]
+        return [Step(HEAD, self._cluster.layout.preamble_tokens), *documents]
+
+    def _pace(self) -> float:
+        """What the trace's times are multiplied by, for the use of the engines that is wanted."""
+        layout, asks = self._cluster.layout, self._trace.asks
+        if self._cluster.use is None:
+            return 1.0
+        around = layout.preamble_tokens + layout.question_tokens
+        tokens = sum(around + self._trace.tokens_of(ask.passages) for ask in asks)
+        busy_s = tokens / self._cluster.tokens_per_s / self._cluster.replicas
+        return busy_s / self._cluster.use / (asks[-1].at_s - asks[0].at_s)
+
+    def _at(self, when_s: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (when_s, next(self._numbers), action))
+
+    async def _advance(self, until_s: float) -> None:
+        while self._events and self._events[0][0] <= until_s:
+            self._now_s, _, action = heapq.heappop(self._events)
+            action()
+            await asyncio.sleep(0)  # for who waited for it
+        self._now_s = until_s
+
+    def _outcome(self, share: float, prompt_tokens: int, hit_tokens: int) -> Outcome:
+        prefilled = tuple(replica.prefilled_tokens for replica in self._replicas.values())
+        return Outcome(
+            share=share,
+            imbalance=max(prefilled) / mean(prefilled),
+            mean_wait_s=mean(self._waits_s),
+            p95_wait_s=quantiles(self._waits_s, n=20)[-1],
+            prefilled_tokens=prefilled,
+            prompt_tokens=prompt_tokens,
+            hit_tokens=hit_tokens,
+        )
+
+
+def _key(passage: int) -> SegmentKey:
+    return SegmentKey(f"{passage:016x}")

@@ -1,0 +1,81 @@
+"""A trace through one modelled cache, in a reference order: no time, no load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deployments.core.reuse.block_cache import Admission, BlockCacheModel
+from tests.bench.workload.orders import RESTS, Earlier, longest_resident
+from tests.bench.workload.prompts import Layout, Prompt, Prompts
+from tests.bench.workload.recurring import Recurring
+from tests.bench.workload.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Document tokens in all prompts, and those found in the cache; and all tokens that were prefilled."""
+
+    document_tokens: int
+    found_tokens: int
+    prefilled_tokens: int
+
+    @property
+    def share(self) -> float:
+        """Of the document tokens."""
+        return self.found_tokens / self.document_tokens
+
+
+def through_one_cache(
+    trace: Trace,
+    rest: str,
+    *,
+    trie: bool,
+    capacity_tokens: int | None = None,
+    layout: Layout | None = None,
+    ahead: bool = False,
+) -> Reuse:
+    """Replays all of `trace`. With `trie` the longest resident path comes first, then the rest by its rule.
+
+    With `ahead` the documents that a request shares with its best earlier one are prefilled on their own
+    when it is over, where no path has them all: they have recurred once and may again.
+    """
+    cache = _OneCache(trace, rest, trie, capacity_tokens, layout or Layout())
+    for number, ask in enumerate(trace.asks):
+        cache.serve(ask.passages, number)
+        if ahead:
+            cache.prefill_ahead(ask.passages, number)
+    return Reuse(cache.document_tokens, cache.found_tokens, cache.prefilled_tokens)
+
+
+class _OneCache:
+    def __init__(
+        self, trace: Trace, rest: str, trie: bool, capacity_tokens: int | None, layout: Layout
+    ) -> None:
+        self._prompts, self._earlier = Prompts(trace.tokens, layout), Earlier()
+        self._recurring = Recurring(trace.tokens)
+        self._size = layout.block_tokens
+        self._cache = BlockCacheModel(None if capacity_tokens is None else capacity_tokens // self._size)
+        self._rest, self._trie = RESTS[rest], trie
+        self.document_tokens = self.found_tokens = self.prefilled_tokens = 0
+
+    def serve(self, passages: tuple[int, ...], nonce: int) -> None:
+        prompt, done = self._admit(self._ordered(passages), nonce)
+        self._earlier.add(passages)
+        self.document_tokens += prompt.document_tokens
+        self.found_tokens += self._prompts.hit_tokens(prompt, done.hit_blocks)
+
+    def prefill_ahead(self, passages: tuple[int, ...], nonce: int) -> None:
+        shared = self._recurring.add(passages)
+        if 1 < len(shared) < len(passages):
+            self._admit(self._ordered(shared), nonce)
+
+    def _ordered(self, passages: tuple[int, ...]) -> list[int]:
+        placed = longest_resident(self._prompts, self._cache, passages) if self._trie else ()
+        others = [passage for passage in passages if passage not in placed]
+        return [*placed, *self._rest(placed, others, self._earlier)]
+
+    def _admit(self, documents: list[int], nonce: int) -> tuple[Prompt, Admission]:
+        prompt = self._prompts.prompt(documents, nonce)
+        done = self._cache.admit(prompt.chain, prompt.reusable, prompt.partial)
+        self.prefilled_tokens += prompt.prompt_tokens - done.hit_blocks * self._size
+        return prompt, done

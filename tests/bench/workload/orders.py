@@ -1,0 +1,107 @@
+"""Reference orders, straight from a cache's own state: what the application's order should come up to.
+
+A rest rule orders documents behind those already placed. `Trie` places the longest resident path first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from deployments.core.reuse.block_cache import BlockCacheModel
+from tests.bench.workload.prompts import Path, Prompts
+
+
+class Earlier:
+    """The requests so far: how many had a passage, and which, a bit for each."""
+
+    def __init__(self) -> None:
+        self.uses: Counter[int] = Counter()
+        self.asks: defaultdict[int, int] = defaultdict(int)
+        self._count = 0
+
+    def add(self, passages: Sequence[int]) -> None:
+        """One request more."""
+        for passage in passages:
+            self.uses[passage] += 1
+            self.asks[passage] |= 1 << self._count
+        self._count += 1
+
+    def all(self) -> int:
+        """Every request's bit."""
+        return (1 << self._count) - 1
+
+
+Rest = Callable[[Sequence[int], Sequence[int], Earlier], list[int]]
+"""(documents placed, the others in rank order, earlier requests) -> the others in their order."""
+
+
+def by_rank(_placed: Sequence[int], others: Sequence[int], _earlier: Earlier) -> list[int]:
+    """Most relevant first."""
+    return list(others)
+
+
+def by_id(_placed: Sequence[int], others: Sequence[int], _earlier: Earlier) -> list[int]:
+    """The same documents always in the same order."""
+    return sorted(others)
+
+
+def by_popularity(_placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
+    """Most used first."""
+    return sorted(others, key=lambda passage: (-earlier.uses[passage], passage))
+
+
+def by_company(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
+    """Next what most earlier requests had together with all that is placed; then the more popular."""
+    together, order, left = earlier.all(), [], set(others)
+    for passage in placed:
+        together &= earlier.asks[passage]
+    while left:
+        order.append(max(left, key=lambda p: ((together & earlier.asks[p]).bit_count(), earlier.uses[p], -p)))
+        left.remove(order[-1])
+        together &= earlier.asks[order[-1]]
+    return order
+
+
+def by_pairs(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
+    """Next what the placed documents' requests had most often, document by document; knows pairs only."""
+    before, left = list(placed), set(others)
+
+    def company(passage: int) -> tuple[float, int, int]:
+        together = sum(
+            (earlier.asks[passage] & earlier.asks[other]).bit_count() / (earlier.uses[other] or 1)
+            for other in before
+        )
+        return together, earlier.uses[passage], -passage
+
+    while left:
+        before.append(max(left, key=company))
+        left.remove(before[-1])
+    return before[len(placed) :]
+
+
+RESTS: dict[str, Rest] = {
+    "rank": by_rank,
+    "id": by_id,
+    "popularity": by_popularity,
+    "company": by_company,
+    "pairs": by_pairs,
+}
+
+
+def longest_resident(prompts: Prompts, cache: BlockCacheModel, documents: Sequence[int]) -> tuple[int, ...]:
+    """The documents, in the order in which they lie in the cache, whose leading blocks save most."""
+    best_blocks, best = 0, tuple[int, ...]()
+    waiting: list[tuple[Path, tuple[int, ...]]] = [(prompts.root, ())]
+    while waiting:
+        path, placed = waiting.pop()
+        for document in documents:
+            if document in placed:
+                continue
+            longer = prompts.behind(path, document)
+            found = cache.leading(longer.own_blocks)
+            if path.full_blocks + found > best_blocks and found:
+                best_blocks, best = path.full_blocks + found, (*placed, document)
+            if path.full_blocks + found == longer.full_blocks:
+                waiting.append((longer, (*placed, document)))
+    return best

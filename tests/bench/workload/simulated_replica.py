@@ -1,0 +1,73 @@
+"""One engine replica in simulated time: a cache, a queue of prompts to prefill, and its real residency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deployments.core.reuse.block_cache import Admission, BlockCacheModel
+from deployments.core.reuse.paths import Known, ResidencyUpdate, Step
+from deployments.core.reuse.residency import Residency
+from tests.bench.workload.prompts import Prompt
+
+MASK = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A prompt that was taken: its blocks as residency names them, and when its prefill ends."""
+
+    steps: Sequence[Step]
+    blocks: tuple[int, ...]
+    admission: Admission
+    hit_tokens: int
+    prefilled_tokens: int
+    done_at_s: float
+
+
+class SimulatedReplica:
+    """Prefills one prompt after the other, `tokens_per_s`; decoding is free. `clock` gives simulated seconds.
+
+    The cache changes when a prompt is taken, which is right for a queue: prompts are admitted in its order.
+    What residency tells changes when the prefill ends, as it does by the engine's events.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        capacity_tokens: int | None,
+        block_tokens: int,
+        tokens_per_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        blocks = None if capacity_tokens is None else capacity_tokens // block_tokens
+        self.name = name
+        self.prefilled_tokens = 0
+        self._cache = BlockCacheModel(blocks)
+        self._residency = Residency(name, "1", block_tokens, blocks or 2**40, clock)
+        self._block_tokens = block_tokens
+        self._tokens_per_s = tokens_per_s
+        self._clock = clock
+        self._free_at_s = 0.0
+
+    def take(self, prompt: Prompt, steps: Sequence[Step]) -> Job:
+        """Puts a prompt at the end of the queue."""
+        blocks = tuple(block & MASK for block in prompt.chain)
+        admission = self._cache.admit(blocks, prompt.reusable, prompt.partial)
+        hit_tokens = admission.hit_blocks * self._block_tokens
+        prefilled = prompt.prompt_tokens - hit_tokens
+        self.prefilled_tokens += prefilled
+        self._free_at_s = max(self._free_at_s, self._clock()) + prefilled / self._tokens_per_s
+        return Job(steps, blocks, admission, hit_tokens, prefilled, self._free_at_s)
+
+    def finish(self, job: Job) -> None:
+        """The engine's events, and what was learnt of the prompt."""
+        self._residency.removed(job.admission.evicted)
+        self._residency.stored(job.admission.stored)
+        self._residency.served("tenant", job.steps, job.blocks)
+
+    def update_for(self, known: Sequence[Known]) -> ResidencyUpdate:
+        """What this replica tells an agent who knows so much."""
+        own = next((one for one in known if one.replica == self.name), None)
+        pending = round(max(self._free_at_s - self._clock(), 0.0) * self._tokens_per_s)
+        return self._residency.update_for("tenant", own, pending)

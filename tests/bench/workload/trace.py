@@ -1,0 +1,49 @@
+"""Requests over time, each a ranked list of passages; and the reader of recorded ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: when, and which passages were retrieved, the most relevant first, each once."""
+
+    at_s: float
+    passages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Requests in order of time, and the length of each passage that they name."""
+
+    asks: Sequence[Ask]
+    tokens: Mapping[int, int]
+
+    def tokens_of(self, passages: Iterator[int] | Sequence[int]) -> int:
+        """Tokens of these passages together."""
+        return sum(self.tokens[passage] for passage in passages)
+
+
+def read_trace(requests: Path, lengths: Path) -> Trace:
+    """A recorded trace in JSON lines.
+
+    A request has `timestamp` (s) and `hash_ids.passages_ids`, a length `passage_id` and `token_length`.
+    Requests without passages are left out; a passage named twice in one request counts once.
+    """
+    tokens = {int(row["passage_id"]): int(row["token_length"]) for row in _json_lines(lengths)}
+    asks = [
+        Ask(float(row["timestamp"]), tuple(dict.fromkeys(row["hash_ids"]["passages_ids"])))
+        for row in _json_lines(requests)
+        if row["hash_ids"]["passages_ids"]
+    ]
+    return Trace(sorted(asks, key=lambda ask: ask.at_s), tokens)
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open() as lines:
+        yield from (json.loads(line) for line in lines if line.strip())

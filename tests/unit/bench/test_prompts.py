@@ -1,0 +1,50 @@
+"""Chains of blocks: equal exactly where the tokens before a block's end are."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.bench.workload.prompts import Layout, Prompts
+
+TOKENS = {document: 7 + 13 * document for document in range(6)}
+orders = st.permutations(range(6)).flatmap(lambda p: st.integers(0, 6).map(lambda n: p[:n]))
+layouts = st.builds(
+    Layout,
+    preamble_tokens=st.integers(0, 70),
+    question_tokens=st.integers(1, 40),
+    output_tokens=st.integers(0, 40),
+    block_tokens=st.sampled_from([16, 32]),
+)
+
+
+def spelled(layout, documents, nonce):
+    """The tokens themselves: a token is where it comes from and its place there."""
+    tokens = [("preamble", i) for i in range(layout.preamble_tokens)]
+    for document in documents:
+        tokens += [(document, i) for i in range(TOKENS[document])]
+    behind = layout.question_tokens + layout.output_tokens
+    return tokens + [(f"question {nonce}", i) for i in range(behind)]
+
+
+@given(layouts, orders, orders, st.integers(0, 1), st.integers(0, 1))
+def test_two_prompts_share_the_blocks_whose_tokens_they_share(layout, one, other, nonce, other_nonce):
+    """And no block more, at the seams too."""
+    prompts, size = Prompts(TOKENS, layout), layout.block_tokens
+    first, second = prompts.prompt(one, nonce), prompts.prompt(other, other_nonce)
+    tokens, other_tokens = spelled(layout, one, nonce), spelled(layout, other, other_nonce)
+    assert len(first.chain) == len(tokens) // size
+    for index, (block, other_block) in enumerate(zip(first.chain, second.chain, strict=False)):
+        end = (index + 1) * size
+        assert (block == other_block) == (tokens[:end] == other_tokens[:end])
+
+
+@given(layouts, orders, st.integers(0, 100))
+def test_only_documents_count_as_found(layout, documents, hit_blocks):
+    """Never more than there are, and none while the preamble is not through."""
+    prompts = Prompts(TOKENS, layout)
+    prompt = prompts.prompt(documents, 0)
+    found = prompts.hit_tokens(prompt, hit_blocks)
+    assert 0 <= found <= prompt.document_tokens == sum(TOKENS[document] for document in documents)
+    assert found == 0 or found <= hit_blocks * layout.block_tokens - layout.preamble_tokens
+    assert prompt.reusable * layout.block_tokens < prompt.prompt_tokens
