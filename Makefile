@@ -8,7 +8,7 @@ BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 is not on PATH: install it, or ma
 	serve_app/setup/bootstrap.py --extra $(EXTRA)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup serve test test-all bench lock clean
+.PHONY: help setup serve test test-all bench bench-short soak lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,9 +33,17 @@ test: ## all checks: style, types, architecture, unit, contract and integration 
 test-all: test ## and the tests that need Debian packages, a browser or much time
 	$(PYTEST) tests -m system || [ $$? -eq 5 ]
 
-bench: ## the measurements, against the real engine
+bench: ## all measurements against the real engine, half an hour; BENCH="--peer name=URL" for more
 	@$(BOOTSTRAP) --test
-	$(PYTEST) tests/bench -m "" --timeout=0 -s || [ $$? -eq 5 ]
+	$(BIN)/python -m tests.bench.run $(BENCH)
+
+bench-short: ## the same in under five minutes: fewer questions, fewer parts
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m tests.bench.run --short $(BENCH)
+
+soak: ## 64 clients for five minutes: errors, latency and memory
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m tests.bench.soak $(BENCH)
 
 lock: ## resolves the locks anew from pyproject.toml
 	@$(BOOTSTRAP) --test

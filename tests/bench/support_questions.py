@@ -11,38 +11,37 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.bench.report import Report
 from tests.integration.application.running import Application
 
 QUESTIONS = Path(__file__).with_name("questions") / "support_questions.json"
 
 
-def test_thirty_questions_asked_twice(application: Application, results: dict[str, Any]) -> None:
-    """Prints a table; fails only where reuse contradicts itself."""
+def run(application: Application, report: Report) -> None:
+    """A table of one line."""
     questions = [q for q in json.loads(QUESTIONS.read_text()) if q["official"]]
-    application.ask("Is this thing on?")  # the engine's first prompt after its start is slower
-    application.http.post("/v1/cache/clear", json={})
+    application.http.post("/v1/cache/clear", json={}).raise_for_status()
     rows = [_row(application, question) for question in questions]
-    pairs = [row for row in rows if row["prompt_tokens"]]
-    summary = {
+    found = [row for row in rows if row["prompt_tokens"]]
+    figures = {
         "questions": len(rows),
         "right_article_first": sum(row["first"] for row in rows),
         "right_article_cited": sum(row["cited"] for row in rows),
         "key_words": sum(row["key_words"] for row in rows),
         "key_words_expected": sum(len(question["keywords"]) for question in questions),
-        "prompt_tokens_median": median(row["prompt_tokens"] for row in pairs),
+        "prompt_tokens_median": median(row["prompt_tokens"] for row in found),
         "first_tokenized_segments": sum(row["tokenized"][0] for row in rows),
         "second_tokenized_segments": sum(row["tokenized"][1] for row in rows),
-        "kv_share_second_min": min(row["kv_share"] for row in pairs),
-        "engine_ttft_first_ms_median": median(row["engine_ms"][0] for row in pairs),
-        "engine_ttft_second_ms_median": median(row["engine_ms"][1] for row in pairs),
-        "engine_ttft_lower_by_median": median(row["lower_by"] for row in pairs),
-        "engine_ttft_lower_by_min": min(row["lower_by"] for row in pairs),
-        "ttft_first_ms_median": median(row["ttft_ms"][0] for row in pairs),
-        "ttft_second_ms_median": median(row["ttft_ms"][1] for row in pairs),
+        "kv_share_second_min": min(row["kv_share"] for row in found),
+        "engine_ttft_first_ms_median": median(row["engine_ms"][0] for row in found),
+        "engine_ttft_second_ms_median": median(row["engine_ms"][1] for row in found),
+        "engine_ttft_lower_by_median": median(row["lower_by"] for row in found),
+        "engine_ttft_lower_by_min": min(row["lower_by"] for row in found),
+        "ttft_first_ms_median": median(row["ttft_ms"][0] for row in found),
+        "ttft_second_ms_median": median(row["ttft_ms"][1] for row in found),
     }
-    results["reuse"] = summary | {"rows": rows}
-    print("\n" + "\n".join(f"{name:32} {value:.4g}" for name, value in summary.items()))
-    assert summary["second_tokenized_segments"] == 0
+    report.table("Thirty questions asked twice", [{"what": k, "value": float(v)} for k, v in figures.items()])
+    report.add("support_questions", figures | {"rows": rows})
 
 
 def _row(application: Application, question: dict[str, Any]) -> dict[str, Any]:

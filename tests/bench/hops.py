@@ -1,0 +1,151 @@
+"""Three hops with nothing at their end: Serve as it comes against Serve as this application starts it.
+
+Both run at the same time and are asked in turns, by clients in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from tests.bench.claims import Claim
+from tests.bench.report import ROOT, Report
+from tests.bench.summaries import percentile
+from tests.listeners import family
+
+MODES = ("default", "ours")
+CLIENTS = (1, 16, 64)
+CHUNKS = 200
+GOAL = 3.0
+CHUNKS_GOAL = 10.0
+_WAIT_S = 120.0
+
+Ask = Callable[[ClientSession, str], Awaitable[int]]
+
+
+async def run(report: Report, duration_s: float, rounds: int, engine_tokens_per_s: float | None) -> None:
+    """Tables and claims. `engine_tokens_per_s` is what the real engine makes for 16 clients."""
+    with ExitStack() as stack:
+        urls = {mode: stack.enter_context(_application(mode)) for mode in MODES}
+        rows = [await _row(urls, clients, duration_s, rounds) for clients in CLIENTS]
+    report.table("Three empty hops behind HTTP", rows)
+    report.add("hops", {"rows": rows, "engine_tokens_per_s": engine_tokens_per_s})
+    sixteen = next(row for row in rows if row["clients"] == 16)
+    report.claim(
+        Claim(
+            "three_hops_requests_per_s",
+            sixteen["ours_per_s"] / sixteen["default_per_s"],
+            "times default Serve",
+            GOAL,
+            "higher",
+            "16 clients; with 1 and 64: "
+            + ", ".join(
+                f"{row['ours_per_s'] / row['default_per_s']:.2f}" for row in rows if row["clients"] != 16
+            ),
+        )
+    )
+    if engine_tokens_per_s:
+        how = f"16 streams: {sixteen['ours_chunks_per_s']:.0f} chunks/s, {engine_tokens_per_s:.0f} tokens/s"
+        value = sixteen["ours_chunks_per_s"] / engine_tokens_per_s
+        report.claim(Claim("stream_chunks_per_token", value, "times", CHUNKS_GOAL, "higher", how))
+
+
+async def _row(urls: dict[str, str], clients: int, duration_s: float, rounds: int) -> dict[str, Any]:
+    requests: dict[str, list[float]] = {mode: [] for mode in MODES}
+    times_ms: dict[str, list[float]] = {mode: [] for mode in MODES}
+    chunks: dict[str, list[float]] = {mode: [] for mode in MODES}
+    for number in range(rounds):
+        for mode in MODES if number % 2 == 0 else reversed(MODES):
+            rate, taken = await _rate(urls[mode], clients, duration_s, _word)
+            requests[mode].append(rate)
+            times_ms[mode] += taken
+            chunks[mode].append((await _rate(urls[mode], clients, duration_s, _words))[0])
+    row: dict[str, Any] = {"clients": clients}
+    for mode in MODES:
+        row |= {
+            f"{mode}_per_s": round(percentile(requests[mode], 50), 1),
+            f"{mode}_p50_ms": round(percentile(times_ms[mode], 50), 2),
+            f"{mode}_p99_ms": round(percentile(times_ms[mode], 99), 2),
+            f"{mode}_chunks_per_s": round(percentile(chunks[mode], 50), 1),
+        }
+    return row
+
+
+async def _rate(url: str, clients: int, duration_s: float, ask: Ask) -> tuple[float, list[float]]:
+    """What comes in a second, and how long each call took in milliseconds. A fifth of the time is warming."""
+    taken, came = list[float](), 0
+    begin_s = time.perf_counter() + duration_s / 5
+    end_s = begin_s + duration_s
+
+    async def client(session: ClientSession) -> None:
+        nonlocal came
+        while (started_s := time.perf_counter()) < end_s:
+            got = await ask(session, url)
+            ended_s = time.perf_counter()
+            if started_s >= begin_s and ended_s <= end_s:
+                came += got
+                taken.append((ended_s - started_s) * 1000)
+
+    async with ClientSession(connector=TCPConnector(limit=0), timeout=ClientTimeout(60)) as session:
+        await asyncio.gather(*(client(session) for _ in range(clients)))
+    return came / duration_s, taken or [duration_s * 1000]
+
+
+async def _word(session: ClientSession, url: str) -> int:
+    async with session.get(url) as response:
+        response.raise_for_status()
+        await response.read()
+    return 1
+
+
+async def _words(session: ClientSession, url: str) -> int:
+    async with session.get(f"{url}/words?count={CHUNKS}") as response:
+        response.raise_for_status()
+        return (await response.read()).count(b"data: ")
+
+
+@contextmanager
+def _application(mode: str) -> Iterator[str]:
+    """Runs `hops_app.py`; gives its URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    state_dir = Path(tempfile.mkdtemp(prefix="hops-"))
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "WARMLINE_"))
+    }
+    environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(Path(__file__).with_name("hops_app.py")), str(state_dir), str(port), mode]
+    log = (state_dir / "log").open("w+")
+    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deadline_s = time.monotonic() + _WAIT_S
+        while "\nready" not in "\n" + (state_dir / "log").read_text():
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError((state_dir / "log").read_text())
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        members = family(process.pid)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        for pid in members:
+            if Path("/proc", str(pid)).exists() and pid != os.getpid():
+                os.kill(pid, signal.SIGKILL)
+        log.close()

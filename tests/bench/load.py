@@ -1,0 +1,107 @@
+"""How many requests a second each arm answers while the first token stays within a bound: a closed loop.
+
+Each client asks again as soon as it has its answer. The number of clients doubles as long as the 95th
+percentile of TTFT is within the bound; what counts is the best level that was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from deployments.core.ids import RequestId
+from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.token_ids import to_bytes, token_ids
+from deployments.engine.deployment import Engine
+from tests.bench.answers import questions
+from tests.bench.arms import Arm, asked
+from tests.bench.report import Report
+from tests.bench.summaries import percentile
+
+AGENT = "support"
+P95_MS = 1500.0
+LEVELS = (1, 2, 4, 8, 16)
+ANSWER_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One number of clients: what they got."""
+
+    clients: int
+    requests_per_s: float
+    ttft_p95_ms: float
+
+
+async def run(arms: Mapping[str, Arm], report: Report, names: str, duration_s: float, rng: Random) -> None:
+    """Levels rise arm by arm, so that all arms see the same moments of the machine."""
+    reached: dict[str, list[Level]] = {name: [] for name in names}
+    climbing = list(names)
+    for clients in LEVELS:
+        for name in rng.sample(climbing, len(climbing)):
+            level = await _level(arms[name], clients, duration_s, rng)
+            reached[name].append(level)
+            if level.ttft_p95_ms > P95_MS:
+                climbing.remove(name)
+    rows = [_row(name, levels) for name, levels in reached.items()]
+    report.table(f"Requests/s with p95 TTFT within {P95_MS:.0f} ms ({AGENT}, {ANSWER_TOKENS} tokens)", rows)
+    levels = {name: [_shown(level) for level in found] for name, found in reached.items()}
+    report.add("load", {"p95_ms": P95_MS, "rows": rows, "levels": levels})
+
+
+async def _level(arm: Arm, clients: int, duration_s: float, rng: Random) -> Level:
+    ttfts_ms: list[float] = []
+    end_s = time.monotonic() + duration_s
+    started_s = time.monotonic()
+    seeds = [rng.random() for _ in range(clients)]
+    await asyncio.gather(*(_client(arm, end_s, Random(seed), ttfts_ms) for seed in seeds))
+    return Level(clients, len(ttfts_ms) / (time.monotonic() - started_s), percentile(ttfts_ms, 95))
+
+
+async def _client(arm: Arm, end_s: float, rng: Random, ttfts_ms: list[float]) -> None:
+    """Half of the questions are asked as they stand, half in other words; all come again."""
+    posed = questions(AGENT, 10)
+    while time.monotonic() < end_s:
+        one = rng.choice(posed)
+        query = one.first if rng.random() < 0.5 else one.reworded
+        seen = await arm.ask(AGENT, asked(query, ANSWER_TOKENS, top_k=8))
+        ttfts_ms.append(seen.ttft_ms)
+
+
+def _row(name: str, levels: list[Level]) -> dict[str, Any]:
+    within = [level for level in levels if level.ttft_p95_ms <= P95_MS]
+    best = max(within, key=lambda level: level.requests_per_s, default=None)
+    if best is None:
+        return {"arm": name, "clients": 0, "requests_per_s": 0.0, "ttft_p95_ms": levels[0].ttft_p95_ms}
+    return {"arm": name} | _shown(best)
+
+
+def _shown(level: Level) -> dict[str, Any]:
+    return {
+        "clients": level.clients,
+        "requests_per_s": round(level.requests_per_s, 3),
+        "ttft_p95_ms": round(level.ttft_p95_ms, 1),
+    }
+
+
+async def engine_tokens_per_s(engine: Engine, streams: int = 16, tokens: int = 48) -> float:
+    """What the engine writes for so many answers at a time, from short prompts; prefill is in it."""
+
+    async def one(number: int) -> int:
+        prompt = to_bytes(token_ids(range(100 + number, 164 + number)))
+        request = GenerateRequest(
+            RequestId(f"rate-{uuid4().hex}"), prompt, Sampling(tokens, 1.0, seed=number), "of the rate", 120.0
+        )
+        async with aclosing(engine.generate(request)) as deltas:
+            return sum([len(delta.ids) // 4 async for delta in deltas])
+
+    await one(streams)
+    started_s = time.perf_counter()
+    written = await asyncio.gather(*(one(number) for number in range(streams)))
+    return sum(written) / (time.perf_counter() - started_s)

@@ -1,0 +1,189 @@
+"""The benchmark, in one run: `python -m tests.bench.run [--short] [--only PART,...] [--peer ...] [--seed N]`.
+
+Everything that is compared is asked in turns, request by request. Tables go to the terminal, all figures and
+the claims to bench-results/latest.json, plots beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from deployments.core.documents import SearchQuery
+from deployments.core.ids import DEFAULT_TENANT, Scope
+from deployments.engine.deployment import Engine
+from serve_app.local_models import local_models
+from tests.bench import (
+    answers,
+    bounded,
+    hops,
+    lengths,
+    load,
+    mixed,
+    overhead,
+    peers,
+    support_questions,
+    token_times,
+)
+from tests.bench.arms import arms
+from tests.bench.bed import Bed, environment, model_dir, open_bed, open_engine, settings_for
+from tests.bench.caches import held
+from tests.bench.plots import draw
+from tests.bench.report import RESULTS, Report
+from tests.bench.text_prompts import SPECS, messages, rendered
+from tests.integration.application.running import Application, running_application
+
+IN_PROCESS = ("tokens", "answers", "lengths", "mixed", "bounded", "load")
+OVER_HTTP = ("overhead", "questions", "peers")
+PARTS = (*IN_PROCESS, *OVER_HTTP, "hops")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything."""
+
+    parts: tuple[str, ...]
+    answers: answers.Size
+    lengths: tuple[int, ...]
+    length_times: int
+    mixed_requests: int
+    bounded_requests: int
+    load_s: float
+    overhead_times: int
+    hop_s: float
+    hop_rounds: int
+    token_runs: int
+    kv_cache_gib: float
+
+
+FULL = Plan(
+    parts=PARTS,
+    answers=answers.Size(questions=10, long=3),
+    lengths=lengths.LENGTHS,
+    length_times=3,
+    mixed_requests=120,
+    bounded_requests=120,
+    load_s=15.0,
+    overhead_times=30,
+    hop_s=4.0,
+    hop_rounds=3,
+    token_runs=500,
+    kv_cache_gib=7.0,
+)
+SHORT = Plan(
+    parts=tuple(part for part in PARTS if part not in {"bounded", "load", "questions", "peers"}),
+    answers=answers.Size(questions=3, long=1),
+    lengths=lengths.SHORT_LENGTHS,
+    length_times=1,
+    mixed_requests=24,
+    bounded_requests=0,
+    load_s=0.0,
+    overhead_times=8,
+    hop_s=1.5,
+    hop_rounds=1,
+    token_runs=200,
+    kv_cache_gib=2.0,
+)
+
+
+async def run(plan: Plan, chosen: set[str], servers: list[peers.Peer], report: Report, seed: int) -> None:
+    """All chosen parts. The engine of the first ones is the bare engine of those over HTTP."""
+    rate: float | None = None
+    if chosen & {*IN_PROCESS, *OVER_HTTP}:
+        state_dir = Path(tempfile.mkdtemp(prefix="bench-"))
+        settings = settings_for(state_dir, engine_kv_cache_gib=plan.kv_cache_gib)
+        models = local_models(settings, print)
+        async with open_engine(settings, models) as engine:
+            rate = await load.engine_tokens_per_s(engine)
+            async with open_bed(settings, models) as bed:
+                await _in_process(bed, engine, plan, chosen, report, seed)
+                prompts = await _prompts(bed) if "peers" in chosen else []
+            if chosen & {*OVER_HTTP}:
+                with running_application(state_dir, model_dir()) as application:
+                    await _over_http(application, engine, plan, chosen, report, seed)
+                    if prompts:
+                        ours = peers.Peer("warmline", f"{_url(application)}/v1", "question", "support")
+                        await peers.run([ours, *servers], prompts, report, Random(seed))
+    if "hops" in chosen:
+        await hops.run(report, plan.hop_s, plan.hop_rounds, rate)
+
+
+async def _in_process(
+    bed: Bed, engine: Engine, plan: Plan, chosen: set[str], report: Report, seed: int
+) -> None:
+    rng = Random(seed)
+    if "tokens" in chosen:
+        await token_times.run(bed, report, plan.token_runs)
+    if chosen & {"answers", "lengths", "load"}:
+        five = await arms(bed, engine)
+        if "answers" in chosen:
+            await answers.run(five, report, plan.answers, rng)
+        if "lengths" in chosen:
+            await lengths.run(bed, five, report, plan.lengths, plan.length_times, rng)
+        if "load" in chosen:
+            await load.run(five, report, "abde", plan.load_s, rng)
+    if "mixed" in chosen:
+        await mixed.run(bed, await arms(bed, engine, "abcd"), report, plan.mixed_requests, seed)
+    if "bounded" in chosen:
+        await bounded.run(bed, report, plan.bounded_requests, seed)
+    report.add("caches", await held(bed, engine))
+
+
+async def _over_http(
+    application: Application, engine: Engine, plan: Plan, chosen: set[str], report: Report, seed: int
+) -> None:
+    if "overhead" in chosen:
+        await overhead.run(_url(application), engine, report, plan.overhead_times, Random(seed))
+    if "questions" in chosen:
+        await asyncio.to_thread(support_questions.run, application, report)
+
+
+def _url(application: Application) -> str:
+    return str(application.http.base_url).rstrip("/")
+
+
+async def _prompts(bed: Bed) -> list[peers.Prompt]:
+    """The support questions, with the passages that the application would answer from."""
+    found = []
+    for one in answers.questions("support", 5):
+        scope = Scope(DEFAULT_TENANT, SPECS["support"].collection)
+        passages = (await bed.knowledge.search.remote(SearchQuery(scope, one.first, 8))).passages
+        text = rendered(bed.models.llm, "support", one.first, passages)
+        found.append(peers.Prompt(one.first, text, messages("support", one.first, passages)))
+    return found
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="under five minutes: smaller, and without some parts"
+    )
+    parser.add_argument("--only", default="", help=f"of {','.join(PARTS)}")
+    parser.add_argument(
+        "--peer", action="append", default=[], type=peers.parse, help="see tests/bench/README.md"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    plan = SHORT if options.short else FULL
+    chosen = {*(options.only.split(",") if options.only else plan.parts)}
+    if unknown := chosen - {*PARTS}:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if options.peer:
+        chosen |= {"peers"}
+    report = Report({"short": options.short, "parts": sorted(chosen), "seed": options.seed})
+    with environment():
+        asyncio.run(run(plan, chosen, options.peer, report, options.seed))
+    report.conclude()
+    for file in draw(report.sections, RESULTS):
+        print(f"drawn: {file}")
+
+
+if __name__ == "__main__":
+    main()

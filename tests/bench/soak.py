@@ -1,0 +1,164 @@
+"""Many clients for minutes: `python -m tests.bench.soak [--clients 64] [--minutes 5]`.
+
+Counted are answers, 429s and all other errors; watched is the memory of the application's processes. Ends
+with 1 where there was an error, or where memory grew by more than the caches may still take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+
+from tests.bench.answers import questions
+from tests.bench.bed import model_dir
+from tests.bench.claims import Claim
+from tests.bench.report import RESULTS, Report, as_table
+from tests.bench.streams import StreamFailed, streamed
+from tests.bench.summaries import summary
+from tests.integration.application.running import Application, running_application
+from tests.listeners import family
+
+PAGE_BYTES = 4096
+WARM_PART = 0.2
+"""Of the time, before memory is compared: until then caches fill and pools open."""
+RETRY_S = 0.5
+GROWTH_MIB = 300.0
+"""What caches may still grow by afterwards: token ids 64 MiB a process at most, retrievals 32, Redis 256,
+of which this run can fill but a part."""
+
+
+@dataclass
+class Tally:
+    """What clients got."""
+
+    ttfts_ms: list[float] = field(default_factory=list)
+    totals_ms: list[float] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    said: dict[str, str] = field(default_factory=dict)
+
+
+async def soak(application: Application, clients: int, duration_s: float, seed: int) -> dict[str, Any]:
+    """Runs the clients; figures with memory over time."""
+    tally, memory = Tally(), list[dict[str, float]]()
+    end_s = time.monotonic() + duration_s
+    connector = TCPConnector(limit=0)
+    async with ClientSession(
+        str(application.http.base_url), connector=connector, timeout=ClientTimeout(150)
+    ) as session:
+        watching = asyncio.create_task(_watch(application, memory))
+        await asyncio.gather(*(_client(session, end_s, Random(seed + n), tally) for n in range(clients)))
+        watching.cancel()
+    memory.append(_memory_mib(application))
+    return {
+        "clients": clients,
+        "duration_s": duration_s,
+        "statuses": dict(tally.statuses),
+        "said": tally.said,
+        "requests_per_s": round(len(tally.totals_ms) / duration_s, 2),
+        "ttft_ms": summary(tally.ttfts_ms).as_dict(1),
+        "total_ms": summary(tally.totals_ms).as_dict(1),
+        "memory_mib": memory,
+    }
+
+
+async def _client(session: ClientSession, end_s: float, rng: Random, tally: Tally) -> None:
+    while time.monotonic() < end_s:
+        path, body = _request(rng)
+        try:
+            seen = await streamed(session, path, body)
+        except StreamFailed as error:
+            name = str(error.status)
+            tally.said.setdefault(name, error.said[:300])
+            tally.statuses[name] += 1
+            await asyncio.sleep(RETRY_S * (1 + rng.random()))  # as a client does that is told to come later
+            continue
+        except (ClientError, TimeoutError) as error:
+            tally.statuses[type(error).__name__] += 1
+            tally.said.setdefault(type(error).__name__, str(error)[:300])
+            continue
+        tally.statuses["200"] += 1
+        tally.ttfts_ms.append(seen.ttft_ms)
+        tally.totals_ms.append(seen.total_ms)
+
+
+def _request(rng: Random) -> tuple[str, dict[str, Any]]:
+    """Half of them were asked before, the others are new to the retrieval."""
+    agent = rng.choice(("support", "support", "documentation", "business"))
+    one = rng.choice(questions(agent, 10))
+    body: dict[str, Any] = {"max_tokens": rng.choice((4, 8, 16)), "stream": True, "temperature": 0}
+    if agent == "business":
+        return "/v1/business/templates/recall", body | {"business_type": one.section}
+    query = one.first if rng.random() < 0.5 else f"{one.reworded} It is about case {rng.randrange(10**6)}."
+    path = "/v1/support/answer" if agent == "support" else "/v1/documentation/lookup"
+    return path, body | {"query": query}
+
+
+async def _watch(application: Application, memory: list[dict[str, float]]) -> None:
+    while True:
+        memory.append(_memory_mib(application))
+        await asyncio.sleep(10)
+
+
+def _memory_mib(application: Application) -> dict[str, float]:
+    """Resident memory by what a process is, and all of it. Pages that processes share count for each."""
+    sizes: Counter[str] = Counter()
+    for pid in {*family(application.process.pid), *application.pids("valkey")}:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            continue  # gone meanwhile
+        sizes[words[0].decode(errors="replace").rpartition("/")[2][:40]] += pages * PAGE_BYTES
+    found = {name: round(size / 2**20, 1) for name, size in sorted(sizes.items())}
+    return {"at_s": round(time.monotonic(), 1), "all": round(sum(sizes.values()) / 2**20, 1), **found}
+
+
+def claims(figures: dict[str, Any]) -> list[Claim]:
+    """Of a soak's figures."""
+    statuses = dict(figures["statuses"])
+    fine, busy = statuses.pop("200", 0), statuses.pop("429", 0)
+    memory = figures["memory_mib"]
+    warm = memory[min(round(len(memory) * WARM_PART), len(memory) - 1)]
+    p99_ms, rate = figures["total_ms"]["p99"], figures["requests_per_s"]
+    how = f"{fine} answers, {busy} times 429, p99 {p99_ms:.0f} ms, {rate}/s"
+    grown = f"{warm['all']:.0f} to {memory[-1]['all']:.0f} MiB, from a fifth of the time on"
+    return [
+        Claim("soak_errors", sum(statuses.values()), "errors beside 429", 0, "lower", how),
+        Claim("soak_memory_growth", memory[-1]["all"] - warm["all"], "MiB", GROWTH_MIB, "lower", grown),
+    ]
+
+
+def main() -> None:
+    """Starts the application, soaks it, and writes `bench-results/soak.json`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    report = Report(vars(options))
+    with running_application(Path(tempfile.mkdtemp(prefix="soak-")), model_dir()) as application:
+        figures = asyncio.run(soak(application, options.clients, options.minutes * 60, options.seed))
+    found = claims(figures)
+    print(as_table(figures["memory_mib"][:: max(len(figures["memory_mib"]) // 10, 1)]))
+    print(json.dumps({name: value for name, value in figures.items() if name != "memory_mib"}, indent=1))
+    for claim in found:
+        report.claim(claim)
+    report.sections["soak"] = figures
+    print(f"written to {report.write(RESULTS / 'soak.json')}")
+    raise SystemExit(0 if all(claim.met for claim in found) else 1)
+
+
+if __name__ == "__main__":
+    main()
