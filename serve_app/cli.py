@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+from pathlib import Path
 
 import typer
 
@@ -44,6 +46,16 @@ def fast_path() -> None:
     typer.echo(
         "\n".join(f"export {shlex.join([name + '=' + value])}" for name, value in exports(settings).items())
     )
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measures this checkout; passes on --short, --only PART,..., --peer NAME=URL and --seed N."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "tests" / "bench" / "run.py").exists():
+        raise ConfigurationError("the benchmark is part of a checkout, and this is an installed package")
+    os.chdir(checkout)
+    os.execv(sys.executable, [sys.executable, "-m", "tests.bench.run", *context.args])  # noqa: S606  no shell
 
 
 def main() -> None:
