@@ -76,11 +76,50 @@ def test_a_path_goes_with_the_last_blocks_before_and_behind_it():
     engine.answer(library.prompt("a", 0, [0, 1], question_tokens=1))
     head, first, second, behind = engine.cache._blocks.__reversed__()
     engine.residency.removed([first])
+    assert found(engine, library, "a", [0, 1]) == ResidentPath((), 4)
     engine.residency.removed([behind, second])
     assert engine.residency.paths() == 1
     assert found(engine, library, "a", [0, 1]) == ResidentPath((), 4)
     engine.residency.removed([head])
     assert engine.residency.paths() == 0
+
+
+def test_a_gap_hides_what_lies_behind_it_until_it_is_filled(library):
+    """Of all but the last document, which is forgotten with its first block, as its end is evicted first."""
+    engine = Engine(50)
+    prompt = library.prompt("a", 0, [0, 1, 2])
+    engine.answer(prompt)
+    for gap in range(6):
+        engine.residency.removed([prompt.hashes[gap]])
+        assert found(engine, library, "a", [2, 1, 0]).cached_tokens == gap * BLOCK
+        engine.residency.stored([prompt.hashes[gap]])
+        assert found(engine, library, "a", [2, 1, 0]).cached_tokens == 8 * BLOCK
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_and_goes_no_more_is_claimed_than_is_there(seed):
+    """Single blocks in any order, which a reader follows step by step."""
+    random, library, engine = Random(seed), Library([5, 9], [3, 9, 2, 14, 4]), Engine(1000)
+    prompts = [
+        library.prompt("a", random.randrange(2), random.sample(range(5), random.randint(0, 4)))
+        for _ in range(12)
+    ]
+    for prompt in prompts:
+        engine.answer(prompt)
+    blocks, there = list(engine.cache._blocks), set(engine.cache._blocks)
+    view = ReplicaView("r1")
+    for _ in range(150):
+        block = random.choice(blocks)
+        there ^= {block}
+        (engine.residency.stored if block in there else engine.residency.removed)([block])
+        view.apply(engine.residency.update_for("a", view.known, 0))
+        head, asked = random.randrange(2), random.sample(range(5), 3)
+        names = {library.segment(number): number for number in asked}
+        path = view.longest_path(library.head_segment(head), list(names))
+        assert path == found(engine, library, "a", asked, head)
+        held = library.prompt("a", head, [names[segment] for segment in path.segments])
+        assert path.cached_tokens <= sum(BLOCK for block in held.hashes if block in there)
+        assert all(block in there for block in held.hashes[: path.cached_tokens // BLOCK])
 
 
 def test_a_prompt_counts_from_its_end_on_and_an_event_confirms_it(library):
