@@ -108,8 +108,8 @@ class KvEvents:
         while True:
             try:
                 await self._follow()
-            except zmq.ZMQError as error:
-                log.warning("an engine's events are lost: %s", error)
+            except Exception:  # whatever it is: what is known of the cache must not seem complete
+                log.exception("an engine's events are lost")
             self._feed.silent()
             await asyncio.sleep(RETRY_AFTER_S)
 

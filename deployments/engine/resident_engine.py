@@ -31,7 +31,7 @@ class ResidentEngine:
     """Around an engine that was started for it. `clock` gives monotonic seconds.
 
     `hash_seed` is what the engine's chain of block hashes begins with; None is its default. `feed` is to be
-    told of the engine's events, see `follow`.
+    told of the engine's events, see `run_beside`.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class ResidentEngine:
         self._residency = Residency(name.replica, name.epoch, info.block_size, capacity_blocks, clock)
         self.feed = KvFeed(self._residency, capacity_blocks)
         self._pending_tokens = 0
-        self._following: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
-    def follow(self, events: Coroutine[Any, Any, None]) -> None:
-        """Runs what tells `feed` of the engine's events, until the engine is closed."""
-        self._following = asyncio.create_task(events)
+    def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs this until the engine is closed, such as what tells `feed` of its events."""
+        self._beside.append(asyncio.create_task(work))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told."""
@@ -94,9 +94,9 @@ class ResidentEngine:
 
     def close(self) -> None:
         """See `LocalEngine`."""
-        following = self._following
-        if following is not None and not following.get_loop().is_closed():
-            following.cancel()
+        for work in self._beside:
+            if not work.get_loop().is_closed():
+                work.cancel()
         self._engine.close()
 
     async def _first(

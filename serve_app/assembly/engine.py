@@ -10,6 +10,7 @@ from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
+from serve_app.handles.engine_gauges import export_engine_gauges
 from serve_app.handles.replica import replica_name
 from serve_app.settings import Settings
 
@@ -20,7 +21,8 @@ async def start_engine(settings: Settings, model: str) -> SharedAnswers:
     vllm = await _start_vllm(settings, model)
     info = await vllm.describe()
     resident = ResidentEngine(vllm, info, name, time.monotonic, vllm.hash_seed)
-    resident.follow(KvEvents(vllm.events, resident.feed).follow())
+    resident.run_beside(KvEvents(vllm.events, resident.feed).follow())
+    resident.run_beside(export_engine_gauges(resident.counters))
     keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
     return SharedAnswers(resident, info.model, keep, time.monotonic)
 

@@ -8,7 +8,9 @@ import json
 import os
 import random
 import signal
+import time
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,15 @@ from tokenizers import Tokenizer
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InvalidRequest, PromptTooLong
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.ports import Generator
+from deployments.core.reuse.paths import ids_segment
+from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
+from deployments.engine.resident_engine import ReplicaName, ResidentEngine
+from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
+from deployments.engine.warm_plan import WarmPrompt, plan
+from deployments.engine.warming import warm
 from tests.listeners import listening_sockets
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -45,7 +54,13 @@ def request(
     )
 
 
-async def answer(engine: VllmEngine, asked: GenerateRequest) -> list[Delta]:
+async def resident(engine: VllmEngine) -> ResidentEngine:
+    """A replica around the module's engine, which follows no events."""
+    info = await engine.describe()
+    return ResidentEngine(engine, info, ReplicaName("replica", "epoch"), time.monotonic)
+
+
+async def answer(engine: Generator, asked: GenerateRequest) -> list[Delta]:
     return [delta async for delta in engine.generate(asked)]
 
 
@@ -249,6 +264,75 @@ async def test_what_the_engine_cannot_take_is_an_invalid_request(
 ) -> None:
     with pytest.raises(InvalidRequest):
         await answer(engine, refused)
+
+
+async def test_fifty_equal_requests_are_one_generation(engine: VllmEngine) -> None:
+    shared = SharedAnswers(await resident(engine), "smollm2", KeepFor(10**6, 60.0), time.monotonic)
+    asked = [replace(request(ids, max_tokens=8), share_answer=True) for ids in [new_ids(100)] * 50]
+    before = engine.counters().prefix_queries
+    answers = await asyncio.gather(*(answer(shared, one) for one in asked))
+    assert engine.counters().prefix_queries - before == 100
+    assert len({text_of(deltas) for deltas in answers}) == 1
+    assert [deltas[0].shared for deltas in answers] == [None] + ["flight"] * 49
+    assert (await answer(shared, asked[0]))[0].shared == "kept"
+    assert engine.counters().prefix_queries - before == 100
+
+
+async def test_a_shared_generation_goes_on_without_its_first_reader_and_ends_with_its_last(
+    engine: VllmEngine,
+) -> None:
+    shared = SharedAnswers(await resident(engine), "smollm2", KeepFor(10**6, 60.0), time.monotonic)
+    ids, others = new_ids(300), new_ids(300)
+    first, *rest = (
+        asyncio.create_task(answer(shared, replace(request(ids, max_tokens=8), share_answer=True)))
+        for _ in range(50)
+    )
+    await asyncio.sleep(0.05)
+    first.cancel()
+    assert len({text_of(deltas) for deltas in await asyncio.gather(*rest)}) == 1
+    asking = [
+        asyncio.create_task(answer(shared, replace(request(others, max_tokens=1500), share_answer=True)))
+        for _ in range(5)
+    ]
+    await asyncio.sleep(0.5)
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert await idle(engine)
+
+
+async def test_a_warm_start_is_found_by_the_first_questions(engine: VllmEngine) -> None:
+    """Twenty questions that begin in one of six ways, to an empty cache and to one that was warmed."""
+    salt, head = "warm", new_ids(60)
+    documents = [new_ids(180) for _ in range(8)]
+    dice = random.Random(3)
+    paths = [dice.sample(documents, 3) for _ in range(6)]
+    asked = [paths[min(int(dice.expovariate(0.5)), 5)] for _ in range(20)]
+    replica = await resident(engine)
+
+    async def found() -> list[int]:
+        """Tokens found in the cache by each of the questions, of 600 that could be."""
+        tokens = []
+        for path in asked:
+            deltas = await answer(replica, request(join([head, *path, new_ids(20)]), salt=salt, max_tokens=1))
+            tokens.append(deltas[0].kv_cached_tokens or 0)
+        return tokens
+
+    assert await engine._llm.reset_prefix_cache()
+    cold = await found()
+    assert await engine._llm.reset_prefix_cache()
+    prompts = [WarmPrompt(salt, tuple((ids_segment(ids), ids) for ids in (head, *path))) for path in paths]
+    planned = plan(prompts, 8000, 2047)
+    warmed = await warm(replica, [(salt, one.prompt, one.layout) for one in planned], 120.0)
+    warm_found = await found()
+    print(f"found of 600 tokens, first 20 questions: cold {cold}, warmed {warm_found}; {warmed}")
+    assert warmed.prompts == len(planned)
+    assert all(tokens == 576 for tokens in warm_found)
+    assert sum(cold) < sum(warm_found)
+    view = ReplicaView("replica")
+    view.apply(replica.survey(salt, ()))
+    best = view.longest_path(ids_segment(head), [ids_segment(ids) for ids in paths[0]])
+    assert best.cached_tokens == 576
 
 
 async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> None:

@@ -24,11 +24,11 @@ from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 BLOCK = 32
 BLOCKS = 60
-PROMPTS = 60
+PROMPTS = 50
 numbers = itertools.count()
 
 
@@ -136,7 +136,8 @@ async def test_a_prompt_that_ends_with_a_block_has_it_twice(resident: ResidentEn
 async def test_the_tree_shrinks_with_the_cache(resident: ResidentEngine) -> None:
     view = ReplicaView("replica")
     segment = new_ids(10 * BLOCK)
-    view.apply((await first_of(resident, prompt([segment], new_ids(5), "c"))).residency)
+    await first_of(resident, prompt([segment], new_ids(5), "c"))
+    view.apply(resident.survey("c", ()))
     assert view.longest_path(ids_segment(segment), ()).cached_tokens == 10 * BLOCK
     for _ in range(3):
         await first_of(resident, prompt([new_ids(25 * BLOCK)], new_ids(5), "d"))

@@ -206,7 +206,7 @@ async def test_counters_are_the_engines_and_its_own(rig: Rig) -> None:
     assert rig.resident.survey("t", ()).estimated
 
 
-async def test_following_ends_with_the_engine(rig: Rig) -> None:
+async def test_what_runs_beside_ends_with_the_engine(rig: Rig) -> None:
     ended = asyncio.Event()
 
     async def events() -> None:
@@ -215,7 +215,7 @@ async def test_following_ends_with_the_engine(rig: Rig) -> None:
         finally:
             ended.set()
 
-    rig.resident.follow(events())
+    rig.resident.run_beside(events())
     await asyncio.sleep(0)
     rig.resident.close()
     await asyncio.wait_for(ended.wait(), 1)
