@@ -26,9 +26,10 @@ def search_terms(question: str) -> tuple[Term, ...]:
 
 
 def names_something(question: str) -> bool:
-    """Whether it spells an identifier: letters with digits (`TW-4003`, `0x80070057`) or `an_underscore`.
+    """Whether it spells an identifier: digits behind letters (`TW-4003`, `0x80070057`) or `an_underscore`.
 
-    Such a word means itself, and an embedding hardly knows it; everyday words mean what they stand for.
+    Such a word means itself, and an embedding hardly knows it; everyday words mean what they stand for, and
+    so do numbers with letters behind them (`1st`, `11pm`, `6-digit`).
     """
     return any(_is_identifier(part) for part in question.split())
 
@@ -51,7 +52,8 @@ def without_marks(text: str) -> str:
 
 def _is_identifier(part: str) -> bool:
     core = part.strip(".,;:!?()[]\"'`")
-    mixed = any(map(str.isdigit, core)) and any(map(str.isalpha, core))
+    behind_number = core.lstrip("0123456789.,:-")
+    mixed = any(map(str.isdigit, behind_number)) and any(map(str.isalpha, behind_number))
     return mixed or "_" in core
 
 
