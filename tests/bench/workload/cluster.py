@@ -143,7 +143,8 @@ class _Replay:
         await asyncio.sleep(0)  # for the survey, if there is no lag
         if self._policy.routed:
             placing = await agent.place("tenant", HEAD, candidates, prompt_tokens)
-            return placing, self._replicas[placing.replicas[0]]
+            name = placing.replicas[0] if placing.replicas else self._rng.choice([*self._replicas])
+            return placing, self._replicas[name]
         replica = self._rng.choice([*self._replicas.values()])
         states = [s for s in await agent.views.states("tenant") if s.view.replica == replica.name]
         follow = self._policy.name == FOLLOWING
