@@ -22,6 +22,7 @@ from serve_app.handles.knowledge import KnowledgeHandle
 from serve_app.handles.records import RecordsHandle
 from serve_app.handles.support import SupportHandle
 from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.rewarming import Rewarming
 from serve_app.services import Services
 from serve_app.settings import Settings
 
@@ -40,10 +41,12 @@ class Ingress:
         engine: Any,
     ) -> None:
         library = KnowledgeHandle(knowledge)
+        clients = {name: AgentHandle(name, handle) for name, (handle, _) in agents.items()}
+        readers = {collection: clients[name] for name, (_, collection) in agents.items()}
         self._services = Services(
             settings=settings,
             tenants=Tenants(settings.tenants_by_key()),
-            agents={name: AgentHandle(name, handle) for name, (handle, _) in agents.items()},
+            agents=clients,
             support=SupportHandle(agents[SUPPORT.name][0]),
             business=BusinessHandle(agents[BUSINESS.name][0]),
             documentation=DocumentationHandle(agents[DOCUMENTATION.name][0]),
@@ -52,6 +55,7 @@ class Ingress:
             library=library,
             cache=TokenCacheHandle(token_cache),
             readiness=Probes({"engine": EngineHandle(engine).describe, "knowledge": library.status}),
+            changed=Rewarming(readers if settings.warm_after_update else {}).changed,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from deployments.core.business_ports import BusinessDesk
 from deployments.core.documents import Retrieval
-from deployments.core.ids import CollectionName, TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.library_ports import VersionedLibrary
-from deployments.core.messages import Ask, CacheStats, Delta
+from deployments.core.messages import Ask, CacheStats, Delta, Warmed
 from deployments.core.record_ports import IdempotencyKeys
 from deployments.core.support_report import SupportReport
 from deployments.core.ticket_image import TicketImage
@@ -45,6 +45,9 @@ class Agent(Protocol):
 
     async def reset_stats(self, tenant: TenantId) -> None:
         """Starts the tenant's counters of the agent anew."""
+
+    async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
+        """Prefills the prompts of questions, or what the tenant asks for most."""
 
     async def clear_local(self, tenant: TenantId) -> None:
         """Empties the tenant's part of L1 in every replica of the agent."""
@@ -97,7 +100,10 @@ class Readiness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the routes use. `agents` and `collections` are keyed by the agent's name."""
+    """Everything the routes use. `agents` and `collections` are keyed by the agent's name.
+
+    `changed` is told how many segments a change of documents has left obsolete.
+    """
 
     settings: Settings
     tenants: Tenants
@@ -110,3 +116,4 @@ class Services:
     library: VersionedLibrary
     cache: SharedCache
     readiness: Readiness
+    changed: Callable[[Scope, int], None] = lambda _scope, _invalidated: None

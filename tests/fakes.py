@@ -21,6 +21,7 @@ from deployments.core.messages import (
     GenerateRequest,
     ResolvedSegments,
     SegmentSource,
+    Warmed,
 )
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
@@ -195,6 +196,20 @@ class FakeResidencySource:
         if self.fault is not None:
             raise self.fault
         return self.updates
+
+
+class FakeWarmer:
+    """A `PromptWarmer` that lists what it warmed, or raises `fault`."""
+
+    def __init__(self) -> None:
+        self.warmed: list[Scope] = []
+        self.fault: WarmlineError | None = None
+
+    async def warm(self, scope: Scope) -> Warmed:
+        if self.fault is not None:
+            raise self.fault
+        self.warmed.append(scope)
+        return Warmed(3, 200, 100)
 
 
 class FakeCounterStore(InMemoryCounterStore):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from deployments.agents.asking import question_of
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import AgentSpec, Ask, CacheStats, Delta
+from deployments.core.messages import AgentSpec, Ask, CacheStats, Delta, Warmed
 from deployments.core.ports import Rag
 
 
@@ -45,6 +45,18 @@ class CachedAgent:
     def clear_local(self, tenant: TenantId) -> int:
         """Empties the tenant's part of this replica's L1; returns how many segments it held."""
         return self._rag.clear_local(self.scope(tenant))
+
+    async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
+        """Prefills prompts: those of questions, else what the tenant asks for most, in every engine replica.
+
+        Raises as `answer` does.
+        """
+        if not asks:
+            return await self._rag.warm(self.scope(tenant))
+        warmed = Warmed()
+        for ask in asks:
+            warmed += await self._rag.prefill(question_of(self.spec, ask))
+        return warmed
 
     def scope(self, tenant: TenantId) -> Scope:
         """The tenant's part of the agent's collection."""

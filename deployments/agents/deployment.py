@@ -15,7 +15,7 @@ from deployments.core.business_ideas import IdeaBatch, IdeaRequest, IdeaResult, 
 from deployments.core.documents import Ingested, Retrieval, TextHit
 from deployments.core.ids import DocId, TenantId
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import Ask, CacheStats, Delta
+from deployments.core.messages import Ask, CacheStats, Delta, Warmed
 from deployments.core.support_report import SupportReport
 from deployments.core.ticket_image import TicketImage
 from deployments.core.tickets import (
@@ -62,6 +62,10 @@ class AgentReplica(Generic[Service]):
     async def clear_cache(self, tenant: TenantId) -> int:
         """See `CachedAgent`."""
         return await self._service.clear_cache(tenant)
+
+    async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
+        """See `CachedAgent`."""
+        return await self._service.warm(tenant, asks)
 
     async def clear_local(self, tenant: TenantId) -> int:
         """See `CachedAgent`; broadcast to all replicas."""

@@ -179,6 +179,22 @@ class HotPath:
 
 
 @dataclass(frozen=True, slots=True)
+class Warmed:
+    """Prompts that lie in an engine's cache now; of their tokens, how many were computed and found there."""
+
+    prompts: int = 0
+    prefilled_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Warmed) -> Warmed:
+        return Warmed(
+            self.prompts + other.prompts,
+            self.prefilled_tokens + other.prefilled_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """What makes an agent this agent.
 

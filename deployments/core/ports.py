@@ -17,6 +17,7 @@ from deployments.core.messages import (
     HotPath,
     Question,
     ResolvedSegments,
+    Warmed,
 )
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
@@ -126,6 +127,9 @@ class SegmentWriter(Protocol):
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
         """Deletes segments; returns how many were there, exactly. Raises CacheUnavailable."""
 
+    async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
+        """Tells which segment, by its text, has taken another's place."""
+
 
 class Retriever(Protocol):
     """Knowledge, as an agent sees it. Raises KnowledgeUnavailable."""
@@ -182,6 +186,16 @@ class HotPaths(Protocol):
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
         """At most `limit` paths, hottest first, of one tenant or all."""
 
+    async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
+        """Lets the successors of segments that are no more inherit their paths."""
+
+
+class PromptWarmer(Protocol):
+    """Prefills prompts before they are asked for."""
+
+    async def warm(self, scope: Scope) -> Warmed:
+        """What is asked for most in a scope, in every engine replica. Raises Unavailable."""
+
 
 class Rag(Protocol):
     """Retrieval-augmented generation over one agent's collection, as the agent sees it."""
@@ -206,6 +220,12 @@ class Rag(Protocol):
 
     def clear_local(self, scope: Scope) -> int:
         """Empties this process's L1 for a scope; returns how many segments it held."""
+
+    async def prefill(self, question: Question) -> Warmed:
+        """Prefills the question's prompt, and answers nothing. Raises what `stream` raises."""
+
+    async def warm(self, scope: Scope) -> Warmed:
+        """Prefills what is asked for most, in every engine replica. Raises Unavailable."""
 
 
 class TextReader(Protocol):

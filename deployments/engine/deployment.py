@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
 from deployments.engine.counters import EngineCounters
 from deployments.engine.local_engine import SurveyedEngine
-from deployments.engine.warming import Warmed, WarmStart, warm, warm_start
+from deployments.engine.warming import WarmStart, warm, warm_start
 from deployments.engine.warmup import warm_up
 
 

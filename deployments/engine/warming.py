@@ -12,20 +12,11 @@ from typing import TypeAlias
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
 from deployments.core.ids import RequestId
-from deployments.core.messages import EngineInfo, GenerateRequest, Sampling
+from deployments.core.messages import EngineInfo, GenerateRequest, Sampling, Warmed
 from deployments.core.ports import Generator
 from deployments.engine.warm_plan import WarmPrompt
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Warmed:
-    """Prompts that lie in the cache now; of their tokens, how many were computed and how many were there."""
-
-    prompts: int = 0
-    prefilled_tokens: int = 0
-    cached_tokens: int = 0
 
 
 WarmPrompts: TypeAlias = "Callable[[EngineInfo], Awaitable[Sequence[WarmPrompt]]]"
@@ -80,11 +71,7 @@ async def warm(engine: Generator, prompts: Iterable[tuple[str, bytes, bytes]], w
         except WarmlineError as error:
             log.warning("a prompt stays cold: %s", error)
             continue
-        warmed = Warmed(
-            warmed.prompts + 1,
-            warmed.prefilled_tokens + len(prompt) // 4 - cached,
-            warmed.cached_tokens + cached,
-        )
+        warmed += Warmed(1, len(prompt) // 4 - cached, cached)
     return warmed
 
 

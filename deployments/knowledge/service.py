@@ -254,4 +254,5 @@ async def _publish(
     """Returns how many token ids were written."""
     if obsolete:
         await writer.invalidate(scope, obsolete)
+        await writer.replace(scope, dict(zip(obsolete, written, strict=False)))
     return await writer.write_through(scope, written) if written else 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import ChatScaffold, Question
-from deployments.core.ports import Generator, Retriever, SegmentResolver, TextEncoder
+from deployments.core.ports import Generator, PromptWarmer, Retriever, SegmentResolver, TextEncoder
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
@@ -19,7 +19,8 @@ from deployments.rag.shared_counts import SharedCounts
 class RagParts:
     """Filled in by the wiring.
 
-    `clear_segments` deletes a scope's cached segments and returns their count. `answered` is told of every
+    `clear_segments` deletes a scope's cached segments and returns their count, `forget_retrievals` drops
+    what this process keeps of a scope's retrievals. `answered` is told of every
     answer. `share_answers` is what a question that does not say gets. `clock` gives monotonic seconds,
     `wall_clock` Unix seconds.
     """
@@ -33,6 +34,8 @@ class RagParts:
     placer: Placer
     salt_of: Callable[[TenantId], str]
     clear_segments: Callable[[Scope], Awaitable[int]]
+    warmer: PromptWarmer
+    forget_retrievals: Callable[[Scope], object] = lambda _scope: None
     paths: PathLog | None = None
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
     share_answers: bool = False

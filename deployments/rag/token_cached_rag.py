@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import AgentSpec, CacheStats, Delta, EngineInfo, Question
+from deployments.core.messages import (
+    AgentSpec,
+    CacheStats,
+    Delta,
+    EngineInfo,
+    Question,
+    Sampling,
+    Warmed,
+)
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.engine_calls import EngineCalls
 from deployments.rag.parts import RagParts
@@ -90,8 +99,31 @@ class TokenCachedRAG:
         return await self._parts.clear_segments(scope)
 
     def clear_local(self, scope: Scope) -> int:
-        """Empties this process's L1 for a scope; returns how many segments it held."""
+        """Empties this process's caches for a scope; returns how many segments they held."""
+        self._parts.forget_retrievals(scope)
         return self._parts.resolver.clear(scope.tenant, scope.collection)
+
+    async def prefill(self, question: Question) -> Warmed:
+        """Prefills the question's prompt, and answers nothing. Raises what `stream` raises.
+
+        It counts in no statistics: nobody has asked.
+        """
+        watch = self._watch(question)
+        question = replace(question, sampling=Sampling(1, 0.0), share_answer=False)
+        async with _deadline(question):
+            selection = await self._selected(question, watch)
+            prompt = await self._preparer.place_and_join(question, selection, watch)
+        generation = Generation()
+        if prompt.ids:
+            async with aclosing(self._deltas(question, prompt, watch, 0)) as deltas:
+                async for delta in deltas:
+                    generation.add(delta, watch)
+        cached = generation.kv_cached_tokens
+        return Warmed(1, len(prompt.ids) - cached, cached) if prompt.ids else Warmed()
+
+    async def warm(self, scope: Scope) -> Warmed:
+        """Prefills what is asked for most in a scope, in every engine replica. Raises Unavailable."""
+        return await self._parts.warmer.warm(scope)
 
     def _watch(self, question: Question) -> Stopwatch:
         arrived = question.arrived_unix_s

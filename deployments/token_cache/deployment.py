@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.messages import CacheUsage, TokenizerBundle
@@ -36,6 +36,10 @@ class TokenCache:
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
         """Deletes the segments of texts; returns the exact count. Raises CacheUnavailable."""
         return await self._service.discard(scope, texts)
+
+    async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
+        """Tells which segment, by its text, has taken another's place."""
+        await self._service.replace(scope, successors)
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's segments; returns the exact count. Raises CacheUnavailable."""

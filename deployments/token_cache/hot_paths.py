@@ -13,7 +13,14 @@ from deployments.core.messages import HotPath
 from deployments.token_cache.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
 from deployments.token_cache.counters import trim_above
 from deployments.token_cache.keys import PATH_SCOPES, paths_name
-from deployments.token_cache.path_scores import KEPT_PATHS, KEPT_SCOPES, pack_path, unpack_path, weight
+from deployments.token_cache.path_scores import (
+    KEPT_PATHS,
+    KEPT_SCOPES,
+    inherited,
+    pack_path,
+    unpack_path,
+    weight,
+)
 
 READ_SCOPES = 64
 """Scopes that `hottest` looks into, the hottest ones."""
@@ -69,6 +76,18 @@ class RedisHotPaths:
                 if keys is not None:
                     found.append(HotPath(scope, keys, score / now))
         return nlargest(limit, found, key=lambda path: path.heat)
+
+    async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
+        """See `HotPaths`."""
+        name = paths_name(scope)
+        (reply,) = await self._call(("ZRANGE", name, 0, -1, "WITHSCORES"))
+        commands: list[Command] = []
+        for path, score in parsed(_scored, reply):
+            heir = inherited(path, successors)
+            if heir is not None:
+                commands += [("ZINCRBY", name, score, heir), ("ZREM", name, path)]
+        if commands:
+            await self._call(*commands)
 
     async def _scopes(self, tenant: TenantId | None) -> list[Scope]:
         """The hottest ones, of one tenant or all."""

@@ -12,7 +12,14 @@ from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage, HotPath
 from deployments.token_cache.codec import peek_count
 from deployments.token_cache.counters import KEPT_SEGMENTS, READ_SEGMENTS, trim_above
-from deployments.token_cache.path_scores import KEPT_PATHS, KEPT_SCOPES, pack_path, unpack_path, weight
+from deployments.token_cache.path_scores import (
+    KEPT_PATHS,
+    KEPT_SCOPES,
+    inherited,
+    pack_path,
+    unpack_path,
+    weight,
+)
 
 T = TypeVar("T")
 
@@ -156,6 +163,14 @@ class InMemoryHotPaths:
         _trim(self._scopes, self._kept_scopes)
         for gone in self._scores.keys() - self._scopes.keys():
             del self._scores[gone]
+
+    async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
+        """See `HotPaths`."""
+        scores = self._scores.get(scope, {})
+        for path in list(scores):
+            heir = inherited(path, successors)
+            if heir is not None:
+                scores[heir] = scores.get(heir, 0.0) + scores.pop(path)
 
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
         """See `HotPaths`."""

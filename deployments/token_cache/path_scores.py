@@ -6,7 +6,7 @@ scores only ever add up, and compare rightly at any time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from deployments.core.ids import SegmentKey
 
@@ -43,3 +43,11 @@ def unpack_path(name: bytes) -> tuple[SegmentKey, ...] | None:
     if not size or not keys or len(keys) % size or len(keys) // size > PATH_SEGMENTS:
         return None
     return tuple(SegmentKey(keys[at : at + size].hex()) for at in range(0, len(keys), size))
+
+
+def inherited(name: bytes, successors: Mapping[SegmentKey, SegmentKey]) -> bytes | None:
+    """The path's name with successors in the places of segments that are no more; None where it has none."""
+    keys = unpack_path(name) or ()
+    if not any(key in successors for key in keys):
+        return None
+    return pack_path([successors.get(key, key) for key in keys])

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from deployments.core.errors import CacheUnavailable, InternalFault
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage, TokenizerBundle
-from deployments.core.ports import SegmentStore, TextEncoder
+from deployments.core.ports import HotPaths, SegmentStore, TextEncoder
 from deployments.core.token_ids import TokenIds, to_bytes
 from deployments.token_cache.codec import encode
 from deployments.token_cache.flight import SingleFlight
@@ -38,6 +38,7 @@ class TokenCacheService:
         revive: Callable[[], Awaitable[None]] | None = None,
         *,
         clear_retrievals: Callable[[TenantId, CollectionName | None], Awaitable[object]] | None = None,
+        paths: HotPaths | None = None,
     ) -> None:
         self._bundle = bundle
         self._encoder = encoder
@@ -45,6 +46,7 @@ class TokenCacheService:
         self._ttl_for = ttl_for
         self._revive = revive
         self._clear_retrievals = clear_retrievals
+        self._paths = paths
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
 
@@ -98,6 +100,18 @@ class TokenCacheService:
         """Deletes the segments of texts; returns how many the store held. Raises CacheUnavailable."""
         keys = list(dict.fromkeys(self._key(text) for text in texts))
         return await self._store.delete_many(scope, keys) if keys else 0
+
+    async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
+        """Lets segments, by their texts, inherit how often prompts began with their predecessors.
+
+        That is a matter of warming only: a store that is down keeps none of it.
+        """
+        keys = {self._key(old): self._key(new) for old, new in successors.items()}
+        try:
+            if self._paths is not None and keys:
+                await self._paths.replace(scope, keys)
+        except CacheUnavailable as error:
+            log.warning("prompts of %s begin unknown: %s", scope, error)
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's entries, of one collection or all; returns how many segments there were.

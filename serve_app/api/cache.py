@@ -6,12 +6,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from deployments.core.errors import InvalidRequest, NotFound
-from deployments.core.ids import Scope
+from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import Ask
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
 from serve_app.schemas import ERROR_RESPONSES, CacheStatsBody, ClearedBody, ClearRequest, ErrorBody
-from serve_app.schemas.cache import ResetBody, ResetRequest
+from serve_app.schemas.cache import ResetBody, ResetRequest, WarmedBody, WarmRequest
 from serve_app.schemas.prompts import GeneratedAnswer, GenerateRequest, TokensBody, TokensRequest
 from serve_app.services import Agent, Services
 
@@ -74,6 +74,27 @@ async def generate(
     )
     agent = _agents(parts, body.agent)[body.agent]
     return await answered(agent, ask, body, GeneratedAnswer, clock)
+
+
+@router.post("/warm")
+async def warm(
+    body: WarmRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep
+) -> dict[str, WarmedBody]:
+    """Prefills prompts, so that the first one to ask does not wait for it. Figures by agent."""
+    if body.questions and body.agent is None:
+        raise InvalidRequest("questions need an agent to answer them", "agent")
+    asks = [
+        Ask(
+            tenant=owner,
+            query=question,
+            request_id=RequestId(f"{request_id}-{number}"),
+            top_k=body.top_k,
+            deadline_s=parts.settings.request_timeout_s,
+        )
+        for number, question in enumerate(body.questions)
+    ]
+    agents = _agents(parts, body.agent)
+    return {name: WarmedBody.of(await agent.warm(owner, asks)) for name, agent in agents.items()}
 
 
 @router.post("/clear")

@@ -107,7 +107,9 @@ async def search(
 async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner: TenantDep) -> IngestedBody:
     """Stores a new version of a document; no answer uses the old text once this has returned."""
     call = parts.documentation.update_documentation
-    return IngestedBody.of(await call(owner, doc_id(identifier), body.content, body.invalidate_cache))
+    ingested = await call(owner, doc_id(identifier), body.content, body.invalidate_cache)
+    parts.changed(_scope(owner), ingested.invalidated)
+    return IngestedBody.of(ingested)
 
 
 @router.get("/{identifier}", responses=_MISSING)

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 
-from deployments.core.documents import DocumentDraft
+from deployments.core.documents import DocumentDraft, Ingested
 from deployments.core.errors import InvalidRequest
-from deployments.core.ids import doc_id
+from deployments.core.ids import Scope, doc_id
 from serve_app.api.context import ScopeDep, ServicesDep
 from serve_app.schemas import (
     ERROR_RESPONSES,
@@ -18,6 +18,7 @@ from serve_app.schemas import (
     ErrorBody,
     IngestedBody,
 )
+from serve_app.services import Services
 
 router = APIRouter(
     prefix="/v1/collections/{name}/documents",
@@ -60,7 +61,7 @@ async def put(
     draft = DocumentDraft(doc_id(identifier), labels.title, labels.section, media_type, raw)
     if media_type.partition(";")[0].strip().lower() == "application/json":
         draft = _from_json(draft)
-    return IngestedBody.of(await parts.library.put(where, draft))
+    return _told(parts, where, await parts.library.put(where, draft))
 
 
 @router.get("/{identifier}")
@@ -72,7 +73,7 @@ async def get(identifier: str, where: ScopeDep, parts: ServicesDep) -> DocumentB
 @router.delete("/{identifier}")
 async def delete(identifier: str, where: ScopeDep, parts: ServicesDep) -> IngestedBody:
     """Deletes a document; no answer uses it once this has returned."""
-    return IngestedBody.of(await parts.library.delete(where, doc_id(identifier)))
+    return _told(parts, where, await parts.library.delete(where, doc_id(identifier)))
 
 
 @router.get("")
@@ -87,6 +88,11 @@ async def listing(
     found = await parts.library.list(where, limit + 1, last)  # one more tells whether there is a next page
     shown = [DocumentBody.of(document, with_content=False) for document in found[:limit]]
     return DocumentPage(documents=shown, next=shown[-1].doc_id if len(found) > limit else None)
+
+
+def _told(parts: Services, where: Scope, ingested: Ingested) -> IngestedBody:
+    parts.changed(where, ingested.invalidated)
+    return IngestedBody.of(ingested)
 
 
 def _from_json(draft: DocumentDraft) -> DocumentDraft:

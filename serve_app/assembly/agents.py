@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,20 +19,25 @@ from deployments.agents.template_retriever import TemplateRetriever
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.ids import Scope
 from deployments.core.messages import AgentSpec
+from deployments.core.ports import Retriever
 from deployments.core.reuse.ordering import POLICIES
 from deployments.core.salt import cache_salt
 from deployments.rag.answer_log import AnswerLog
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
+from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
+from serve_app.assembly.retrieval import cached_retriever
+from serve_app.assembly.warm_prompts import ClusterWarmer, prompt_source
 from serve_app.handles.business import BusinessMemoryHandle
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle
@@ -60,14 +65,14 @@ async def support_service(settings: Settings, peers: AgentPeers) -> SupportServi
         ImageLimits(max_bytes=settings.max_body_bytes),
     )
     tools = SupportTools(RecordsHandle(peers.knowledge), KnowledgeHandle(peers.knowledge), images)
-    return SupportService(SUPPORT, await _rag(SUPPORT, settings, peers), tools)
+    return SupportService(SUPPORT, TokenCachedRAG(SUPPORT, await _parts(SUPPORT, settings, peers)), tools)
 
 
 async def business_service(settings: Settings, peers: AgentPeers) -> BusinessService:
     """The business generation agent; waits for the TokenCache deployment."""
     knowledge, memory = KnowledgeHandle(peers.knowledge), BusinessMemoryHandle(peers.knowledge)
-    parts = await _parts(BUSINESS, settings, peers)
-    rag = TokenCachedRAG(BUSINESS, replace(parts, retriever=TemplateRetriever(knowledge, memory, knowledge)))
+    templates = TemplateRetriever(knowledge, memory, knowledge)
+    rag = TokenCachedRAG(BUSINESS, await _parts(BUSINESS, settings, peers, templates))
     attempts = AttemptParts(rag, memory, time.monotonic, time.time)
     return BusinessService(BUSINESS, rag, memory, IdeaGenerator(BUSINESS, attempts, knowledge))
 
@@ -83,17 +88,18 @@ async def documentation_service(settings: Settings, peers: AgentPeers) -> Docume
     )
 
 
-async def _rag(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> TokenCachedRAG:
-    return TokenCachedRAG(spec, await _parts(spec, settings, peers))
-
-
-async def _parts(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> RagParts:
+async def _parts(
+    spec: AgentSpec, settings: Settings, peers: AgentPeers, templates: Retriever | None = None
+) -> RagParts:
+    """`templates` retrieves instead of the knowledge base's own search."""
     token_cache = TokenCacheHandle(peers.token_cache)
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
+    knowledge = KnowledgeHandle(peers.knowledge)
+    kept = cached_retriever(knowledge, link, templates, spec.name)
     l1 = SegmentLru(settings.l1_bytes)
 
     async def clear(scope: Scope) -> int:
@@ -101,7 +107,7 @@ async def _parts(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> RagP
         return await token_cache.clear(scope.tenant, scope.collection)
 
     return RagParts(
-        retriever=KnowledgeHandle(peers.knowledge),
+        retriever=kept if settings.retrieval_cache else templates or knowledge,
         resolver=CachedResolver(encoder, l1, store, token_cache)
         if settings.token_cache
         else UncachedResolver(encoder),
@@ -112,6 +118,9 @@ async def _parts(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> RagP
         placer=Placer(settings.order, POLICIES[settings.order], EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
         clear_segments=clear,
+        warmer=ClusterWarmer(prompt_source(link, bundle, peers.secret), engine, settings),
+        forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),
+        paths=PathLog(RedisHotPaths(link)),
         share_answers=settings.shares_answers(spec.name),
         answered=AnswerLog(spec.name, with_questions=settings.log_questions),
     )

@@ -6,6 +6,7 @@ import asyncio
 
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.service import TokenCacheService
@@ -24,5 +25,11 @@ async def token_cache_service(settings: Settings, model: str) -> TokenCacheServi
     store = RedisSegmentStore(link)
     retrievals = RedisRetrievalStore(link)
     return TokenCacheService(
-        bundle, BundleEncoder(bundle), store, segment_ttl_s, revive, clear_retrievals=retrievals.clear
+        bundle,
+        BundleEncoder(bundle),
+        store,
+        segment_ttl_s,
+        revive,
+        clear_retrievals=retrievals.clear,
+        paths=RedisHotPaths(link),
     )

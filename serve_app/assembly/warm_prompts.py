@@ -13,7 +13,7 @@ from typing import Any
 from deployments.agents.specs import AGENTS, DOCUMENTATION_WRITER
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import EngineInfo, HotPath, TokenizerBundle
+from deployments.core.messages import EngineInfo, HotPath, TokenizerBundle, Warmed
 from deployments.core.ports import HotPaths, SegmentStore
 from deployments.core.reuse.paths import ids_segment, segment_id
 from deployments.core.salt import cache_salt
@@ -26,6 +26,7 @@ from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.stored_segments import stored_segments
 from serve_app.assembly.redis import redis_link
+from serve_app.handles.engine import EngineHandle
 from serve_app.handles.token_cache import TokenCacheHandle
 from serve_app.settings import Settings
 
@@ -46,12 +47,15 @@ class PromptSource:
     heads: Mapping[CollectionName, TokenIds]
     bare_heads: Sequence[TokenIds] = ()
 
-    async def hottest(self, tenant: TenantId | None = None, limit: int = HOT_PATHS) -> list[WarmPrompt]:
-        """The paths asked for most, of one tenant or all, as far as their segments are stored.
+    async def hottest(
+        self, tenant: TenantId | None = None, collection: CollectionName | None = None
+    ) -> list[WarmPrompt]:
+        """The paths asked for most, of one tenant and collection or all, as far as their segments are stored.
 
         Raises CacheUnavailable.
         """
-        return await self._prompts(await self.paths.hottest(limit, tenant))
+        paths = await self.paths.hottest(HOT_PATHS, tenant)
+        return await self._prompts([p for p in paths if collection in (None, p.scope.collection)])
 
     def preambles(self, tenants: Iterable[TenantId]) -> Iterator[WarmPrompt]:
         """How all prompts of these tenants begin."""
@@ -113,6 +117,28 @@ def prompt_source(link: RedisLink, bundle: TokenizerBundle, secret: bytes) -> Pr
     )
 
 
+class ClusterWarmer:
+    """A `PromptWarmer`: in each engine replica, as much as its cache can take beside what is in use."""
+
+    def __init__(self, source: PromptSource, engine: EngineHandle, settings: Settings) -> None:
+        self._source = source
+        self._engine = engine
+        self._settings = settings
+
+    async def warm(self, scope: Scope) -> Warmed:
+        """See `PromptWarmer`."""
+        info = await self._engine.describe()
+        hottest = await self._source.hottest(scope.tenant, scope.collection)
+        wanted = [*self._source.preambles([scope.tenant]), *hottest]
+        planned = plan(wanted, _budget_tokens(self._settings, info), info.max_model_len - 1)
+        prompts = [(prompt.prompt, prompt.layout) for prompt in planned]
+        return await self._engine.warm(self._source.salt_of(scope.tenant), prompts, self._settings.warm_up_s)
+
+
+def _budget_tokens(settings: Settings, info: EngineInfo) -> int:
+    return info.kv_cache_tokens // 2 if settings.warm_up_tokens is None else settings.warm_up_tokens
+
+
 async def warm_prompts(
     settings: Settings, token_cache: Any, secret: bytes, info: EngineInfo
 ) -> list[WarmPrompt]:
@@ -127,5 +153,4 @@ async def warm_prompts(
     finally:
         with suppress(CacheUnavailable):  # what was asked for is here
             await link.close()
-    budget = info.kv_cache_tokens // 2 if settings.warm_up_tokens is None else settings.warm_up_tokens
-    return plan(wanted, budget, info.max_model_len - 1)
+    return plan(wanted, _budget_tokens(settings, info), info.max_model_len - 1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from deployments.core.ids import TenantId
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import Ask, CacheStats, Delta
+from deployments.core.messages import Ask, CacheStats, Delta, Warmed
 from serve_app.handles.errors import translated, translated_stream
 
 
@@ -48,6 +48,12 @@ class AgentHandle:
         """See `Agent`."""
         with translated(self._part):
             await self._handle.reset_stats.remote(tenant)
+
+    async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
+        """See `Agent`."""
+        with translated(self._part):
+            warmed: Warmed = await self._handle.warm.remote(tenant, tuple(asks))
+            return warmed
 
     async def clear_local(self, tenant: TenantId) -> None:
         """See `Agent`: reaches every replica that runs now; a new one starts empty."""

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from serve_app.handles.errors import translated, translated_stream
 from serve_app.handles.own_call import own_call
@@ -57,6 +57,13 @@ class EngineHandle:
         except TimeoutError:
             raise EngineUnavailable("the engine's replicas do not answer") from None
         return [update for update in said if isinstance(update, ResidencyUpdate)]
+
+    async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
+        """Prefills prompts (ids and layout) in every replica. One that fails is left out."""
+        with translated("the engine", EngineUnavailable):
+            response = self._handle.broadcast("warm", salt, tuple(prompts), within_s)
+            said = await response.results_async(return_exceptions=True)
+        return sum((one for one in said if isinstance(one, Warmed)), Warmed())
 
 
 async def _next_before(deadline: float, deltas: AsyncGenerator[Delta, None]) -> Delta | None:

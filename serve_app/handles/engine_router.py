@@ -8,7 +8,7 @@ from typing import Any
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
 
-class PreferenceRouter(RequestRouter):
+class PreferenceRouter(RequestRouter):  # type: ignore[misc]  # Ray is not followed
     """Serve makes one in each calling process. A replica that is full is passed over."""
 
     async def choose_replicas(

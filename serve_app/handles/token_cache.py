@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployments.core.ids import CollectionName, Scope, TenantId
@@ -42,6 +42,11 @@ class TokenCacheHandle:
         """See `SegmentWriter`."""
         with translated("the token cache"):
             return int(await self._handle.discard.remote(scope, list(texts)))
+
+    async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
+        """See `SegmentWriter`."""
+        with translated("the token cache"):
+            await self._handle.replace.remote(scope, dict(successors))
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """See `SharedCache`."""

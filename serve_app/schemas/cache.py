@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.core.messages import CacheStats
+from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.messages import CacheStats, Warmed
 from serve_app.schemas.body import Body
 
 
@@ -53,6 +55,39 @@ class ClearedBody(BaseModel):
     """How many cached segments were deleted."""
 
     cleared: int
+
+
+_Question = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS)]
+
+
+class WarmRequest(Body):
+    """What to prefill before it is asked for: the prompts of questions, which need an `agent`, or else what
+    the tenant asks most of one agent or all, in every engine replica.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent": "support", "questions": ["How do I reset my password?"]}]}
+    )
+
+    agent: str | None = None
+    questions: list[_Question] = Field([], max_length=50)
+    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages of each question")
+
+
+class WarmedBody(BaseModel):
+    """Prompts that lie in the engines' caches now; of their tokens, how many were computed and found there.
+
+    Counted in each engine replica.
+    """
+
+    prompts: int
+    prefilled_tokens: int
+    cached_tokens: int
+
+    @classmethod
+    def of(cls, warmed: Warmed) -> WarmedBody:
+        """From the message."""
+        return cls(**asdict(warmed))
 
 
 class ResetRequest(Body):

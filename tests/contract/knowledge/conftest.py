@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,12 +32,16 @@ class FakeWriter:
     written: list[str] = field(default_factory=list)
     invalidated: list[str] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
+    replaced: list[dict[str, str]] = field(default_factory=list)
     down: bool = False
 
     async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
         self._check()
         self.written.extend(texts)
         return sum(map(count_words, texts))
+
+    async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
+        self.replaced.append(dict(successors))
 
     async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
         self._check()

@@ -93,3 +93,15 @@ async def test_scores_stay_numbers_for_ever(stores, clock):
     clock.pass_s(1e12)
     await paths.record({A: [path(1), path(1), path(2)]})
     assert [one.heat for one in await paths.hottest(9)] == pytest.approx([2, 1])
+
+
+async def test_successors_inherit_the_paths_of_segments_that_are_no_more(stores, clock):
+    paths = stores.paths(clock=clock)
+    await paths.record({A: [path(1, 2), path(1, 2), path(3)], AB: [path(1)]})
+    await paths.record({A: [path(1, 4)]})
+    await paths.replace(A, {key(2): key(4), key(9): key(8)})
+    found = {one.keys: one.heat for one in await paths.hottest(9, A.tenant)}
+    assert found == {path(1, 4): pytest.approx(3), path(3): pytest.approx(1)}
+    assert [one.keys for one in await paths.hottest(9, AB.tenant)] == [path(1)]
+    await paths.replace(A2, {key(1): key(2)})
+    await paths.replace(A, {})

@@ -8,13 +8,13 @@ import pytest
 
 from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.deployment import Engine
 from deployments.engine.warm_plan import WarmPrompt
-from deployments.engine.warming import Warmed, WarmStart
+from deployments.engine.warming import WarmStart
 
 
 class MemoryEngine:

@@ -14,11 +14,11 @@ from deployments.core.errors import (
     Unavailable,
     WarmlineError,
 )
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import SegmentId
 from deployments.core.token_ids import token_ids
 from deployments.engine.warm_plan import WarmPrompt
-from deployments.engine.warming import Warmed, WarmStart, warm, warm_start
+from deployments.engine.warming import WarmStart, warm, warm_start
 
 
 class PrefillingEngine:

@@ -25,6 +25,7 @@ from tests.fakes import (
     FakeResidencySource,
     FakeResolver,
     FakeRetriever,
+    FakeWarmer,
 )
 
 SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
@@ -90,6 +91,8 @@ class Rig:
         self.store = FakeCounterStore()
         self.counts = SharedCounts(self.store, self._usage, self.clock)
         self.cleared: list[Scope] = []
+        self.forgotten: list[Scope] = []
+        self.warmer = FakeWarmer()
         self.spec = spec
         self.parts = RagParts(
             retriever=self.retriever,
@@ -101,6 +104,8 @@ class Rig:
             placer=Placer("named", order, EngineViews(self.replicas, self.clock)),
             salt_of=lambda tenant: f"salt of {tenant}",
             clear_segments=self._clear,
+            warmer=self.warmer,
+            forget_retrievals=self.forgotten.append,
             answered=answered,
             clock=self.clock,
             wall_clock=self.wall_clock,

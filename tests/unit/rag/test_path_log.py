@@ -26,6 +26,9 @@ class Store:
             raise CacheUnavailable("down")
         self.told.append({scope: list(of_scope) for scope, of_scope in paths.items()})
 
+    async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
+        raise NotImplementedError
+
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
         raise NotImplementedError
 
