@@ -143,13 +143,13 @@ def digest(prompt: bytes) -> str:
 
 async def arms(bed: Bed, engine: Engine, names: str = "abcde") -> dict[str, Arm]:
     """The arms by letter, all on `engine`, each with caches of its own beside Redis."""
-    text_engine, no_reuse = engine, FreshSalts(engine)
+    no_reuse = FreshSalts(engine)
     made: dict[str, Arm] = {}
     for name in names:
         if name in "ab":
-            made[name] = TextArm(name, bed, text_engine if name == "b" else no_reuse)
+            made[name] = TextArm(name, bed, engine if name == "b" else no_reuse)
             continue
-        order = "rank" if name == "c" else "trie"
-        agents = await bed.agents(no_reuse if name == "c" else engine, secrets.token_bytes(32), order=order)
+        only_tokens = {"order": "rank", "retrieval_cache": False} if name == "c" else {"order": "trie"}
+        agents = await bed.agents(no_reuse if name == "c" else engine, secrets.token_bytes(32), **only_tokens)
         made[name] = ServiceArm(name, agents, bed.head_tokens, share=name == "e")
     return made
