@@ -24,7 +24,7 @@ class RecordingGauge:
         self.values[self._name] = value
 
 
-async def test_the_replicas_own_counters_are_exported_again_and_again(
+async def test_the_replicas_counters_are_exported_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine_gauges, "Gauge", RecordingGauge)
