@@ -54,6 +54,36 @@ def test_known_paths_that_do_not_fit_are_not_estimated(library):
     assert engine.residency.resident_blocks <= 6
 
 
+def test_what_was_unconfirmed_when_events_were_lost_belongs_to_the_estimate(library):
+    """No event can confirm it meanwhile; with events found it needs one."""
+    for confirmed in (True, False):
+        engine = Engine(40)
+        engine.ask(library.prompt("a", 0, [0, 1]))
+        engine.serve()
+        engine.residency.lost()
+        engine.clock.now_s += 60
+        assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+        if confirmed:
+            engine.deliver()
+        engine.residency.found()
+        assert found(engine, library, "a", [0, 1]).cached_tokens == (24 if confirmed else 0)
+
+
+def test_an_estimate_knows_what_events_took_away_before_and_since(library):
+    """It is neither claimed nor, once it is served again, taken for claimed already."""
+    for lost_first in (True, False):
+        engine = Engine(50)
+        prompt = library.prompt("a", 0, [0, 1])
+        engine.answer(prompt)
+        if lost_first:
+            engine.residency.lost()
+        engine.residency.removed(prompt.hashes[2:3])
+        engine.residency.lost()
+        assert found(engine, library, "a", [0, 1]).cached_tokens == 8
+        engine.residency.served("a", prompt.steps, prompt.hashes)
+        assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+
+
 def test_found_events_alone_tell_what_is_resident(library):
     """Neither what the estimate threw out nor what it kept outlives it."""
     engine = Engine(60)
@@ -106,6 +136,9 @@ def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
         prompt = library.prompt("a", 0, [0, 1])
         engine.residency.served("a", prompt.steps, prompt.hashes)
         assert found(engine, library, "a", [0, 1]).cached_tokens == 24
+        if lose:
+            engine.residency.found()
+            assert engine.residency.resident_blocks == 0
 
 
 def test_losing_twice_is_losing_once(library):
@@ -118,4 +151,6 @@ def test_losing_twice_is_losing_once(library):
     engine.serve()
     engine.residency.lost()
     assert found(engine, library, "a", [2]).cached_tokens == 16
+    engine.residency.found()
+    assert found(engine, library, "a", [2]).cached_tokens == 8  # which no event has told of
     assert caught_up(engine, library, "a", [0, 1]).cached_tokens == 24

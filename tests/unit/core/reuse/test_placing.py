@@ -142,7 +142,8 @@ def test_equals_are_chosen_from_at_random(first_pending):
     states = [
         replica(str(n), (1,), pending=pending) for n, pending in enumerate([*near, near[0] + TIE_TOKENS])
     ]
-    rng, firsts = Random(1), Counter()
+    rng = Random(1)
+    firsts: Counter[str] = Counter()
     for _ in range(300):
         done = place([candidate(1)], HEAD, PROMPT_TOKENS, states, order=by_rank, follow=True, rng=rng)
         firsts[done.replicas[0]] += 1

@@ -113,7 +113,7 @@ def test_among_all_orders_the_first_that_is_complete_will_do():
     """720 paths of the same documents: the search goes straight down, wherever it begins."""
     view, _ = view_of([(segment, lengths[segment]) for segment in order] for order in permutations(lengths))
     total = sum(lengths.values())
-    for wanted in permutations(lengths):
+    for wanted in permutations(map(SegmentId, lengths)):
         assert view.longest_path(HEAD, wanted, total, searched=7) == ResidentPath(wanted, 32 + total)
 
 

@@ -156,13 +156,15 @@ def test_each_prompt_has_its_own_time_to_be_confirmed(library):
     first, second = library.prompt("a", 0, [0]), library.prompt("b", 0, [1])
     residency = engine.residency
     residency.served("a", first.steps, first.hashes)
-    engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
+    engine.clock.now_s += 0.5 * CONFIRM_WITHIN_S
     residency.served("b", second.steps, second.hashes)
+    engine.clock.now_s += 0.4 * CONFIRM_WITHIN_S
     residency.removed(first.hashes)
     residency.served("a", first.steps, first.hashes)
-    engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
+    engine.clock.now_s += 0.7 * CONFIRM_WITHIN_S
     assert found(engine, library, "a", [0]).cached_tokens == 16
-    engine.clock.now_s += 0.75 * CONFIRM_WITHIN_S
+    assert found(engine, library, "b", [1]) == NOTHING
+    engine.clock.now_s += 0.7 * CONFIRM_WITHIN_S
     assert found(engine, library, "a", [0]) == NOTHING
     assert residency.resident_blocks == 0
 
