@@ -181,9 +181,9 @@ def test_a_path_that_goes_takes_with_it_what_continues_it():
             change(cached_to=32), change(A, cached_to=64), change(A, B, cached_to=96), change(C, cached_to=64)
         )
     )
-    view.apply(
-        update(change(A, cached_to=GONE), change(A, B, cached_to=GONE), change(D, A, cached_to=96), since=4)
-    )
+    view.apply(update(change(A, cached_to=GONE), since=4))
+    assert len(view) == 2
+    view.apply(update(change(A, B, cached_to=GONE), change(D, A, cached_to=96), since=5))
     assert len(view) == 2
     assert view.longest_path(HEAD, [A, B, D]) == ResidentPath((), 32)
     assert view.longest_path(HEAD, [A, B, C]) == ResidentPath((C,), 64)
