@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from deployments.core.reuse.paths import GONE, ROOT, Change, NodeId, SegmentId, Step, node_id
 
@@ -97,7 +98,8 @@ class ResidentTree:
         behind = self.version - version
         if not 0 <= behind <= len(self._log):
             return None
-        return list(self._log)[len(self._log) - behind :]
+        latest_first = list(islice(reversed(self._log), behind))
+        return latest_first[::-1]
 
     def snapshot(self) -> list[Change]:
         """The whole tree as changes, parents first."""
