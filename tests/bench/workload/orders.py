@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from deployments.core.reuse.block_cache import BlockCacheModel
 from tests.bench.workload.prompts import Path, Prompts
@@ -52,30 +53,33 @@ def by_popularity(_placed: Sequence[int], others: Sequence[int], earlier: Earlie
 
 
 def by_company(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
-    """Next what most earlier requests had together with all that is placed; then the more popular."""
-    together, order, left = earlier.all(), [], set(others)
+    """Next what most earlier requests had together with all that is placed; equals by rank, and the first."""
+    together, order, left = earlier.all(), list[int](), list(others)
     for passage in placed:
         together &= earlier.asks[passage]
     while left:
-        order.append(max(left, key=lambda p: ((together & earlier.asks[p]).bit_count(), earlier.uses[p], -p)))
-        left.remove(order[-1])
-        together &= earlier.asks[order[-1]]
+        most = left[0] if not (placed or order) else max(left, key=partial(_together, together, earlier))
+        left.remove(most)
+        order.append(most)
+        together &= earlier.asks[most]
     return order
 
 
-def by_pairs(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
-    """Next what the placed documents' requests had most often, document by document; knows pairs only."""
-    before, left = list(placed), set(others)
+def _together(asks: int, earlier: Earlier, passage: int) -> int:
+    return (asks & earlier.asks[passage]).bit_count()
 
-    def company(passage: int) -> tuple[float, int, int]:
-        together = sum(
-            (earlier.asks[passage] & earlier.asks[other]).bit_count() / (earlier.uses[other] or 1)
-            for other in before
+
+def by_pairs(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
+    """The same, but knows only how often two documents came together: the sum of their parts counts."""
+    before, left = list(placed), list(others)
+
+    def company(passage: int) -> float:
+        return sum(
+            _together(earlier.asks[other], earlier, passage) / (earlier.uses[other] or 1) for other in before
         )
-        return together, earlier.uses[passage], -passage
 
     while left:
-        before.append(max(left, key=company))
+        before.append(max(left, key=company))  # of equals the first, which is ranked higher
         left.remove(before[-1])
     return before[len(placed) :]
 
