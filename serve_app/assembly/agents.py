@@ -104,6 +104,7 @@ async def _parts(
 
     async def clear(scope: Scope) -> int:
         l1.clear(scope.tenant, scope.collection)
+        kept.clear(scope.tenant, scope.collection)
         return await token_cache.clear(scope.tenant, scope.collection)
 
     return RagParts(

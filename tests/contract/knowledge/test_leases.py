@@ -23,7 +23,7 @@ from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
 from deployments.rag.rhythms import Rhythms
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
-UPDATES = {"sqlite": 1000, "postgresql": 200}
+UPDATES = {"sqlite": 200, "postgresql": 40}
 OTHER = Scope(TenantId("other"), CollectionName("kb"))
 
 

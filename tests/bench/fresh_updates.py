@@ -1,0 +1,128 @@
+"""Is anything answered from old text? `python -m tests.bench.fresh_updates [--updates 1000] [--replicas 3]`.
+
+The running application with several replicas of each agent. One client changes documents, one change after
+another; others look them up all the while. A look-up that was sent after a change had returned must find that
+version or a later one, by its citation and by the very ids of its prompt. Prints how many did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from array import array
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from deployments.token_cache.bundle import load_bundle
+from deployments.token_cache.encoder import BundleEncoder
+from serve_app.local_models import local_models
+from serve_app.settings import Settings
+from tests.integration.application.running import running_application
+
+DOCUMENTS = 5
+READERS = 6
+_BODY = "The weekly code word of room {room} is {word}. Ask at the front desk of room {room} for more."
+
+
+class Check:
+    """Writers and readers of a few documents."""
+
+    def __init__(self, http: httpx.AsyncClient, encoder: BundleEncoder) -> None:
+        self._http = http
+        self._encoder = encoder
+        self._returned = [0] * DOCUMENTS
+        self._done = False
+        self.update_ms: list[float] = []
+        self.lookups = 0
+        self.stale: list[str] = []
+        self.failed: list[str] = []
+        self.counts_wrong: list[Any] = []
+
+    async def write(self, updates: int) -> None:
+        """Changes one document after the other."""
+        for number in range(updates):
+            room = number % DOCUMENTS
+            await self._put(room, self._returned[room] + 1)
+        self._done = True
+
+    async def _put(self, room: int, version: int) -> None:
+        content = _BODY.format(room=room, word=_word(room, version))
+        path = f"/v1/collections/support_kb/documents/room-{room}"
+        start = time.perf_counter()
+        answer = await self._http.put(path, json={"title": f"Room {room}", "content": content})
+        self.update_ms.append((time.perf_counter() - start) * 1000)
+        body = answer.json()
+        if answer.status_code != 200 or body["version"] != version:
+            self.failed.append(answer.text)
+        if body.get("invalidated") != (1 if version > 1 else 0):
+            self.counts_wrong.append(body)
+        self._returned[room] = version
+
+    async def read(self, reader: int) -> None:
+        """Looks documents up until all changes are made."""
+        room = reader % DOCUMENTS
+        while not self._done:
+            room = (room + 1) % DOCUMENTS
+            least = self._returned[room]
+            if not least:
+                await asyncio.sleep(0.01)
+                continue
+            asked = {"agent": "support", "query": f"What is the code word of room {room}?"}
+            answer = await self._http.post("/v1/cache/tokens", json=asked)
+            self.lookups += 1
+            if answer.status_code != 200:
+                self.failed.append(answer.text)
+                continue
+            self._judge(room, least, answer.json())
+
+    def _judge(self, room: int, least: int, found: dict[str, Any]) -> None:
+        cited = {c["doc_id"]: c["version"] for c in found["metadata"]["citations"]}
+        version = cited.get(f"room-{room}", 0)
+        text = self._encoder.decode(array("I", found["token_ids"]))
+        if version < least or _word(room, version) not in text:
+            self.stale.append(f"room {room}: version {version}, {least} had returned")
+
+
+def _word(room: int, version: int) -> str:
+    return f"w{room}x{version}y"
+
+
+async def check(url: str, encoder: BundleEncoder, updates: int) -> Check:
+    """Runs writers and readers at once."""
+    async with httpx.AsyncClient(base_url=url, timeout=60, headers={"x-business-id": "rooms"}) as http:
+        made = Check(http, encoder)
+        await asyncio.gather(made.write(updates), *(made.read(n) for n in range(READERS)))
+    return made
+
+
+def main() -> None:
+    """Prints the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--replicas", type=int, default=3)
+    asked = parser.parse_args()
+    settings = Settings.from_env({})
+    model = local_models(settings, print).llm
+    encoder = BundleEncoder(load_bundle(model))
+    replicas = {"WARMLINE_AGENT_MIN_REPLICAS": str(asked.replicas), "WARMLINE_SAMPLES": "false"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_application(Path(folder), settings.models, **replicas) as application,
+    ):
+        made = asyncio.run(check(str(application.http.base_url), encoder, asked.updates))
+    ordered = sorted(made.update_ms)
+    print(
+        f"{len(ordered)} updates, median {median(ordered):.0f} ms, p99 {ordered[len(ordered) * 99 // 100]:.0f}"
+    )
+    print(f"{made.lookups} look-ups on {asked.replicas} replicas of the agent")
+    print(f"answered from old text: {len(made.stale)} {made.stale[:3]}")
+    print(f"failed: {len(made.failed)} {made.failed[:3]}; wrong counts: {made.counts_wrong[:3]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Does the order of documents cost answers? `python -m tests.bench.order_quality [--questions 240]`.
+
+Each question asks for one fact that one of five documents tells, the one that retrieval ranks first. The same
+question is put with the documents in rank order, and in an order that has nothing to do with the rank, as a
+cache may dictate it, with and without the hint at what is most relevant. Greedy; an answer is right where it
+has the fact's number. The real engine and model, the real assembly of prompts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments.agents.specs import SUPPORT
+from deployments.core.ids import RequestId
+from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.segments import document_segment
+from deployments.core.token_ids import to_bytes
+from deployments.engine.config import EngineConfig
+from deployments.engine.vllm_engine import VllmEngine
+from deployments.rag.prompt import PromptAssembler, rank_hint
+from deployments.token_cache.bundle import load_bundle
+from deployments.token_cache.encoder import BundleEncoder
+from serve_app.local_models import local_models
+from serve_app.settings import Settings
+
+SAMPLES = Path("deployments/knowledge/samples/support_kb")
+DOCUMENTS = 5
+AT_ONCE = 8
+_PLACES = (
+    *("harbour", "library", "museum", "bakery", "stadium"),
+    *("airport", "theatre", "hospital", "bridge", "observatory"),
+)
+_THINGS = (
+    ("door code of the {}", "What is the door code of the {}?"),
+    ("phone extension of the {}", "Which phone extension has the {}?"),
+    ("number of lockers in the {}", "How many lockers are in the {}?"),
+    ("parking fee in cents at the {}", "What is the parking fee in cents at the {}?"),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`documents` are (title, body) in rank order; the first tells the fact."""
+
+    question: str
+    answer: str
+    documents: tuple[tuple[str, str], ...]
+    shuffled: tuple[int, ...]
+
+
+def cases(count: int, seed: int) -> list[Case]:
+    """Facts hidden in sample articles; the other documents tell the same kind of fact of other places."""
+    rng = random.Random(seed)
+    texts = [_plain(path.read_text()) for path in sorted(SAMPLES.glob("*.md"))]
+    return [_case(rng, texts) for _ in range(count)]
+
+
+def _case(rng: random.Random, texts: Sequence[str]) -> Case:
+    fact, question = rng.choice(_THINGS)
+    places = rng.sample(_PLACES, DOCUMENTS)
+    numbers = rng.sample(range(1000, 10_000), DOCUMENTS)
+    documents = []
+    for place, number in zip(places, numbers, strict=True):
+        sentences = rng.choice(texts).split(". ")
+        start = rng.randrange(max(len(sentences) - 6, 1))
+        body = sentences[start : start + 6]
+        body.insert(rng.randrange(len(body) + 1), f"The {fact.format(place)} is {number}")
+        documents.append((f"About the {place}", ". ".join(body)))
+    order = list(range(DOCUMENTS))
+    while order[0] == 0:
+        rng.shuffle(order)
+    return Case(question.format(places[0]), str(numbers[0]), tuple(documents), tuple(order))
+
+
+def _plain(markdown: str) -> str:
+    body = re.sub(r"^---.*?---", "", markdown, flags=re.DOTALL)
+    return " ".join(re.sub(r"[#*`|>-]", " ", body).split())
+
+
+class Asker:
+    """Puts cases to the engine."""
+
+    def __init__(self, engine: VllmEngine, model: str) -> None:
+        self._engine = engine
+        bundle = load_bundle(model)
+        self._encoder = BundleEncoder(bundle)
+        self._assembler = PromptAssembler(self._encoder, bundle.scaffold, SUPPORT.preamble)
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._asked = 0
+
+    async def is_right(self, case: Case, order: Sequence[int], *, hinted: bool) -> bool:
+        """Whether the answer has the fact's number."""
+        ids = [self._encoder.encode_text(document_segment(t, "", body)) for t, body in case.documents]
+        hint = rank_hint([title for title, _ in case.documents], order) if hinted else ""
+        tail = self._assembler.tail(hint, (), case.question)
+        prompt = self._assembler.join([ids[i] for i in order], tail)
+        self._asked += 1
+        request = GenerateRequest(
+            RequestId(f"q{self._asked}"), to_bytes(prompt), Sampling(24, 0.0), "salt", deadline_s=600
+        )
+        async with self._slots:
+            text = "".join([delta.text async for delta in self._engine.generate(request)])
+        return case.answer in text.replace(",", "")
+
+
+async def measure(count: int, seed: int) -> dict[str, int]:
+    """Right answers by arm."""
+    model = local_models(Settings.from_env({}), print).llm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        engine = await VllmEngine.start(EngineConfig(model, "smollm2", max_model_len=4096))
+    right = dict.fromkeys(("rank order", "other order, hint", "other order, no hint"), 0)
+    try:
+        asker = Asker(engine, model)
+        all_cases = cases(count, seed)
+        rank = range(DOCUMENTS)
+        for arm, hinted in (
+            ("rank order", False),
+            ("other order, hint", True),
+            ("other order, no hint", False),
+        ):
+            orders = [rank if arm == "rank order" else case.shuffled for case in all_cases]
+            asked = (
+                asker.is_right(case, order, hinted=hinted)
+                for case, order in zip(all_cases, orders, strict=True)
+            )
+            right[arm] = sum(await asyncio.gather(*asked))
+    finally:
+        await engine.shutdown()
+    return right
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--questions", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    for arm, right in asyncio.run(measure(asked.questions, asked.seed)).items():
+        print(f"{arm:24} {right:4} of {asked.questions}  {100 * right / asked.questions:5.1f} %")
+
+
+if __name__ == "__main__":
+    main()
