@@ -116,9 +116,8 @@ def main() -> None:
     ):
         made = asyncio.run(check(str(application.http.base_url), encoder, asked.updates))
     ordered = sorted(made.update_ms)
-    print(
-        f"{len(ordered)} updates, median {median(ordered):.0f} ms, p99 {ordered[len(ordered) * 99 // 100]:.0f}"
-    )
+    p99 = ordered[len(ordered) * 99 // 100]
+    print(f"{len(ordered)} updates, median {median(ordered):.0f} ms, p99 {p99:.0f} ms")
     print(f"{made.lookups} look-ups on {asked.replicas} replicas of the agent")
     print(f"answered from old text: {len(made.stale)} {made.stale[:3]}")
     print(f"failed: {len(made.failed)} {made.failed[:3]}; wrong counts: {made.counts_wrong[:3]}")
