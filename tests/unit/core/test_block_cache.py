@@ -54,8 +54,8 @@ def test_it_agrees_with_the_free_queue_taken_literally(asked, capacity):
 @given(requests, st.integers(2, 20))
 def test_what_is_resident_is_what_was_stored_and_not_evicted(asked, capacity):
     """Never above capacity, no block without its parents, and the reports add up."""
-    model, resident = BlockCacheModel(capacity), set()
-    parent = {}
+    model, resident = BlockCacheModel(capacity), set[int]()
+    parent: dict[int, int] = {}
     for word, partial, _ in asked:
         chain = chain_of(word)
         parent.update(zip(chain[1:], chain, strict=False))
