@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from deployments.core.errors import CacheUnavailable, WarmlineError
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
@@ -18,6 +19,9 @@ from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.stored_segments import stored_segments
 
 log = logging.getLogger(__name__)
+
+_KEPT_KEYS = 1024
+"""Texts whose keys are remembered: a few megabytes at most usual lengths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,13 @@ class CachedResolver:
         self._tokenizer_timeout_s = tokenizer_timeout_s
         self._tokenizer_down = False
         self._flights: SingleFlight[tuple[Scope, SegmentKey], _Resolved] = SingleFlight()
+        # To digest five texts takes longer than all the rest of a hit.
+        self._key_of = lru_cache(_KEPT_KEYS)(partial(segment_key, encoder.fingerprint))
         self.corrupt_entries = 0
 
     async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
         """Ids in the order of `texts`; equal texts are resolved once. Raises InvalidRequest."""
-        keys = [segment_key(self._encoder.fingerprint, text) for text in texts]
+        keys = [self._key_of(text) for text in texts]
         text_of = dict(zip(keys, texts, strict=True))
         found = self._from_l1(scope, text_of)
         missing = [(scope, key) for key in text_of if key not in found]
@@ -68,8 +74,9 @@ class CachedResolver:
             fresh = await self._compute(scope, {key: text_of[key] for _, key in names})
             return {(scope, key): resolved for key, resolved in fresh.items()}
 
-        for (_, key), resolved in (await self._flights.get(missing, compute)).items():
-            found[key] = resolved
+        if missing:
+            for (_, key), resolved in (await self._flights.get(missing, compute)).items():
+                found[key] = resolved
         return ResolvedSegments(
             ids=tuple(found[key].ids for key in keys),
             keys=tuple(keys),
