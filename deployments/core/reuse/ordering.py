@@ -45,7 +45,7 @@ def by_popularity(candidates: Sequence[Candidate]) -> list[int]:
 POLICIES: Mapping[str, OrderPolicy] = {"rank": by_rank, "popularity": by_popularity, "trie": by_rank}
 """By name. With "trie" it orders what lies in no engine's cache in any order; `placing` does the rest.
 
-There rank finds 1.3 points more document tokens in an unlimited cache than popularity does, as many in a small
-one, and asks nothing of the model. What went together with the documents placed before finds 0.6 to 1.3 points
-more still, but only for who sees every request of the cluster.
+There rank finds 1.3 points more document tokens in an unlimited cache than popularity does, as many in a
+small one, and asks nothing of the model. What went together with the documents placed before finds 0.6 to 1.3
+points more still, but only for who sees every request of the cluster.
 """
