@@ -6,6 +6,7 @@ replaced by direct calls. So what is measured has no hops; these have a benchmar
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +21,9 @@ from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.specs import AGENTS
 from deployments.core.messages import TokenizerBundle
 from deployments.core.segments import PlainText, ScaffoldText
+from deployments.engine.config import FAST_BF16_FLAGS
 from deployments.engine.deployment import Engine
+from deployments.engine.vllm_engine import cpu_flags
 from deployments.token_cache.deployment import TokenCache
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import Models
@@ -30,11 +33,16 @@ from tests.bench.report import ROOT
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
+    "PYTHONWARNINGS": "ignore",  # vLLM's processes deprecate things as they start
     "RAY_USAGE_STATS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
 }
+
+
+_NUMBERS_A_TOKEN = 2 * 30 * 3 * 64
+"""Keys and values of SmolLM2-135M: layers, heads, width."""
 
 
 def model_dir() -> Path:
@@ -46,6 +54,12 @@ def settings_for(state_dir: Path, **fields: Any) -> Settings:
     """Settings that owe nothing to the caller's environment. A busy machine must not look like a cache
     that is down."""
     return Settings.from_env({}, state_dir=state_dir, model_dir=model_dir(), redis_timeout_ms=1000, **fields)
+
+
+def kv_cache_gib(tokens: int) -> float:
+    """Room for so many tokens of the embedded model in what `auto` chooses on this machine's CPU."""
+    bytes_a_number = 2 if cpu_flags() & FAST_BF16_FLAGS else 4
+    return tokens * _NUMBERS_A_TOKEN * bytes_a_number / 2**30
 
 
 @contextmanager
@@ -95,12 +109,18 @@ class Bed:
         }
 
 
+def _quiet() -> None:
+    """Answers are logged, as in a replica, but a table is no place for it."""
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+
+
 @asynccontextmanager
 async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
     """Loads the samples into the settings' state directory, which nobody else uses until it is closed."""
     from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
     from serve_app.assembly.token_cache import token_cache_service
 
+    _quiet()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates things as it is imported
         token_cache = await made(TokenCache, partial(token_cache_service, settings, models.llm))

@@ -9,16 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
 from typing import Any
-from uuid import uuid4
 
-from deployments.core.ids import RequestId
-from deployments.core.messages import GenerateRequest, Sampling
-from deployments.core.token_ids import to_bytes, token_ids
-from deployments.engine.deployment import Engine
 from tests.bench.answers import questions
 from tests.bench.arms import Arm, asked
 from tests.bench.report import Report
@@ -88,20 +82,3 @@ def _shown(level: Level) -> dict[str, Any]:
         "requests_per_s": round(level.requests_per_s, 3),
         "ttft_p95_ms": round(level.ttft_p95_ms, 1),
     }
-
-
-async def engine_tokens_per_s(engine: Engine, streams: int = 16, tokens: int = 48) -> float:
-    """What the engine writes for so many answers at a time, from short prompts; prefill is in it."""
-
-    async def one(number: int) -> int:
-        prompt = to_bytes(token_ids(range(100 + number, 164 + number)))
-        request = GenerateRequest(
-            RequestId(f"rate-{uuid4().hex}"), prompt, Sampling(tokens, 1.0, seed=number), "of the rate", 120.0
-        )
-        async with aclosing(engine.generate(request)) as deltas:
-            return sum([len(delta.ids) // 4 async for delta in deltas])
-
-    await one(streams)
-    started_s = time.perf_counter()
-    written = await asyncio.gather(*(one(number) for number in range(streams)))
-    return sum(written) / (time.perf_counter() - started_s)

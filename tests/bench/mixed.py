@@ -27,7 +27,7 @@ from tests.bench.workload.trace import Trace
 
 AGENT = "support"
 GOAL = 0.70
-EVERY = 6
+EVERY = 10
 """Requests between two that a and c get: they compute every token of every prompt anyway."""
 
 
@@ -79,7 +79,7 @@ async def run(bed: Bed, arms: Mapping[str, Arm], report: Report, requests: int, 
         )
     )
     by_model = {"miniature": modelled(trace, bed)}
-    if requests >= 100:
+    if requests >= 60:
         by_model["week"] = modelled(generate(seed), bed)
     print(f"  the same by a model of the cache: {by_model}")
     report.add("mixed", figures(outcome) | {"requests": requests, "seed": seed, "modelled": by_model})

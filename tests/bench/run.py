@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -30,77 +30,29 @@ from tests.bench import (
     token_times,
 )
 from tests.bench.arms import arms
-from tests.bench.bed import Bed, environment, model_dir, open_bed, open_engine, settings_for
+from tests.bench.bed import Bed, environment, kv_cache_gib, model_dir, open_bed, open_engine, settings_for
 from tests.bench.caches import held
+from tests.bench.engine_rate import Rate, rate_of
+from tests.bench.plan import FULL, IN_PROCESS, OVER_HTTP, PARTS, SHORT, Plan
 from tests.bench.plots import draw
 from tests.bench.report import RESULTS, Report
 from tests.bench.text_prompts import SPECS, messages, rendered
 from tests.integration.application.running import Application, running_application
 
-IN_PROCESS = ("tokens", "answers", "lengths", "mixed", "bounded", "load")
-OVER_HTTP = ("overhead", "questions", "peers")
-PARTS = (*IN_PROCESS, *OVER_HTTP, "hops")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much of everything."""
-
-    parts: tuple[str, ...]
-    answers: answers.Size
-    lengths: tuple[int, ...]
-    length_times: int
-    mixed_requests: int
-    bounded_requests: int
-    load_s: float
-    overhead_times: int
-    hop_s: float
-    hop_rounds: int
-    token_runs: int
-    kv_cache_gib: float
-
-
-FULL = Plan(
-    parts=PARTS,
-    answers=answers.Size(questions=10, long=3),
-    lengths=lengths.LENGTHS,
-    length_times=3,
-    mixed_requests=120,
-    bounded_requests=120,
-    load_s=15.0,
-    overhead_times=30,
-    hop_s=4.0,
-    hop_rounds=3,
-    token_runs=500,
-    kv_cache_gib=7.0,
-)
-SHORT = Plan(
-    parts=tuple(part for part in PARTS if part not in {"bounded", "load", "questions", "peers"}),
-    answers=answers.Size(questions=3, long=1),
-    lengths=lengths.SHORT_LENGTHS,
-    length_times=1,
-    mixed_requests=24,
-    bounded_requests=0,
-    load_s=0.0,
-    overhead_times=8,
-    hop_s=1.5,
-    hop_rounds=1,
-    token_runs=200,
-    kv_cache_gib=2.0,
-)
-
 
 async def run(plan: Plan, chosen: set[str], servers: list[peers.Peer], report: Report, seed: int) -> None:
     """All chosen parts. The engine of the first ones is the bare engine of those over HTTP."""
-    rate: float | None = None
+    rate: Rate | None = None
     if chosen & {*IN_PROCESS, *OVER_HTTP}:
         state_dir = Path(tempfile.mkdtemp(prefix="bench-"))
-        settings = settings_for(state_dir, engine_kv_cache_gib=plan.kv_cache_gib)
+        settings = settings_for(state_dir, engine_kv_cache_gib=kv_cache_gib(plan.kv_tokens))
         models = local_models(settings, print)
         async with open_engine(settings, models) as engine:
-            rate = await load.engine_tokens_per_s(engine)
+            rate = await rate_of(engine)
+            report.add("engine", asdict(rate))
+            print(f"the engine: {rate}", flush=True)
             async with open_bed(settings, models) as bed:
-                await _in_process(bed, engine, plan, chosen, report, seed)
+                await _in_process(bed, engine, plan, rate, chosen, report, seed)
                 prompts = await _prompts(bed) if "peers" in chosen else []
             if chosen & {*OVER_HTTP}:
                 with running_application(state_dir, model_dir()) as application:
@@ -109,27 +61,30 @@ async def run(plan: Plan, chosen: set[str], servers: list[peers.Peer], report: R
                         ours = peers.Peer("warmline", f"{_url(application)}/v1", "question", "support")
                         await peers.run([ours, *servers], prompts, report, Random(seed))
     if "hops" in chosen:
-        await hops.run(report, plan.hop_s, plan.hop_rounds, rate)
+        await hops.run(report, plan.hop_s, plan.hop_rounds, rate.written_per_s if rate else None)
 
 
 async def _in_process(
-    bed: Bed, engine: Engine, plan: Plan, chosen: set[str], report: Report, seed: int
+    bed: Bed, engine: Engine, plan: Plan, rate: Rate, chosen: set[str], report: Report, seed: int
 ) -> None:
-    rng = Random(seed)
+    rng, prefilled_per_s = Random(seed), rate.prefilled_per_s
     if "tokens" in chosen:
         await token_times.run(bed, report, plan.token_runs)
     if chosen & {"answers", "lengths", "load"}:
         five = await arms(bed, engine)
         if "answers" in chosen:
-            await answers.run(five, report, plan.answers, rng)
+            size = answers.Size(plan.questions(prefilled_per_s), plan.long_questions)
+            await answers.run(five, report, size, rng)
         if "lengths" in chosen:
-            await lengths.run(bed, five, report, plan.lengths, plan.length_times, rng)
+            times = plan.length_times(prefilled_per_s)
+            await lengths.run(bed, five, report, plan.lengths, times, rng)
         if "load" in chosen:
             await load.run(five, report, "abde", plan.load_s, rng)
     if "mixed" in chosen:
-        await mixed.run(bed, await arms(bed, engine, "abcd"), report, plan.mixed_requests, seed)
+        requests = plan.requests(prefilled_per_s)
+        await mixed.run(bed, await arms(bed, engine, "abcd"), report, requests, seed)
     if "bounded" in chosen:
-        await bounded.run(bed, report, plan.bounded_requests, seed)
+        await bounded.run(bed, report, plan.requests(prefilled_per_s, bounded=True), seed)
     report.add("caches", await held(bed, engine))
 
 

@@ -104,8 +104,8 @@ async def _times(bed: Bed, link: RedisLink, texts: Sequence[str], runs: int) -> 
 
     await put()
     works: dict[str, Work] = {
-        "l1_us": lambda: warm.resolve(SCOPE, texts),
-        "redis_us": lambda: cold.resolve(SCOPE, texts),
+        "l1_us": lambda: warm.resolve(SCOPE, _anew(texts)),
+        "redis_us": lambda: cold.resolve(SCOPE, _anew(texts)),
         "redis_put_us": put,
         "tokenize_us": tokenize,
     }
@@ -117,6 +117,11 @@ async def _times(bed: Bed, link: RedisLink, texts: Sequence[str], runs: int) -> 
             taken[name].append((time.perf_counter() - started) * 1e6)
     medians = {name: round(percentile(values_us, 50), 1) for name, values_us in taken.items()}
     return {"segments": len(texts), "tokens": sum(map(len, ids.values()))} | medians
+
+
+def _anew(texts: Sequence[str]) -> list[str]:
+    """As a request makes them: equal to those before, but not the same objects, whose hashes are known."""
+    return [text[:1] + text[1:] for text in texts]
 
 
 def _codec(bed: Bed, texts: Sequence[str]) -> dict[str, Any]:
