@@ -32,6 +32,7 @@ from serve_app.settings import Settings
 
 SAMPLES = Path("deployments/knowledge/samples/support_kb")
 DOCUMENTS = 5
+SENTENCES = 3
 AT_ONCE = 8
 _PLACES = (
     *("harbour", "library", "museum", "bakery", "stadium"),
@@ -69,8 +70,8 @@ def _case(rng: random.Random, texts: Sequence[str]) -> Case:
     documents = []
     for place, number in zip(places, numbers, strict=True):
         sentences = rng.choice(texts).split(". ")
-        start = rng.randrange(max(len(sentences) - 6, 1))
-        body = sentences[start : start + 6]
+        start = rng.randrange(max(len(sentences) - SENTENCES, 1))
+        body = sentences[start : start + SENTENCES]
         body.insert(rng.randrange(len(body) + 1), f"The {fact.format(place)} is {number}")
         documents.append((f"About the {place}", ". ".join(body)))
     order = list(range(DOCUMENTS))

@@ -23,18 +23,21 @@ def test_the_second_question_reuses_tokens_and_prefill(application: Application)
 
 
 def test_after_clearing_everything_is_tokenized_once_again(application: Application) -> None:
-    """The same ids come out, and a different question on the same article tokenizes none of it."""
-    warm = application.ask("How do I turn on two-step verification?")
-    cleared = application.http.post("/v1/cache/clear", json={}).json()["cleared"]
-    cold = application.ask("How do I turn on two-step verification?")
-    again = application.ask("Can I use an authenticator app for two-step verification?")
-    assert cleared > 100
-    assert cold["reuse"]["tokenized"] == cold["reuse"]["segments"] > 0
+    """The same ids come out, and a different question on the same articles tokenizes none of them."""
+    for colour in ("red", "blue"):
+        application.put(
+            f"{colour}-towels", f"The {colour} towels lie in the pool's {colour} cabin.", "pool-inc"
+        )
+    owner = {"x-business-id": "pool-inc"}
+    warm = application.ask("Where do the red towels and the blue towels lie?", "pool-inc")
+    cleared = application.http.post("/v1/cache/clear", json={}, headers=owner).json()["cleared"]
+    cold = application.ask("Where do the red towels and the blue towels lie?", "pool-inc")
+    again = application.ask("Which towels lie in the blue cabin of the pool?", "pool-inc")
+    assert cleared == 2
+    assert cold["reuse"]["tokenized"] == cold["reuse"]["segments"] == 2
     assert not cold["cache_hit"]
     assert cold["prompt_token_ids"] == warm["prompt_token_ids"]
-    shared = {c["doc_id"] for c in cold["citations"]} & {c["doc_id"] for c in again["citations"]}
-    assert shared
-    assert again["reuse"]["l1"] >= len(shared)
+    assert again["reuse"]["l1"] == again["reuse"]["segments"] == 2
 
 
 def test_the_engine_counts_what_the_ledger_says(application: Application) -> None:

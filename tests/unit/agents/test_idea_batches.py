@@ -10,7 +10,7 @@ import pytest
 from deployments.agents.idea_generation import CONCURRENT_IDEAS
 from deployments.core.business import BusinessType
 from deployments.core.business_ideas import IdeaResult
-from deployments.core.errors import EngineUnavailable, InvalidRequest
+from deployments.core.errors import EngineUnavailable, InvalidRequest, Overloaded
 from tests.fake_business import ACME, SAAS, BusinessRig, a_template, an_idea, wanted, with_templates, written
 
 RETAIL = BusinessType("retail")
@@ -77,13 +77,13 @@ async def test_ideas_below_the_threshold_are_compared_again_when_they_are_taken(
 
 
 async def test_one_that_fails_leaves_the_others():
-    rig = BusinessRig(EngineUnavailable("busy"))
+    rig = BusinessRig(Overloaded("busy"))
     made = await rig.service.generate_batch_with_memory(wanted(), 3, ())
     assert (len(made.ideas), made.missing) == (2, ("saas: busy",))
 
 
 async def test_a_batch_of_failures_is_an_error():
-    rig = BusinessRig(*[EngineUnavailable("gone")] * 3)
+    rig = BusinessRig(*[EngineUnavailable("gone")] * 6)
     with pytest.raises(EngineUnavailable):
         await rig.service.generate_batch_with_memory(wanted(), 3, ())
 

@@ -194,7 +194,7 @@ async def test_no_idea_in_time_is_an_error():
 
 async def test_faults_of_engine_and_memory_are_told():
     with pytest.raises(EngineUnavailable):
-        await BusinessRig(EngineUnavailable("gone")).service.generate_idea_with_memory(wanted())
+        await BusinessRig(*[EngineUnavailable("gone")] * 2).service.generate_idea_with_memory(wanted())
     rig = BusinessRig()
     rig.memory.fault = KnowledgeUnavailable("gone")
     with pytest.raises(KnowledgeUnavailable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable
+from deployments.core.errors import DeadlineExceeded, Overloaded
 from tests.fake_business import a_template, an_idea, written
 from tests.unit.serve_app.fake_services import error_of
 
@@ -98,7 +98,7 @@ async def test_a_batch_is_sorted_and_of_the_given_types(api):
 
 
 async def test_a_batch_says_what_is_missing(api):
-    api.ideas.engine.answers = [EngineUnavailable("the engine is full")]
+    api.ideas.engine.answers = [Overloaded("the engine is full")]
     batch = await generate(api, "/batch", count=2, business_types=["saas"])
     assert (len(batch["ideas"]), batch["missing"]) == (1, ["saas: the engine is full"])
 
