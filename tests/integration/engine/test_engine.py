@@ -26,6 +26,7 @@ from deployments.core.ports import Generator
 from deployments.core.reuse.paths import ids_segment
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
+from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
@@ -309,6 +310,7 @@ async def test_a_warm_start_is_found_by_the_first_questions(engine: VllmEngine) 
     paths = [dice.sample(documents, 3) for _ in range(6)]
     asked = [paths[min(int(dice.expovariate(0.5)), 5)] for _ in range(20)]
     replica = await resident(engine)
+    following = asyncio.create_task(KvEvents(engine.events, replica.feed).follow())
 
     async def found() -> list[int]:
         """Tokens found in the cache by each of the questions, of 600 that could be."""
@@ -333,6 +335,8 @@ async def test_a_warm_start_is_found_by_the_first_questions(engine: VllmEngine) 
     view.apply(replica.survey(salt, ()))
     best = view.longest_path(ids_segment(head), [ids_segment(ids) for ids in paths[0]])
     assert best.cached_tokens == 576
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> None:
