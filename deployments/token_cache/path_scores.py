@@ -48,6 +48,5 @@ def unpack_path(name: bytes) -> tuple[SegmentKey, ...] | None:
 def inherited(name: bytes, successors: Mapping[SegmentKey, SegmentKey]) -> bytes | None:
     """The path's name with successors in the places of segments that are no more; None where it has none."""
     keys = unpack_path(name) or ()
-    if not any(key in successors for key in keys):
-        return None
-    return pack_path([successors.get(key, key) for key in keys])
+    heirs = tuple(successors.get(key, key) for key in keys)
+    return pack_path(heirs) if heirs != keys else None

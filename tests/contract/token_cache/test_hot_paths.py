@@ -99,7 +99,7 @@ async def test_successors_inherit_the_paths_of_segments_that_are_no_more(stores,
     paths = stores.paths(clock=clock)
     await paths.record({A: [path(1, 2), path(1, 2), path(3)], AB: [path(1)]})
     await paths.record({A: [path(1, 4)]})
-    await paths.replace(A, {key(2): key(4), key(9): key(8)})
+    await paths.replace(A, {key(2): key(4), key(9): key(8), key(3): key(3)})
     found = {one.keys: one.heat for one in await paths.hottest(9, A.tenant)}
     assert found == {path(1, 4): pytest.approx(3), path(3): pytest.approx(1)}
     assert [one.keys for one in await paths.hottest(9, AB.tenant)] == [path(1)]

@@ -92,7 +92,7 @@ def chat(tokenizer: Tokenizer, question: str) -> TokenIds:
 async def test_describes_itself(engine: VllmEngine) -> None:
     info = await engine.describe()
     assert (info.model, info.max_model_len, info.block_size) == ("smollm2", 2048, 32)
-    assert info.kv_cache_tokens > 8000
+    assert info.kv_cache_tokens > 5000  # 5,824 in float32, twice as many in bfloat16
 
 
 async def test_answers_a_question(engine: VllmEngine, tokenizer: Tokenizer) -> None:
