@@ -83,7 +83,8 @@ async def _agent(agent: str, arms: Mapping[str, Arm], size: Size, rng: Random) -
             one = await arms[name].ask(agent, ask)
             seen.append(replace(one, kind=kind, question=number))
 
-    await ask_all("warm-up", 0, "Is anybody there who can answer?", posed[0].section)
+    for arm in arms.values():  # the preamble, as a replica has it before it takes requests
+        await arm.ask(agent, asked("Is anybody there who can answer?", 1), passages=())
     for kind in ("first", "repeated"):
         for number, one in enumerate(posed):
             await ask_all(kind, number, one.first, one.section)
@@ -98,11 +99,7 @@ async def _agent(agent: str, arms: Mapping[str, Arm], size: Size, rng: Random) -
                     ask = asked(one.first, LONG_TOKENS, section=one.section, top_k=_top_k(agent, size))
                     seen.append(replace(await chosen[name].ask(agent, ask), kind=kind, question=number))
     primed = {("e", "first")}  # for the next time; here e is d, and has found d's retrieval
-    return [
-        one
-        for one in seen
-        if one.kind not in {"warm-up", "64 tokens first"} and (one.arm, one.kind) not in primed
-    ]
+    return [one for one in seen if one.kind != "64 tokens first" and (one.arm, one.kind) not in primed]
 
 
 def _turns(arms: Mapping[str, Arm], rng: Random) -> list[str]:

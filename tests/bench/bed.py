@@ -7,71 +7,27 @@ replaced by direct calls. So what is measured has no hops; these have a benchmar
 from __future__ import annotations
 
 import logging
-import os
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.specs import AGENTS
+from deployments.core.documents import Passage
+from deployments.core.ids import DEFAULT_TENANT, Scope
 from deployments.core.messages import TokenizerBundle
 from deployments.core.segments import PlainText, ScaffoldText
-from deployments.engine.config import FAST_BF16_FLAGS
 from deployments.engine.deployment import Engine
-from deployments.engine.vllm_engine import cpu_flags
 from deployments.token_cache.deployment import TokenCache
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import Models
 from serve_app.settings import Settings
+from tests.bench import indexed_samples
 from tests.bench.in_process import InProcess, made
-from tests.bench.report import ROOT
-
-ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "PYTHONWARNINGS": "ignore",  # vLLM's processes deprecate things as they start
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TOKENIZERS_PARALLELISM": "false",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_NO_USAGE_STATS": "1",
-}
-
-
-_NUMBERS_A_TOKEN = 2 * 30 * 3 * 64
-"""Keys and values of SmolLM2-135M: layers, heads, width."""
-
-
-def model_dir() -> Path:
-    """Where the tests keep the converted model."""
-    return Path(os.environ.get("WARMLINE_TEST_MODEL_DIR", ROOT / ".model_cache"))
-
-
-def settings_for(state_dir: Path, **fields: Any) -> Settings:
-    """Settings that owe nothing to the caller's environment. A busy machine must not look like a cache
-    that is down."""
-    return Settings.from_env({}, state_dir=state_dir, model_dir=model_dir(), redis_timeout_ms=1000, **fields)
-
-
-def kv_cache_gib(tokens: int) -> float:
-    """Room for so many tokens of the embedded model in what `auto` chooses on this machine's CPU."""
-    bytes_a_number = 2 if cpu_flags() & FAST_BF16_FLAGS else 4
-    return tokens * _NUMBERS_A_TOKEN * bytes_a_number / 2**30
-
-
-@contextmanager
-def environment() -> Iterator[None]:
-    """Sets what Hugging Face, Ray and vLLM read; what they change meanwhile is undone."""
-    before = dict(os.environ)
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @dataclass(frozen=True)
@@ -90,6 +46,15 @@ class Bed:
         preamble = next(spec.preamble for spec in AGENTS if spec.name == agent)
         head = ScaffoldText(self.bundle.scaffold.head)
         return len(self.encoder.encode_prompt([head, PlainText(preamble.strip())]))
+
+    async def passages(self, scope: Scope) -> list[Passage]:
+        """All of a collection, document by document."""
+        from serve_app.handles.knowledge import KnowledgeHandle
+
+        knowledge = KnowledgeHandle(self.knowledge)
+        documents = await knowledge.list(scope, 500, None)
+        found = await knowledge.passages_of(scope, [document.doc_id for document in documents])
+        return list(found.passages)
 
     async def agents(self, engine: Any, secret: bytes, **fields: Any) -> dict[str, CachedAgent]:
         """The agents by name, on `engine`. `secret` makes the salts: other secrets share no KV."""
@@ -116,11 +81,15 @@ def _quiet() -> None:
 
 @asynccontextmanager
 async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
-    """Loads the samples into the settings' state directory, which nobody else uses until it is closed."""
+    """With the samples in the settings' state directory, which nobody else uses until it is closed.
+
+    The first run of a checkout embeds them; later ones take that run's index.
+    """
     from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
     from serve_app.assembly.token_cache import token_cache_service
 
     _quiet()
+    brought = indexed_samples.bring(settings.state_dir)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates things as it is imported
         token_cache = await made(TokenCache, partial(token_cache_service, settings, models.llm))
@@ -129,11 +98,24 @@ async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
             KnowledgeAndRecords, partial(knowledge_and_records, settings, models.embedding, cached)
         )
     bundle = await token_cache.bundle()
+    bed = Bed(settings, models, cached, InProcess(knowledge), bundle, BundleEncoder(bundle))
     try:
-        yield Bed(settings, models, cached, InProcess(knowledge), bundle, BundleEncoder(bundle))
+        if brought:
+            await _write_through(bed)
+        else:
+            indexed_samples.keep(settings.state_dir)
+        yield bed
     finally:
         await knowledge._service.close()
         await knowledge._service._database.close()
+
+
+async def _write_through(bed: Bed) -> None:
+    """The segments' ids, which storing the documents would have written."""
+    for spec in AGENTS:
+        scope = Scope(DEFAULT_TENANT, spec.collection)
+        segments = [passage.segment for passage in await bed.passages(scope)]
+        await bed.token_cache.write_through.remote(scope, segments)
 
 
 @asynccontextmanager

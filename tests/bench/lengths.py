@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from deployments.core.documents import Passage
-from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Scope
+from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope
 from tests.bench.arms import Arm, asked
 from tests.bench.bed import Bed
 from tests.bench.observation import Observation
@@ -18,6 +18,7 @@ from tests.bench.summaries import median_of_ratios, percentile
 LENGTHS = (256, 512, 1024, 2048, 4096, 8000)
 SHORT_LENGTHS = (256, 1024, 2048)
 QUESTION = "What of this matters most to somebody who begins?"
+SCOPE = Scope(DEFAULT_TENANT, CollectionName("documentation"))
 _ROOM_TOKENS = 150
 """For the preamble, the question and the hint."""
 
@@ -26,7 +27,7 @@ async def run(
     bed: Bed, arms: Mapping[str, Arm], report: Report, lengths: Sequence[int], times: int, rng: Random
 ) -> None:
     """Asks arm a once, and b and d twice, for prompts of about each length."""
-    pool = await _pool(bed)
+    pool = await bed.passages(SCOPE)
     rng.shuffle(pool)
     rows = []
     for length in lengths:
@@ -37,17 +38,6 @@ async def run(
         rows.append(_row(length, seen))
     report.table("Repeated question by prompt length (documentation agent)", rows)
     report.add("lengths", rows)
-
-
-async def _pool(bed: Bed) -> list[Passage]:
-    """All passages of the documentation."""
-    from serve_app.handles.knowledge import KnowledgeHandle
-
-    scope = Scope(DEFAULT_TENANT, CollectionName("documentation"))
-    knowledge = KnowledgeHandle(bed.knowledge)
-    documents = await knowledge.list(scope, 500, None)
-    found = await knowledge.passages_of(scope, [DocId(document.doc_id) for document in documents])
-    return list(found.passages)
 
 
 def _taken(bed: Bed, pool: list[Passage], tokens: int) -> tuple[Passage, ...]:

@@ -30,12 +30,13 @@ from tests.bench import (
     token_times,
 )
 from tests.bench.arms import arms
-from tests.bench.bed import Bed, environment, kv_cache_gib, model_dir, open_bed, open_engine, settings_for
+from tests.bench.bed import Bed, open_bed, open_engine
 from tests.bench.caches import held
 from tests.bench.engine_rate import Rate, rate_of
 from tests.bench.plan import FULL, IN_PROCESS, OVER_HTTP, PARTS, SHORT, Plan
 from tests.bench.plots import draw
 from tests.bench.report import RESULTS, Report
+from tests.bench.surroundings import environment, kv_cache_gib, model_dir, settings_for
 from tests.bench.text_prompts import SPECS, messages, rendered
 from tests.integration.application.running import Application, running_application
 

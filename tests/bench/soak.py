@@ -20,11 +20,11 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from tests.bench.answers import questions
-from tests.bench.bed import model_dir
 from tests.bench.claims import Claim
 from tests.bench.report import RESULTS, Report, as_table
 from tests.bench.streams import StreamFailed, streamed
 from tests.bench.summaries import summary
+from tests.bench.surroundings import model_dir
 from tests.integration.application.running import Application, running_application
 from tests.listeners import family
 

@@ -33,7 +33,7 @@ Work = Callable[[], Awaitable[object]]
 
 async def run(bed: Bed, report: Report, runs: int) -> None:
     """Tables and claims."""
-    texts = await _texts(bed)
+    texts = [passage.segment for passage in await bed.passages(SCOPE)]
     url = EmbeddedRedis(bed.settings.state_dir).acquire()
     link = RedisLink(url, timeout_s=1.0)
     sizes = await _sizes(bed, url, texts)
@@ -51,15 +51,6 @@ async def run(bed: Bed, report: Report, runs: int) -> None:
     how = f"{five['tokens']} tokens, keys and counts included, median"
     report.claim(Claim("five_segments_from_l1", five["l1_us"], "us", 50.0, "lower", how))
     report.claim(Claim("five_segments_from_redis", five["redis_us"], "us", 1000.0, "lower", how))
-
-
-async def _texts(bed: Bed) -> list[str]:
-    from serve_app.handles.knowledge import KnowledgeHandle
-
-    knowledge = KnowledgeHandle(bed.knowledge)
-    documents = await knowledge.list(SCOPE, 500, None)
-    found = await knowledge.passages_of(SCOPE, [document.doc_id for document in documents])
-    return [passage.segment for passage in found.passages]
 
 
 async def _sizes(bed: Bed, url: str, texts: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""What a run has around it: environment, settings, and where the models are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deployments.engine.config import FAST_BF16_FLAGS
+from deployments.engine.vllm_engine import cpu_flags
+from serve_app.settings import Settings
+from tests.bench.report import ROOT
+
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONWARNINGS": "ignore",  # vLLM's processes deprecate things as they start
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+_NUMBERS_A_TOKEN = 2 * 30 * 3 * 64
+"""Keys and values of SmolLM2-135M: layers, heads, width."""
+
+
+def model_dir() -> Path:
+    """Where the tests keep the converted model."""
+    return Path(os.environ.get("WARMLINE_TEST_MODEL_DIR", ROOT / ".model_cache"))
+
+
+def settings_for(state_dir: Path, **fields: Any) -> Settings:
+    """Settings that owe nothing to the caller's environment. A busy machine must not look like a cache
+    that is down."""
+    return Settings.from_env({}, state_dir=state_dir, model_dir=model_dir(), redis_timeout_ms=1000, **fields)
+
+
+def kv_cache_gib(tokens: int) -> float:
+    """Room for so many tokens of the embedded model in what `auto` chooses on this machine's CPU."""
+    bytes_a_number = 2 if cpu_flags() & FAST_BF16_FLAGS else 4
+    return tokens * _NUMBERS_A_TOKEN * bytes_a_number / 2**30
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """Sets what Hugging Face, Ray and vLLM read; what they change meanwhile is undone."""
+    before = dict(os.environ)
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
