@@ -41,7 +41,9 @@ Ask = Callable[[ClientSession, str, Arrived], Awaitable[None]]
 async def run(report: Report, duration_s: float, rounds: int, engine_tokens_per_s: float | None) -> None:
     """Tables and claims. `engine_tokens_per_s` is what the real engine makes for 16 clients."""
     with ExitStack() as stack:
-        urls = {mode: stack.enter_context(_application(mode)) for mode in MODES}
+        urls = {
+            mode: stack.enter_context(_application(mode, stack.enter_context(_folder()))) for mode in MODES
+        }
         rows = [await _row(urls, clients, duration_s, rounds) for clients in CLIENTS]
     report.table("Three empty hops behind HTTP", rows)
     report.add("hops", {"rows": rows, "engine_tokens_per_s": engine_tokens_per_s})
@@ -112,13 +114,17 @@ async def _words(session: ClientSession, url: str, arrived: Arrived) -> None:
             arrived(data.count(b"data: "))
 
 
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="hops-", ignore_cleanup_errors=True)
+
+
 @contextmanager
-def _application(mode: str) -> Iterator[str]:
+def _application(mode: str, folder: str) -> Iterator[str]:
     """Runs `hops_app.py`; gives its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    state_dir = Path(tempfile.mkdtemp(prefix="hops-"))
+    state_dir = Path(folder)
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "WARMLINE_"))
     }

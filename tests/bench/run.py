@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import DEFAULT_TENANT, Scope
@@ -45,24 +45,31 @@ async def run(plan: Plan, chosen: set[str], servers: list[peers.Peer], report: R
     """All chosen parts. The engine of the first ones is the bare engine of those over HTTP."""
     rate: Rate | None = None
     if chosen & {*IN_PROCESS, *OVER_HTTP}:
-        state_dir = Path(tempfile.mkdtemp(prefix="bench-"))
-        settings = settings_for(state_dir, engine_kv_cache_gib=kv_cache_gib(plan.kv_tokens))
-        models = local_models(settings, print)
-        async with open_engine(settings, models) as engine:
-            rate = await rate_of(engine)
-            report.add("engine", asdict(rate))
-            print(f"the engine: {rate}", flush=True)
-            async with open_bed(settings, models) as bed:
-                await _in_process(bed, engine, plan, rate, chosen, report, seed)
-                prompts = await _prompts(bed) if "peers" in chosen else []
-            if chosen & {*OVER_HTTP}:
-                with running_application(state_dir, model_dir()) as application:
-                    await _over_http(application, engine, plan, chosen, report, seed)
-                    if prompts:
-                        ours = peers.Peer("warmline", f"{_url(application)}/v1", "question", "support")
-                        await peers.run([ours, *servers], prompts, report, Random(seed))
+        with TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+            rate = await _on_engine(Path(folder), plan, chosen, servers, report, seed)
     if "hops" in chosen:
         await hops.run(report, plan.hop_s, plan.hop_rounds, rate.written_per_s if rate else None)
+
+
+async def _on_engine(
+    state_dir: Path, plan: Plan, chosen: set[str], servers: list[peers.Peer], report: Report, seed: int
+) -> Rate:
+    settings = settings_for(state_dir, engine_kv_cache_gib=kv_cache_gib(plan.kv_tokens))
+    models = local_models(settings, print)
+    async with open_engine(settings, models) as engine:
+        rate = await rate_of(engine)
+        report.add("engine", asdict(rate))
+        print(f"the engine: {rate}", flush=True)
+        async with open_bed(settings, models) as bed:
+            await _in_process(bed, engine, plan, rate, chosen, report, seed)
+            prompts = await _prompts(bed) if "peers" in chosen else []
+        if chosen & {*OVER_HTTP}:
+            with running_application(state_dir, model_dir()) as application:
+                await _over_http(application, engine, plan, chosen, report, seed)
+                if prompts:
+                    ours = peers.Peer("warmline", f"{_url(application)}/v1", "question", "support")
+                    await peers.run([ours, *servers], prompts, report, Random(seed))
+    return rate
 
 
 async def _in_process(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
@@ -148,7 +148,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     report = Report(vars(options))
-    with running_application(Path(tempfile.mkdtemp(prefix="soak-")), model_dir()) as application:
+    with (
+        TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder,
+        running_application(Path(folder), model_dir()) as application,
+    ):
         figures = asyncio.run(soak(application, options.clients, options.minutes * 60, options.seed))
     found = claims(figures)
     print(as_table(figures["memory_mib"][:: max(len(figures["memory_mib"]) // 10, 1)]))
