@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -134,6 +135,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     plan = SHORT if options.short else FULL
     chosen = {*(options.only.split(",") if options.only else plan.parts)}
     if unknown := chosen - {*PARTS}:
