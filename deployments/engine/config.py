@@ -69,7 +69,7 @@ def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozen
         # A small model that may put blanks between two values of an answer in JSON puts them for ever. Named,
         # since with "auto" a schema that one backend lacks would go to another, which allows blanks.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-        "worker_extension_cls": "deployments.engine.owner.DiesWithOwner",
+        "worker_extension_cls": "deployments.engine.worker.WorkerExtension",
     }
     chosen |= _cpu(config, cpu_flags) if platform == "cpu" else _gpu(config)
     return {name: value for name, value in chosen.items() if value is not None}

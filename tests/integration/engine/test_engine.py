@@ -130,6 +130,18 @@ async def test_what_is_no_schema_is_refused(engine: VllmEngine, schema: str) -> 
     assert await answer(engine, request(new_ids(20)))
 
 
+async def test_seeded_sampling_repeats_itself_however_the_prompt_is_prefilled(engine: VllmEngine) -> None:
+    """In parts, in a batch with others, or found in the cache. On a CPU vLLM's own would end the engine."""
+    ids = new_ids(900)
+    seeded: dict[str, Any] = {"temperature": 1.0, "seed": 7, "max_tokens": 8}
+    first = b"".join([delta.ids for delta in await answer(engine, request(ids, **seeded))])
+    again = await asyncio.gather(*(answer(engine, request(ids, salt=f"s{n}", **seeded)) for n in range(3)))
+    other = await answer(engine, request(ids, **seeded | {"seed": 8}))
+    assert len(first) == 4 * 8
+    assert [b"".join([delta.ids for delta in deltas])[:4] for deltas in again] == [first[:4]] * 3
+    assert b"".join([delta.ids for delta in other]) != first
+
+
 async def test_the_same_ids_again_reuse_their_kv(engine: VllmEngine) -> None:
     ids = new_ids(400)
     first, second = await answer(engine, request(ids)), await answer(engine, request(ids))
