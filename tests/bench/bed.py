@@ -89,6 +89,8 @@ async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
     from serve_app.assembly.token_cache import token_cache_service
 
     _quiet()
+    if not settings.samples:
+        raise ValueError("the index that is kept between runs holds the samples")
     brought = indexed_samples.bring(settings.state_dir)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates things as it is imported
