@@ -20,8 +20,8 @@ def test_a_seed_gives_one_trace():
 
 @given(
     seed=st.integers(0, 10**6),
-    requests=st.integers(120, 200),
-    passages=st.integers(20, 60),
+    requests=st.integers(160, 240),
+    passages=st.integers(60, 80),
     topics=st.integers(1, 8),
 )
 @settings(max_examples=25, deadline=None)
