@@ -20,7 +20,7 @@ import httpx
 from tests.listeners import family
 
 ROOT = Path(__file__).parents[3]
-_START_TIMEOUT_S = 300
+_START_TIMEOUT_S = 500
 _TOKEN = "5" * 64
 
 
