@@ -109,8 +109,8 @@ async def follow(addresses: EventAddresses, feed: KvFeed) -> AsyncIterator[Calla
 
 
 async def becomes(condition: Callable[[], bool]) -> bool:
-    """Whether it holds within 20 s."""
-    for _ in range(2000):
+    """Whether it holds within a minute."""
+    for _ in range(6000):
         if condition():
             return True
         await asyncio.sleep(0.01)
@@ -136,7 +136,7 @@ async def test_what_was_told_before_is_asked_for(
     follow()
     assert await becomes(lambda: feed.next_number == 5000)
     assert residency.resident_blocks == 10
-    assert not residency.estimated
+    assert await becomes(lambda: not residency.estimated)  # an answer on a slow machine may come in parts
 
 
 @pytest.mark.parametrize("engine", [10], indirect=True)
