@@ -25,7 +25,6 @@ from serve_app.settings import Settings
 from tests.integration.application.running import running_application
 
 DOCUMENTS = 5
-READERS = 6
 _BODY = "The weekly code word of room {room} is {word}. Ask at the front desk of room {room} for more."
 
 
@@ -92,11 +91,11 @@ def _word(room: int, version: int) -> str:
     return f"w{room}x{version}y"
 
 
-async def check(url: str, encoder: BundleEncoder, updates: int) -> Check:
+async def check(url: str, encoder: BundleEncoder, updates: int, readers: int) -> Check:
     """Runs writers and readers at once."""
     async with httpx.AsyncClient(base_url=url, timeout=60, headers={"x-business-id": "rooms"}) as http:
         made = Check(http, encoder)
-        await asyncio.gather(made.write(updates), *(made.read(n) for n in range(READERS)))
+        await asyncio.gather(made.write(updates), *(made.read(n) for n in range(readers)))
     return made
 
 
@@ -105,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--updates", type=int, default=1000)
     parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--readers", type=int, default=6)
     asked = parser.parse_args()
     settings = Settings.from_env({})
     model = local_models(settings, print).llm
@@ -114,7 +114,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         running_application(Path(folder), settings.models, **replicas) as application,
     ):
-        made = asyncio.run(check(str(application.http.base_url), encoder, asked.updates))
+        made = asyncio.run(check(str(application.http.base_url), encoder, asked.updates, asked.readers))
     ordered = sorted(made.update_ms)
     p99 = ordered[len(ordered) * 99 // 100]
     print(f"{len(ordered)} updates, median {median(ordered):.0f} ms, p99 {p99:.0f} ms")
