@@ -24,12 +24,12 @@ from deployments.core.errors import (
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.config import (
-    ENVIRONMENT_DEFAULTS,
     EngineConfig,
     EventAddresses,
     Platform,
     engine_arguments,
     environment,
+    environment_defaults,
     event_addresses,
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
@@ -162,7 +162,7 @@ def _start_llm(
 ) -> Any:
     local = Path(config.model).is_dir()
     os.environ.update(environment(socket_dir, os.getpid(), local_model=local))
-    for name, value in ENVIRONMENT_DEFAULTS.items():
+    for name, value in environment_defaults(len(os.sched_getaffinity(0))).items():
         os.environ.setdefault(name, value)
     # Not earlier, since vLLM reads its environment.
     from vllm.config import KVEventsConfig

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.errors import ConfigurationError
-from deployments.engine.config import EngineConfig, Platform, engine_arguments, environment
+from deployments.engine.config import (
+    EngineConfig,
+    Platform,
+    engine_arguments,
+    environment,
+    environment_defaults,
+)
 
 CONFIG = EngineConfig(model="/models/smollm2", served_name="smollm2")
 BF16 = frozenset({"avx512f", "avx512_bf16"})
@@ -100,6 +106,11 @@ def test_sockets_stay_on_loopback_and_in_the_private_directory() -> None:
     assert variables["GLOO_SOCKET_IFNAME"] == "lo"
     assert variables["VLLM_RPC_BASE_PATH"] == "/run/x"
     assert variables["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_a_machine_of_few_cores_gives_all_of_them_to_the_engine() -> None:
+    assert environment_defaults(2)["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "0"
+    assert "VLLM_CPU_NUM_OF_RESERVED_CPU" not in environment_defaults(16)
 
 
 def test_only_a_model_that_is_here_is_loaded_offline() -> None:
