@@ -271,6 +271,9 @@ class FakeEmbedder:
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         return self._vector(text)
 
+    async def embed_queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return await self.embed_documents(texts)
+
     async def embed_documents(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         self.waiting += 1
         await self.gate.wait()
@@ -278,6 +281,8 @@ class FakeEmbedder:
         if self.fault is not None:
             raise self.fault
         self.embedded.extend(texts)
+        if not texts:
+            return np.empty((0, self.dimensions), np.float32)
         return np.stack([self._vector(text) for text in texts])
 
     def _vector(self, text: str) -> npt.NDArray[np.float32]:

@@ -74,7 +74,10 @@ class TextHit:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored document. `content` is its text as Markdown; times are Unix seconds."""
+    """A stored document. `content` is its text as Markdown; times are Unix seconds.
+
+    `asked_as` are wordings under which people ask for it: search knows them, prompts don't.
+    """
 
     scope: Scope
     doc_id: DocId
@@ -85,6 +88,7 @@ class Document:
     chunks: int
     created_at_s: float
     updated_at_s: float
+    asked_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +107,17 @@ class DocumentVersion:
 
 @dataclass(frozen=True, slots=True)
 class DocumentDraft:
-    """A document to store: raw bytes of `media_type`; an empty title is taken from the document."""
+    """A document to store: raw bytes of `media_type`; an empty title is taken from the document.
+
+    `asked_as` is used where the document itself has none.
+    """
 
     doc_id: DocId
     title: str
     section: str | None
     media_type: str
     raw: bytes
+    asked_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

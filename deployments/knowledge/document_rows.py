@@ -31,6 +31,7 @@ class PreparedDocument:
     title: str
     section: str | None
     content: str
+    asked_as: tuple[str, ...]
     chunks: Sequence[ChunkDraft]
 
 
@@ -71,8 +72,13 @@ def present_or_raise(row: AnyRow | None, scope: Scope, doc_id: DocId) -> AnyRow:
 
 
 def is_equal(row: AnyRow, document: PreparedDocument) -> bool:
-    stored = (row.title, row.section, row.content)
-    return stored == (document.title, document.section, document.content)
+    stored = (row.title, row.section, row.content, asked_as(row))
+    return stored == (document.title, document.section, document.content, document.asked_as)
+
+
+def asked_as(row: AnyRow) -> tuple[str, ...]:
+    """A stored document's wordings."""
+    return tuple(row.asked_as.splitlines())
 
 
 async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRow) -> dict[str, str]:
@@ -122,6 +128,7 @@ async def write_document(
         "title": document.title,
         "section": document.section,
         "content": document.content,
+        "asked_as": "\n".join(document.asked_as),
         "updated_at_s": now_s,
     }
     if found is not None:
@@ -157,4 +164,5 @@ def to_document(row: AnyRow) -> Document:
         row.chunk_count,
         row.created_at_s,
         row.updated_at_s,
+        asked_as(row),
     )

@@ -35,6 +35,17 @@ def embedded_text(title: str, heading: str, body: str) -> str:
     return "\n".join(part for part in (title, heading, body) if part)
 
 
+def to_blob(vector: Vector) -> bytes:
+    """A vector as it is stored: float32, little-endian."""
+    return vector.astype("<f4").tobytes()
+
+
+def to_matrix(blobs: Sequence[bytes]) -> Matrix:
+    """Stored vectors, one a row."""
+    flat = np.frombuffer(b"".join(blobs), dtype="<f4")
+    return flat.reshape(len(blobs), -1) if blobs else np.empty((0, 0), np.float32)
+
+
 class Embedder(Protocol):
     """A model that turns texts into vectors of length 1, whose dot product is the cosine."""
 
@@ -48,6 +59,9 @@ class Embedder(Protocol):
 
     async def embed_query(self, text: str) -> Vector:
         """The vector of a question."""
+
+    async def embed_queries(self, texts: Sequence[str]) -> Matrix:
+        """The vectors of questions, in order."""
 
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """The vectors of chunks, in order."""
@@ -87,9 +101,12 @@ class SentenceEmbedder:
 
     async def embed_query(self, text: str) -> Vector:
         """The vector of a question."""
-        vectors = await self._embed([text], self._model.encode_query)
-        question: Vector = vectors[0]
+        question: Vector = (await self.embed_queries([text]))[0]
         return question
+
+    async def embed_queries(self, texts: Sequence[str]) -> Matrix:
+        """The vectors of questions, in order."""
+        return await self._embed(texts, self._model.encode_query)
 
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """The vectors of chunks, in order."""

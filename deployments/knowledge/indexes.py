@@ -46,6 +46,7 @@ class PendingDocument:
     scope: Scope
     title: str
     content: str
+    asked_as: tuple[str, ...]
     version: int
 
 
@@ -83,10 +84,12 @@ async def pending_documents(
     connection: AsyncConnection, index_id: int, limit: int
 ) -> Sequence[PendingDocument]:
     """Documents without vectors in an index, at most `limit`."""
-    columns = (*_SCOPE, documents.c.id, documents.c.title, documents.c.content, documents.c.version)
+    columns = (*_SCOPE, *(documents.c[name] for name in _PENDING_COLUMNS))
     query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
     return [
-        PendingDocument(row.id, _scope(row), row.title, row.content, row.version)
+        PendingDocument(
+            row.id, _scope(row), row.title, row.content, tuple(row.asked_as.splitlines()), row.version
+        )
         for row in await connection.execute(query)
     ]
 
@@ -113,6 +116,7 @@ async def activate(connection: AsyncConnection, index_id: int) -> bool:
 
 
 _SCOPE = (documents.c.tenant, documents.c.collection)
+_PENDING_COLUMNS = ("id", "title", "content", "asked_as", "version")
 
 
 def _pending(query: Select[Any], index_id: int) -> Select[Any]:

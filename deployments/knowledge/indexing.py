@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deployments.core.ids import Fingerprint
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.embedding import Embedder, Vector
+from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import IndexKey
-from deployments.knowledge.stored_chunks import ChunkDraft, chunk_draft
+from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft
 
 
 class Indexer:
@@ -30,10 +30,14 @@ class Indexer:
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
-    async def vectors(self, drafts: Sequence[ChunkDraft]) -> dict[str, Vector]:
-        """Vectors by segment hash."""
+    async def vectors(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> DocumentVectors:
+        """Vectors of chunks and of wordings."""
         matrix = await self._embedder.embed_documents([draft.embedded_text for draft in drafts])
-        return {draft.segment_hash: row for draft, row in zip(drafts, matrix, strict=True)}
+        asked = await self._embedder.embed_queries(wordings)
+        return DocumentVectors(
+            {draft.segment_hash: row for draft, row in zip(drafts, matrix, strict=True)},
+            dict(zip(wordings, asked, strict=True)),
+        )
 
     def close(self) -> None:
         """Ends the worker thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bs4 import BeautifulSoup, Tag
@@ -18,6 +18,8 @@ from deployments.knowledge.pdf import pdf_text
 
 MAX_TITLE_CHARS = 200
 """A title stands in every segment of its document, so it has to be short."""
+MAX_WORDINGS = 50
+MAX_WORDING_CHARS = 500
 
 
 _TO_MARKDOWN = MarkdownConverter(heading_style="atx", escape_asterisks=False, escape_underscores=False)
@@ -31,6 +33,7 @@ class LoadedDocument:
     title: str
     section: str | None
     text: str
+    asked_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
         given_title or found.title or draft.doc_id,
         (draft.section or "").strip() or found.section,
         found.text,
+        _as_wordings(found.asked_as or draft.asked_as),
     )
 
 
@@ -78,8 +82,9 @@ def _read_markdown(source: _Source) -> LoadedDocument:
     matter, text = split_front_matter(_decoded(source))
     text = _not_blank(text)
     headings = (heading.text for heading in outline(text).headings)
-    title = matter.get("title") or next(headings, "")
-    return LoadedDocument(_as_title(title), matter.get("section") or None, text)
+    title = matter.values.get("title") or next(headings, "")
+    asked_as = matter.lists.get("asked_as", ())
+    return LoadedDocument(_as_title(title), matter.values.get("section") or None, text, asked_as)
 
 
 def _read_plain(source: _Source) -> LoadedDocument:
@@ -154,6 +159,16 @@ def _not_blank(text: str, why: str = "it holds no text") -> str:
     if not text.strip():
         raise _Unreadable(why)
     return text.strip("\n").rstrip()
+
+
+def _as_wordings(given: Sequence[str]) -> tuple[str, ...]:
+    wordings = tuple(dict.fromkeys(" ".join(wording.replace("\0", " ").split()) for wording in given))
+    wordings = tuple(wording for wording in wordings if wording)
+    if len(wordings) > MAX_WORDINGS:
+        raise InvalidRequest(f"asked_as must have at most {MAX_WORDINGS} wordings", "asked_as")
+    if any(len(wording) > MAX_WORDING_CHARS for wording in wordings):
+        raise InvalidRequest(f"a wording must have at most {MAX_WORDING_CHARS} characters", "asked_as")
+    return wordings
 
 
 def _as_title(candidate: str) -> str:

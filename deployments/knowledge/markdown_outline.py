@@ -6,7 +6,8 @@ Parsed by CommonMark's rules, so that a `#` inside fenced code is no heading.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from markdown_it import MarkdownIt
@@ -63,16 +64,37 @@ def outline(text: str) -> Outline:
     return Outline(tuple(headings), tuple(tables))
 
 
-_FRONT_MATTER = re.compile(r"---[ \t]*\n((?:[A-Za-z_][\w-]*:[^\n]*\n)+)---[ \t]*(?:\n|\Z)")
+_FRONT_MATTER = re.compile(
+    r"---[ \t]*\n((?:[A-Za-z_][\w-]*:[^\n]*\n(?:[ \t]*-[ \t][^\n]*\n)*)+)---[ \t]*(?:\n|\Z)"
+)
 
 
-def split_front_matter(text: str) -> tuple[dict[str, str], str]:
-    """Leading `key: value` lines between `---` lines, and the text behind them."""
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """Values by key, and the items of lists by theirs."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def split_front_matter(text: str) -> tuple[FrontMatter, str]:
+    """Leading `key: value` lines between `---` lines, and the text behind them.
+
+    A key may be followed by lines of `- item` each.
+    """
     match = _FRONT_MATTER.match(text)
     if match is None:
-        return {}, text
-    pairs = (line.partition(":") for line in match[1].splitlines())
-    return {key.strip(): _unquoted(value.strip()) for key, _, value in pairs}, text[match.end() :]
+        return FrontMatter(), text
+    values: dict[str, str] = {}
+    lists: dict[str, tuple[str, ...]] = {}
+    key = ""
+    for line in match[1].splitlines():
+        if line.lstrip().startswith("-"):
+            lists[key] = (*lists.get(key, ()), _unquoted(line.lstrip()[1:].strip()))
+        else:
+            key, _, value = line.partition(":")
+            values[key] = _unquoted(value.strip())
+    return FrontMatter(values, lists), text[match.end() :]
 
 
 def _unquoted(value: str) -> str:

@@ -82,7 +82,7 @@ class Rebuild:
                 logged = self._pending
             for document in batch:
                 drafts = await self._indexer.cut(document.title, document.content)
-                vectors = await self._indexer.vectors(drafts)
+                vectors = await self._indexer.vectors(drafts, document.asked_as)
                 await self._store.put_into(self._index, document, drafts, vectors)
                 self._pending -= 1
             if not batch and await self._switch():

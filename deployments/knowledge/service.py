@@ -35,7 +35,7 @@ from deployments.database.milestones import Milestones
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.document_versions import DocumentHistory
-from deployments.knowledge.embedding import Embedder, Vector
+from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
 from deployments.knowledge.leased_search import LeasedSearch
@@ -45,6 +45,7 @@ from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
 from deployments.knowledge.store import DocumentStore, Stored, VectorsMissing
+from deployments.knowledge.stored_chunks import DocumentVectors
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,8 @@ class KnowledgeService:
         """See `VersionedLibrary`."""
         async with self._lock(scope, doc_id):
             present = await self._store.get(scope, doc_id)
-            draft = DocumentDraft(doc_id, present.title, present.section, "text/markdown", content.encode())
+            raw, labels = content.encode(), (present.title, present.section)
+            draft = DocumentDraft(doc_id, *labels, "text/markdown", raw, present.asked_as)
             return await self._put(scope, draft, invalidate)
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
@@ -190,7 +192,9 @@ class KnowledgeService:
     async def _put(self, scope: Scope, draft: DocumentDraft, invalidate: bool) -> Ingested:
         loaded = await load(draft)
         drafts = await self._indexer.cut(loaded.title, loaded.text)
-        document = PreparedDocument(scope, draft.doc_id, loaded.title, loaded.section, loaded.text, drafts)
+        document = PreparedDocument(
+            scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
+        )
         stored = await self._put_with_vectors(document)
         if not invalidate:
             stored = replace(stored, obsolete=(), ingested=replace(stored.ingested, invalidated=0))
@@ -198,12 +202,12 @@ class KnowledgeService:
 
     async def _put_with_vectors(self, document: PreparedDocument) -> Stored:
         """Embeds what is new and no more; what is new is known for certain in the transaction only."""
-        vectors: dict[str, Vector] = {}
+        vectors = DocumentVectors()
         while True:
             try:
                 return await self._store.put(document, vectors)
             except VectorsMissing as missing:
-                vectors |= await self._indexer.vectors(missing.drafts)
+                vectors |= await self._indexer.vectors(missing.drafts, missing.wordings)
 
     async def _published(self, scope: Scope, stored: Stored) -> Ingested:
         """The end of every change: when it returns, nobody uses what was there before."""

@@ -5,7 +5,7 @@ Transactions lock indexes first and the collection second, so that they can't wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
@@ -30,17 +30,18 @@ from deployments.knowledge.document_rows import (
     write_document,
 )
 from deployments.knowledge.document_versions import keep_version
-from deployments.knowledge.embedding import Vector
 from deployments.knowledge.fulltext import full_text
 from deployments.knowledge.indexes import IndexRow, PendingDocument, read_indexes
 from deployments.knowledge.stored_chunks import (
     ChunkChange,
     ChunkDraft,
     ChunkWriter,
+    DocumentVectors,
     plan_change,
     read_chunks,
 )
 from deployments.knowledge.tables import documents
+from deployments.knowledge.wordings import read_wordings, write_wordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,12 @@ class Stored:
 
 
 class VectorsMissing(Exception):
-    """Nothing was stored: these chunks are new and have no vectors yet."""
+    """Nothing was stored: these chunks and wordings are new and have no vectors yet."""
 
-    def __init__(self, drafts: Sequence[ChunkDraft]) -> None:
-        super().__init__(drafts)
+    def __init__(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> None:
+        super().__init__(drafts, wordings)
         self.drafts = drafts
+        self.wordings = wordings
 
 
 class DocumentStore:
@@ -68,8 +70,8 @@ class DocumentStore:
         self._embedding = embedding
         self._writer = ChunkWriter(full_text(database.dialect))
 
-    async def put(self, document: PreparedDocument, vectors: Mapping[str, Vector]) -> Stored:
-        """Stores a document or its new version; an equal one stays as it is. `vectors` by segment hash.
+    async def put(self, document: PreparedDocument, vectors: DocumentVectors) -> Stored:
+        """Stores a document or its new version; an equal one stays as it is.
 
         Raises: VectorsMissing (embed those and call again), KnowledgeUnavailable.
         """
@@ -88,8 +90,12 @@ class DocumentStore:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
             for index, change in changes:
-                usable = vectors if self._owns(index) else None
-                await self._writer.apply(connection, index.id, row_id, change, usable)
+                owned = self._owns(index)
+                await self._writer.apply(
+                    connection, index.id, row_id, change, vectors.chunks if owned else None
+                )
+                if owned:
+                    await write_wordings(connection, index.id, row_id, document.asked_as, vectors.wordings)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
             ingested = Ingested(
                 document.doc_id,
@@ -107,7 +113,7 @@ class DocumentStore:
         index: IndexRow,
         pending: PendingDocument,
         drafts: Sequence[ChunkDraft],
-        vectors: Mapping[str, Vector],
+        vectors: DocumentVectors,
     ) -> None:
         """Stores chunks of a document that an index lacked, unless it has changed meanwhile."""
         async with self._database.transaction() as connection:
@@ -120,7 +126,8 @@ class DocumentStore:
                 return
             rows = await read_chunks(connection, index.id, pending.id)
             change = plan_change(rows, drafts, with_vectors=True)
-            await self._writer.apply(connection, index.id, pending.id, change, vectors)
+            await self._writer.apply(connection, index.id, pending.id, change, vectors.chunks)
+            await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:
                 await raise_generation(connection, pending.scope)
 
@@ -174,7 +181,7 @@ class DocumentStore:
         all_indexes: Sequence[IndexRow],
         found: AnyRow | None,
         document: PreparedDocument,
-        vectors: Mapping[str, Vector],
+        vectors: DocumentVectors,
     ) -> Sequence[tuple[IndexRow, ChunkChange]]:
         """What changes in each index, all needed vectors being there.
 
@@ -183,13 +190,16 @@ class DocumentStore:
         """
         changes: list[tuple[IndexRow, ChunkChange]] = []
         missing: dict[str, ChunkDraft] = {}
+        wordings: set[str] = set()
         for index in all_indexes:
             present = await read_chunks(connection, index.id, found.id) if found is not None else []
             wanted = document.chunks if self._owns(index) or index.active else ()
             change = plan_change(present, wanted, with_vectors=self._owns(index))
             changes.append((index, change))
             if self._owns(index):
-                missing |= {d.segment_hash: d for d in change.added if d.segment_hash not in vectors}
-        if missing:
-            raise VectorsMissing(tuple(missing.values()))
+                missing |= {d.segment_hash: d for d in change.added if d.segment_hash not in vectors.chunks}
+                known = await read_wordings(connection, index.id, found.id) if found is not None else ()
+                wordings |= {*document.asked_as}.difference(known, vectors.wordings)
+        if missing or wordings:
+            raise VectorsMissing(tuple(missing.values()), sorted(wordings))
         return changes

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.segments import document_segment
 from deployments.knowledge.chunking import Chunk
-from deployments.knowledge.embedding import Vector, embedded_text
+from deployments.knowledge.embedding import Vector, embedded_text, to_blob
 from deployments.knowledge.fulltext import FullText, IndexedText
 from deployments.knowledge.tables import chunks
 
@@ -36,6 +36,17 @@ def chunk_draft(title: str, chunk: Chunk) -> ChunkDraft:
     """A chunk of a document with that title."""
     segment = document_segment(title, chunk.heading, chunk.body)
     return ChunkDraft(chunk, title, segment, hashlib.sha256(segment.encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentVectors:
+    """Vectors of a document's chunks, by segment hash, and of its wordings."""
+
+    chunks: Mapping[str, Vector] = field(default_factory=dict)
+    wordings: Mapping[str, Vector] = field(default_factory=dict)
+
+    def __or__(self, more: DocumentVectors) -> DocumentVectors:
+        return DocumentVectors({**self.chunks, **more.chunks}, {**self.wordings, **more.wordings})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,7 @@ class ChunkWriter:
                 "heading": draft.chunk.heading,
                 "body": draft.chunk.body,
                 "segment_hash": draft.segment_hash,
-                "embedding": None if vectors is None else _to_blob(vectors[draft.segment_hash]),
+                "embedding": None if vectors is None else to_blob(vectors[draft.segment_hash]),
             }
             for draft in change.added
         ]
@@ -134,7 +145,3 @@ class ChunkWriter:
                 for row_id, draft in zip(inserted.scalars(), change.added, strict=True)
             ],
         )
-
-
-def _to_blob(vector: Vector) -> bytes:
-    return vector.astype("<f4").tobytes()

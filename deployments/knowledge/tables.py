@@ -39,6 +39,8 @@ documents = Table(
     Column("title", Text, nullable=False),
     Column("section", Text),
     Column("content", Text, nullable=False),
+    # Wordings under which people ask for it, one a line.
+    Column("asked_as", Text, nullable=False, server_default=""),
     Column("version", Integer, nullable=False),
     Column("created_at_s", Float(53), nullable=False),
     Column("updated_at_s", Float(53), nullable=False),
@@ -88,4 +90,17 @@ chunks = Table(
     Index(None, "document_id"),
     Index(None, "segment_hash"),
     sqlite_autoincrement=True,
+)
+
+wordings = Table(
+    "wordings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("indexes.id", ondelete="CASCADE"), nullable=False),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("body", Text, nullable=False),
+    # float32, little-endian.
+    Column("embedding", LargeBinary, nullable=False),
+    Index(None, "index_id", "document_id"),
+    Index(None, "document_id"),
 )

@@ -108,4 +108,5 @@ def _from_json(draft: DocumentDraft) -> DocumentDraft:
         body.section or draft.section,
         "text/markdown; charset=utf-8",
         body.content.encode(),
+        tuple(body.asked_as),
     )

@@ -21,6 +21,13 @@ class DocumentUpload(DocumentLabels):
     """A document as JSON; `content` is Markdown. Any other type is sent as the raw body."""
 
     content: str = Field(min_length=1)
+    asked_as: list[str] = Field(
+        [],
+        max_length=50,
+        description="wordings under which people ask for it, for search alone; Markdown may list them "
+        "in its front matter instead",
+        examples=[["it won't let me in", "locked out after too many tries"]],
+    )
 
 
 class DocumentBody(BaseModel):
@@ -34,6 +41,7 @@ class DocumentBody(BaseModel):
     chunks: int
     created_at_s: float
     updated_at_s: float
+    asked_as: list[str] | None = None
     content: str | None = None
 
     @classmethod
@@ -48,6 +56,7 @@ class DocumentBody(BaseModel):
             chunks=document.chunks,
             created_at_s=document.created_at_s,
             updated_at_s=document.updated_at_s,
+            asked_as=list(document.asked_as) if with_content else None,
             content=document.content if with_content else None,
         )
 

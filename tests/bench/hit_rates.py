@@ -101,11 +101,15 @@ class Remembering:
             self.queries[text] = await self.real.embed_query(text)
         return self.queries[text]
 
+    async def embed_queries(self, texts: Sequence[str]) -> Matrix:
+        """See `Embedder`."""
+        return await self.real.embed_queries(texts)
+
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """See `Embedder`."""
         new = [text for text in dict.fromkeys(texts) if text not in self.documents]
         self.documents.update(zip(new, await self.real.embed_documents(new), strict=True))
-        return np.stack([self.documents[text] for text in texts])
+        return np.array([self.documents[text] for text in texts], np.float32).reshape(len(texts), -1)
 
 
 def articles(seed: int) -> Iterator[DocumentDraft]:

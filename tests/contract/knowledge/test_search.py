@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployments.core.documents import SearchQuery
-from deployments.core.ids import CollectionName, Scope, TenantId
+from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
 
 HOSTILE = [
@@ -25,6 +25,9 @@ HOSTILE = [
     "x" * 5000,
     "word " * 1000,
 ]
+
+
+ASKED = "---\nasked_as:\n  - {}\n---\nsign-in lock"
 
 
 async def test_an_empty_collection_finds_nothing(knowledge: Knowledge) -> None:
@@ -68,6 +71,40 @@ async def test_shared_words_count_beside_meaning_only_where_an_identifier_is_spe
     await knowledge.put("says it", "the needle TW-4003 in all of this hay", "T")
     assert await knowledge.found("what is needle", top_k=2) == ["near", "says it"]
     assert await knowledge.found("what is TW-4003", top_k=2) == ["says it", "near"]
+
+
+async def test_a_document_is_found_by_a_wording_under_which_it_is_asked_for(knowledge: Knowledge) -> None:
+    await knowledge.put("other", "come in come in", "T")
+    await knowledge.put("lock", ASKED.format("it will not let me come in"), "T")
+    assert (await knowledge.found("it will not let me come in", top_k=2)) == ["lock", "other"]
+    (passage, *_) = await knowledge.search("it will not let me come in")
+    assert passage.body == "sign-in lock"
+    assert passage.similarity is not None
+    assert passage.similarity > 0.6
+
+
+async def test_a_wording_goes_with_the_version_that_has_it(knowledge: Knowledge) -> None:
+    await knowledge.put("lock", ASKED.format("old words"), "T")
+    again = await knowledge.put("lock", ASKED.format("new words"), "T")
+    assert (again.version, again.kept, again.invalidated, again.tokens_written) == (2, 1, 0, 0)
+    assert knowledge.embedder.embedded.count("new words") == 1
+    first = (await knowledge.search("old words"))[0].similarity
+    second = (await knowledge.search("new words"))[0].similarity
+    assert first is not None
+    assert second is not None
+    assert first < second
+    assert (await knowledge.service.get(SCOPE, DocId("lock"))).asked_as == ("new words",)
+    await knowledge.service.revise(SCOPE, DocId("lock"), "another text", invalidate=True)
+    assert (await knowledge.service.get(SCOPE, DocId("lock"))).asked_as == ("new words",)
+    await knowledge.put("lock", "another text", "T")
+    assert (await knowledge.search("new words"))[0].similarity == pytest.approx(0)
+
+
+async def test_wordings_are_another_tenants_as_little_as_texts(knowledge: Knowledge) -> None:
+    other = Scope(TenantId("other"), SCOPE.collection)
+    await knowledge.put("lock", ASKED.format("let me in"), "T", scope=other)
+    await knowledge.put("lock", "sign-in lock", "T")
+    assert (await knowledge.search("let me in"))[0].similarity == pytest.approx(0)
 
 
 async def test_titles_count_more_than_bodies(knowledge: Knowledge) -> None:

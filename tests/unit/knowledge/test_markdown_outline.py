@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.knowledge.markdown_outline import outline, split_front_matter
+from deployments.knowledge.markdown_outline import FrontMatter, outline, split_front_matter
 
 
 def test_headings_have_offsets_levels_and_text() -> None:
@@ -41,12 +41,27 @@ def test_a_table_has_its_header_and_the_place_of_its_rows() -> None:
 
 def test_front_matter_is_split_from_the_text() -> None:
     matter, text = split_front_matter('---\ntitle: "A: b"\nsection: billing\n---\nBody\n---\n')
-    assert matter == {"title": "A: b", "section": "billing"}
+    assert matter == FrontMatter({"title": "A: b", "section": "billing"})
     assert text == "Body\n---\n"
 
 
+def test_front_matter_may_hold_lists() -> None:
+    matter, text = split_front_matter(
+        '---\ntitle: A\nasked_as:\n  - how: so?\n- "it broke"\nsection: b\n---\n- item\n'
+    )
+    assert matter.lists == {"asked_as": ("how: so?", "it broke")}
+    assert (matter.values["title"], matter.values["section"], text) == ("A", "b", "- item\n")
+
+
 @pytest.mark.parametrize(
-    "text", ["---\n\ntitle: a\n---\n", "---\nno pair\n---\n", "---\ntitle: a\n", "a\n---\nb: c\n---\n"]
+    "text",
+    [
+        "---\n- item\n---\n",
+        "---\n\ntitle: a\n---\n",
+        "---\nno pair\n---\n",
+        "---\ntitle: a\n",
+        "a\n---\nb: c\n---\n",
+    ],
 )
 def test_other_uses_of_dashes_stay_text(text: str) -> None:
-    assert split_front_matter(text) == ({}, text)
+    assert split_front_matter(text) == (FrontMatter(), text)
