@@ -28,7 +28,7 @@ from deployments.rag.stopwatch import Stopwatch
 
 _TOKEN_PATH = ("retrieve", "tokens", "assemble")
 ATTEMPTS = 2
-"""A prompt whose engine died before its first token is sent once more: to another, in the order for that."""
+"""A prompt whose engine died is sent once more, in the order for another, unless its tokens were shown."""
 
 
 class TokenCachedRAG:
@@ -51,23 +51,27 @@ class TokenCachedRAG:
 
     async def generate_with_rag(self, question: Question) -> Answer:
         """The answer, complete. Raises what `stream` raises."""
-        async with aclosing(self.stream(question)) as events:
+        async with aclosing(self._events(question, shown=False)) as events:
             async for event in events:
                 if isinstance(event, Answer):
                     return event
         raise InternalFault("a generation ended without an answer")
 
-    async def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
+    def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas as the engine makes them; the last event is the `Answer`.
 
         Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable. Closing the
         iterator aborts the generation.
         """
+        return self._events(question, shown=True)
+
+    async def _events(self, question: Question, *, shown: bool) -> AsyncGenerator[Delta | Answer, None]:
+        """With `shown`, what has been yielded can't be taken back."""
         watch = self._watch(question)
         async with _deadline(question):
             selection = await self._selected(question, watch)
-        generation = Generation()
         for attempt in range(ATTEMPTS):
+            generation = Generation()
             async with _deadline(question):
                 prompt = await self._preparer.place_and_join(question, selection, watch)
             if not attempt:
@@ -80,7 +84,7 @@ class TokenCachedRAG:
                 break
             except EngineUnavailable:
                 self._calls.forget_first(prompt)
-                if generation.text or attempt == ATTEMPTS - 1:
+                if (shown and generation.text) or attempt == ATTEMPTS - 1:
                     raise
         answer = await self._answer(question, prompt, generation, watch)
         self._parts.answered(question, answer)

@@ -125,16 +125,31 @@ async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None
     assert answer.prompt_ids == second.prompt
 
 
-@pytest.mark.parametrize(("times", "before"), [(2, ()), (1, (delta("Pre"),))], ids=["twice", "answering"])
-async def test_it_is_not_tried_without_end_nor_when_something_was_said(
-    times: int, before: tuple[Delta, ...]
-) -> None:
+async def test_it_is_not_tried_without_end() -> None:
     rig = rig_with()
-    dying = Dying(rig, times, before)
+    dying = Dying(rig, times=2)
     rig.use(generator=dying)
     with pytest.raises(EngineUnavailable):
         await rig.answer()
-    assert len(dying.requests) == times
+    assert len(dying.requests) == 2
+
+
+async def test_what_nobody_has_seen_is_begun_anew() -> None:
+    rig = rig_with()
+    rig.use(generator=Dying(rig, 1, before=(delta("Wrong"),)))
+    answer = await rig.answer()
+    assert answer.text == "Press Reset."
+    assert len(answer.answer_ids) == 4 * len("Press Reset.")
+
+
+async def test_what_was_shown_can_not_be_taken_back() -> None:
+    rig = rig_with()
+    dying = Dying(rig, 1, before=(delta("Pre"),))
+    rig.use(generator=dying)
+    with pytest.raises(EngineUnavailable):
+        async for _ in rig.rag.stream(question()):
+            pass
+    assert len(dying.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from deployments.core.errors import (
     KnowledgeUnavailable,
 )
 from deployments.core.ledger import Answer
+from deployments.rag.token_cached_rag import ATTEMPTS
 from tests.fakes import a_passage
 from tests.unit.rag.rig import ANSWER, Rig, question
 
@@ -56,7 +57,7 @@ async def test_an_engine_that_fails_half_way_is_an_error_and_closed():
     rig.generator.fault = EngineUnavailable("the replica died")
     with pytest.raises(EngineUnavailable):
         await rig.answer()
-    assert rig.generator.closed == 1
+    assert rig.generator.closed == ATTEMPTS
 
 
 async def test_a_knowledge_base_that_is_down_is_told():

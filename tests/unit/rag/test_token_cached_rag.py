@@ -240,11 +240,11 @@ async def test_a_generation_that_ends_without_an_answer_is_our_fault(monkeypatch
     """A stream that just stops never looks like an answer."""
     rig = three()
 
-    async def silence(_):
+    async def silence(_, *, shown):
         for event in tuple[Delta, ...]():
             yield event
 
-    monkeypatch.setattr(rig.rag, "stream", silence)
+    monkeypatch.setattr(rig.rag, "_events", silence)
     with pytest.raises(InternalFault):
         await rig.answer()
 
