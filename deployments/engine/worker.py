@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from deployments.engine import cpu_generator
+from deployments.engine import cpu_generator, cpu_priority
 from deployments.engine.owner import DiesWithOwner
 
 cpu_generator.install()
+cpu_priority.yield_to_others()
 
 
 class WorkerExtension(DiesWithOwner):

@@ -95,6 +95,14 @@ async def test_describes_itself(engine: VllmEngine) -> None:
     assert info.kv_cache_tokens > 5000  # 5,824 in float32, twice as many in bfloat16
 
 
+async def test_its_worker_gives_way_to_those_whom_answers_pass_through(engine: VllmEngine) -> None:
+    await answer(engine, request(new_ids(40)))
+    children = psutil.Process().children(recursive=True)
+    (worker,) = (child for child in children if child.name().startswith("VLLM::Worker"))
+    priorities = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in worker.threads()}
+    assert priorities == {19}
+
+
 async def test_answers_a_question(engine: VllmEngine, tokenizer: Tokenizer) -> None:
     deltas = await answer(engine, request(chat(tokenizer, "What is the capital of France?"), max_tokens=40))
     assert "Paris" in text_of(deltas)
