@@ -43,6 +43,7 @@ class FakeLibrary:
             chunks=2,
             created_at_s=1.0,
             updated_at_s=2.0,
+            asked_as=draft.asked_as,
         )
         said = DocumentVersion(version, draft.title, draft.section, text, 2.0)
         self.past.setdefault(name, []).append(said)

@@ -55,6 +55,19 @@ async def test_markdown_takes_title_and_section_from_front_matter() -> None:
     assert found == LoadedDocument("Refunds", "billing", "Text.\nMore.")
 
 
+async def test_wordings_come_from_front_matter_or_else_from_the_draft() -> None:
+    own = b"---\nasked_as:\n  - it  broke\n  - it broke\n  -  \n---\nText."
+    assert (await loaded(own, "text/markdown")).asked_as == ("it broke",)
+    draft = DocumentDraft(DocId("d"), "", None, "text/plain", b"Text.", ("let\nme in", "\0"))
+    assert (await load(draft)).asked_as == ("let me in",)
+
+
+@pytest.mark.parametrize("wordings", [tuple(map(str, range(51))), ("x" * 501,)])
+async def test_too_many_or_too_long_wordings_are_refused(wordings: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidRequest, match="at most"):
+        await load(DocumentDraft(DocId("d"), "", None, "text/plain", b"Text.", wordings))
+
+
 async def test_the_drafts_own_title_and_section_win() -> None:
     found = await loaded(b"---\ntitle: A\nsection: b\n---\nx", "text/markdown", " My  title ", "mine")
     assert (found.title, found.section) == ("My title", "mine")

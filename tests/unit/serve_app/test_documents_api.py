@@ -59,6 +59,15 @@ async def test_json_is_markdown_with_labels(api, content_type):
     assert draft.media_type == "text/markdown; charset=utf-8"
 
 
+async def test_wordings_are_stored_and_shown_with_the_content(api):
+    """A list of documents leaves them out, as it does contents."""
+    body = {"content": "x", "asked_as": ["it won't let me in"]}
+    await api.http.put(f"{DOCUMENTS}/doc", json=body)
+    assert (await api.http.get(f"{DOCUMENTS}/doc")).json()["asked_as"] == body["asked_as"]
+    (listed,) = (await api.http.get(DOCUMENTS)).json()["documents"]
+    assert listed["asked_as"] is None
+
+
 async def test_json_without_labels_takes_those_of_the_query(api):
     """What the body leaves out, the query may say."""
     params = {"title": "T", "section": "S"}
@@ -144,6 +153,7 @@ async def test_a_document_comes_back(api):
         "chunks": 2,
         "created_at_s": 1.0,
         "updated_at_s": 2.0,
+        "asked_as": [],
         "content": "newer",
     }
 
