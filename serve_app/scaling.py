@@ -21,14 +21,18 @@ _LIGHT = {"num_cpus": 0.1}
 def ingress(settings: Settings) -> dict[str, Any]:
     """The front only passes requests on."""
     return _options(settings, 1, settings.ingress_max_replicas, 4 * _AGENT_ONGOING) | {
-        "max_ongoing_requests": 4 * _MAX_ONGOING
+        "max_ongoing_requests": 4 * _MAX_ONGOING,
+        **_finishing(settings),
     }
 
 
 def agent(settings: Settings) -> dict[str, Any]:
     """Each agent on its own load; beyond the queue, callers are told to come again (429)."""
     low, high = settings.agent_min_replicas, settings.agent_max_replicas
-    return _options(settings, low, high, _AGENT_ONGOING) | {"max_queued_requests": _MAX_ONGOING}
+    return _options(settings, low, high, _AGENT_ONGOING) | {
+        "max_queued_requests": _MAX_ONGOING,
+        **_finishing(settings),
+    }
 
 
 def token_cache(settings: Settings) -> dict[str, Any]:
@@ -58,7 +62,13 @@ def engine(settings: Settings) -> dict[str, Any]:
         "max_ongoing_requests": _ENGINE_ONGOING,
         "max_queued_requests": _MAX_ONGOING,
         "health_check_period_s": 2,  # three failures in a row replace a replica whose engine died
+        **_finishing(settings),
     }
+
+
+def _finishing(settings: Settings) -> dict[str, Any]:
+    """A replica that is to go first finishes what it has begun, however long that may take."""
+    return {"graceful_shutdown_timeout_s": settings.request_timeout_s}
 
 
 def _options(settings: Settings, low: int, high: int, ongoing: int) -> dict[str, Any]:

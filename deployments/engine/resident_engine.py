@@ -14,6 +14,7 @@ from deployments.core.reuse.block_hash import block_hashes
 from deployments.core.reuse.paths import Known, ResidencyUpdate, unpack_steps
 from deployments.core.reuse.residency import Residency
 from deployments.core.token_ids import from_bytes
+from deployments.engine.admission import Admission
 from deployments.engine.counters import EngineCounters
 from deployments.engine.kv_feed import KvFeed
 from deployments.engine.local_engine import LocalEngine
@@ -49,7 +50,7 @@ class ResidentEngine:
         capacity_blocks = info.kv_cache_tokens // info.block_size - 1  # vLLM keeps one that is never filled
         self._residency = Residency(name.replica, name.epoch, info.block_size, capacity_blocks, clock)
         self.feed = KvFeed(self._residency, capacity_blocks)
-        self._pending_tokens = 0
+        self._admission = Admission(clock)
         self._beside: list[asyncio.Task[None]] = []
 
     def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
@@ -57,7 +58,11 @@ class ResidentEngine:
         self._beside.append(asyncio.create_task(work))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told."""
+        """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told.
+
+        Raises Overloaded at once for what would have no answer in time.
+        """
+        self._admission.check(len(request.prompt) // 4, request.deadline_s)
         async with aclosing(self._engine.generate(request)) as deltas:
             first, hashes = await self._first(request, deltas)
             if first is None:
@@ -72,7 +77,7 @@ class ResidentEngine:
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         """What this replica holds for a tenant beyond what is known of it."""
         own = next((one for one in known if one.replica == self._name.replica), None)
-        return self._residency.update_for(salt, own, self._pending_tokens)
+        return self._residency.update_for(salt, own, self._admission.pending_tokens)
 
     async def describe(self) -> EngineInfo:
         """See `Generator`."""
@@ -85,7 +90,7 @@ class ResidentEngine:
             resident_blocks=self._residency.resident_blocks,
             resident_paths=self._residency.paths(),
             residency_estimated=self._residency.estimated,
-            pending_tokens=self._pending_tokens,
+            pending_tokens=self._admission.pending_tokens,
         )
 
     async def check_health(self) -> None:
@@ -122,12 +127,8 @@ class ResidentEngine:
     def _waiting(self, prompt_tokens: int, hashes: Sequence[int]) -> Iterator[None]:
         """Counts the tokens that are to be prefilled for a prompt, as far as that is known."""
         found = self._residency.leading(hashes[: reusable_blocks(prompt_tokens, self._block_size)])
-        tokens = prompt_tokens - found * self._block_size
-        self._pending_tokens += tokens
-        try:
+        with self._admission.waiting(prompt_tokens - found * self._block_size):
             yield
-        finally:
-            self._pending_tokens -= tokens
 
     def _learn(self, request: GenerateRequest, hashes: Sequence[int], cached_tokens: int) -> None:
         self.feed.reused(hashes[: cached_tokens // self._block_size])
