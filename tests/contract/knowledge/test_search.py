@@ -102,9 +102,9 @@ async def test_a_wording_goes_with_the_version_that_has_it(knowledge: Knowledge)
 
 async def test_wordings_are_another_tenants_as_little_as_texts(knowledge: Knowledge) -> None:
     other = Scope(TenantId("other"), SCOPE.collection)
-    await knowledge.put("lock", ASKED.format("let me in"), "T", scope=other)
+    await knowledge.put("lock", ASKED.format("let us through"), "T", scope=other)
     await knowledge.put("lock", "sign-in lock", "T")
-    assert (await knowledge.search("let me in"))[0].similarity == pytest.approx(0)
+    assert (await knowledge.search("let us through"))[0].similarity == pytest.approx(0)
 
 
 async def test_titles_count_more_than_bodies(knowledge: Knowledge) -> None:
