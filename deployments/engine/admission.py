@@ -13,6 +13,8 @@ from deployments.core.errors import Overloaded
 
 MAX_SHARE = 0.75
 """Of its time that a request may wait for its first token: the answer has to come, too."""
+_LARGE_TOKENS = 256
+"""Of shorter prompts, or what a cache leaves of long ones, prefill takes no time that tells its rate."""
 _ENOUGH_S = 5.0
 """So long something must have been prefilled before the rate is believed."""
 _REMEMBERED_S = 30.0
@@ -27,6 +29,7 @@ class Admission:
         self._since_s = 0.0
         self._busy_s = 0.0
         self._done_tokens = 0.0
+        self._large = 0
         self.pending_tokens = 0
 
     def check(self, tokens: int, deadline_s: float) -> None:
@@ -43,19 +46,21 @@ class Admission:
     @contextmanager
     def waiting(self, tokens: int) -> Iterator[None]:
         """While a prompt waits for its first token. Whoever fails or leaves has prefilled nothing."""
+        large = tokens >= _LARGE_TOKENS
         self._tick()
         self.pending_tokens += tokens
+        self._large += large
         try:
             yield
-            self._tick()
-            self._done_tokens += tokens
+            self._done_tokens += tokens * large
         finally:
             self._tick()
             self.pending_tokens -= tokens
+            self._large -= large
 
     def _tick(self) -> None:
         now_s = self._clock()
-        if self.pending_tokens:
+        if self._large:
             self._busy_s += now_s - self._since_s
         self._since_s = now_s
         if self._busy_s > _REMEMBERED_S:

@@ -42,21 +42,31 @@ def test_an_idle_engine_takes_whatever_comes() -> None:
 def test_what_was_not_prefilled_makes_it_no_faster() -> None:
     clock = FakeClock()
     admission = Admission(clock)
-    prefilled(admission, clock, 100, 10.0)
+    prefilled(admission, clock, 1000, 100.0)
     with pytest.raises(ValueError, match="gone"), admission.waiting(10**6):
         raise ValueError("gone")
     with admission.waiting(100), pytest.raises(Overloaded):
-        admission.check(100, deadline_s=10.0)
+        admission.check(100, deadline_s=20.0)
 
 
 def test_an_engine_that_has_become_faster_is_believed_in_the_end() -> None:
     clock = FakeClock()
     admission = Admission(clock)
-    prefilled(admission, clock, 100, 1000.0)
+    prefilled(admission, clock, 1000, 10000.0)
     for _ in range(100):
         prefilled(admission, clock, 1000, 1.0)
     with admission.waiting(1000):
         admission.check(1000, deadline_s=10.0)
+
+
+def test_what_the_cache_leaves_of_prompts_says_nothing_of_the_rate() -> None:
+    clock = FakeClock()
+    admission = Admission(clock)
+    prefilled(admission, clock, 1000, 10.0)
+    for _ in range(1000):
+        prefilled(admission, clock, 1, 0.1)
+    with admission.waiting(1):
+        admission.check(1000, deadline_s=20.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**4), st.floats(0, 100))))
