@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -11,6 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.core.errors import PayloadTooLarge
 from serve_app.edge import EdgeClock
 from serve_app.problems import problem_response
+
+_DISCARDED_TIMES = 8
+"""So many times what a body may have is read of one that has more, and for so long."""
+_DISCARDED_S = 5.0
 
 
 class Edge:
@@ -28,6 +34,8 @@ class Edge:
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._max_bytes:
+            if int(declared) <= _DISCARDED_TIMES * self._max_bytes:
+                await self._discard(receive)
             await problem_response(self._error())(scope, receive, send)
             return
         await self._answered(scope, self._counted(receive), send)
@@ -58,11 +66,24 @@ class Edge:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
+                if message.get("more_body", False):
+                    await self._discard(receive)
                 # FastAPI passes only its own exceptions on from where it reads a body.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._error().message)
             return message
 
         return counted
+
+    async def _discard(self, receive: Receive) -> None:
+        """Reads the rest of a body, within limits: whoever still sends would lose the answer to a reset."""
+        left = _DISCARDED_TIMES * self._max_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARDED_S):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
 
     def _error(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"the body is larger than {self._max_bytes} bytes")

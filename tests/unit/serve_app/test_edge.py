@@ -84,6 +84,22 @@ async def test_a_body_that_is_declared_too_large_is_never_read(api):
     assert sent[0]["status"] == 413
 
 
+async def test_the_rest_of_a_body_that_is_not_much_too_large_is_read_before_the_answer(api):
+    """Else its sender, who reads when it has sent, finds the connection reset instead of the answer."""
+    pieces = [b"x" * 1000] * 5
+    read: list[int] = []
+
+    async def receive():
+        read.append(len(read))
+        return {"type": "http.request", "body": pieces[len(read) - 1], "more_body": len(read) < len(pieces)}
+
+    async def send(message):
+        assert len(read) == len(pieces)
+
+    await api.app(scope(**{"content-length": "5000"}), receive, send)
+    assert len(read) == len(pieces)
+
+
 async def test_a_body_larger_than_declared_is_refused_too(api):
     """A length that lies does not help."""
     pieces = [b"x" * 1500, b"x" * 1500]
