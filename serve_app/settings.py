@@ -65,6 +65,7 @@ class Settings(BaseModel):
     shared_answers_ttl_s: float = Field(600.0, gt=0)
     warm_up_s: float = Field(20.0, ge=0, description="for a new engine to prefill what is asked for most")
     warm_up_tokens: int | None = Field(None, ge=0, description="it prefills; else half of its cache")
+    rank_hint: bool = Field(True, description="tell the model what is most relevant where the order does not")
     warm_after_update: bool = Field(True, description="prefill what a change of documents has made cold")
     token_cache: bool = Field(True, description="off: every segment is tokenized for every prompt")
     retrieval_cache: bool = Field(True, description="off: the knowledge base is searched for every question")

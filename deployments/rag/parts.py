@@ -21,7 +21,8 @@ class RagParts:
 
     `clear_segments` deletes a scope's cached segments and returns their count, `forget_retrievals` drops
     what this process keeps of a scope's retrievals. `answered` is told of every
-    answer. `share_answers` is what a question that does not say gets. `clock` gives monotonic seconds,
+    answer. `share_answers` is what a question that does not say gets; `rank_hint` tells the model what is
+    most relevant where the order does not. `clock` gives monotonic seconds,
     `wall_clock` Unix seconds.
     """
 
@@ -39,5 +40,6 @@ class RagParts:
     paths: PathLog | None = None
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
     share_answers: bool = False
+    rank_hint: bool = True
     clock: Callable[[], float] = time.perf_counter
     wall_clock: Callable[[], float] = time.time

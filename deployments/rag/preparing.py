@@ -112,7 +112,7 @@ class PromptPreparer:
 
     def _joined(self, question: Question, selection: Selection, placing: Placing) -> PreparedPrompt:
         order = placing.order
-        tail = self._tail(rank_hint(_names(selection.passages), order), question)
+        tail = self._tail(self._hint(selection.passages, order), question)
         documents = [selection.documents[i] for i in order]
         path = tuple(selection.keys[i] for i in order)
         steps = [Step(segment_id(key), len(ids)) for key, ids in zip(path, documents, strict=True)]
@@ -132,8 +132,11 @@ class PromptPreparer:
 
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
         # The longest hint there can be is reserved for: which documents stay decides the order.
-        hint = rank_hint(_names(passages), range(len(passages))[::-1]) if len(passages) > 1 else ""
+        hint = self._hint(passages, range(len(passages))[::-1]) if len(passages) > 1 else ""
         return len(self._assembler.head) + len(self._tail(hint, question))
+
+    def _hint(self, passages: Sequence[Passage], order: Sequence[int]) -> str:
+        return rank_hint(_names(passages), order) if self._parts.rank_hint else ""
 
     def _fitting(
         self, question: Question, resolved: ResolvedSegments, fixed_tokens: int, max_model_len: int

@@ -123,5 +123,6 @@ async def _parts(
         forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
         share_answers=settings.shares_answers(spec.name),
+        rank_hint=settings.rank_hint,
         answered=AnswerLog(spec.name, with_questions=settings.log_questions),
     )

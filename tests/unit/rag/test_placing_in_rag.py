@@ -89,6 +89,16 @@ async def test_documents_come_in_the_order_that_is_resident_and_go_to_that_repli
     assert "Most relevant first: Title of a; Title of b; Title of c." in sent
 
 
+async def test_the_hint_can_be_left_out() -> None:
+    rig = rig_with()
+    rig.replicas.updates = [resident(rig, "two", "c", "a")]
+    rig.use(rank_hint=False)
+    await rig.answer()
+    sent = rig.prompt_sent()
+    assert sent.index("gamma") < sent.index("alpha")
+    assert "Most relevant" not in sent
+
+
 async def test_the_layout_names_the_prompts_segments_and_their_tokens() -> None:
     rig = rig_with()
     await rig.answer()
