@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from deployments.core.ids import DocId, Scope
 from deployments.core.segments import document_segment
 
+MAX_WORDINGS = 50
+"""Of a document."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
@@ -23,9 +26,10 @@ class Passage:
     """One chunk of a document as retrieval found it.
 
     In a `Retrieval` the best of each document come first, then the others, both from the best down.
-    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question:
-    None while the index is rebuilt for another embedding model, when full text alone decides, and for a
-    passage that was not searched for (its score is then whatever it was chosen by).
+    `score` is the fused rank score (reciprocal rank fusion), `similarity` the cosine with the question,
+    raised where a wording of the document resembles it more; None while the index is rebuilt for another
+    embedding model, when full text alone decides, and for a passage that was not searched
+    for (its score is then whatever it was chosen by).
     """
 
     doc_id: DocId

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 from deployments.database.metadata import AnyRow
+from deployments.knowledge.document_rows import asked_as
 from deployments.knowledge.stamps import new_stamp
 from deployments.knowledge.tables import chunks, collections, documents, indexes
 
@@ -87,9 +88,7 @@ async def pending_documents(
     columns = (*_SCOPE, *(documents.c[name] for name in _PENDING_COLUMNS))
     query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
     return [
-        PendingDocument(
-            row.id, _scope(row), row.title, row.content, tuple(row.asked_as.splitlines()), row.version
-        )
+        PendingDocument(row.id, _scope(row), row.title, row.content, asked_as(row), row.version)
         for row in await connection.execute(query)
     ]
 

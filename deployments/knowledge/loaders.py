@@ -11,14 +11,13 @@ from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EncodingDetector
 from markdownify import MarkdownConverter
 
-from deployments.core.documents import DocumentDraft
+from deployments.core.documents import MAX_WORDINGS, DocumentDraft
 from deployments.core.errors import InvalidRequest, UnprocessableDocument, UnsupportedMediaType
 from deployments.knowledge.markdown_outline import outline, split_front_matter
 from deployments.knowledge.pdf import pdf_text
 
 MAX_TITLE_CHARS = 200
 """A title stands in every segment of its document, so it has to be short."""
-MAX_WORDINGS = 50
 MAX_WORDING_CHARS = 500
 
 

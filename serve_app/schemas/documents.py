@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
-from deployments.core.documents import Document, Ingested
+from deployments.core.documents import MAX_WORDINGS, Document, Ingested
 from serve_app.schemas.body import Body
 
 
@@ -23,7 +23,7 @@ class DocumentUpload(DocumentLabels):
     content: str = Field(min_length=1)
     asked_as: list[str] = Field(
         [],
-        max_length=50,
+        max_length=MAX_WORDINGS,
         description="wordings under which people ask for it, for search alone; Markdown may list them "
         "in its front matter instead",
         examples=[["it won't let me in", "locked out after too many tries"]],
