@@ -63,14 +63,14 @@ FULL = Plan(
     lengths=LENGTHS,
     lengths_s=150.0,
     mixed_s=260.0,
-    most_requests=80,
+    most_requests=120,
     bounded_s=160.0,
     load_s=12.0,
     overhead_times=30,
     hop_s=4.0,
     hop_rounds=3,
     token_runs=500,
-    kv_tokens=190_000,
+    kv_tokens=300_000,
 )
 SHORT = Plan(
     parts=tuple(part for part in PARTS if part not in {"bounded", "load", "questions", "peers"}),
