@@ -1,9 +1,10 @@
 """Does the order of documents cost answers? `python -m tests.bench.order_quality [--questions 240]`.
 
 Each question asks for one fact that one of five documents tells, the one that retrieval ranks first. The same
-question is put with the documents in rank order, and in an order that has nothing to do with the rank, as a
-cache may dictate it, with and without the hint at what is most relevant. Greedy; an answer is right where it
-has the fact's number. The real engine and model, the real assembly of prompts.
+question is put with the documents in rank order; in an order that has nothing to do with the rank, as a
+cache may dictate it; and in that one with the best document last; with and without the hint at what is most
+relevant. Greedy; an answer is right where it has the fact's number. The real engine and model, the real
+assembly of prompts. Writes `bench-results/order-quality.json`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import asyncio
 import random
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deployments.agents.specs import SUPPORT
 from deployments.core.ids import RequestId
@@ -29,6 +31,7 @@ from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import local_models
 from serve_app.settings import Settings
+from tests.bench.report import RESULTS, Report
 
 SAMPLES = Path("deployments/knowledge/samples/support_kb")
 DOCUMENTS = 5
@@ -111,30 +114,48 @@ class Asker:
         return case.answer in text.replace(",", "")
 
 
-async def measure(count: int, seed: int) -> None:
-    """Prints right answers by arm, each as soon as it is known."""
+def _rank(_: Case) -> Sequence[int]:
+    return range(DOCUMENTS)
+
+
+def _other(case: Case) -> Sequence[int]:
+    return case.shuffled
+
+
+def _best_last(case: Case) -> Sequence[int]:
+    return [*(i for i in case.shuffled if i), 0]
+
+
+ARMS: Mapping[str, tuple[Callable[[Case], Sequence[int]], bool]] = {
+    "rank order": (_rank, False),
+    "other order": (_other, False),
+    "other order, hint": (_other, True),
+    "best last": (_best_last, False),
+    "best last, hint": (_best_last, True),
+}
+"""Order and whether there is a hint, which is none where the order is the rank's."""
+
+
+async def measure(count: int, seed: int) -> list[dict[str, Any]]:
+    """Right answers by arm, each printed as soon as it is known."""
     model = local_models(Settings.from_env({}), print).llm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         engine = await VllmEngine.start(EngineConfig(model, "smollm2", max_model_len=4096))
+    rows = []
     try:
         asker = Asker(engine, model)
         all_cases = cases(count, seed)
-        rank = range(DOCUMENTS)
-        for arm, hinted in (
-            ("rank order", False),
-            ("other order, hint", True),
-            ("other order, no hint", False),
-        ):
-            orders = [rank if arm == "rank order" else case.shuffled for case in all_cases]
-            asked = (
-                asker.is_right(case, order, hinted=hinted)
-                for case, order in zip(all_cases, orders, strict=True)
+        for arm, (order, hinted) in ARMS.items():
+            found = await asyncio.gather(
+                *(asker.is_right(case, order(case), hinted=hinted) for case in all_cases)
             )
-            right = sum(await asyncio.gather(*asked))
+            right = sum(found)
+            rows.append({"arm": arm, "right": right, "of": count, "percent": round(100 * right / count, 1)})
             print(f"{arm:24} {right:4} of {count}  {100 * right / count:5.1f} %", flush=True)
     finally:
         await engine.shutdown()
+    return rows
 
 
 def main() -> None:
@@ -143,7 +164,9 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    asyncio.run(measure(asked.questions, asked.seed))
+    report = Report(vars(asked))
+    report.sections["order_quality"] = asyncio.run(measure(asked.questions, asked.seed))
+    print(f"written to {report.write(RESULTS / 'order-quality.json')}")
 
 
 if __name__ == "__main__":

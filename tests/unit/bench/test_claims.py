@@ -13,6 +13,7 @@ from tests.bench.claims import Claim
 from tests.bench.observation import Observation, document_prefilled, row
 from tests.bench.peers import Peer, parse
 from tests.bench.report import as_table
+from tests.bench.soak import Sample
 from tests.bench.soak import claims as soak_claims
 from tests.bench.streams import piece
 
@@ -119,13 +120,22 @@ def test_a_stream_s_piece_is_its_text(event: str, text: str) -> None:
 
 
 def test_a_soak_bears_429_alone() -> None:
-    """Memory is compared from when the caches are warm."""
+    """And memory that grows within bounds."""
     figures: dict[str, Any] = {
         "statuses": {"200": 90, "429": 9, "503": 1},
         "requests_per_s": 3.0,
         "total_ms": {"p99": 9.0},
-        "memory_mib": [{"all": size} for size in (100.0, 900.0, 910.0, 920.0, 930.0, 940.0)],
+        "memory_mib": [{"all": 900.0}, {"all": 1940.0}],
+        "grown_mib": 40.0,
     }
     errors, growth = soak_claims(figures)
     assert (errors.value, errors.met) == (1, False)
     assert (growth.value, growth.met) == (40.0, True)
+
+
+def test_memory_grows_in_a_process_that_was_there() -> None:
+    """A replica that was added, and one that is gone, are no growth."""
+    earlier = Sample(0.0, {(1, "engine"): 2000.0, (2, "agent"): 200.0, (3, "agent"): 200.0})
+    later = Sample(60.0, {(1, "engine"): 2030.0, (2, "agent"): 190.0, (4, "agent"): 210.0})
+    assert later.grown_since(earlier) == 20.0
+    assert later.row() == {"at_s": 60.0, "all": 2430.0, "agent": 400.0, "engine": 2030.0}
