@@ -23,6 +23,8 @@ from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
 
 PREFIX = "WARMLINE_"
+AGENTS = ("support", "business", "documentation")
+ORDERS = ("rank", "popularity", "trie")
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Names that many deployments already use; all others carry the prefix."""
 
@@ -55,7 +57,7 @@ class Settings(BaseModel):
     fast_path: bool = Field(True, description="HAProxy in front and gRPC between replicas; else Serve's own")
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
     l1_bytes: int = Field(64 * 2**20, ge=0)
-    order: Literal["rank", "popularity", "trie"] = Field("trie", description="of documents in a prompt")
+    order: str = Field("trie", description="of documents in a prompt; `trie,support=rank` for one agent")
     share_answers: str = Field(
         "",
         pattern=r"^(support|business|documentation)?(,(support|business|documentation))*$",
@@ -116,6 +118,12 @@ class Settings(BaseModel):
         _tenants_by_key(raw)
         return raw
 
+    @field_validator("order")
+    @classmethod
+    def _known_orders(cls, raw: str) -> str:
+        _orders(raw)
+        return raw
+
     @field_validator("http_host")
     @classmethod
     def _keys_beyond_loopback(cls, host: str, earlier: ValidationInfo) -> str:
@@ -142,6 +150,11 @@ class Settings(BaseModel):
         """Whether an agent's equal greedy requests may get one answer, where a request does not say."""
         return agent in self.share_answers.split(",")
 
+    def order_of(self, agent: str) -> str:
+        """The policy by which an agent orders documents."""
+        orders = _orders(self.order)
+        return orders.get(agent, orders[""])
+
     def tenants_by_key(self) -> dict[str, str]:
         """API keys and their tenants; empty when none are configured."""
         return _tenants_by_key(self.api_keys)
@@ -154,6 +167,19 @@ class Settings(BaseModel):
             return cls.model_validate({**values, **overrides})
         except ValidationError as error:
             raise ConfigurationError(_complaint(error)) from None
+
+
+def _orders(raw: str) -> dict[str, str]:
+    """By agent, and for all others by "". Raises ValueError."""
+    found = {"": "trie"}
+    for part in raw.split(","):
+        agent, _, order = part.strip().rpartition("=")
+        if order not in ORDERS:
+            raise ValueError("must be 'rank', 'popularity' or 'trie', for all or as agent=order, by comma")
+        if agent not in ("", *AGENTS):
+            raise ValueError(f"there is no agent {agent!r}; there are: {', '.join(AGENTS)}")
+        found[agent] = order
+    return found
 
 
 def _tenants_by_key(raw: SecretStr | None) -> dict[str, str]:

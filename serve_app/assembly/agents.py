@@ -101,6 +101,7 @@ async def _parts(
     knowledge = KnowledgeHandle(peers.knowledge)
     kept = cached_retriever(knowledge, link, templates, spec.name)
     l1 = SegmentLru(settings.l1_bytes)
+    order = settings.order_of(spec.name)
 
     async def clear(scope: Scope) -> int:
         l1.clear(scope.tenant, scope.collection)
@@ -116,7 +117,7 @@ async def _parts(
         encoder=encoder,
         scaffold=bundle.scaffold,
         counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
-        placer=Placer(settings.order, POLICIES[settings.order], EngineViews(engine, time.monotonic)),
+        placer=Placer(order, POLICIES[order], EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
         clear_segments=clear,
         warmer=ClusterWarmer(prompt_source(link, bundle, peers.secret), engine, settings),

@@ -4,8 +4,10 @@ import pickle
 
 import pytest
 
+from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.errors import ConfigurationError
-from serve_app.settings import UNPREFIXED, Settings, variable
+from deployments.core.reuse.ordering import POLICIES
+from serve_app.settings import AGENTS, ORDERS, UNPREFIXED, Settings, variable
 
 KEY = "0123456789abcdef"
 SECRETS = {
@@ -37,6 +39,8 @@ def test_defaults_need_no_environment():
         ("WARMLINE_HTTP_HOST", "0.0.0.0", "loopback"),
         ("WARMLINE_HTTP_HOST", "example.org", "loopback"),
         ("WARMLINE_ORDER", "random", "'rank', 'popularity' or 'trie'"),
+        ("WARMLINE_ORDER", "trie,support=best", "'rank', 'popularity' or 'trie'"),
+        ("WARMLINE_ORDER", "sales=rank", "support, business, documentation"),
         ("WARMLINE_TOKEN_CACHE", "maybe", "boolean"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "nan", "finite"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "inf", "finite"),
@@ -120,6 +124,28 @@ def test_names_of_other_programs_carry_no_prefix():
     assert {
         variable(field) for field in Settings.model_fields if not variable(field).startswith("WARMLINE_")
     } == (set(UNPREFIXED))
+
+
+@pytest.mark.parametrize(
+    ("value", "orders"),
+    [
+        (None, ("trie", "trie", "trie")),
+        ("rank", ("rank", "rank", "rank")),
+        ("support=rank", ("rank", "trie", "trie")),
+        ("popularity, documentation=trie", ("popularity", "popularity", "trie")),
+        ("business=rank,popularity", ("popularity", "rank", "popularity")),
+    ],
+)
+def test_order_may_differ_by_agent(value, orders):
+    """One value is for all, a named one for its agent."""
+    settings = Settings.from_env({} if value is None else {"WARMLINE_ORDER": value})
+    assert tuple(settings.order_of(agent) for agent in AGENTS) == orders
+
+
+def test_agents_and_orders_are_those_that_there_are():
+    """Settings name them without importing what they stand for."""
+    assert set(AGENTS) == {SUPPORT.name, BUSINESS.name, DOCUMENTATION.name}
+    assert set(ORDERS) == set(POLICIES)
 
 
 def test_overrides_win_and_are_checked():
