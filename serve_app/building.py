@@ -37,11 +37,13 @@ def build(args: dict[str, str]) -> Application:
 
 
 def _check_cluster(settings: Settings, nodes: int) -> None:
-    """What one machine keeps in its state directory, several have to be given."""
+    """What one machine keeps in its state directory, several have to be given: SQLite's file would stay on
+    the node that the knowledge base left."""
     missing = [
         name
         for name, value in (
             ("REDIS_URL", settings.redis_url),
+            ("DATABASE_URL", settings.database_url if settings.on_postgresql else None),
             ("WARMLINE_SECRET", settings.secret),
             ("WARMLINE_MODEL", settings.model),
         )

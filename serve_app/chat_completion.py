@@ -10,7 +10,7 @@ from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
 from deployments.core.token_ids import from_bytes
 from serve_app.schemas.answers import AnswerBody
-from serve_app.schemas.openai import AnswerMessage, ChatCompletion, Choice, PromptTokensDetails, Usage
+from serve_app.schemas.openai import AnswerMessage, ChatCompletion, Choice, Usage
 
 _IDS = {"prompt_token_ids", "token_ids"}
 _LEDGER_ONLY: Any = {"warmline": _IDS}
@@ -27,6 +27,7 @@ class ChatHead:
     created: int
     return_token_ids: bool
     include_usage: bool
+    continuous_usage: bool = False
 
 
 def completion(head: ChatHead, answer: Answer) -> dict[str, Any]:
@@ -55,9 +56,11 @@ class ChunkFraming:
     def __init__(self, head: ChatHead) -> None:
         self._head = head
         self._begun = False
+        self._so_far = Usage.of(0, 0, 0)
 
     def delta(self, delta: Delta) -> bytes:
         """See `Framing`. With ids wanted, pieces without text are shown too: no id may be lost."""
+        self._count(delta)
         frames = self._opening(delta.prompt_ids)
         ids: dict[str, Any] = {"token_ids": _ids(delta.ids)} if self._head.return_token_ids else {}
         if delta.text or (ids and delta.ids):
@@ -77,6 +80,16 @@ class ChunkFraming:
         """See `Framing`: OpenAI's clients raise it."""
         return _data(body)
 
+    def _count(self, delta: Delta) -> None:
+        so_far = self._so_far
+        prompt_tokens = so_far.prompt_tokens or len(delta.prompt_ids) // 4
+        cached = delta.kv_cached_tokens
+        self._so_far = Usage.of(
+            prompt_tokens,
+            so_far.completion_tokens + len(delta.ids) // 4,
+            so_far.prompt_tokens_details.cached_tokens if cached is None else cached,
+        )
+
     def _opening(self, prompt_ids: bytes) -> bytes:
         if self._begun:
             return b""
@@ -93,7 +106,7 @@ class ChunkFraming:
             "choices": choices,
         }
         if self._head.include_usage:
-            chunk["usage"] = None
+            chunk["usage"] = self._so_far.model_dump() if self._head.continuous_usage else None
         return _data(chunk | more)
 
 
@@ -102,12 +115,7 @@ def _choice(delta: dict[str, str], finish_reason: str | None = None, **more: Any
 
 
 def _usage(answer: Answer) -> Usage:
-    return Usage(
-        prompt_tokens=answer.reuse.prompt_tokens,
-        completion_tokens=answer.answer_tokens,
-        total_tokens=answer.total_tokens,
-        prompt_tokens_details=PromptTokensDetails(cached_tokens=answer.reuse.kv_cached_tokens),
-    )
+    return Usage.of(answer.reuse.prompt_tokens, answer.answer_tokens, answer.reuse.kv_cached_tokens)
 
 
 def _ids(raw: bytes) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -54,6 +55,8 @@ def bench(context: typer.Context) -> None:
     checkout = Path(__file__).parents[1]
     if not (checkout / "tests" / "bench" / "run.py").exists():
         raise ConfigurationError("the benchmark is part of a checkout, and this is an installed package")
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError("what the benchmark needs is not installed: `make bench` does that, too")
     os.chdir(checkout)
     os.execv(sys.executable, [sys.executable, "-m", "tests.bench.run", *context.args])  # noqa: S606  no shell
 

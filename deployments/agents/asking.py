@@ -52,7 +52,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         scope=Scope(tenant_id(ask.tenant), spec.collection),
         text=ask.query,
         top_k=ask.top_k,
-        sampling=Sampling(max_tokens, temperature, ask.top_p, ask.seed, ask.stop),
+        sampling=Sampling(max_tokens, temperature, ask.top_p, ask.seed, ask.stop, ignore_eos=ask.ignore_eos),
         request_id=ask.request_id,
         deadline_s=ask.deadline_s,
         section=ask.section,

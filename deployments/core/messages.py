@@ -76,7 +76,7 @@ class Sampling:
     """How to sample. `temperature` 0 is greedy.
 
     With a `json_schema` (as JSON) only tokens are sampled that keep the answer within it; an answer cut off
-    by `max_tokens` is still no whole JSON.
+    by `max_tokens` is still no whole JSON. `ignore_eos` goes on to `max_tokens` behind the model's own end.
     """
 
     max_tokens: int
@@ -85,6 +85,7 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     json_schema: str | None = None
+    ignore_eos: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ class Ask:
     None means the agent's default. `deadline_s` runs from the call; `arrived_unix_s` is when the edge
     received the request. `instructions` are the caller's own, which the model reads behind the documents.
     `share_answer` allows the answer of an equal request (same tenant, prompt ids and sampling, greedy) to be
-    given again.
+    given again. `ignore_eos` is `Sampling`'s.
     """
 
     tenant: TenantId
@@ -268,3 +269,4 @@ class Ask:
     arrived_unix_s: float | None = None
     instructions: str = ""
     share_answer: bool | None = None
+    ignore_eos: bool = False

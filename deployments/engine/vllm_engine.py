@@ -105,6 +105,7 @@ class VllmEngine:
                 seed=sampling.seed,
                 stop=list(sampling.stop),
                 structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
+                ignore_eos=sampling.ignore_eos,
                 output_kind=RequestOutputKind.DELTA,
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)

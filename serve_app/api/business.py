@@ -9,6 +9,7 @@ from starlette.responses import Response
 from deployments.agents.business import recall_query
 from deployments.agents.specs import BUSINESS
 from deployments.core.business import BusinessType, TemplateQuery
+from deployments.core.ids import Scope, TenantId
 from deployments.core.messages import Ask
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
@@ -85,10 +86,18 @@ async def get(template_id: str, parts: ServicesDep, owner: TenantDep) -> Templat
 @router.put("/{template_id}")
 async def put(template_id: str, body: TemplateRequest, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
     """Stores a template under an id, in place of one that is there; no answer uses the old one any more."""
-    return TemplateBody.of(await parts.business.put_business_template(owner, template_id, body.draft()))
+    template = await parts.business.put_business_template(owner, template_id, body.draft())
+    if template.version > 1:
+        parts.changed(_scope(owner), 1)
+    return TemplateBody.of(template)
 
 
 @router.delete("/{template_id}", status_code=204, responses=_MISSING)
 async def delete(template_id: str, parts: ServicesDep, owner: TenantDep) -> None:
     """Deletes a template; no answer and no idea uses it any more."""
     await parts.business.delete_business_template(owner, template_id)
+    parts.changed(_scope(owner), 1)
+
+
+def _scope(owner: TenantId) -> Scope:
+    return Scope(owner, BUSINESS.collection)

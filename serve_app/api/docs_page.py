@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from shlex import quote
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
@@ -90,7 +91,7 @@ def _operation(spec: Schema, base_url: str, path: str, method: str, operation: S
         parts += [
             _fields(content["schema"]) for content in body.values() if "properties" in content["schema"]
         ]
-    parts.append(f"<pre>{escape(_curl(spec, base_url + path, method, body))}</pre><table>")
+    parts.append(f"<pre>{escape(_curl(spec, base_url + path, method, operation))}</pre><table>")
     parts += [_response(status, response) for status, response in sorted(operation["responses"].items())]
     return "".join([*parts, "</table></details>"])
 
@@ -101,13 +102,25 @@ def _response(status: str, response: Schema) -> str:
     return f"<tr><td>{escape(status)}<td>{escape(response['description'])}<td>{shown}"
 
 
-def _curl(spec: Schema, url: str, method: str, body: Schema) -> str:
+def _curl(spec: Schema, url: str, method: str, operation: Schema) -> str:
+    """With the first kind of body that there is, and all parameters that a request must have."""
+    needed = {
+        p["name"]: p["schema"].get("examples", ["..."])[0]
+        for p in operation.get("parameters", [])
+        if p["in"] == "query" and p.get("required")
+    }
+    called = quote(f"{url}?{urlencode(needed)}") if needed else url
+    command = f"curl {called}" if method == "GET" else f"curl -X {method} {called}"
+    body = operation.get("requestBody", {}).get("content", {})
     if not body:
-        return f"curl {url}" if method == "GET" else f"curl -X {method} {url}"
+        return command
     kind, content = next(iter(body.items()))
     schema = _resolved(spec, content["schema"])
+    if kind == "multipart/form-data":
+        fields = (f"-F {quote(f'{name}=@{name}.png')}" for name in schema["required"])
+        return " \\\n  ".join([command, *fields])
     example = schema.get("examples", [dict.fromkeys(schema.get("required", []), "...")])[0]
-    return f"curl -X {method} {url} \\\n  -H 'Content-Type: {kind}' \\\n  -d {quote(json.dumps(example))}"
+    return f"{command} \\\n  -H 'Content-Type: {kind}' \\\n  -d {quote(json.dumps(example))}"
 
 
 def _schema(name: str, schema: Schema) -> str:

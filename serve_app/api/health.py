@@ -8,6 +8,7 @@ from serve_app.api.context import ServicesDep
 router = APIRouter(tags=["health"])
 
 
+@router.get("/health", include_in_schema=False)  # vLLM's name for it, which load generators ask for
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """The application's front answers."""

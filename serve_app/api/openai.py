@@ -16,7 +16,7 @@ from serve_app.chat_completion import ChatHead, ChunkFraming, completion
 from serve_app.conversation import conversation_of
 from serve_app.edge import EdgeClock
 from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.openai import ChatCompletion, ChatRequest, ModelBody, ModelList
+from serve_app.schemas.openai import ChatCompletion, ChatRequest, ModelBody, ModelList, StreamOptions
 from serve_app.services import Services
 from serve_app.sse import event_stream
 
@@ -63,12 +63,14 @@ async def chat(
     _check_model(body.model, parts)
     ask = _ask(body, owner, request_id, clock, parts.settings.request_timeout_s)
     agent = parts.agents[body.model]
+    stream_options = body.stream_options or StreamOptions()
     head = ChatHead(
         id=request_id,
         model=body.model,
         created=int(clock.arrived_unix_s),
         return_token_ids=body.return_token_ids,
-        include_usage=body.stream_options is not None and body.stream_options.include_usage,
+        include_usage=stream_options.include_usage,
+        continuous_usage=stream_options.include_usage and stream_options.continuous_usage_stats,
     )
     with _fields_as_here():
         if body.stream:
@@ -104,6 +106,7 @@ def _ask(
         deadline_s=timeout_s,
         arrived_unix_s=clock.arrived_unix_s,
         instructions=said.instructions,
+        ignore_eos=body.ignore_eos,
     )
 
 

@@ -38,6 +38,8 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
 """Values that ask for what happens anyway. With any other the field is refused, as an unknown one is."""
 _LABELS = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "user"})
 """Fields that ask for nothing: a client's own notes, which are accepted with any value."""
+_MESSAGE_LABELS = frozenset({"name"})
+"""The same of a message: which of several users or agents wrote it, a client's own business here."""
 _TEXT_PART = {
     "type": "object",
     "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
@@ -87,13 +89,18 @@ class ChatMessage(Body):
         """Answers of other servers come back as messages with fields that are null or empty."""
         if not isinstance(message, dict):
             return message
-        return {name: value for name, value in message.items() if value is not None and value != []}
+        return {
+            name: value
+            for name, value in message.items()
+            if name not in _MESSAGE_LABELS and value is not None and value != []
+        }
 
 
 class StreamOptions(Body):
     """What a stream brings besides the answer."""
 
     include_usage: bool = False
+    continuous_usage_stats: bool = Field(False, description="in every chunk, the tokens up to there")
     include_obfuscation: Literal[False] = False
 
 
@@ -101,8 +108,9 @@ class ChatRequest(Body):
     """A chat with an agent, whose name is the model's.
 
     The last message is the question that is searched for; the others stand behind the documents. `null`
-    means that a field is not there. `user`, `metadata`, `safety_identifier` and `prompt_cache_key` change
-    nothing; what can't be honoured (`tools`, `logprobs`, `n` above 1, ...) is refused by name.
+    means that a field is not there. `user`, `metadata`, `safety_identifier`, `prompt_cache_key` and a
+    message's `name` change nothing; what can't be honoured (`tools`, `logprobs`, `n` above 1, ...) is refused
+    by name.
     """
 
     model_config = ConfigDict(
@@ -127,6 +135,7 @@ class ChatRequest(Body):
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
     stop: Stops = Field([], description="a text or up to 4; the answer ends before it")
+    ignore_eos: bool = Field(False, description="writes on to max_tokens, for measurements")
     share_answer: bool | None = Field(
         None, description="an equal greedy request's answer may be given again; else as configured"
     )
@@ -157,6 +166,16 @@ class Usage(BaseModel):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+
+    @classmethod
+    def of(cls, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> Usage:
+        """With their sum."""
+        return cls(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            total_tokens=prompt_tokens + completion_tokens,
+            prompt_tokens_details=PromptTokensDetails(cached_tokens=cached_tokens),
+        )
 
 
 class AnswerMessage(BaseModel):

@@ -10,7 +10,7 @@ from deployments.agents.deployment import BusinessGeneration, Documentation, Sup
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService, SupportTools
-from deployments.core.ids import CollectionName, TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.record_ports import IdempotencyKeys
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
@@ -61,6 +61,7 @@ class Api:
         self.library = FakeLibrary()
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
+        self.changes: list[tuple[Scope, int]] = []
         self.support = Support.__new__(Support)
         self.desk = FakeDesk()
         tools = tools or support_tools(self.rig.retriever, self.desk)
@@ -92,6 +93,7 @@ class Api:
                 library=self.library,
                 cache=self.cache,
                 readiness=self.readiness,
+                changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),
             )
         )
         # An exception that leaves the application fails the test: all of them have to be answered.

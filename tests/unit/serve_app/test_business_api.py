@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from deployments.agents.specs import BUSINESS
 from deployments.core.errors import KnowledgeUnavailable
 from tests.unit.serve_app.fake_services import error_of
 
@@ -102,6 +103,15 @@ async def test_a_template_is_replaced_and_deleted_by_its_id(api):
     assert (deleted.status_code, deleted.content) == (204, b"")
     for call in (api.http.get, api.http.delete):
         assert error_of(await call(f"{TEMPLATES}/mine"))["code"] == "not_found"
+
+
+async def test_what_replaces_a_template_or_removes_it_is_followed_by_warming(api):
+    """A new one makes no prompt cold: the rest of its document's prompts stay as they are."""
+    await api.http.put(f"{TEMPLATES}/mine", json=body("One"))
+    assert api.changes == []
+    await api.http.put(f"{TEMPLATES}/mine", json=body("Two"))
+    await api.http.delete(f"{TEMPLATES}/mine")
+    assert [scope.collection for scope, _ in api.changes] == [BUSINESS.collection] * 2
 
 
 async def test_a_repeated_key_stores_one(api):

@@ -1,6 +1,7 @@
 """Liveness, readiness, and the description of the API, which loads nothing from elsewhere."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -26,8 +27,9 @@ class Loads(HTMLParser):
 async def test_liveness_needs_nothing(api):
     """It says that the front answers, whatever the parts do."""
     api.readiness.parts = {"engine": "gone"}
-    response = await api.http.get("/healthz")
-    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    for path in ("/healthz", "/health"):
+        response = await api.http.get(path)
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
 async def test_readiness_needs_every_part(api):
@@ -53,6 +55,14 @@ async def test_the_docs_page_names_every_operation_and_schema(api):
     for schema in spec["components"]["schemas"]:
         assert f'<h3 id="{schema}">' in response.text
     assert "How do I reset my password?" in response.text
+
+
+async def test_commands_on_the_docs_page_can_be_sent_as_they_are(api):
+    """A query that is required has its example, and a file is sent as a form's."""
+    page = unescape((await api.http.get("/docs")).text)
+    assert "curl 'http://test/v1/support/search?query=reset+password'" in page
+    assert "/v1/support/report?start=2026-11-01&end=2026-11-30" in page
+    assert "tickets/images \\\n  -F image=@image.png" in page
 
 
 async def test_the_docs_page_loads_nothing_from_elsewhere(api):

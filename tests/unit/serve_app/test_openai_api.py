@@ -87,6 +87,16 @@ async def test_a_stream_with_usage_ends_in_a_chunk_of_it(api):
     assert set(last["warmline"]) == LEDGER
 
 
+async def test_a_stream_can_tell_its_usage_all_along(api):
+    """As vLLM does: each chunk has the tokens up to there, so a load generator sees them come."""
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    *chunks, last, _ = data_of(await chat(api, stream=True, stream_options=options))
+    (request,) = api.rig.generator.requests
+    assert {chunk["usage"]["prompt_tokens"] for chunk in chunks} == {len(request.prompt) // 4}
+    assert [chunk["usage"]["completion_tokens"] for chunk in chunks] == [6, 6, 12, 12]
+    assert last["usage"] == chunks[-1]["usage"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_without_context_has_the_same_shape(stream):
     """It has a text, used no prompt, and its ledger says so."""
@@ -130,12 +140,13 @@ async def test_every_parameter_reaches_the_engine(api):
         "top_p": 0.5,
         "seed": 4,
         "stop": "END",
+        "ignore_eos": True,
     }
     await api.http.post(CHAT, json=body, headers={"X-Business-Id": "acme"})
     (request,) = api.rig.generator.requests
     sampling = request.sampling
     assert (sampling.max_tokens, sampling.temperature, sampling.top_p) == (7, 0.0, 0.5)
-    assert (sampling.seed, sampling.stop) == (4, ("END",))
+    assert (sampling.seed, sampling.stop, sampling.ignore_eos) == (4, ("END",), True)
     assert api.rig.retriever.queries[0].scope.tenant == "acme"
 
 
@@ -173,6 +184,8 @@ async def test_a_conversation_stands_behind_the_documents(api):
         {"max_tokens": 5, "max_completion_tokens": 5},
         {"stop": ["a", "b", "c", "d"]},
         {"stop": []},
+        {"messages": [{**QUESTION, "name": "Ann"}]},
+        {"ignore_eos": False, "stream": True, "stream_options": {"continuous_usage_stats": True}},
     ],
 )
 async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
@@ -212,7 +225,6 @@ async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
         ({"messages": []}, "messages"),
         ({"messages": None}, "messages"),
         ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "y"}]}, "messages.role"),
-        ({"messages": [{**QUESTION, "name": "Ann"}]}, "messages.name"),
         ({"messages": [{"role": "user"}]}, "messages.content"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages.content"),
         ({"messages": [QUESTION, QUESTION]}, "messages"),
