@@ -1,4 +1,5 @@
-# Everything starts here, on x86-64 Linux with Python 3.11 and nothing else: `make serve`, `make test`.
+# Everything starts here, on x86-64 Linux with Python 3.11 (the set-up says what else is missing): `make serve`,
+# `make test`.
 
 # The first of these that runs at all (a version manager's shim may be there and still refuse).
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
@@ -30,7 +31,7 @@ test: ## all checks: style, types, architecture, unit, contract and integration 
 	$(PYTEST) tests/unit tests/contract tests/integration -m "not system"
 
 # pytest ends with 5 where it finds no such test.
-test-all: test ## and the tests that need Debian packages, a browser or much time
+test-all: test ## and the tests that need Debian packages
 	$(PYTEST) tests -m system || [ $$? -eq 5 ]
 
 bench: ## all measurements against the real engine, half an hour; BENCH="--peer name=URL" for more
