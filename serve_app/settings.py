@@ -24,7 +24,7 @@ from deployments.core.ids import tenant_id
 
 PREFIX = "WARMLINE_"
 AGENTS = ("support", "business", "documentation")
-ORDERS = ("rank", "popularity", "trie")
+ORDERS = ("rank", "popularity", "trie", "best_last")
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Names that many deployments already use; all others carry the prefix."""
 
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     shared_answers_ttl_s: float = Field(600.0, gt=0)
     warm_up_s: float = Field(20.0, ge=0, description="for a new engine to prefill what is asked for most")
     warm_up_tokens: int | None = Field(None, ge=0, description="it prefills; else half of its cache")
-    rank_hint: bool = Field(True, description="tell the model what is most relevant where the order does not")
+    rank_hint: bool = Field(False, description="tell the model what is most relevant if the order does not")
     warm_after_update: bool = Field(True, description="prefill what a change of documents has made cold")
     token_cache: bool = Field(True, description="off: every segment is tokenized for every prompt")
     retrieval_cache: bool = Field(True, description="off: the knowledge base is searched for every question")
@@ -175,7 +175,7 @@ def _orders(raw: str) -> dict[str, str]:
     for part in raw.split(","):
         agent, _, order = part.strip().rpartition("=")
         if order not in ORDERS:
-            raise ValueError("must be 'rank', 'popularity' or 'trie', for all or as agent=order, by comma")
+            raise ValueError(f"must be one of {', '.join(ORDERS)}, for all or as agent=order, by comma")
         if agent not in ("", *AGENTS):
             raise ValueError(f"there is no agent {agent!r}; there are: {', '.join(AGENTS)}")
         found[agent] = order

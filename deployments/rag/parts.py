@@ -40,6 +40,6 @@ class RagParts:
     paths: PathLog | None = None
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
     share_answers: bool = False
-    rank_hint: bool = True
+    rank_hint: bool = False
     clock: Callable[[], float] = time.perf_counter
     wall_clock: Callable[[], float] = time.time

@@ -11,10 +11,11 @@ from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
 
 FOLLOWING = "trie"
+BEST_LAST = "best_last"
 
 
 class Placer:
-    """Orders by a policy of that name; "trie" follows what is resident first."""
+    """Orders by a policy of that name; "trie" follows what is resident, "best_last" with the best behind."""
 
     def __init__(
         self, name: str, order: OrderPolicy, views: EngineViews, rng: random.Random | None = None
@@ -35,6 +36,7 @@ class Placer:
             prompt_tokens,
             states,
             order=self._order,
-            follow=self.name == FOLLOWING,
+            follow=self.name in {FOLLOWING, BEST_LAST},
+            best_last=self.name == BEST_LAST,
             rng=self._rng,
         )

@@ -4,13 +4,15 @@ Each question asks for one fact that one of five documents tells, the one that r
 question is put with the documents in rank order; in an order that has nothing to do with the rank, as a
 cache may dictate it; and in that one with the best document last; with and without the hint at what is most
 relevant. Greedy; an answer is right where it has the fact's number. The real engine and model, the real
-assembly of prompts. Writes `bench-results/order-quality.json`.
+assembly of prompts; WARMLINE_MODEL is asked, else the embedded one. Writes
+`bench-results/order-quality.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import re
 import warnings
@@ -138,7 +140,7 @@ ARMS: Mapping[str, tuple[Callable[[Case], Sequence[int]], bool]] = {
 
 async def measure(count: int, seed: int) -> list[dict[str, Any]]:
     """Right answers by arm, each printed as soon as it is known."""
-    model = local_models(Settings.from_env({}), print).llm
+    model = local_models(Settings.from_env(os.environ), print).llm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         engine = await VllmEngine.start(EngineConfig(model, "smollm2", max_model_len=4096))

@@ -42,10 +42,18 @@ def by_popularity(candidates: Sequence[Candidate]) -> list[int]:
     return sorted(range(len(candidates)), key=lambda i: (-candidates[i].uses, candidates[i].key))
 
 
-POLICIES: Mapping[str, OrderPolicy] = {"rank": by_rank, "popularity": by_popularity, "trie": by_rank}
+POLICIES: Mapping[str, OrderPolicy] = {
+    "rank": by_rank,
+    "popularity": by_popularity,
+    "trie": by_rank,
+    "best_last": by_rank,
+}
 """By name. With "trie" it orders what lies in no engine's cache in any order; `placing` does the rest.
 
 There rank finds 1.3 points more document tokens in an unlimited cache than popularity does, as many in a
 small one, and asks nothing of the model. What went together with the documents placed before finds 0.6 to 1.3
 points more still, but only for who sees every request of the cluster.
+
+With "best_last" the first in rank stands behind all others, next to the question, and these are as with
+"trie". It finds 42 % where "trie" finds 51 and rank 28, and costs a small model no answers.
 """

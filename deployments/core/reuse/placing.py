@@ -49,22 +49,30 @@ def place(
     *,
     order: OrderPolicy,
     follow: bool,
+    best_last: bool = False,
     rng: random.Random,
 ) -> Placing:
     """Decides. `head` opens the prompt. With `follow` the documents come in the order that is resident, and
-    those of which none is in that of `order`; without, all of them come in that of `order`.
+    those of which none is in that of `order`; without, all of them come in that of `order`. With `best_last`
+    that holds for all but the first in rank, which comes behind the others.
     """
     wanted = [segment_id(candidate.key) for candidate in candidates]
-    fixed = order(candidates)
+    last = [0] if best_last and len(candidates) > 1 else []
+    moved = [i + len(last) for i in order(candidates[len(last) :])]
     if not replicas:
-        return Placing(fixed)
+        return Placing(moved + last)
     if follow:
-        lengths = {wanted[i]: candidates[i].tokens for i in fixed}
+        lengths = {wanted[i]: candidates[i].tokens for i in moved}
         some, tokens = tuple(lengths), sum(lengths.values())
         searched = min(SEARCHED_NODES, SEARCHED_IN_ALL // len(replicas) + 1)
         found = [state.view.longest_path(head, some, tokens, searched) for state in replicas]
+        if last:
+            found = [
+                _with_last(state.view, head, path, len(some), wanted[0])
+                for state, path in zip(replicas, found, strict=True)
+            ]
     else:
-        along = [wanted[i] for i in fixed]
+        along = [wanted[i] for i in moved + last]
         found = [state.view.path_along(head, along) for state in replicas]
     costs = [
         max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens
@@ -74,20 +82,31 @@ def place(
     ranked = sorted(range(len(found)), key=lambda i: ((costs[i] - least) // TIE_TOKENS, rng.random()))
     first = found[ranked[0]]
     return Placing(
-        order=_continued(candidates, wanted, first, order) if follow else fixed,
+        order=(_continued(candidates, wanted, moved, first, order) if follow else moved) + last,
         replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=first.cached_tokens,
     )
 
 
+def _with_last(
+    view: ReplicaView, head: SegmentId, path: ResidentPath, moved: int, last: SegmentId
+) -> ResidentPath:
+    """The path, and behind it the last document where all that moves stands before that."""
+    return path if len(path.segments) < moved else view.path_along(head, (*path.segments, last))
+
+
 def _continued(
-    candidates: Sequence[Candidate], wanted: Sequence[SegmentId], path: ResidentPath, rest: OrderPolicy
+    candidates: Sequence[Candidate],
+    wanted: Sequence[SegmentId],
+    moved: Sequence[int],
+    path: ResidentPath,
+    rest: OrderPolicy,
 ) -> list[int]:
-    """The resident path, then the others by `rest`."""
+    """What moves: the resident path, then the others by `rest`."""
     at: dict[SegmentId, int] = {}
-    for index, segment in enumerate(wanted):
-        at.setdefault(segment, index)
-    leading = [at[segment] for segment in path.segments]
+    for index in sorted(moved):
+        at.setdefault(wanted[index], index)
+    leading = [at[segment] for segment in path.segments[: len(at)]]
     taken = set(leading)
-    others = [index for index in range(len(candidates)) if index not in taken]
+    others = [index for index in sorted(moved) if index not in taken]
     return leading + [others[i] for i in rest([candidates[i] for i in others])]

@@ -86,17 +86,26 @@ async def test_documents_come_in_the_order_that_is_resident_and_go_to_that_repli
     assert sent.index("gamma") < sent.index("alpha") < sent.index("beta")
     assert rig.generator.requests[0].replicas == ("two", "one")
     assert answer.reuse.order == "trie"
-    assert "Most relevant first: Title of a; Title of b; Title of c." in sent
+    assert "Most relevant" not in sent
 
 
-async def test_the_hint_can_be_left_out() -> None:
+async def test_the_model_can_be_told_what_is_most_relevant() -> None:
     rig = rig_with()
     rig.replicas.updates = [resident(rig, "two", "c", "a")]
-    rig.use(rank_hint=False)
+    rig.use(rank_hint=True)
     await rig.answer()
+    assert "Most relevant first: Title of a; Title of b; Title of c." in rig.prompt_sent()
+
+
+async def test_the_best_document_can_stand_next_to_the_question() -> None:
+    rig = rig_with()
+    rig.use(placer=Placer("best_last", by_rank, EngineViews(rig.replicas, rig.clock)))
+    rig.replicas.updates = [resident(rig, "one"), resident(rig, "two", "c", "a")]
+    answer = await rig.answer()
     sent = rig.prompt_sent()
-    assert sent.index("gamma") < sent.index("alpha")
-    assert "Most relevant" not in sent
+    assert sent.index("gamma") < sent.index("beta") < sent.index("alpha")
+    assert rig.generator.requests[0].replicas == ("two", "one")
+    assert answer.reuse.order == "best_last"
 
 
 async def test_the_layout_names_the_prompts_segments_and_their_tokens() -> None:

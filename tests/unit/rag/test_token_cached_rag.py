@@ -136,8 +136,9 @@ async def test_a_question_without_room_is_refused_before_the_engine(max_model_le
 
 @pytest.mark.parametrize("order", [reversed_order, by_popularity, lambda found: [1, 2, 0]])
 async def test_the_ids_sent_are_head_documents_in_order_and_tail(order):
-    """The engine gets the policy's order, and the hint tells it what was most relevant."""
+    """The engine gets the policy's order, and the hint, where it is wanted, what was most relevant."""
     rig = three(order=order)
+    rig.use(rank_hint=True)
     answer = await rig.answer()
     sent = rig.prompt_sent()
     segments = [passage.segment for passage in rig.retriever.passages]

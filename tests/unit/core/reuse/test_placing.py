@@ -39,10 +39,10 @@ def replica(name: str, *paths: tuple[int, ...], pending: int = 0, cached: int = 
     return ReplicaState(view, pending)
 
 
-def placed(candidates, *replicas, order=by_rank, follow=True, seed=0, head=HEAD):
+def placed(candidates, *replicas, order=by_rank, follow=True, best_last=False, seed=0, head=HEAD):
     """What is decided."""
-    rng = Random(seed)
-    return place(candidates, head, PROMPT_TOKENS, replicas, order=order, follow=follow, rng=rng)
+    how = {"order": order, "follow": follow, "best_last": best_last, "rng": Random(seed)}
+    return place(candidates, head, PROMPT_TOKENS, replicas, **how)
 
 
 numbers = st.lists(st.integers(0, 6), max_size=8)
@@ -52,12 +52,13 @@ clusters = st.lists(st.tuples(paths, st.integers(0, 1500)), max_size=4)
 
 @settings(max_examples=40)
 @pytest.mark.parametrize("order", POLICIES.values(), ids=POLICIES)
-@given(asked=numbers, cluster=clusters, follow=st.booleans(), seed=st.integers(0, 5))
-def test_every_document_is_placed_once(order, asked, cluster, follow, seed):
+@given(asked=numbers, cluster=clusters, follow=st.booleans(), best_last=st.booleans(), seed=st.integers(0, 5))
+def test_every_document_is_placed_once(order, asked, cluster, follow, best_last, seed):
     """The same key twice included; every replica is named once; no more is claimed than the prompt has."""
     replicas = [replica(str(n), *held, pending=pending) for n, (held, pending) in enumerate(cluster)]
     candidates = [candidate(number, uses=number % 3) for number in asked]
-    done = placed(candidates, *replicas, order=order, follow=follow, seed=seed)
+    done = placed(candidates, *replicas, order=order, follow=follow, best_last=best_last, seed=seed)
+    assert done.order[-1:] == [0] or not (best_last and asked)
     assert sorted(done.order) == list(range(len(asked)))
     assert sorted(done.replicas) == [state.view.replica for state in replicas]
     assert done.cached_tokens <= 100 * (1 + len(set(asked)))
@@ -82,6 +83,29 @@ def test_the_first_replica_holds_what_is_claimed_of_it_in_that_order(asked, clus
         costs.append(max(PROMPT_TOKENS - path.cached_tokens, 0) + replicas[name].pending_tokens)
     assert costs[0] < min(costs) + TIE_TOKENS
     assert all(later > sooner - TIE_TOKENS for sooner, later in pairwise(costs))
+
+
+@given(asked=numbers, cluster=clusters, seed=st.integers(0, 5))
+def test_what_is_claimed_with_the_best_last_is_there_too(asked, cluster, seed):
+    """In the first replica, along the order that was decided; and no order of the others would save more."""
+    replicas = {str(n): replica(str(n), *held, pending=pending) for n, (held, pending) in enumerate(cluster)}
+    candidates = [candidate(number) for number in asked]
+    done = placed(candidates, *replicas.values(), best_last=True, seed=seed)
+    if not replicas:
+        return
+    view = replicas[done.replicas[0]].view
+    names = [segment_id(candidates[i].key) for i in done.order]
+    assert view.path_along(HEAD, names).cached_tokens >= done.cached_tokens
+    assert done.cached_tokens >= view.longest_path(HEAD, names[:-1]).cached_tokens
+
+
+def test_the_best_stands_last_and_is_found_there_again():
+    """The others as they lie in the cache; the same question finds all of it."""
+    asked = [candidate(n) for n in (1, 2, 3, 4)]
+    assert placed(asked, replica("r", (1, 4), (3,)), best_last=True) == Placing([2, 1, 3, 0], ("r",), 200)
+    held = replica("r", (4, 2, 3, 1))
+    assert placed(asked, held, best_last=True) == Placing([3, 1, 2, 0], ("r",), 500)
+    assert placed(asked[:1], held, best_last=True).order == [0]
 
 
 def test_without_replicas_there_is_an_order_and_no_preference():
