@@ -7,7 +7,7 @@ connections write, and one writer is enough. PostgreSQL has a pool and any numbe
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,19 @@ class Database:
         """A transaction for reading, all of whose statements see one state. Raises: KnowledgeUnavailable."""
         async with _translated(), self._reader.begin() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def advisory_lock(self, key: int) -> AsyncIterator[None]:
+        """Makes other processes that want the same key (64 bits, signed) wait; on SQLite there are none.
+
+        Unlike in a transaction, others can be opened inside. Raises: KnowledgeUnavailable.
+        """
+        async with AsyncExitStack() as held:
+            if self.dialect != "sqlite":
+                async with _translated():
+                    connection = await held.enter_async_context(self._engine.connect())
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+            yield
 
     async def ping(self) -> None:
         """Returns when the database answers. Raises: KnowledgeUnavailable."""

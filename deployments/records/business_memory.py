@@ -56,7 +56,7 @@ class StoredBusiness:
         """
         for template in await self._templates.unpublished():
             log.info("template %s has no document yet; writing it", template.template_id)
-            await self._publish(template)
+            await self._complete(template.tenant, template.template_id)
         if samples is None or await self._milestones.reached(_SAMPLES_LOADED):
             return
         drafts = await asyncio.to_thread(_read_samples, samples)
@@ -71,8 +71,9 @@ class StoredBusiness:
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
         """See `BusinessMemory`."""
-        template = await self._templates.put(tenant, template_id, draft, self._clock())
-        await self._publish(template)
+        async with self._templates.changing(tenant, template_id):
+            template = await self._templates.put(tenant, template_id, draft, self._clock())
+            await self._publish(template)
         return template
 
     async def get_template(self, tenant: TenantId, template_id: str) -> Template:
@@ -81,10 +82,11 @@ class StoredBusiness:
 
     async def delete_template(self, tenant: TenantId, template_id: str) -> None:
         """See `BusinessMemory`."""
-        template = await self._templates.get(tenant, template_id)
-        # The record last: while it is there, a call that failed can be repeated.
-        await self._delete_document(template)
-        await self._templates.delete(tenant, template_id)
+        async with self._templates.changing(tenant, template_id):
+            template = await self._templates.get(tenant, template_id)
+            # The record last: while it is there, a call that failed can be repeated.
+            await self._delete_document(template)
+            await self._templates.delete(tenant, template_id)
 
     async def recall_templates(self, query: TemplateQuery) -> tuple[Template, ...]:
         """See `BusinessMemory`."""
@@ -111,8 +113,19 @@ class StoredBusiness:
         """See `BusinessMemory`."""
         return await self._ideas.list(tenant, limit, after)
 
+    async def _complete(self, tenant: TenantId, template_id: str) -> None:
+        """Writes a template's document as it is now: another process may have changed or deleted it."""
+        async with self._templates.changing(tenant, template_id):
+            try:
+                template = await self._templates.get(tenant, template_id)
+            except NotFound:
+                return
+            await self._publish(template)
+
     async def _publish(self, template: Template) -> None:
-        """Writes a template's document, and again while another call has changed the template meanwhile."""
+        """Writes a template's document, and again if another call has changed the template all the same:
+        a lock is lost with its connection.
+        """
         behind: Template | None = template
         while behind is not None:
             await self._library.put(_scope(template), document_of(behind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import Fingerprint, TenantId
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+from deployments.database.named_locks import NamedLocks
 from deployments.records.business_tables import templates
 from deployments.records.template_document import template_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
@@ -40,6 +42,11 @@ class TemplateStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._locks = NamedLocks(database, "business_templates")
+
+    def changing(self, tenant: TenantId, template_id: str) -> AbstractAsyncContextManager[None]:
+        """For a change of a template and its document: others wait, those of other processes, too."""
+        return self._locks.held(f"{tenant}/{template_id}")
 
     async def put(self, tenant: TenantId, template_id: str, draft: TemplateDraft, now_s: float) -> Template:
         """Stores a template or its new version; one that is equal stays as it is."""

@@ -102,3 +102,9 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
 async def business(reopen: Open) -> Business:
     """An empty one."""
     return await reopen()
+
+
+@pytest.fixture
+async def replicas(business: Business, reopen: Open) -> tuple[Business, Business]:
+    """Two on PostgreSQL; on SQLite, which allows one, twice the same."""
+    return business, business if business.database.dialect == "sqlite" else await reopen()

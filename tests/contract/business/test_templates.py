@@ -187,12 +187,12 @@ async def test_of_changes_at_once_record_and_document_end_up_the_same(business: 
 async def test_a_change_that_is_overtaken_by_another_writes_that_ones_document(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The newer change is whole before the older one's document comes."""
+    """Whose lock was lost with its connection, so that the other did not wait."""
     write = business.library.put
 
     async def slow(*arguments: Any) -> Any:
         monkeypatch.undo()
-        await put(business, "t", 0.75)
+        await business.templates.put(ACME, "t", a_template("Name t", 0.75), business.clock())
         return await write(*arguments)
 
     monkeypatch.setattr(business.library, "put", slow)

@@ -18,6 +18,7 @@ from deployments.core.errors import ConfigurationError, InternalFault, Knowledge
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata
 from deployments.database.migrations import upgrade
+from deployments.database.named_locks import NamedLocks
 
 INSERT = text("INSERT INTO milestones VALUES (:name, 0)")
 
@@ -102,6 +103,50 @@ async def test_transactions_wait_for_each_other(database_url: str) -> None:
     await asyncio.gather(*(add(str(n)) for n in range(30)))
     assert await milestones(database) == 30
     await database.close()
+
+
+async def processes(url: str) -> tuple[Database, Database]:
+    """Two on PostgreSQL; SQLite allows one."""
+    first = await Database.open(url)
+    return first, first if first.dialect == "sqlite" else await Database.open(url)
+
+
+async def test_who_holds_a_name_is_alone_with_it_among_all_processes(database_url: str) -> None:
+    """More names than there are connections, each with a transaction inside."""
+    databases = await processes(database_url)
+    of_process = {database: NamedLocks(database, "kind") for database in databases}
+    inside = dict.fromkeys(map(str, range(20)), 0)
+    most = 0
+
+    async def work(locks: NamedLocks, database: Database, name: str) -> None:
+        nonlocal most
+        async with locks.held(name):
+            inside[name] += 1
+            most = max(most, inside[name])
+            await database.ping()
+            inside[name] -= 1
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        for name in [*inside, *inside]:
+            for database, locks in of_process.items():
+                tasks.create_task(work(locks, database, name))
+    assert most == 1
+    for database in databases:
+        await database.close()
+
+
+@pytest.mark.parametrize("end", [OSError("error"), asyncio.CancelledError()])
+async def test_a_name_is_free_again_after_an_error(database_url: str, end: BaseException) -> None:
+    """Which comes out as it was."""
+    first, second = await processes(database_url)
+    with pytest.raises(type(end)) as raised:
+        async with NamedLocks(first, "kind").held("name"):
+            raise end
+    assert raised.value is end
+    async with asyncio.timeout(10), NamedLocks(second, "kind").held("name"):
+        pass
+    for database in (first, second):
+        await database.close()
 
 
 async def test_a_statement_that_the_database_refuses_is_a_fault_of_ours(database_url: str) -> None:
