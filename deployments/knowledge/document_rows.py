@@ -72,8 +72,13 @@ def present_or_raise(row: AnyRow | None, scope: Scope, doc_id: DocId) -> AnyRow:
 
 
 def is_equal(row: AnyRow, document: PreparedDocument) -> bool:
-    stored = (row.title, row.section, row.content, asked_as(row))
-    return stored == (document.title, document.section, document.content, document.asked_as)
+    stored = (row.content, *labels(row))
+    return stored == (document.content, document.title, document.section, document.asked_as)
+
+
+def labels(row: AnyRow) -> tuple[str, str | None, tuple[str, ...]]:
+    """What a revision leaves as it is: a stored document's title, section and wordings."""
+    return row.title, row.section, asked_as(row)
 
 
 def asked_as(row: AnyRow) -> tuple[str, ...]:

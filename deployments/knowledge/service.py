@@ -44,7 +44,7 @@ from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
-from deployments.knowledge.store import DocumentStore, Stored, VectorsMissing
+from deployments.knowledge.store import DocumentStore, Overtaken, Stored, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
 
 log = logging.getLogger(__name__)
@@ -137,10 +137,14 @@ class KnowledgeService:
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
         """See `VersionedLibrary`."""
         async with self._lock(scope, doc_id):
-            present = await self._store.get(scope, doc_id)
-            raw, labels = content.encode(), (present.title, present.section)
-            draft = DocumentDraft(doc_id, *labels, "text/markdown", raw, present.asked_as)
-            return await self._put(scope, draft, invalidate)
+            while True:
+                present = await self._store.get(scope, doc_id)
+                raw, labels = content.encode(), (present.title, present.section)
+                draft = DocumentDraft(doc_id, *labels, "text/markdown", raw, present.asked_as)
+                try:
+                    return await self._put(scope, draft, invalidate, present)
+                except Overtaken:
+                    log.info("%s: another process has relabelled it meanwhile; once more", doc_id)
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
         """See `VersionedLibrary`."""
@@ -189,23 +193,25 @@ class KnowledgeService:
     def _lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
         return self._changing.setdefault((scope, doc_id), asyncio.Lock())
 
-    async def _put(self, scope: Scope, draft: DocumentDraft, invalidate: bool) -> Ingested:
+    async def _put(
+        self, scope: Scope, draft: DocumentDraft, invalidate: bool, read: Document | None = None
+    ) -> Ingested:
         loaded = await load(draft)
         drafts = await self._indexer.cut(loaded.title, loaded.text)
         document = PreparedDocument(
             scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
         )
-        stored = await self._put_with_vectors(document)
+        stored = await self._put_with_vectors(document, read)
         if not invalidate:
             stored = replace(stored, obsolete=(), ingested=replace(stored.ingested, invalidated=0))
         return await self._published(scope, stored)
 
-    async def _put_with_vectors(self, document: PreparedDocument) -> Stored:
+    async def _put_with_vectors(self, document: PreparedDocument, read: Document | None) -> Stored:
         """Embeds what is new and no more; what is new is known for certain in the transaction only."""
         vectors = DocumentVectors()
         while True:
             try:
-                return await self._store.put(document, vectors)
+                return await self._store.put(document, vectors, read)
             except VectorsMissing as missing:
                 vectors |= await self._indexer.vectors(missing.drafts, missing.wordings)
 

@@ -19,6 +19,7 @@ from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
     is_equal,
+    labels,
     lock_collection,
     present_or_raise,
     raise_generation,
@@ -62,6 +63,10 @@ class VectorsMissing(Exception):
         self.wordings = wordings
 
 
+class Overtaken(Exception):
+    """Nothing was stored: the document has another title, section or other wordings than when it was read."""
+
+
 class DocumentStore:
     """Reads and writes documents. `embedding` is the fingerprint of the vectors that it is given."""
 
@@ -70,16 +75,20 @@ class DocumentStore:
         self._embedding = embedding
         self._writer = ChunkWriter(full_text(database.dialect))
 
-    async def put(self, document: PreparedDocument, vectors: DocumentVectors) -> Stored:
+    async def put(
+        self, document: PreparedDocument, vectors: DocumentVectors, read: Document | None = None
+    ) -> Stored:
         """Stores a document or its new version; an equal one stays as it is.
 
-        Raises: VectorsMissing (embed those and call again), KnowledgeUnavailable.
+        `read` is what a revision has its title, section and wordings of. Raises: VectorsMissing (embed those
+        and call again), KnowledgeUnavailable, and for a revision NotFound and Overtaken.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
             active = next(index for index in all_indexes if index.active)
             generation = await lock_collection(connection, document.scope)
             found = await find_document(connection, document.scope, document.doc_id)
+            _check_unchanged(found, read)
             if found is not None and is_equal(found, document):
                 size = len(await read_chunks(connection, active.id, found.id))
                 same = Ingested(document.doc_id, found.version, size, size, 0, generation)
@@ -203,3 +212,12 @@ class DocumentStore:
         if missing or wordings:
             raise VectorsMissing(tuple(missing.values()), sorted(wordings))
         return changes
+
+
+def _check_unchanged(found: AnyRow | None, read: Document | None) -> None:
+    """Another process may have changed or deleted a document since a revision read it."""
+    if read is None:
+        return
+    present = present_or_raise(found, read.scope, read.doc_id)
+    if labels(present) != (read.title, read.section, read.asked_as):
+        raise Overtaken

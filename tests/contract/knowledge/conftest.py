@@ -104,11 +104,14 @@ Start = Callable[..., Awaitable[Knowledge]]
 
 @pytest.fixture
 async def start(database_url: str) -> AsyncIterator[Start]:
-    """Starts knowledge bases on one database; on SQLite, only one at a time can be open."""
+    """Starts knowledge bases on one database; on SQLite, only one at a time can be open.
+
+    A second one over the `database` of the first is beside it on SQLite, too.
+    """
     async with AsyncExitStack() as stack:
 
         async def start_one(embedder: str = "fake", tokenizer: str = "words", **parts: Any) -> Knowledge:
-            database = await Database.open(database_url, lock_wait_s=0)
+            database = parts.pop("database", None) or await Database.open(database_url, lock_wait_s=0)
             stack.push_async_callback(database.close)
             fake, writer = FakeEmbedder(embedder), FakeWriter()
             chunker = Chunker(count_words, parts.pop("chunk_tokens", 32))

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from deployments.core.errors import InvalidRequest, NotFound, UnprocessableDocument
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
-from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
 DOC = DocId("doc")
 OTHER = Scope(TenantId("other"), CollectionName("kb"))
@@ -101,6 +101,42 @@ async def test_concurrent_revisions_are_all_kept(knowledge: Knowledge) -> None:
     assert sorted(made) == [2, 3, 4, 5, 6]
     texts = {(await knowledge.service.version(SCOPE, DOC, n)).content for n in range(1, 7)}
     assert texts == {"text", *(f"text {n}" for n in range(5))}
+
+
+async def held_up(knowledge: Knowledge, content: str) -> asyncio.Task[int]:
+    """A revision that has read the document and is being embedded until the gate opens."""
+    knowledge.embedder.gate.clear()
+    revising = asyncio.create_task(revised(knowledge, content))
+    await until(lambda: asyncio.sleep(0, bool(knowledge.embedder.waiting)))
+    return revising
+
+
+async def test_a_revision_keeps_the_labels_that_another_replica_has_put_meanwhile(
+    knowledge: Knowledge, start: Start
+) -> None:
+    """They are other ones than it had read."""
+    other = await start(database=knowledge.database)
+    await knowledge.put("doc", "text", "Old")
+    revising = await held_up(knowledge, "revised text")
+    await other.put("doc", "---\nasked_as:\n- let me in\n---\nother text", "New", "guide")
+    knowledge.embedder.gate.set()
+    assert await revising == 3
+    present = await other.service.get(SCOPE, DOC)
+    assert (present.title, present.section, present.asked_as) == ("New", "guide", ("let me in",))
+    assert present.content == "revised text"
+
+
+async def test_a_revision_of_what_another_replica_has_deleted_meanwhile_brings_nothing_back(
+    knowledge: Knowledge, start: Start
+) -> None:
+    other = await start(database=knowledge.database)
+    await knowledge.put("doc", "text", "T")
+    revising = await held_up(knowledge, "revised text")
+    await other.service.delete(SCOPE, DOC)
+    knowledge.embedder.gate.set()
+    with pytest.raises(NotFound):
+        await revising
+    assert (await other.service.status())["documents"] == "0"
 
 
 async def test_a_revision_that_cannot_be_read_leaves_no_version(knowledge: Knowledge) -> None:
