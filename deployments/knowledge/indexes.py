@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, insert, select, text, update
+from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import asked_as
 from deployments.knowledge.stamps import new_stamp
-from deployments.knowledge.tables import chunks, collections, documents, indexes
+from deployments.knowledge.tables import chunks, collections, documents, indexes, wordings
 
 _ACTIVE, _BUILDING = "active", "building"
 
@@ -84,7 +84,7 @@ async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
 async def pending_documents(
     connection: AsyncConnection, index_id: int, limit: int
 ) -> Sequence[PendingDocument]:
-    """Documents without vectors in an index, at most `limit`."""
+    """Documents that lack vectors in an index, at most `limit`."""
     columns = (*_SCOPE, *(documents.c[name] for name in _PENDING_COLUMNS))
     query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
     return [
@@ -119,12 +119,13 @@ _PENDING_COLUMNS = ("id", "title", "content", "asked_as", "version")
 
 
 def _pending(query: Select[Any], index_id: int) -> Select[Any]:
-    has_vectors = exists().where(
-        chunks.c.document_id == documents.c.id,
-        chunks.c.index_id == index_id,
-        chunks.c.embedding.is_not(None),
-    )
-    return query.where(~has_vectors)
+    """Where a chunk has no vector, or there are no chunks or wordings at all (see `DocumentStore.put`)."""
+    of_index = (chunks.c.document_id == documents.c.id, chunks.c.index_id == index_id)
+    has_chunks = exists().where(*of_index)
+    lacks_vectors = exists().where(*of_index, chunks.c.embedding.is_(None))
+    has_wordings = exists().where(wordings.c.document_id == documents.c.id, wordings.c.index_id == index_id)
+    lacks_wordings = and_(documents.c.asked_as != "", ~has_wordings)
+    return query.where(or_(~has_chunks, lacks_vectors, lacks_wordings))
 
 
 def _scope(row: AnyRow) -> Scope:

@@ -99,12 +99,9 @@ class DocumentStore:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
             for index, change in changes:
-                owned = self._owns(index)
-                await self._writer.apply(
-                    connection, index.id, row_id, change, vectors.chunks if owned else None
-                )
-                if owned:
-                    await write_wordings(connection, index.id, row_id, document.asked_as, vectors.wordings)
+                added = vectors.chunks if self._owns(index) else None
+                await self._writer.apply(connection, index.id, row_id, change, added)
+                await self._write_wordings(connection, index, row_id, document.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
             ingested = Ingested(
                 document.doc_id,
@@ -184,6 +181,20 @@ class DocumentStore:
     def _owns(self, index: IndexRow) -> bool:
         return index.key.embedding == self._embedding
 
+    async def _write_wordings(
+        self,
+        connection: AsyncConnection,
+        index: IndexRow,
+        row_id: int,
+        wanted: Sequence[str],
+        vectors: DocumentVectors,
+    ) -> None:
+        """Leaves none where some are new to an index of another model: so the document is pending there."""
+        present = await read_wordings(connection, index.id, row_id)
+        if not self._owns(index) and not present.issuperset(wanted):
+            wanted = ()
+        await write_wordings(connection, index.id, row_id, wanted, vectors.wordings)
+
     async def _plan(
         self,
         connection: AsyncConnection,
@@ -195,7 +206,7 @@ class DocumentStore:
         """What changes in each index, all needed vectors being there.
 
         The active index gets the new text in any case, without vectors when it is of another model; a
-        building one of another model loses the old text and so the document is pending there.
+        building one of another model loses the old text. So the document is pending there.
         """
         changes: list[tuple[IndexRow, ChunkChange]] = []
         missing: dict[str, ChunkDraft] = {}

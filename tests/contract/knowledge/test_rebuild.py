@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import DocId
+from deployments.knowledge.rebuild import Rebuild
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
 LONG = "\n\n".join(f"{name} " * 20 for name in ("alpha", "beta", "gamma"))
@@ -157,6 +159,60 @@ async def test_documents_changed_under_another_model_get_vectors_of_ones_own(sta
     await rebuilt(back)
     assert (await chunk_counts(back))[1] == 0
     assert (await back.search("edited"))[0].similarity is not None
+
+
+@pytest.fixture
+def unfinished(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """No index is filled until it is called."""
+
+    async def wait(_rebuild: Rebuild) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Rebuild, "run", wait)
+    return monkeypatch.undo
+
+
+async def test_a_chunk_changed_under_another_model_gets_a_vector_of_ones_own(
+    start: Start, unfinished: Callable[[], None]
+) -> None:
+    """The document's other chunks have kept theirs."""
+    await filled(start)
+    other = await start("another")
+    edited = await other.put("d1", f"needle1 common\n\n{LONG.replace('gamma', 'delta')}", "T1")
+    assert (edited.chunks, edited.kept) == (3, 2)
+    await stopped(other)
+    unfinished()
+    back = await start()
+    await rebuilt(back)
+    assert (await chunk_counts(back))[1] == 0
+    assert (await back.search("delta"))[0].body.split()[0] == "delta"
+    assert len(back.embedder.embedded) == 3
+
+
+def asked_as(*wordings: str) -> str:
+    return "\n".join(["---", "asked_as:", *(f"- {wording}" for wording in wordings), "---", "sign-in"])
+
+
+@pytest.mark.parametrize("now", [("open up",), ("let me in", "open up"), ("go on",), ("let me in",), ()])
+async def test_wordings_changed_under_another_model_get_vectors_of_ones_own(
+    start: Start, unfinished: Callable[[], None], now: tuple[str, ...]
+) -> None:
+    """And no former ones are left."""
+    first = await start()
+    await first.put("lock", asked_as("let me in", "go on"), "T")
+    await stopped(first)
+    other = await start("another")
+    await other.put("lock", asked_as(*now), "T")
+    await stopped(other)
+    unfinished()
+    back = await start()
+    await rebuilt(back)
+    like: set[str] = set()
+    for wording in ("let me in", "go on", "open up"):
+        similarity = (await back.search(wording))[0].similarity
+        assert similarity is not None
+        like |= {wording} if similarity > 0.7 else set()
+    assert like == {*now}
 
 
 @pytest.mark.parametrize("change", [{"tokenizer": "others"}, {"chunk_tokens": 64}])
