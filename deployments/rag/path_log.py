@@ -37,9 +37,10 @@ class PathLog:
             self._sending = loop.create_task(self._send(), context=contextvars.Context())
 
     async def _send(self) -> None:
-        await asyncio.sleep(self._send_every_s)
-        paths, self._waiting = self._waiting, defaultdict(list)
-        try:
-            await self._store.record(paths)
-        except CacheUnavailable as error:
-            log.debug("%d prompts stay uncounted: %s", sum(map(len, paths.values())), error)
+        while self._waiting:
+            await asyncio.sleep(self._send_every_s)
+            paths, self._waiting = self._waiting, defaultdict(list)
+            try:
+                await self._store.record(paths)
+            except CacheUnavailable as error:
+                log.debug("%d prompts stay uncounted: %s", sum(map(len, paths.values())), error)

@@ -15,13 +15,16 @@ A, B = SegmentKey("a" * 64), SegmentKey("b" * 64)
 
 
 class Store:
-    """A `HotPaths` that lists what it was told, and is down while `down` is set."""
+    """A `HotPaths` that lists what it was told, is down while `down` is set, and waits for `gate`."""
 
     def __init__(self) -> None:
         self.told: list[dict[Scope, list[tuple[SegmentKey, ...]]]] = []
         self.down = False
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
+        await self.gate.wait()
         if self.down:
             raise CacheUnavailable("down")
         self.told.append({scope: list(of_scope) for scope, of_scope in paths.items()})
@@ -57,6 +60,18 @@ async def test_a_store_that_is_down_is_tried_with_the_next_ones() -> None:
     log.add(SCOPE, (B,))
     await settle()
     assert store.told == [{SCOPE: [(B,)]}]
+
+
+async def test_what_comes_while_others_are_sent_is_sent_without_waiting_for_more() -> None:
+    store = Store()
+    store.gate.clear()
+    log = PathLog(store, send_every_s=0.001)
+    for keys in ((A,), (B,), (A, B)):
+        log.add(SCOPE, keys)
+        await settle()
+    store.gate.set()
+    await settle()
+    assert store.told == [{SCOPE: [(A,)]}, {SCOPE: [(B,), (A, B)]}]
 
 
 async def test_no_more_wait_than_memory_allows() -> None:
