@@ -37,6 +37,7 @@ class _View:
     uses: dict[SegmentKey, int] = field(default_factory=dict)
     pending_uses: dict[SegmentKey, int] = field(default_factory=dict)
     usage: CacheUsage | None = None
+    tried_at_s: float | None = None
     measured_at_s: float | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     sync: asyncio.Task[str | None] | None = None
@@ -67,7 +68,7 @@ class SharedCounts:
         loop = asyncio.get_running_loop()
         if view.sync is None or view.sync.done():
             view.sync = loop.create_task(self._sync(scope, view))
-        due = view.measured_at_s is None or self._clock() - view.measured_at_s >= self._measure_every_s
+        due = view.tried_at_s is None or self._clock() - view.tried_at_s >= self._measure_every_s
         if due and (view.measuring is None or view.measuring.done()):
             view.measuring = loop.create_task(self._measure(scope, view))
 
@@ -129,6 +130,7 @@ class SharedCounts:
             log.debug("the cache of %s can't be measured now: %s", scope, error)
 
     async def _walk(self, scope: Scope, view: _View) -> None:
+        view.tried_at_s = self._clock()
         view.usage = await self._measure_usage(scope)
         view.uses = await self._store.popularity(scope)
         view.measured_at_s = self._clock()

@@ -216,17 +216,20 @@ async def test_usage_is_measured_rarely(counts, meter, clock):
     assert (shown.total_tokens_cached, shown.measured_s_ago) == (42, 1.0)
 
 
-async def test_a_failed_measurement_is_no_error_and_tried_again(counts, meter):
-    """The cache is never the reason for an error; figures say that nothing was measured."""
+async def test_a_failed_measurement_is_no_error_and_tried_again_as_rarely(counts, meter, clock):
+    """The cache is never the reason for an error, nor walked by each request; figures say so."""
     meter.down = True
     counts.record(SCOPE, HIT, [A])
     await turns()
     assert await counts.settled(SCOPE) is None
     assert counts.stats(SCOPE).measured_s_ago is None
     meter.down = False
-    counts.record(SCOPE, HIT, [A])
-    await turns()
-    assert counts.stats(SCOPE).total_tokens_cached == 42
+    for pause_s, tokens, walks in ((29.9, 0, 1), (0.1, 42, 2)):
+        clock.pass_s(pause_s)
+        counts.record(SCOPE, HIT, [A])
+        await turns()
+        assert counts.stats(SCOPE).total_tokens_cached == tokens
+        assert meter.walks == walks
 
 
 async def test_a_reset_starts_anew_everywhere(counts, store):
