@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -16,6 +16,7 @@ from deployments.core.errors import CacheUnavailable, WarmlineError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.messages import (
     ChatScaffold,
+    CountBatch,
     Delta,
     EngineInfo,
     GenerateRequest,
@@ -213,31 +214,33 @@ class FakeWarmer:
 
 
 class FakeCounterStore(InMemoryCounterStore):
-    """A `CounterStore` that lists its calls, is down while `down` is set, and waits for `gate`."""
+    """A `CounterStore` that lists its calls, is down while `down` is set, and waits for `gate`.
+
+    While `loses_replies` is set it counts and its callers do not learn of it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.down = False
-        self.down_for: set[str] = set()
+        self.loses_replies = False
         self.calls: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def add(self, scope: Scope, increments: Mapping[str, float]) -> None:
-        await self._called("add")
-        await super().add(scope, increments)
+    async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
+        await self._called("record")
+        totals = await super().record(scope, batch)
+        if self.loses_replies:
+            raise CacheUnavailable("the store's reply is lost")
+        return totals
 
     async def read(self, scope: Scope) -> dict[str, float]:
-        await self._called("read")
-        return await super().read(scope)
+        """A scope's counters, as they are."""
+        return await super().record(scope, CountBatch("", 0, {}, {}))
 
     async def reset(self, scope: Scope) -> None:
         await self._called("reset")
         await super().reset(scope)
-
-    async def bump(self, scope: Scope, uses: Mapping[SegmentKey, int]) -> None:
-        await self._called("bump")
-        await super().bump(scope, uses)
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
         await self._called("popularity")
@@ -247,7 +250,7 @@ class FakeCounterStore(InMemoryCounterStore):
         self.calls.append(method)
         await self.gate.wait()
         await asyncio.sleep(0)
-        if self.down or method in self.down_for:
+        if self.down:
             raise CacheUnavailable(f"the store is down for {method}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -168,6 +169,16 @@ class CacheUsage:
     entries: int
     tokens: int
     value_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountBatch:
+    """What a writer has counted, sent as it is until the store has it. A writer's numbers grow, from 1."""
+
+    writer: str
+    number: int
+    increments: Mapping[str, float]
+    uses: Mapping[SegmentKey, int]
 
 
 @dataclass(frozen=True, slots=True)

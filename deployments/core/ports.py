@@ -11,6 +11,7 @@ from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import (
     CacheStats,
     CacheUsage,
+    CountBatch,
     Delta,
     EngineInfo,
     GenerateRequest,
@@ -79,17 +80,15 @@ class CounterStore(Protocol):
     Raises CacheUnavailable when the store can't be used.
     """
 
-    async def add(self, scope: Scope, increments: Mapping[str, float]) -> None:
-        """Adds to counters of a scope."""
+    async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
+        """Adds a batch to a scope's counters and segments' popularity; returns all counters.
 
-    async def read(self, scope: Scope) -> dict[str, float]:
-        """All counters of a scope; missing ones are absent."""
+        Once only: a batch that failed may have been counted all the same, and is to be sent again as it
+        was, before its writer's next one. Of segments the most used ones are kept; an empty batch reads.
+        """
 
     async def reset(self, scope: Scope) -> None:
         """Sets a scope's counters to nothing."""
-
-    async def bump(self, scope: Scope, uses: Mapping[SegmentKey, int]) -> None:
-        """Adds to segments' popularity, keeping the most used ones only."""
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
         """Uses by segment, the most used ones."""

@@ -12,12 +12,13 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import TypeVar
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
-from deployments.core.messages import CacheStats, CacheUsage
+from deployments.core.messages import CacheStats, CacheUsage, CountBatch
 from deployments.core.ports import CounterStore
 from deployments.rag.stats import cache_stats
 
@@ -36,12 +37,20 @@ class _View:
     pending: dict[str, float] = field(default_factory=dict)
     uses: dict[SegmentKey, int] = field(default_factory=dict)
     pending_uses: dict[SegmentKey, int] = field(default_factory=dict)
+    writer: str = field(default_factory=lambda: token_hex(8))
+    batches: int = 0
+    sent: CountBatch | None = None
     usage: CacheUsage | None = None
     tried_at_s: float | None = None
     measured_at_s: float | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     sync: asyncio.Task[str | None] | None = None
     measuring: asyncio.Task[None] | None = None
+
+    def next_batch(self) -> CountBatch:
+        """What is pending, which it stays until the store is known to have it."""
+        self.batches += 1
+        return CountBatch(self.writer, self.batches, dict(self.pending), dict(self.pending_uses))
 
 
 class SharedCounts:
@@ -104,8 +113,12 @@ class SharedCounts:
         """Sets the cluster's counters of a scope to nothing. Raises CacheUnavailable."""
         view = self._view(scope)
         async with view.lock:
+            counted = dict(view.pending)
             await self._store.reset(scope)
-            view.known, view.pending = {}, {}
+            view.known = {}
+            _subtract(view.pending, counted)
+            if view.sent is not None:
+                view.sent = replace(view.sent, increments={})
 
     def _view(self, scope: Scope) -> _View:
         view = self._views.setdefault(scope, _View())
@@ -136,16 +149,18 @@ class SharedCounts:
         view.measured_at_s = self._clock()
 
     async def _exchange(self, scope: Scope, view: _View) -> None:
-        """Sends what is pending, which leaves `pending` only once the store has it, and reads totals."""
-        if counted := dict(view.pending):
-            await self._store.add(scope, counted)
-            _subtract(view.pending, counted)
-            _add(view.known, counted)
-        if used := dict(view.pending_uses):
-            await self._store.bump(scope, used)
-            _subtract(view.pending_uses, used)
-            _add(view.uses, used)
-        view.known = await self._store.read(scope)
+        """Sends what is pending and brings totals. What failed goes first, as it was: it may have arrived."""
+        if view.sent is not None:
+            await self._send(scope, view, view.sent)
+        view.sent = view.next_batch()
+        await self._send(scope, view, view.sent)
+
+    async def _send(self, scope: Scope, view: _View, batch: CountBatch) -> None:
+        view.known = await self._store.record(scope, batch)
+        view.sent = None
+        _subtract(view.pending, batch.increments)
+        _subtract(view.pending_uses, batch.uses)
+        _add(view.uses, batch.uses)
 
 
 def _add(totals: dict[K, N], more: Mapping[K, N]) -> None:

@@ -23,12 +23,21 @@ T = TypeVar("T")
 
 
 class WrongType(Enum):
-    """Stands for the reply to a command on an entry of another type, which is no failure of the server."""
+    """Stands for the reply to a command on an entry of another type, which is no failure of the server.
+
+    A hash's field that can't be added to, since it holds no number, is of another type, too.
+    """
 
     WRONG_TYPE = "WRONGTYPE"
 
 
 WRONG_TYPE = WrongType.WRONG_TYPE
+
+_ON_WRONG_TYPE = (
+    WRONG_TYPE.value,
+    "hash value is not a float",
+    "increment would produce NaN or Infinity",
+)
 
 
 class RedisLink:
@@ -93,14 +102,14 @@ def parsed(parse: Callable[[Any], T], reply: Reply) -> T:
     """What `parse` makes of the reply. Raises CacheUnavailable where it can't: no code of ours wrote that."""
     try:
         return parse(reply)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise CacheUnavailable("the token cache holds what cannot be read") from error
 
 
 def _accepted(reply: Reply) -> Reply:
     if not isinstance(reply, Exception):
         return reply
-    if isinstance(reply, ResponseError) and str(reply).startswith(WRONG_TYPE.value):
+    if isinstance(reply, ResponseError) and str(reply).startswith(_ON_WRONG_TYPE):
         return WRONG_TYPE
     raise CacheUnavailable(f"the token cache refuses ({type(reply).__name__})") from reply
 

@@ -5,8 +5,12 @@
     warmline:ret:{tenant}/{collection}:{key}    string  TTL by its collection's rhythm, see `ttl.py`
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    none; trimmed to the most used, see `counters.py`
+    warmline:counted:{name}:{writer}            string  a day after the last batch, see `counters.py`
     warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest, see `hot_paths.py`
     warmline:path-scopes                        zset    none; trimmed likewise, with the above
+
+The braces around `name`, which is that of counters or popularity, are in the key: a cluster keeps both in
+one slot, so that one script may touch them.
 
 Under memory pressure only what has a TTL is evicted (policy `volatile-lfu`), so what has none is bounded
 by its own code.
@@ -86,6 +90,11 @@ def counters_name(scope: Scope) -> str:
 def popularity_name(scope: Scope) -> str:
     """The sorted set of a scope's segments by uses. Raises InvalidRequest."""
     return f"warmline:popularity:{_checked(scope)}"
+
+
+def counted_name(name: str, writer: str) -> str:
+    """The number of the last batch that a writer has added to counters or popularity of this name."""
+    return f"warmline:counted:{{{name}}}:{writer}"
 
 
 def paths_name(scope: Scope) -> str:

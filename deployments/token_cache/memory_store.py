@@ -9,7 +9,7 @@ from heapq import nlargest, nsmallest
 from typing import TypeVar
 
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage, HotPath
+from deployments.core.messages import CacheUsage, CountBatch, HotPath
 from deployments.token_cache.codec import peek_count
 from deployments.token_cache.counters import KEPT_SEGMENTS, READ_SEGMENTS, trim_above
 from deployments.token_cache.path_scores import (
@@ -109,31 +109,31 @@ class InMemoryCounterStore:
         self._read = read
         self._counters: defaultdict[Scope, dict[str, float]] = defaultdict(dict)
         self._uses: defaultdict[Scope, Counter[SegmentKey]] = defaultdict(Counter)
+        self._counted: defaultdict[tuple[Scope, str], int] = defaultdict(int)
 
-    async def add(self, scope: Scope, increments: Mapping[str, float]) -> None:
+    async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
         """See `CounterStore`."""
         counters = self._counters[scope]
-        for name, by in increments.items():
-            counters[name] = counters.get(name, 0.0) + by
-
-    async def read(self, scope: Scope) -> dict[str, float]:
-        """See `CounterStore`."""
-        return dict(self._counters.get(scope, {}))
+        if self._counted[scope, batch.writer] < batch.number:
+            self._counted[scope, batch.writer] = batch.number
+            for name, by in batch.increments.items():
+                counters[name] = counters.get(name, 0.0) + by
+            self._bump(scope, batch.uses)
+        return dict(counters)
 
     async def reset(self, scope: Scope) -> None:
         """See `CounterStore`."""
         self._counters.pop(scope, None)
 
-    async def bump(self, scope: Scope, uses: Mapping[SegmentKey, int]) -> None:
-        """See `CounterStore`."""
+    async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
+        """See `CounterStore`; most used first."""
+        return dict(self._uses.get(scope, Counter[SegmentKey]()).most_common(self._read))
+
+    def _bump(self, scope: Scope, uses: Mapping[SegmentKey, int]) -> None:
         counts = self._uses[scope]
         counts.update(uses)
         if len(counts) > trim_above(self._kept):
             self._uses[scope] = Counter(dict(counts.most_common(self._kept)))
-
-    async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
-        """See `CounterStore`; most used first."""
-        return dict(self._uses.get(scope, Counter[SegmentKey]()).most_common(self._read))
 
 
 class InMemoryHotPaths:

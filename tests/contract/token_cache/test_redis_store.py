@@ -10,22 +10,24 @@ from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
 from deployments.token_cache.codec import HEADER_BYTES, encode
 from deployments.token_cache.connection import RedisLink, expect
-from deployments.token_cache.counters import RedisCounterStore
+from deployments.token_cache.counters import REMEMBERED_S, RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.keys import (
     PATH_SCOPES,
+    counted_name,
     counters_name,
     paths_name,
     popularity_name,
     segment_prefix,
 )
 from deployments.token_cache.redis_store import RedisSegmentStore
+from tests.contract.token_cache.counting import batch, totals
 
 A = Scope(TenantId("a"), CollectionName("kb"))
 KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
 
 REDIS_6_2 = {
-    "auth", "get", "getrange", "hgetall", "hincrbyfloat", "ping", "scan", "select", "set", "strlen",
+    "auth", "eval", "get", "getrange", "hgetall", "hincrbyfloat", "ping", "scan", "select", "set", "strlen",
     "unlink", "zcard", "zincrby", "zrange", "zrem", "zremrangebyrank", "zrevrange",
 }  # fmt: skip
 
@@ -58,12 +60,12 @@ async def test_wrong_typed_counters_are_deleted_and_work_again(link: RedisLink):
     counters = RedisCounterStore(link)
     for name in (counters_name(A), popularity_name(A)):
         await link.call(("SET", name, "x"))
-    for call in (counters.add(A, {"hits": 1}), counters.bump(A, {KEYS[0]: 1})):
+    for sent in (batch({"hits": 1}), batch(uses={KEYS[0]: 1})):
         with pytest.raises(CacheUnavailable):
-            await call
-    await counters.add(A, {"hits": 1})
-    await counters.bump(A, {KEYS[0]: 1})
-    assert await counters.read(A) == {"hits": 1}
+            await counters.record(A, sent)
+    await counters.record(A, batch({"hits": 1}))
+    await counters.record(A, batch(uses={KEYS[0]: 1}))
+    assert await totals(counters, A) == {"hits": 1}
     assert await counters.popularity(A) == {KEYS[0]: 1}
 
 
@@ -99,35 +101,83 @@ async def test_a_scope_that_is_forgotten_leaves_nothing(link: RedisLink):
     assert set(expect(list, names)) == {PATH_SCOPES.encode(), *(paths_name(s).encode() for s in scopes[2:])}
 
 
-async def test_counters_that_hold_no_numbers_fail_one_way_until_they_are_reset(link: RedisLink):
+@pytest.mark.parametrize("value", ["many", "inf", "-inf", "nan", "", b"\xff"])
+async def test_counters_that_hold_no_numbers_start_anew(link: RedisLink, value: str | bytes):
     counters = RedisCounterStore(link)
-    await link.call(("HSET", counters_name(A), "hits", "many"))
-    for call in (counters.read(A), counters.add(A, {"hits": 1})):
+    for increments in ({}, {"misses": 1}, {"hits": 1}):
+        await link.call(("HSET", counters_name(A), "hits", value))
         with pytest.raises(CacheUnavailable):
-            await call
-    await counters.reset(A)
-    assert await counters.read(A) == {}
+            await counters.record(A, batch(increments))
+        assert await counters.record(A, batch({"hits": 1})) == {"hits": 1}
 
 
-async def test_segments_carry_a_ttl_and_nothing_else_does(link: RedisLink):
+async def test_a_counter_that_can_grow_no_more_starts_anew(link: RedisLink):
+    counters = RedisCounterStore(link)
+    await link.call(("HSET", counters_name(A), "hits", "inf"))
+    with pytest.raises(CacheUnavailable):
+        await counters.record(A, batch({"hits": 1}))
+    assert await counters.record(A, batch({"hits": 1})) == {"hits": 1}
+
+
+@pytest.mark.parametrize(("key", "score"), [(KEYS[0], "inf"), (KEYS[0], "-inf"), (b"\xff", "1")])
+async def test_popularity_that_cannot_be_read_starts_anew(link: RedisLink, key: str | bytes, score: str):
+    counters = RedisCounterStore(link)
+    await link.call(("ZADD", popularity_name(A), score, key))
+    with pytest.raises(CacheUnavailable):
+        await counters.popularity(A)
+    assert await counters.popularity(A) == {}
+
+
+async def test_a_batch_half_of_which_failed_is_counted_once(link: RedisLink):
+    counters = RedisCounterStore(link)
+    await link.call(("SET", popularity_name(A), "x"))
+    sent = batch({"hits": 1}, {KEYS[0]: 1})
+    with pytest.raises(CacheUnavailable):
+        await counters.record(A, sent)
+    for _ in range(2):
+        assert await counters.record(A, sent) == {"hits": 1}
+    assert await counters.popularity(A) == {KEYS[0]: 1}
+
+
+async def test_what_remembers_a_batch_may_be_of_any_type(link: RedisLink):
+    counters, sent = RedisCounterStore(link), batch({"hits": 1})
+    await link.call(("RPUSH", counted_name(counters_name(A), sent.writer), "x"))
+    for _ in range(2):
+        assert await counters.record(A, sent) == {"hits": 1}
+
+
+async def test_a_batch_is_one_round_trip(link: RedisLink, trips: list[int]):
+    await RedisCounterStore(link).record(A, batch({"hits": 1, "misses": 2}, dict.fromkeys(KEYS, 1)))
+    assert trips == [2]
+
+
+async def test_what_carries_a_ttl_and_what_does_not(link: RedisLink):
     await RedisSegmentStore(link).put_many(A, {KEYS[0]: b"x"}, 77)
-    await RedisCounterStore(link).add(A, {"hits": 1})
-    await RedisCounterStore(link).bump(A, {KEYS[0]: 1})
+    sent = batch({"hits": 1}, {KEYS[0]: 1})
+    await RedisCounterStore(link).record(A, sent)
     await RedisHotPaths(link).record({A: [(KEYS[0],)]})
     names = (counters_name(A), popularity_name(A), paths_name(A), PATH_SCOPES)
     assert await link.call(*(("TTL", name) for name in names)) == [-1] * 4
     assert await link.call(("TTL", segment_prefix(A) + KEYS[0])) == [77]
+    remembering = [counted_name(name, sent.writer) for name in names[:2]]
+    assert await link.call(*(("TTL", name) for name in remembering)) == [REMEMBERED_S] * 2
 
 
-async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLink, monkeypatch):
-    trips: list[int] = []
+@pytest.fixture
+def trips(link: RedisLink, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many commands each round trip had."""
+    found: list[int] = []
     call = link.call
 
     async def counting(*commands):
-        trips.append(len(commands))
+        found.append(len(commands))
         return await call(*commands)
 
     monkeypatch.setattr(link, "call", counting)
+    return found
+
+
+async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLink, trips: list[int]):
     await RedisSegmentStore(link).get_many(A, KEYS * 100)
     assert trips == [300]
 
@@ -159,10 +209,10 @@ async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLi
     await store.usage(A)
     await store.delete_many(A, KEYS[:1])
     await store.clear(A.tenant, None)
-    await counters.add(A, {"hits": 1})
-    await counters.read(A)
+    await counters.record(A, batch({"hits": 1}))
+    await totals(counters, A)
     await counters.reset(A)
-    await counters.bump(A, dict.fromkeys(KEYS, 1))
+    await counters.record(A, batch(uses=dict.fromkeys(KEYS, 1)))
     await counters.popularity(A)
     paths = RedisHotPaths(fresh, kept=1, kept_scopes=1)
     await paths.record({Scope(TenantId(name), A.collection): [(key,) for key in KEYS] for name in "ab"})

@@ -8,6 +8,7 @@ from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
 from deployments.token_cache.codec import encode
+from tests.contract.token_cache.counting import batch, totals
 
 
 def scope(tenant: str, collection: str = "kb") -> Scope:
@@ -138,10 +139,10 @@ async def test_what_is_no_entry_holds_no_tokens_but_bytes(stores):
 async def test_clearing_segments_leaves_counters_and_popularity(stores):
     counters = stores.counters()
     await stores.segments.put_many(A, {key(1): b"x"}, 60)
-    await counters.add(A, {"hits": 1})
-    await counters.bump(A, {key(1): 1})
+    await counters.record(A, batch({"hits": 1}))
+    await counters.record(A, batch(uses={key(1): 1}))
     assert await stores.segments.clear(A.tenant, None) == 1
-    assert await counters.read(A) == {"hits": 1}
+    assert await totals(counters, A) == {"hits": 1}
     assert await counters.popularity(A) == {key(1): 1}
 
 

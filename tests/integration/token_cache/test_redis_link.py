@@ -13,6 +13,7 @@ from deployments.token_cache.breaker import BreakerState
 from deployments.token_cache.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.redis_store import RedisSegmentStore
+from tests.contract.token_cache.counting import batch, totals
 from tests.integration.token_cache.redis_peers import KEYS, PATIENT_S, A, opened, peer, saying, silent, valkey
 
 SOON_S = 2.0
@@ -29,10 +30,10 @@ async def test_every_method_fails_one_way_when_nobody_listens(tmp_path):
             store.delete_many(A, KEYS),
             store.clear(A.tenant, None),
             store.usage(A),
-            counters.add(A, {"hits": 1}),
-            counters.read(A),
+            counters.record(A, batch({"hits": 1})),
+            totals(counters, A),
             counters.reset(A),
-            counters.bump(A, {KEYS[0]: 1}),
+            counters.record(A, batch(uses={KEYS[0]: 1})),
             counters.popularity(A),
         ]:
             with pytest.raises(CacheUnavailable):
@@ -124,7 +125,7 @@ READS: list[Callable[[RedisLink], Awaitable[object]]] = [
     lambda link: RedisSegmentStore(link).get_many(A, KEYS[:1]),
     lambda link: RedisSegmentStore(link).clear(A.tenant, None),
     lambda link: RedisSegmentStore(link).usage(A),
-    lambda link: RedisCounterStore(link).read(A),
+    lambda link: totals(RedisCounterStore(link), A),
     lambda link: RedisCounterStore(link).popularity(A),
 ]
 
@@ -164,6 +165,27 @@ async def test_a_call_given_up_leaves_no_reply_to_the_next_one(tmp_path):
                 await asyncio.sleep(0)
             given_up.cancel()
             assert await store.get_many(A, KEYS[1:]) == [key.encode() for key in KEYS[1:]]
+
+
+async def test_counts_that_arrive_after_they_were_given_up_count_once(tmp_path):
+    """The server was asleep: what it reads when it wakes is what was given up, and what came again."""
+    sent = batch({"hits": 1}, {KEYS[0]: 1})
+    async with (
+        valkey(tmp_path, "--enable-debug-command", "yes") as url,
+        opened(url, timeout_s=PATIENT_S) as patient,
+    ):
+        async with opened(url, timeout_s=0.05) as link:
+            await patient.call(("PING",))
+            asleep = asyncio.create_task(patient.call(("DEBUG", "SLEEP", 1.5)))
+            await asyncio.sleep(0.1)
+            for _ in range(2):
+                with pytest.raises(CacheUnavailable, match="TimeoutError"):
+                    await RedisCounterStore(link).record(A, sent)
+            await asleep
+        counters = RedisCounterStore(patient)
+        assert await totals(counters, A) == {"hits": 1}
+        assert await counters.record(A, sent) == {"hits": 1}
+        assert await counters.popularity(A) == {KEYS[0]: 1}
 
 
 async def test_more_calls_than_connections_wait_for_each_other(tmp_path):

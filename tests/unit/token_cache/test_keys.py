@@ -6,6 +6,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from deployments.core.documents import SearchQuery
 from deployments.core.errors import InvalidRequest
@@ -14,6 +15,7 @@ from deployments.core.retrievals import RetrievalKey
 from deployments.core.segments import SEGMENT_SCHEMA_VERSION
 from deployments.token_cache import keys
 from deployments.token_cache.keys import (
+    counted_name,
     counters_name,
     popularity_name,
     retrieval_name,
@@ -86,6 +88,12 @@ def test_no_two_scopes_share_a_name_and_no_pattern_of_segments_matches_counters(
     names = [make(scope) for make in (counters_name, popularity_name) for scope in {one, other}]
     assert len(set(names)) == len(names)
     assert not any(fnmatch.fnmatchcase(name, segments_pattern(one.tenant, None)) for name in names)
+
+
+@given(scopes)
+def test_a_script_finds_what_was_counted_in_the_slot_of_the_counts(scope):
+    for name in (counters_name(scope), popularity_name(scope)):
+        assert key_slot(counted_name(name, "writer").encode()) == key_slot(name.encode())
 
 
 @given(retrieval_keys, retrieval_keys)
