@@ -1,14 +1,16 @@
 """A replica's view of the cluster-wide counters, kept off the request path.
 
 Requests add to what is pending here and read what is known here. A synchronisation, one at a time and
-scope, sends what is pending and brings the cluster's totals back while the engine generates; an answer
-looks at its outcome only when it is complete. What Redis holds is measured by walking it, so that is
-done far less often.
+scope, sends what is pending and brings the cluster's totals back while the engine generates; another
+follows as long as something is pending and the store answers. An answer looks at the outcome of the one
+under way, and only when it is complete. What Redis holds is measured by walking it, so that is done far
+less often.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -74,12 +76,11 @@ class SharedCounts:
         view = self._view(scope)
         _add(view.pending, increments)
         _add(view.pending_uses, dict.fromkeys(used, 1))
-        loop = asyncio.get_running_loop()
         if view.sync is None or view.sync.done():
-            view.sync = loop.create_task(self._sync(scope, view))
+            view.sync = self._start_sync(scope, view)
         due = view.tried_at_s is None or self._clock() - view.tried_at_s >= self._measure_every_s
         if due and (view.measuring is None or view.measuring.done()):
-            view.measuring = loop.create_task(self._measure(scope, view))
+            view.measuring = asyncio.get_running_loop().create_task(self._measure(scope, view))
 
     async def settled(self, scope: Scope) -> str | None:
         """Waits for the synchronisation under way; returns why the store could not be used, or None."""
@@ -127,6 +128,11 @@ class SharedCounts:
             self._views.popitem(last=False)
         return view
 
+    def _start_sync(self, scope: Scope, view: _View) -> asyncio.Task[str | None]:
+        # In a context of its own: one that follows another is of no request.
+        context = contextvars.Context()
+        return asyncio.get_running_loop().create_task(self._sync(scope, view), context=context)
+
     async def _sync(self, scope: Scope, view: _View) -> str | None:
         try:
             async with view.lock:
@@ -134,6 +140,8 @@ class SharedCounts:
         except CacheUnavailable as error:
             log.debug("counters of %s stay in this replica for now: %s", scope, error)
             return error.message
+        if view.pending or view.pending_uses:
+            view.sync = self._start_sync(scope, view)
         return None
 
     async def _measure(self, scope: Scope, view: _View) -> None:

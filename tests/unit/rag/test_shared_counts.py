@@ -139,6 +139,27 @@ def test_whatever_happens_to_the_store_everything_counts_once(steps):
     asyncio.run(run())
 
 
+async def test_what_was_recorded_last_reaches_the_store_without_another_record(counts, store):
+    """Records that come while others are sent go on their own, however long nothing follows."""
+    for _ in range(20):
+        counts.record(SCOPE, HIT, [A])
+        await asyncio.sleep(0)
+    await turns(10)
+    assert (await store.read(SCOPE))["segment_hits"] == 20
+    assert await store.popularity(SCOPE) == {A: 20}
+
+
+async def test_an_answer_waits_for_the_synchronisation_under_way_only(counts, store):
+    """Under load one follows another without end, and none of them holds an answer up."""
+    counts.record(SCOPE, HIT, [A])
+    settled = asyncio.ensure_future(counts.settled(SCOPE))
+    for _ in range(20):
+        counts.record(SCOPE, HIT, [A])
+        await asyncio.sleep(0)
+    assert settled.done()
+    assert not counts._view(SCOPE).sync.done()
+
+
 async def test_a_store_that_is_down_is_not_asked_again_before_the_next_record(counts, store):
     """A failure ends the synchronising: what is pending waits."""
     store.down = True
@@ -157,7 +178,7 @@ async def test_records_during_a_synchronisation_are_kept(counts, store):
     counts.record(SCOPE, {"segment_hits": 10}, [A, B])
     store.gate.set()
     assert await counts.settled(SCOPE) is None
-    assert counts.stats(SCOPE).cache_hits == 11
+    await turns()
     assert (await counts.fresh_stats(SCOPE)).cache_hits == 11
     assert await store.read(SCOPE) == {"segment_hits": 11}
     assert await store.popularity(SCOPE) == {A: 2, B: 1}
