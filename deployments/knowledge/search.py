@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
@@ -70,13 +70,16 @@ class HybridSearch:
             near: list[int] = []
             similarities: dict[int, float] = {}
             if comparable:
-                vectors = await self._vectors.load(connection, query.scope, state.index_id, state.generation)
+                vectors = await self._vectors.load(
+                    connection, query.scope, state.index_id, state.generation, state.stamp
+                )
                 cosines = vectors.similarities(question)
                 near = vectors.nearest(cosines, query.section, depth)
                 similarities = vectors.by_chunk(cosines, [*near, *words])
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
-            rows = await _read_rows(connection, [chunk_id for chunk_id, _ in fused])
-        best = each_first(fused, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
+            rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
+        there = [hit for hit in fused if hit[0] in rows]
+        best = each_first(there, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
         passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
         return Retrieval(passages, state.generation, self._named(state.stamp))
 
@@ -84,15 +87,11 @@ class HybridSearch:
         """All passages of documents, in the order of `doc_ids`; score 0. Raises: KnowledgeUnavailable."""
         place = {doc_id: number for number, doc_id in enumerate(doc_ids)}
         wanted = select(chunks.c.id).join(documents)
-        wanted = wanted.where(
-            documents.c.tenant == scope.tenant,
-            documents.c.collection == scope.collection,
-            documents.c.doc_id.in_(doc_ids),
-        )
+        wanted = wanted.where(*_within(scope), documents.c.doc_id.in_(doc_ids))
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, scope)
             found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
-            rows = (await _read_rows(connection, found.all())).values()
+            rows = (await _read_rows(connection, scope, found.all())).values()
         ordered = sorted(rows, key=lambda row: (place[row.doc_id], row.ordinal))
         passages = tuple(_passage(row, 0.0, None) for row in ordered)
         return Retrieval(passages, state.generation, self._named(state.stamp))
@@ -110,7 +109,7 @@ class HybridSearch:
             state = await _read_state(connection, scope)
             wanted = TextQuery(state.index_id, scope, None, question, depth, snippets=True)
             matches = await self._full_text.search(connection, wanted)
-            rows = await _read_rows(connection, [match.chunk_id for match in matches])
+            rows = await _read_rows(connection, scope, [match.chunk_id for match in matches])
         hits: dict[str, TextHit] = {}
         for match in matches:
             row = rows[match.chunk_id]
@@ -135,8 +134,10 @@ async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
     return _State(row.id, row.embedding_fingerprint, row.generation, row.stamp)
 
 
-async def _read_rows(connection: AsyncConnection, chunk_ids: Sequence[int]) -> dict[int, AnyRow]:
-    """Chunks with their documents, by chunk id."""
+async def _read_rows(
+    connection: AsyncConnection, scope: Scope, chunk_ids: Sequence[int]
+) -> dict[int, AnyRow]:
+    """Chunks with their documents, by chunk id. One that the scope doesn't have is absent."""
     columns = (
         chunks.c.id,
         chunks.c.ordinal,
@@ -147,8 +148,12 @@ async def _read_rows(connection: AsyncConnection, chunk_ids: Sequence[int]) -> d
         documents.c.section,
         documents.c.version,
     )
-    query = select(*columns).join(documents).where(chunks.c.id.in_(chunk_ids))
+    query = select(*columns).join(documents).where(*_within(scope), chunks.c.id.in_(chunk_ids))
     return {row.id: row for row in await connection.execute(query)}
+
+
+def _within(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return documents.c.tenant == scope.tenant, documents.c.collection == scope.collection
 
 
 def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:

@@ -17,6 +17,8 @@ from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.wordings import CollectionWordings, read_collection_wordings
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
+_ENTRY_BYTES = 4096
+"""What an entry takes beside its vectors, roughly: those of empty collections have to leave, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +70,29 @@ class CollectionVectors:
 class VectorCache:
     """Matrices by collection, at most `max_bytes` of them, the least used leaving first.
 
-    A matrix is used only at the generation and index it was read at. Both come from the same
-    transaction as the search, so that another replica's write is seen at once.
+    A matrix is used only in the state of index and collection it was read at. That comes from the same
+    transaction as the search, so that another replica's write is seen at once. It has the collection's
+    stamp, since in a database restored to an earlier day generations and ids of chunks come again.
     """
 
     def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: OrderedDict[Scope, tuple[tuple[int, int], CollectionVectors]] = OrderedDict()
+        self._entries: OrderedDict[Scope, tuple[tuple[int, int, str], CollectionVectors]] = OrderedDict()
 
     async def load(
-        self, connection: AsyncConnection, scope: Scope, index_id: int, generation: int
+        self, connection: AsyncConnection, scope: Scope, index_id: int, generation: int, stamp: str
     ) -> CollectionVectors:
         """The collection's vectors as the connection's transaction sees them."""
-        stamp = (index_id, generation)
+        state = (index_id, generation, stamp)
         entry = self._entries.get(scope)
-        if entry is not None and entry[0] == stamp:
+        if entry is not None and entry[0] == state:
             self._entries.move_to_end(scope)
             return entry[1]
         vectors = await _read(connection, scope, index_id)
         self._forget(scope)
-        self._entries[scope] = (stamp, vectors)
-        self._bytes += vectors.nbytes
+        self._entries[scope] = (state, vectors)
+        self._bytes += vectors.nbytes + _ENTRY_BYTES
         while self._bytes > self._max_bytes and len(self._entries) > 1:
             self._forget(next(iter(self._entries)))
         return vectors
@@ -97,7 +100,7 @@ class VectorCache:
     def _forget(self, scope: Scope) -> None:
         entry = self._entries.pop(scope, None)
         if entry is not None:
-            self._bytes -= entry[1].nbytes
+            self._bytes -= entry[1].nbytes + _ENTRY_BYTES
 
 
 async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> CollectionVectors:

@@ -1,0 +1,57 @@
+"""A database restored to another day under a running service: generations and ids of chunks come again."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from deployments.core.ids import CollectionName, Scope, TenantId
+from deployments.knowledge.vectors import VectorCache
+from tests.contract.knowledge.conftest import SCOPE, Knowledge
+
+OTHER = Scope(TenantId("other"), SCOPE.collection)
+EXCHANGED = "UPDATE documents SET tenant = CASE tenant WHEN 'acme' THEN 'other' ELSE 'acme' END"
+"""The chunks of one tenant have the ids that the other one's had."""
+
+
+@pytest.fixture
+async def searched(knowledge: Knowledge) -> Knowledge:
+    """Two tenants with a document each, whose vectors are in memory."""
+    for scope, doc_id in ((SCOPE, "mine"), (OTHER, "theirs")):
+        await knowledge.put(doc_id, "needle", "T", scope=scope)
+        assert await knowledge.found("needle", scope=scope) == [doc_id]
+    return knowledge
+
+
+async def change(knowledge: Knowledge, *statements: str) -> None:
+    """Behind the service's back."""
+    async with knowledge.database.transaction() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
+async def test_vectors_are_read_anew_when_the_stamp_is_another_one(searched: Knowledge) -> None:
+    await change(searched, EXCHANGED, "UPDATE collections SET stamp = 'of another day'")
+    assert await searched.found("needle") == ["theirs"]
+    assert await searched.found("needle", scope=OTHER) == ["mine"]
+
+
+async def test_a_chunk_that_has_become_another_tenants_is_not_shown(searched: Knowledge) -> None:
+    await change(searched, EXCHANGED)
+    assert await searched.search("needle") == ()
+
+
+async def test_a_chunk_that_is_gone_is_left_out(searched: Knowledge) -> None:
+    await searched.put("second", "needle and more", "T")
+    assert await searched.found("needle") == ["mine", "second"]
+    await change(searched, "DELETE FROM documents WHERE doc_id = 'mine'")
+    assert await searched.found("needle") == ["second"]
+
+
+async def test_empty_collections_leave_the_memory_too(knowledge: Knowledge) -> None:
+    cache = VectorCache(max_bytes=20_000)
+    scopes = [Scope(SCOPE.tenant, CollectionName(f"empty{number}")) for number in range(10)]
+    async with knowledge.database.snapshot() as connection:
+        first, *_, last = [await cache.load(connection, scope, 1, 0, "") for scope in scopes]
+        assert await cache.load(connection, scopes[-1], 1, 0, "") is last
+        assert await cache.load(connection, scopes[0], 1, 0, "") is not first
