@@ -74,7 +74,7 @@ class HybridSearch:
                     connection, query.scope, state.index_id, state.generation, state.stamp
                 )
                 cosines = vectors.similarities(question)
-                near = vectors.nearest(cosines, query.section, depth)
+                near = vectors.nearest(cosines, query.section, depth, query.top_k)
                 similarities = vectors.by_chunk(cosines, [*near, *words])
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from deployments.core.ids import Fingerprint
 
-_SEARCH_VERSION = 2
+_SEARCH_VERSION = 3
 """Raise it when the same texts and vectors would be ranked or cut off otherwise than before."""
 
 

@@ -23,9 +23,13 @@ _ENTRY_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class CollectionVectors:
-    """Vectors of a collection's chunks in one index. `chunk_ids` ascend; `sections` are theirs."""
+    """Vectors of a collection's chunks in one index. `chunk_ids` ascend; `sections` are theirs.
+
+    `owners` number their documents from 0.
+    """
 
     chunk_ids: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.int64]
     sections: npt.NDArray[np.object_]
     matrix: Matrix
     wordings: CollectionWordings
@@ -44,17 +48,21 @@ class CollectionVectors:
         cosines = np.asarray(np.vecdot(self.matrix, question), dtype=np.float32)
         return self.wordings.raised(cosines, question)
 
-    def nearest(self, similarities: npt.NDArray[np.float32], section: str | None, limit: int) -> list[int]:
-        """Ids of the most similar chunks of a section (or all), best first; ties by id."""
+    def nearest(
+        self, similarities: npt.NDArray[np.float32], section: str | None, limit: int, documents: int
+    ) -> list[int]:
+        """Ids of the most similar chunks of a section (or all), best first; ties by id.
+
+        They are `limit` chunks and the best one of each of the `documents` nearest documents: a long
+        document of many near chunks, as one with a wording that resembles the question, hides no other.
+        """
         rows = np.arange(len(self.chunk_ids))
         if section is not None:
             rows = rows[self.sections == section]
         distances = -similarities[rows]
-        if limit < len(rows):
-            # All that are no farther than the last one wanted: sorting everything would take longer.
-            near = np.flatnonzero(distances <= np.partition(distances, limit - 1)[limit - 1])
-            rows, distances = rows[near], distances[near]
-        order = np.argsort(distances, kind="stable")[:limit]
+        of_documents = _smallest_of_owners(self.owners[rows], distances, documents)
+        wanted = np.union1d(_smallest(distances, limit), of_documents)
+        order = wanted[np.argsort(distances[wanted], kind="stable")]
         return [int(chunk_id) for chunk_id in self.chunk_ids[rows[order]]]
 
     def by_chunk(self, similarities: npt.NDArray[np.float32], chunk_ids: Sequence[int]) -> dict[int, float]:
@@ -65,6 +73,28 @@ class CollectionVectors:
         at = np.minimum(np.searchsorted(self.chunk_ids, wanted), len(self.chunk_ids) - 1)
         there = self.chunk_ids[at] == wanted
         return {int(wanted[i]): float(similarities[at[i]]) for i in np.flatnonzero(there)}
+
+
+def _smallest(distances: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.int64]:
+    """Where the `limit` smallest are, in order; ties by place."""
+    if limit >= len(distances):
+        return np.argsort(distances, kind="stable")
+    # All that are no farther than the last one wanted: sorting everything would take longer.
+    near = np.flatnonzero(distances <= np.partition(distances, limit - 1)[limit - 1])
+    return near[np.argsort(distances[near], kind="stable")[:limit]]
+
+
+def _smallest_of_owners(
+    owners: npt.NDArray[np.int64], distances: npt.NDArray[np.float32], limit: int
+) -> npt.NDArray[np.int64]:
+    """Where the smallest distances of the `limit` nearest owners are, one each, in order; ties by place."""
+    smallest = np.full(owners.max(initial=-1) + 1, np.inf, np.float32)
+    np.minimum.at(smallest, owners, distances)
+    farthest = smallest[_smallest(smallest, limit)].max(initial=-np.inf)
+    near = np.flatnonzero((distances == smallest[owners]) & (distances <= farthest))
+    _, first = np.unique(owners[near], return_index=True)
+    near = near[np.sort(first)]
+    return near[_smallest(distances[near], limit)]
 
 
 class VectorCache:
@@ -120,6 +150,7 @@ async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> Col
     of_chunks = np.fromiter((row.document_id for row in rows), np.int64, count)
     return CollectionVectors(
         np.fromiter((row.id for row in rows), np.int64, count),
+        np.unique(of_chunks, return_inverse=True)[1],
         np.array([row.section for row in rows], dtype=np.object_),
         to_matrix([row.embedding for row in rows]),
         await read_collection_wordings(connection, scope, index_id, of_chunks),

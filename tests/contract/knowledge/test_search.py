@@ -83,6 +83,16 @@ async def test_a_document_is_found_by_a_wording_under_which_it_is_asked_for(know
     assert passage.similarity > 0.6
 
 
+async def test_a_long_document_with_a_wording_hides_no_other(knowledge: Knowledge) -> None:
+    paragraphs = "\n\n".join(f"page{number} {'filler ' * 25}" for number in range(60))
+    await knowledge.put("long", f"---\nasked_as:\n  - let me in please\n---\n{paragraphs}", "T")
+    others = {f"other{number}" for number in range(5)}
+    for doc_id in others:
+        await knowledge.put(doc_id, f"let me in {doc_id}", "T")
+    first, *rest = await knowledge.found("let me in please", top_k=6)
+    assert (first, {*rest}) == ("long", others)
+
+
 async def test_a_wording_goes_with_the_version_that_has_it(knowledge: Knowledge) -> None:
     await knowledge.put("lock", ASKED.format("old words"), "T")
     again = await knowledge.put("lock", ASKED.format("new words"), "T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deployments.knowledge.vectors import CollectionVectors
@@ -18,12 +18,19 @@ def none(dimensions: int = 2) -> CollectionWordings:
 
 
 def vectors(sections: list[str | None]) -> CollectionVectors:
-    """Chunk 10 + n, each a little farther from [1, 0]."""
+    """Chunk 10 + n, each of its own document and a little farther from [1, 0]."""
     angles = np.linspace(0, np.pi / 2, len(sections))
     matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    return CollectionVectors(
-        np.arange(10, 10 + len(sections)), np.array(sections, dtype=object), matrix, none()
-    )
+    own = np.arange(len(sections))
+    return CollectionVectors(10 + own, own, np.array(sections, dtype=object), matrix, none())
+
+
+def chunks_of(owners: list[int]) -> CollectionVectors:
+    """Chunks 0, 1, 2... of these documents, whose similarities a test makes up."""
+    count = len(owners)
+    sections = np.array([None] * count, dtype=object)
+    matrix = np.empty((count, 2), np.float32)
+    return CollectionVectors(np.arange(count), np.array(owners, np.int64), sections, matrix, none())
 
 
 QUESTION = np.array([1, 0], np.float32)
@@ -32,29 +39,46 @@ QUESTION = np.array([1, 0], np.float32)
 def test_nearest_come_first() -> None:
     found = vectors([None] * 5)
     cosines = found.similarities(QUESTION)
-    assert found.nearest(cosines, None, 3) == [10, 11, 12]
+    assert found.nearest(cosines, None, 3, 1) == [10, 11, 12]
     assert cosines[0] == pytest.approx(1)
 
 
 def test_a_section_is_filtered_before_the_limit() -> None:
     found = vectors(["a", "a", "a", "b", None, "b"])
-    assert found.nearest(found.similarities(QUESTION), "b", 2) == [13, 15]
-    assert found.nearest(found.similarities(QUESTION), "c", 2) == []
+    assert found.nearest(found.similarities(QUESTION), "b", 2, 2) == [13, 15]
+    assert found.nearest(found.similarities(QUESTION), "c", 2, 2) == []
 
 
 def test_equal_similarities_are_ordered_by_chunk() -> None:
-    matrix = np.array([[1, 0]] * 40, np.float32)
-    found = CollectionVectors(np.arange(40), np.array([None] * 40, dtype=object), matrix, none())
-    assert found.nearest(found.similarities(QUESTION), None, 10) == list(range(10))
+    found = chunks_of(list(range(40)))
+    assert found.nearest(np.ones(40, np.float32), None, 10, 5) == list(range(10))
 
 
-@given(st.lists(st.integers(-3, 3), min_size=1, max_size=60), st.integers(1, 70))
-def test_nearest_is_the_start_of_the_whole_order(values: list[int], limit: int) -> None:
-    count = len(values)
-    sections = np.array([None] * count, dtype=object)
-    found = CollectionVectors(np.arange(count), sections, np.empty((count, 2), np.float32), none())
-    expected = sorted(range(count), key=lambda row: (-values[row], row))[:limit]
-    assert found.nearest(np.array(values, np.float32), None, limit) == expected
+CHUNKS = st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 9)), min_size=1, max_size=60)
+
+
+@given(CHUNKS, st.integers(1, 70), st.integers(1, 12))
+@example([(3, 0)] * 60 + [(2, number) for number in range(1, 6)], 50, 5)
+def test_nearest_are_the_first_chunks_and_the_first_one_of_each_near_document(
+    values_and_owners: list[tuple[int, int]], limit: int, documents: int
+) -> None:
+    values, owners = map(list, zip(*values_and_owners, strict=True))
+    order = sorted(range(len(values)), key=lambda row: (-values[row], row))
+    firsts = list({owners[row]: row for row in reversed(order)}.values())
+    near = sorted(firsts, key=order.index)[:documents]
+    expected = [row for row in order if row in order[:limit] or row in near]
+    found = chunks_of(owners).nearest(np.array(values, np.float32), None, limit, documents)
+    assert found == expected
+    if len({owners[row] for row in order[:limit]}) >= documents:
+        assert found == order[:limit]
+
+
+def test_documents_of_other_sections_do_not_count() -> None:
+    sections = np.array(["a", "b", "b", "b", "a", "b"], dtype=object)
+    owners = np.array([0, 1, 1, 1, 2, 3])
+    found = CollectionVectors(np.arange(6), owners, sections, np.empty((6, 2), np.float32), none())
+    similarities = np.array([9, 8, 7, 6, 5, 4], np.float32)
+    assert found.nearest(similarities, "b", 2, 2) == [1, 2, 5]
 
 
 def test_similarities_by_chunk_leave_out_chunks_without_vector() -> None:
@@ -67,11 +91,11 @@ def test_similarities_by_chunk_leave_out_chunks_without_vector() -> None:
 
 
 def test_an_empty_collection_finds_nothing() -> None:
-    empty = CollectionVectors(
-        np.empty(0, np.int64), np.empty(0, object), np.empty((0, 0), np.float32), none(0)
-    )
+    no_ids = np.empty(0, np.int64)
+    empty = CollectionVectors(no_ids, no_ids, np.empty(0, object), np.empty((0, 0), np.float32), none(0))
     cosines = empty.similarities(QUESTION)
-    assert empty.nearest(cosines, "a", 5) == []
+    assert empty.nearest(cosines, "a", 5, 5) == []
+    assert empty.nearest(cosines, None, 5, 5) == []
     assert empty.by_chunk(cosines, [1]) == {}
 
 
@@ -84,7 +108,6 @@ def test_a_wording_raises_all_chunks_of_its_document_and_never_lowers_one() -> N
         np.array([0, 1, 2]),
         np.array([0, 1, 1]),
     )
-    cosines = CollectionVectors(np.arange(3), np.array([None] * 3, dtype=object), matrix, asked).similarities(
-        QUESTION
-    )
-    assert cosines == pytest.approx([1, 0.75, 0.6 + 0.4 * 0.75])
+    sections = np.array([None] * 3, dtype=object)
+    found = CollectionVectors(np.arange(3), np.array([0, 1, 1]), sections, matrix, asked)
+    assert found.similarities(QUESTION) == pytest.approx([1, 0.75, 0.6 + 0.4 * 0.75])
