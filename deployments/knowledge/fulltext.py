@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.ids import Scope
 from deployments.knowledge.search_terms import (
     fts5_query,
+    indexed_words,
     search_terms,
     tsquery,
     without_marks,
@@ -97,11 +98,15 @@ class SqliteFullText:
         """See `FullText`."""
         terms = search_terms(query.question)
         statement = self._SEARCH.format(snippet=self._SNIPPET if query.snippets else "''")
-        return await _matches(connection, statement, query, fts5_query(terms)) if terms else []
+        return await _matches(connection, statement, query, query=fts5_query(terms)) if terms else []
 
 
 class PostgresFullText:
-    """Ranks by cover density over English word stems."""
+    """Ranks by cover density over English word stems.
+
+    That knows nothing of how rare a word is: `tw` of another error's code counts as much as `4003`. So what
+    has a phrase of the question comes before all that has only words of it.
+    """
 
     _ADD = text(
         """
@@ -114,9 +119,11 @@ class PostgresFullText:
     _SNIPPET = """ts_headline('english', c.body, q.query,
         'StartSel="", StopSel="", MaxWords=32, MinWords=16')"""
     _SEARCH = f"""
-        SELECT c.id, ts_rank_cd('{{{{0.25, 0.25, 0.5, 1.0}}}}', s.words, q.query, 1) AS score,
+        SELECT c.id, CAST(s.words @@ p.phrases AS integer)
+                   + ts_rank_cd('{{{{0.25, 0.25, 0.5, 1.0}}}}', s.words, q.query, 1 | 32) AS score,
                {{snippet}} AS snippet
         FROM to_tsquery('english', :query) AS q (query)
+        CROSS JOIN to_tsquery('english', :phrases) AS p (phrases)
         JOIN chunk_search s ON s.words @@ q.query JOIN chunks c ON c.id = s.chunk_id
         JOIN documents d ON d.id = c.document_id
         WHERE {_CONDITIONS}
@@ -128,9 +135,9 @@ class PostgresFullText:
         rows = [
             {
                 "id": t.chunk_id,
-                "title": without_marks(t.title),
-                "heading": without_marks(t.heading),
-                "body": without_marks(t.body),
+                "title": indexed_words(t.title),
+                "heading": indexed_words(t.heading),
+                "body": indexed_words(t.body),
             }
             for t in texts
         ]
@@ -140,8 +147,11 @@ class PostgresFullText:
     async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
         """See `FullText`."""
         terms = search_terms(without_marks(query.question))
+        if not terms:
+            return []
         statement = self._SEARCH.format(snippet=self._SNIPPET if query.snippets else "''")
-        return await _matches(connection, statement, query, tsquery(terms)) if terms else []
+        phrases = tsquery(term for term in terms if len(term) > 1)
+        return await _matches(connection, statement, query, query=tsquery(terms), phrases=phrases)
 
 
 def full_text(dialect: str) -> FullText:
@@ -150,15 +160,15 @@ def full_text(dialect: str) -> FullText:
 
 
 async def _matches(
-    connection: AsyncConnection, statement: str, query: TextQuery, expression: str
+    connection: AsyncConnection, statement: str, wanted: TextQuery, **expressions: str
 ) -> list[TextMatch]:
     parameters: dict[str, Any] = {
-        "query": expression,
-        "index_id": query.index_id,
-        "tenant": query.scope.tenant,
-        "collection": query.scope.collection,
-        "section": query.section,
-        "limit": query.limit,
+        "index_id": wanted.index_id,
+        "tenant": wanted.scope.tenant,
+        "collection": wanted.scope.collection,
+        "section": wanted.section,
+        "limit": wanted.limit,
+        **expressions,
     }
     rows = await connection.execute(text(statement), parameters)
     return [TextMatch(row.id, row.score, row.snippet) for row in rows]

@@ -44,6 +44,14 @@ def tsquery(terms: Iterable[Term]) -> str:
     return " | ".join("(" + " <-> ".join(f"'{word}'" for word in term) + ")" for term in terms)
 
 
+def indexed_words(text: str) -> str:
+    """A text's words, as those of questions, with blanks between them; for PostgreSQL.
+
+    Its own parser would take `TW-4003` for `tw` and a negative number, `config.yaml` for a host.
+    """
+    return " ".join(words_of(without_marks(text).casefold()))
+
+
 def without_marks(text: str) -> str:
     """Text without accents, as FTS5 compares it; for PostgreSQL, which has no such option."""
     decomposed = unicodedata.normalize("NFD", text)

@@ -12,11 +12,11 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 
-def upgrade(connection: Connection) -> None:
-    """Brings a database up to the newest revision, inside the connection's transaction."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Brings a database up to a revision, the newest one, inside the connection's transaction."""
     config = Config()
     # Percent signs are for interpolation there.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from deployments.knowledge.search_terms import (
     MAX_TERMS,
     fts5_query,
+    indexed_words,
     names_something,
     search_terms,
     tsquery,
@@ -66,6 +67,13 @@ def test_a_tsquery_has_nothing_but_quoted_words_and_operators(text: str) -> None
 
 def test_marks_are_removed_and_letters_stay() -> None:
     assert without_marks("Crème brûlée, Ångström") == "Creme brulee, Angstrom"
+
+
+@given(st.text())
+@example("TW-4003 in config.yaml at api.example.com, Straße, İstanbul")
+def test_a_text_is_indexed_under_the_words_and_phrases_that_it_is_asked_for(text: str) -> None:
+    indexed = f" {indexed_words(text)} "
+    assert all(f" {' '.join(term)} " in indexed for term in search_terms(without_marks(text)))
 
 
 @pytest.mark.parametrize(

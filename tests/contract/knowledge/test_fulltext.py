@@ -1,0 +1,112 @@
+"""Full text finds what is written with signs inside, on every database and in older ones."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.database.connection import Database
+from deployments.database.migrations import upgrade
+from deployments.knowledge.fulltext import IndexedText, TextQuery, full_text
+from tests.contract.knowledge.conftest import SCOPE, Knowledge
+
+TEXTS = {
+    "too-large": "The error TW-4003 means that a file is too large.",
+    "password": "The errors TW-2005, TW-2006, TW-2007 and TW-2008 are about passwords.",
+    "numbers": "Of 4003 files 2005 have no error.",
+    "config": "The key stands in config.yaml on the server.",
+    "compose": "The key of the config stands in compose.yaml or in key.yaml.",
+    "api": "Requests go to api.example.com alone.",
+    "site": "The api has a page at www.example.com, and example.com leads there.",
+    "accents": "Résumés à la carte are words of the French.",
+}
+FIRST = [
+    ("What is TW-4003?", "too-large"),
+    ("tw-2005", "password"),
+    ("TW-2008", "password"),
+    ("where is config.yaml", "config"),
+    ("compose.yaml", "compose"),
+    ("api.example.com", "api"),
+    ("https://www.example.com/", "site"),
+    ("resume", "accents"),
+]
+CHUNKS = 2100
+"""Of the older database: more than are migrated at once."""
+
+
+@pytest.mark.parametrize(("question", "first"), FIRST)
+async def test_what_has_the_whole_identifier_comes_first(
+    knowledge: Knowledge, question: str, first: str
+) -> None:
+    for doc_id, body in TEXTS.items():
+        await knowledge.put(doc_id, body, "T")
+    hits = await knowledge.service.search_text(SCOPE, question, 5)
+    assert hits[0].doc_id == first
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+async def test_a_search_joins_vectors_with_the_identifier(knowledge: Knowledge) -> None:
+    for doc_id, body in TEXTS.items():
+        await knowledge.put(doc_id, body, "T")
+    assert (await knowledge.found("Which is TW-4003"))[0] == "too-large"
+
+
+async def test_an_older_database_finds_them_too(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("deployments.database.connection.upgrade", partial(upgrade, revision="0006"))
+        older = await Database.open(database_url)
+    async with older.transaction() as connection:
+        await fill(connection, older.dialect)
+    await older.close()
+    database = await Database.open(database_url)
+    async with database.snapshot() as connection:
+        for question, first in FIRST:
+            query = TextQuery(1, SCOPE, None, question, 5)
+            (match, *_) = await full_text(database.dialect).search(connection, query)
+            assert bodies()[match.chunk_id] == TEXTS[first]
+    if database.dialect == "postgresql":
+        await check_words(database)
+    await database.close()
+
+
+def bodies() -> dict[int, str]:
+    """By chunk id, the telling ones among others of no account, first and last of all."""
+    filler = dict.fromkeys(range(1, CHUNKS + 1), "other words")
+    places = [CHUNKS * number // (len(TEXTS) - 1) or 1 for number in range(len(TEXTS))]
+    return filler | dict(zip(places, TEXTS.values(), strict=True))
+
+
+async def fill(connection: AsyncConnection, dialect: str) -> None:
+    """One document of many chunks, as revision 0006 had them."""
+    words = {
+        "sqlite": "INSERT INTO chunk_search (rowid, title, heading, body) VALUES (:id, 'T', 'H', :body)",
+        "postgresql": "INSERT INTO chunk_search VALUES (:id, setweight(to_tsvector('english', 'T'), 'A') "
+        "|| setweight(to_tsvector('english', 'H'), 'B') || setweight(to_tsvector('english', :body), 'D'))",
+    }
+    rows = [{"id": id_, "body": body} for id_, body in bodies().items()]
+    for statement in (
+        "INSERT INTO documents (id, tenant, collection, doc_id, title, content, version, created_at_s, "
+        "updated_at_s) VALUES (1, 'acme', 'kb', 'd', 'T', '', 1, 0, 0)",
+        "INSERT INTO indexes VALUES (1, 'fake', 'words', 32, 'active')",
+    ):
+        await connection.execute(text(statement))
+    for statement in (
+        "INSERT INTO chunks (id, index_id, document_id, ordinal, heading, body, segment_hash) "
+        "VALUES (:id, 1, 1, :id, 'H', :body, '')",
+        words[dialect],
+    ):
+        await connection.execute(text(statement), rows)
+
+
+async def check_words(database: Database) -> None:
+    """What is migrated is what would be written anew."""
+    statement = text("SELECT chunk_id, CAST(words AS text) FROM chunk_search ORDER BY chunk_id")
+    async with database.transaction() as connection:
+        migrated = (await connection.execute(statement)).all()
+        await connection.execute(text("DELETE FROM chunk_search"))
+        anew = [IndexedText(id_, "T", "H", body) for id_, body in bodies().items()]
+        await full_text(database.dialect).add(connection, anew)
+        assert (await connection.execute(statement)).all() == migrated
