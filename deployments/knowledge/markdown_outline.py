@@ -86,15 +86,15 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     if match is None:
         return FrontMatter(), text
     values: dict[str, str] = {}
-    lists: dict[str, tuple[str, ...]] = {}
+    lists: dict[str, list[str]] = {}
     key = ""
     for line in match[1].splitlines():
         if line.lstrip().startswith("-"):
-            lists[key] = (*lists.get(key, ()), _unquoted(line.lstrip()[1:].strip()))
+            lists.setdefault(key, []).append(_unquoted(line.lstrip()[1:].strip()))
         else:
             key, _, value = line.partition(":")
             values[key] = _unquoted(value.strip())
-    return FrontMatter(values, lists), text[match.end() :]
+    return FrontMatter(values, {name: tuple(items) for name, items in lists.items()}), text[match.end() :]
 
 
 def _unquoted(value: str) -> str:
