@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, ParserRejectedMarkup, Tag
 from bs4.dammit import EncodingDetector
 from markdownify import MarkdownConverter
 
@@ -93,7 +93,20 @@ def _read_plain(source: _Source) -> LoadedDocument:
 
 def _read_html(source: _Source) -> LoadedDocument:
     declared = source.charset or EncodingDetector.find_declared_encoding(source.raw, is_html=True)
-    soup = BeautifulSoup(_decoded(_Source(source.raw, declared)), "html.parser")
+    page = _decoded(_Source(source.raw, declared))
+    try:
+        title, markdown = _html_text(page)
+    except RecursionError as error:
+        raise _Unreadable("its HTML is nested too deeply") from error
+    except (ParserRejectedMarkup, ValueError) as error:
+        # ValueError: what should be a number, of a character or of columns, is none.
+        raise _Unreadable("its HTML is malformed") from error
+    return LoadedDocument(title, None, _not_blank(re.sub(r"\n{3,}", "\n\n", markdown)))
+
+
+def _html_text(page: str) -> tuple[str, str]:
+    """Title (or "") and text."""
+    soup = BeautifulSoup(page, "html.parser")
     heading = soup.title or soup.h1
     title = _as_title(heading.get_text()) if heading else ""
     for tag in soup(["head", "script", "style", "noscript", "template"]):
@@ -101,11 +114,7 @@ def _read_html(source: _Source) -> LoadedDocument:
     for image in soup("img"):
         # Pictures can't be read, and their `data:` addresses would be megabytes of tokens.
         image.replace_with(_alternative_text(image))
-    try:
-        markdown = _TO_MARKDOWN.convert_soup(soup)
-    except RecursionError as error:
-        raise _Unreadable("its HTML is nested too deeply") from error
-    return LoadedDocument(title, None, _not_blank(re.sub(r"\n{3,}", "\n\n", markdown)))
+    return title, _TO_MARKDOWN.convert_soup(soup)
 
 
 def _alternative_text(image: Tag) -> str:
@@ -143,10 +152,10 @@ def _decoded(source: _Source) -> str:
     charset = source.charset or "utf-8"
     try:
         text = source.raw.decode(charset)
-    except LookupError as error:
-        raise UnsupportedMediaType(f"unknown charset {charset}") from error
     except UnicodeError as error:
         raise _Unreadable(f"its bytes are not valid {charset.upper()}") from error
+    except (LookupError, ValueError) as error:  # ValueError: not even a name
+        raise UnsupportedMediaType(f"unknown charset {charset}") from error
     if "\0" in text:
         raise _Unreadable(f"it has a NUL character at position {text.index(chr(0))}")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

@@ -6,9 +6,21 @@ import io
 import re
 
 from pypdf import PdfReader
-from pypdf.errors import FileNotDecryptedError, PyPdfError
+from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 
 MAX_PAGES = 2000
+_UNREADABLE = (
+    PyPdfError,
+    # Kinds of encryption and of compression that the parser does not know, or needs another program for.
+    NotImplementedError,
+    DependencyError,
+    # Malformed files fail anywhere inside the parser, not with its own errors only.
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    OSError,
+)
 
 
 def pdf_text(raw: bytes) -> tuple[str, str]:
@@ -26,8 +38,7 @@ def pdf_text(raw: bytes) -> tuple[str, str]:
         title = (reader.metadata.title if reader.metadata else None) or ""
     except FileNotDecryptedError as error:
         raise ValueError("it is encrypted") from error
-    except (PyPdfError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:
-        # Malformed files fail anywhere inside the parser, not with its own errors only.
+    except _UNREADABLE as error:
         raise ValueError(f"it is no readable PDF ({type(error).__name__})") from error
     return _clean(title), _clean(text)
 

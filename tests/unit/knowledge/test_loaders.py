@@ -25,7 +25,9 @@ async def loaded(raw: bytes, media_type: str, title: str = "", section: str | No
     return await load(DocumentDraft(DocId("the-doc"), title, section, media_type, raw))
 
 
-def pdf(*lines: str, title: str | None = None, password: str | None = None) -> bytes:
+def pdf(
+    *lines: str, title: str | None = None, password: str | None = None, stream_filter: str | None = None
+) -> bytes:
     writer = PdfWriter()
     for line in lines:
         page = writer.add_blank_page(300, 300)
@@ -40,6 +42,8 @@ def pdf(*lines: str, title: str | None = None, password: str | None = None) -> b
         page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
         stream = DecodedStreamObject()
         stream.set_data(f"BT /F1 12 Tf 20 200 Td ({line}) Tj ET".encode())
+        if stream_filter is not None:
+            stream[NameObject("/Filter")] = NameObject(stream_filter)
         page[NameObject("/Contents")] = writer._add_object(stream)
     if title is not None:
         writer.add_metadata({"/Title": title})
@@ -48,6 +52,13 @@ def pdf(*lines: str, title: str | None = None, password: str | None = None) -> b
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
+
+
+def certificate_encrypted_pdf() -> bytes:
+    """Its `/Encrypt` names the handler of certificates in place of that of passwords."""
+    raw = pdf("x", password="secret")
+    assert raw.count(b"/Filter /Standard") == 1
+    return raw.replace(b"/Filter /Standard", b"/Filter /Adobe.PubSec")
 
 
 async def test_markdown_takes_title_and_section_from_front_matter() -> None:
@@ -130,7 +141,14 @@ async def test_a_pdf_that_opens_without_password_is_read() -> None:
         (b"---\ntitle: t\n---\n", "text/markdown", "no text"),
         (b"<html><script>x</script></html>", "text/html", "no text"),
         (b"<div>" * 5000 + b"x", "text/html", "nested too deeply"),
+        (b"a <![ x", "text/html", "malformed"),
+        (b"<![foo[bar]]>", "text/html", "malformed"),
+        (b"a&#" + b"9" * 5000 + b";", "text/html", "malformed"),
+        ("<ol start='²'><li>x</ol>".encode(), "text/html", "malformed"),
+        ("<table><tr><td colspan='²'>x</table>".encode(), "text/html", "malformed"),
         (pdf("x", password="secret"), "application/pdf", "encrypted"),
+        (certificate_encrypted_pdf(), "application/pdf", "no readable PDF (NotImplementedError)"),
+        (pdf("x", stream_filter="/Unheard"), "application/pdf", "no readable PDF (NotImplementedError)"),
         (pdf(""), "application/pdf", "scanned"),
         (b"%PDF-1.7 garbage", "application/pdf", "no readable PDF"),
         (b"", "application/pdf", "no readable PDF"),
@@ -149,6 +167,29 @@ async def test_what_cannot_be_read_is_named_with_the_reason(raw: bytes, media_ty
 async def test_unknown_types_and_charsets_are_unsupported(media_type: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         await loaded(b"x", media_type)
+
+
+async def test_a_declared_charset_that_is_no_name_is_unsupported() -> None:
+    with pytest.raises(UnsupportedMediaType, match="unknown charset"):
+        await loaded(b'<meta charset="a\0b">x', "text/html")
+
+
+async def test_a_pdf_that_needs_a_missing_decoder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pypdf.filters.find_spec", lambda name: None)
+    with pytest.raises(UnprocessableDocument, match="DependencyError"):
+        await loaded(pdf("x", stream_filter="/BrotliDecode"), "application/pdf")
+
+
+SCRAPS = ("<![", "]]>", "&#", ";", "²", "9" * 5000, "<ol start=", "<td colspan=", "'", ">")
+
+
+@given(st.lists(st.sampled_from(SCRAPS) | st.text(max_size=5)).map("".join))
+async def test_any_scraps_of_html_are_read_or_refused_in_words(page: str) -> None:
+    try:
+        found = await loaded(page.encode("utf-8", "replace"), "text/html")
+    except WarmlineError:
+        return
+    assert "\0" not in found.title + found.text
 
 
 async def test_a_title_too_long_for_every_segment_is_refused() -> None:
