@@ -17,6 +17,7 @@ from deployments.database.metadata import AnyRow
 from deployments.records.business_tables import ideas
 from deployments.records.template_document import idea_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
+from deployments.records.tokens import is_id
 
 MAX_COMPARED = 2_000
 """Ideas that a new one is compared with: the latest ones of a tenant."""
@@ -46,8 +47,9 @@ class IdeaStore:
 
     async def get(self, tenant: TenantId, idea_id: str) -> StoredIdea:
         """Raises: NotFound."""
+        query = _select(tenant, idea_id)
         async with self._database.snapshot() as connection:
-            row = (await connection.execute(_select(tenant, idea_id))).one_or_none()
+            row = (await connection.execute(query)).one_or_none() if is_id(idea_id) else None
         if row is None:
             raise NotFound(f"there is no idea {idea_id}", "idea_id")
         return _idea(row)

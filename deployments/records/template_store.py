@@ -21,6 +21,7 @@ from deployments.database.named_locks import NamedLocks
 from deployments.records.business_tables import templates
 from deployments.records.template_document import template_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
+from deployments.records.tokens import is_id
 
 MAX_COMPARED = 2_000
 """Templates that an idea is compared with: the latest changed ones of a tenant."""
@@ -166,7 +167,8 @@ class TemplateStore:
 
 
 async def _get(connection: AsyncConnection, tenant: TenantId, template_id: str) -> Template:
-    row = (await connection.execute(_select(tenant, template_id))).one_or_none()
+    query = _select(tenant, template_id)
+    row = (await connection.execute(query)).one_or_none() if is_id(template_id) else None
     if row is None:
         raise NotFound(f"there is no business template {template_id}", "template_id")
     return _template(row)

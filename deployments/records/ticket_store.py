@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -27,8 +26,7 @@ from deployments.database.metadata import AnyRow
 from deployments.records.tables import ticket_events as events
 from deployments.records.tables import tickets
 from deployments.records.tickets import Changed
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+from deployments.records.tokens import is_id
 
 
 class TicketStore:
@@ -121,7 +119,7 @@ def _newest(tenant: TenantId, limit: int) -> Select[Any]:
 async def _find(
     connection: AsyncConnection, tenant: TenantId, ticket_id: str, for_update: bool = False
 ) -> Ticket | None:
-    if not _ID.fullmatch(ticket_id):  # not even text that every database takes
+    if not is_id(ticket_id):
         return None
     query = select(tickets).where(_is(tenant, ticket_id))
     row = (await connection.execute(query.with_for_update() if for_update else query)).one_or_none()

@@ -69,6 +69,12 @@ async def test_ideas_come_latest_first_in_pages_and_by_tenant(business: Business
         await business.memory.get_idea(OTHER, made[0])
 
 
+@pytest.mark.parametrize("idea_id", ["idea-0", "", "\0", "\ud800", "x" * 1000])
+async def test_what_is_no_id_is_not_found(business: Business, idea_id: str) -> None:
+    with pytest.raises(NotFound):
+        await business.memory.get_idea(ACME, idea_id)
+
+
 async def test_evidence_of_an_empty_memory_is_empty(business: Business) -> None:
     assert await compare(business, an_idea(1)) == Evidence()
 

@@ -119,6 +119,13 @@ async def test_tenants_have_templates_of_their_own_under_the_same_id(business: B
     assert await business.found("theirs", "other") == ["t"]
 
 
+@pytest.mark.parametrize("template_id", ["template-0", "", "\0", "\ud800", "x" * 1000])
+async def test_what_is_no_id_is_not_found(business: Business, template_id: str) -> None:
+    for call in (business.memory.get_template, business.memory.delete_template):
+        with pytest.raises(NotFound):
+            await call(ACME, template_id)
+
+
 async def test_a_deleted_template_is_gone_from_both(business: Business) -> None:
     await put(business, "t")
     await business.memory.delete_template(ACME, "t")
