@@ -16,6 +16,7 @@ from deployments.core.limits import (
     MAX_TOP_K,
 )
 from deployments.core.messages import AgentSpec, Ask, Question, Sampling
+from deployments.core.texts import check_storable
 
 
 def question_of(spec: AgentSpec, ask: Ask) -> Question:
@@ -36,6 +37,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         "section",
         f"must be one of {', '.join(spec.sections)}",
     )
+    check_storable(ask.section or "", "section")  # what is compared with sections in the database
     _check(0 < ask.top_p <= 1, "top_p", "must be above 0 and at most 1")
     _check(ask.seed is None or abs(ask.seed) <= MAX_SEED, "seed", f"must be -{MAX_SEED} to {MAX_SEED}")
     _check(

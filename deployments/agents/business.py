@@ -20,6 +20,7 @@ from deployments.core.ids import TenantId, doc_id
 from deployments.core.ledger import Answer
 from deployments.core.messages import AgentSpec, Ask
 from deployments.core.ports import Rag
+from deployments.core.texts import check_storable
 
 
 def recall_query(business_type: BusinessType) -> str:
@@ -100,6 +101,8 @@ class BusinessService(CachedAgent):
         """Latest first, those behind `after`. Raises: InvalidRequest, KnowledgeUnavailable."""
         if not 1 <= limit <= MAX_IDEAS_PER_PAGE + 1:  # one more shows whether there is another page
             raise InvalidRequest(f"limit must be 1 to {MAX_IDEAS_PER_PAGE + 1}", "limit")
+        if after is not None:
+            check_storable(after, "after")
         return await self._memory.list_ideas(tenant, limit, after)
 
 

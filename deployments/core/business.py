@@ -88,7 +88,7 @@ class TemplateQuery:
 
     The best are those with the highest success score, of equals the latest changed. With a `user_id`,
     templates that another user stored are left out; those stored for nobody in particular are not.
-    Raises InvalidRequest on bounds.
+    Raises InvalidRequest on bounds and on a user that can't be one.
     """
 
     tenant: TenantId
@@ -102,6 +102,8 @@ class TemplateQuery:
             raise InvalidRequest("min_success_score must be 0 to 1", "min_success_score")
         if not 1 <= self.top_k <= MAX_TOP_K:
             raise InvalidRequest(f"top_k must be 1 to {MAX_TOP_K}", "top_k")
+        if self.user_id is not None:
+            check_text(self.user_id, "user_id", MAX_USER_ID_CHARS)
 
 
 def _check_data(data: Mapping[str, Any]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.core.business import BusinessType
+from deployments.core.business import MAX_USER_ID_CHARS, BusinessType
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, TenantId
 from deployments.core.ledger import Reuse
+from deployments.core.texts import check_text
 
 DEFAULT_MIN_REVENUE = 70.0
 DEFAULT_ATTEMPTS = 5
@@ -24,7 +25,7 @@ class IdeaRequest:
     The first idea whose revenue score reaches `min_revenue_score` (0..100) ends the attempts. Without
     `use_memory` no template or known idea is read, and the idea is not stored; `learn_from_past` puts
     recalled templates into the prompt. The same `token` stores one idea however often it is sent.
-    `deadline_s` runs from the call. Raises InvalidRequest on bounds.
+    `deadline_s` runs from the call. Raises InvalidRequest on bounds and on a user that can't be one.
     """
 
     tenant: TenantId
@@ -43,6 +44,8 @@ class IdeaRequest:
             raise InvalidRequest("min_revenue_score must be 0 to 100", "min_revenue_score")
         if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
             raise InvalidRequest(f"max_attempts must be 1 to {MAX_ATTEMPTS}", "max_attempts")
+        if self.user_id is not None:
+            check_text(self.user_id, "user_id", MAX_USER_ID_CHARS)
 
 
 @dataclass(frozen=True, slots=True)

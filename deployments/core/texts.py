@@ -11,5 +11,10 @@ def check_text(text: str, param: str, max_chars: int, *, may_be_empty: bool = Fa
         raise InvalidRequest(f"{param} must not be empty", param)
     if len(text) > max_chars:
         raise InvalidRequest(f"{param} must have at most {max_chars} characters", param)
+    check_storable(text, param)
+
+
+def check_storable(text: str, param: str) -> None:
+    """Raises InvalidRequest on a text that no database can hold."""
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise InvalidRequest(f"{param} must be text: no NUL and no half of a character", param)

@@ -13,6 +13,7 @@ from markdownify import MarkdownConverter
 
 from deployments.core.documents import MAX_WORDINGS, DocumentDraft
 from deployments.core.errors import InvalidRequest, UnprocessableDocument, UnsupportedMediaType
+from deployments.core.texts import check_storable, check_text
 from deployments.knowledge.markdown_outline import outline, split_front_matter
 from deployments.knowledge.pdf import pdf_text
 
@@ -47,7 +48,7 @@ async def load(draft: DocumentDraft) -> LoadedDocument:
     """Reads a draft in a worker thread.
 
     The draft's own title and section win over what the document says. Raises: UnsupportedMediaType,
-    UnprocessableDocument (naming the document and why), InvalidRequest (title too long).
+    UnprocessableDocument (naming the document and why), InvalidRequest (a label that can't be stored).
     """
     return await asyncio.to_thread(_load, draft)
 
@@ -58,16 +59,16 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
     if reader is None:
         allowed = ", ".join(_READERS)
         raise UnsupportedMediaType(f"{kind or 'no media type'} can't be read; one of {allowed} can")
-    given_title = " ".join(draft.title.split())
-    if len(given_title) > MAX_TITLE_CHARS:
-        raise InvalidRequest(f"title must have at most {MAX_TITLE_CHARS} characters", "title")
+    given_title, given_section = " ".join(draft.title.split()), (draft.section or "").strip()
+    check_text(given_title, "title", MAX_TITLE_CHARS, may_be_empty=True)
+    check_storable(given_section, "section")
     try:
         found = reader(_Source(draft.raw, charset))
     except _Unreadable as why:
         raise UnprocessableDocument(f"document {draft.doc_id}: {why}") from why.__cause__
     return LoadedDocument(
         given_title or found.title or draft.doc_id,
-        (draft.section or "").strip() or found.section,
+        given_section or found.section,
         found.text,
         _as_wordings(found.asked_as or draft.asked_as),
     )

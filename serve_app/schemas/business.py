@@ -107,7 +107,9 @@ class TemplateFilter(Body):
     business_type: BusinessTypeField | None = None
     min_success_score: float = Field(DEFAULT_MIN_SUCCESS, ge=0, le=1)
     top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
-    user_id: str | None = Field(None, description="leaves out what other users stored", max_length=200)
+    user_id: str | None = Field(
+        None, description="leaves out what other users stored", min_length=1, max_length=MAX_USER_ID_CHARS
+    )
     enable_memory: bool = Field(True, description="off: nothing is recalled")
 
 

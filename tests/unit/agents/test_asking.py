@@ -67,6 +67,8 @@ def test_what_a_caller_says_wins_and_arrives():
         ("seed", {"seed": 2**63}),
         ("seed", {"seed": -(2**64)}),
         ("business_id", {"tenant": "a/b"}),
+        ("section", {"section": "a\0b"}),
+        ("section", {"section": "\ud800"}),
         ("stop", {"stop": ("a",) * 5}),
         ("stop", {"stop": ("",)}),
         ("stop", {"stop": ("x" * 201,)}),

@@ -103,10 +103,14 @@ async def test_a_template_is_replaced_read_and_deleted_by_its_id():
         await rig.service.put_business_template(ACME, "a/b", a_template())
 
 
-@pytest.mark.parametrize("limit", [0, 502])
-async def test_lists_of_ideas_are_bounded(limit):
-    with pytest.raises(InvalidRequest):
-        await BusinessRig().service.list_ideas(ACME, limit, None)
+@pytest.mark.parametrize(
+    ("limit", "after", "param"),
+    [(0, None, "limit"), (502, None, "limit"), (5, "\0", "after"), (5, "\ud800", "after")],
+)
+async def test_lists_of_ideas_are_bounded(limit, after, param):
+    with pytest.raises(InvalidRequest) as refused:
+        await BusinessRig().service.list_ideas(ACME, limit, after)
+    assert refused.value.param == param
 
 
 async def test_a_memory_that_is_gone_is_told():

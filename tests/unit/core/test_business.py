@@ -136,6 +136,9 @@ def test_type_and_user_are_checked_too() -> None:
         ({"min_success_score": float("nan")}, "min_success_score"),
         ({"top_k": 0}, "top_k"),
         ({"top_k": 51}, "top_k"),
+        ({"user_id": " "}, "user_id"),
+        ({"user_id": "a\0b"}, "user_id"),
+        ({"user_id": "\ud800"}, "user_id"),
     ],
 )
 def test_a_query_has_bounds(bounds: dict[str, Any], param: str) -> None:

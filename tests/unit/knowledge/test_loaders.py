@@ -192,6 +192,14 @@ async def test_any_scraps_of_html_are_read_or_refused_in_words(page: str) -> Non
     assert "\0" not in found.title + found.text
 
 
+@pytest.mark.parametrize("label", ["a\0b", "\ud800"])
+async def test_labels_that_cannot_be_stored_are_refused_by_name(label: str) -> None:
+    for labels in ((label, None), ("", label)):
+        with pytest.raises(InvalidRequest) as refused:
+            await loaded(b"x", "text/plain", *labels)
+        assert refused.value.param == ("title" if labels[0] else "section")
+
+
 async def test_a_title_too_long_for_every_segment_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="200"):
         await loaded(b"x", "text/plain", "t" * 201)

@@ -167,7 +167,15 @@ async def test_numbers_that_are_none_are_refused(api):
 
 @pytest.mark.parametrize(
     "params",
-    [{"top_k": 0}, {"top_k": 51}, {"min_success_score": 2}, {"business_type": "a/b"}, {"kind": "saas"}],
+    [
+        {"top_k": 0},
+        {"top_k": 51},
+        {"min_success_score": 2},
+        {"business_type": "a/b"},
+        {"kind": "saas"},
+        {"user_id": ""},
+        {"user_id": "\0"},
+    ],
 )
 async def test_a_recall_out_of_bounds_is_refused(api, params):
     refused = await api.http.get(TEMPLATES, params=params)

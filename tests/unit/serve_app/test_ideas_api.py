@@ -151,6 +151,8 @@ async def test_a_tenant_sees_its_own_only(api):
         ("/batch", {"count": 1, "business_types": []}, "business_types"),
         ("/batch", {"count": 1, "business_types": ["saas", "-"]}, "business_types"),
         ("/batch", {"count": 1}, "business_type"),
+        ("", {"business_type": "saas", "user_id": "\0", "learn_from_past": False}, "user_id"),
+        ("/batch", {"count": 1, "business_types": ["saas"], "user_id": "a\0b"}, "user_id"),
     ],
 )
 async def test_what_cannot_be_generated_is_refused_by_name(api, path, body, param):
@@ -159,7 +161,7 @@ async def test_what_cannot_be_generated_is_refused_by_name(api, path, body, para
     assert api.ideas.engine.requests == []
 
 
-@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 501}])
+@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 501}, {"after": "\0"}])
 async def test_a_page_has_bounds(api, params):
     assert (await api.http.get(IDEAS, params=params)).status_code == 400
 

@@ -53,6 +53,7 @@ async def test_where_nothing_is_found_there_are_no_ids(api):
         ({"query": " "}, 400, "query"),
         ({"top_k": 0}, 400, "top_k"),
         ({"agent": "documentation", "section": "faq"}, 400, "section"),
+        ({"agent": "business", "section": "\0"}, 400, "section"),
         ({"max_tokens": 5}, 400, "max_tokens"),
     ],
 )
