@@ -54,8 +54,9 @@ def _joined(content: Any) -> Any:
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind != "text":
+            # It may be anything: of any length, and half a character, which pydantic can't show.
             raise PydanticCustomError(
-                "no_text", "parts of type {kind} can't be read, only text", {"kind": kind}
+                "no_text", "parts of type {kind} can't be read, only text", {"kind": ascii(kind)[:80]}
             )
         if part.keys() != {"type", "text"} or not isinstance(part["text"], str):
             raise PydanticCustomError("no_text", "a text part has a type and a text, and nothing else")

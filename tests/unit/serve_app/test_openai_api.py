@@ -263,6 +263,18 @@ async def test_parts_that_are_no_text_are_refused(api, part):
         assert part["type"] in error["message"]
 
 
+@pytest.mark.parametrize("kind", ["\ud800", "x" * 5000, ["x" * 5000], {"type": "text"}, None, 5])
+async def test_a_part_of_any_type_is_refused_in_a_short_message(api, kind):
+    """Half a character included, and nothing is repeated at length."""
+    body = {"model": "support", "messages": [{"role": "user", "content": [{"type": kind}]}]}
+    headers = {"Content-Type": "application/json"}
+    response = await api.http.post(CHAT, content=json.dumps(body), headers=headers)
+    assert response.status_code == 400
+    error = error_of(response)
+    assert (error["param"], error["code"]) == ("messages.content", "invalid_request")
+    assert len(error["message"]) < 200
+
+
 async def test_an_unknown_model_is_404_and_says_which_there_are(api):
     """With the code that OpenAI's clients know."""
     response = await api.http.post(CHAT, json={"model": "gpt-9", "messages": [QUESTION]})
