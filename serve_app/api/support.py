@@ -1,10 +1,13 @@
 """Questions to the support agent, search in its knowledge base, and its report."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from deployments.core.errors import InvalidRequest
 from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask
 from serve_app.api.answering import EVENTS, answered
@@ -57,4 +60,17 @@ async def report(
     end: Annotated[str, Query(description="likewise; a date includes its day", examples=["2026-11-30"])],
 ) -> SupportReportBody:
     """Figures of the tickets that were opened from `start` to `end`."""
-    return SupportReportBody.of(await parts.support.generate_support_report(owner, start, end))
+    with _fields_as_here():
+        return SupportReportBody.of(await parts.support.generate_support_report(owner, start, end))
+
+
+@contextmanager
+def _fields_as_here() -> Iterator[None]:
+    """The agent's `start_date` and `end_date` are `start` and `end` here, since they may be moments."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if error.param in {"start_date", "end_date"}:
+            here = error.message.replace("_date", "")
+            raise type(error)(here, error.param.removesuffix("_date")) from error
+        raise
