@@ -29,14 +29,18 @@ from __future__ import annotations
 
 
 class WarmlineError(Exception):
-    """Base of all errors raised on purpose. `message` is for the caller, `param` names the field at fault."""
+    """Base of all errors raised on purpose. `message` is for the caller, `param` names the field at fault.
+
+    `replica` names the engine's replica that raised it, where one did.
+    """
 
     code = "internal_error"
 
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message, param)
+    def __init__(self, message: str, param: str | None = None, replica: str | None = None) -> None:
+        super().__init__(message, param, replica)
         self.message = message
         self.param = param
+        self.replica = replica
 
     def __str__(self) -> str:
         return self.message

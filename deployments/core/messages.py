@@ -94,8 +94,9 @@ class GenerateRequest:
     """One generation. `prompt` is ids as little-endian 32-bit bytes (`token_ids.to_bytes`).
 
     `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to try,
-    best first, and `known` how far the caller knows their caches. With `share_answer` an equal request's
-    answer, complete or under way, may be given instead of another; for greedy sampling only.
+    best first, `avoid` those that failed lately, and `known` how far the caller knows their caches. With
+    `share_answer` an equal request's answer, complete or under way, may be given instead of another; for
+    greedy sampling only.
     """
 
     request_id: RequestId
@@ -105,6 +106,7 @@ class GenerateRequest:
     deadline_s: float
     layout: bytes = b""
     replicas: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
     share_answer: bool = False
 

@@ -46,7 +46,11 @@ class Engine:
         return self._engine.counters()
 
     async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What this replica holds for a tenant beyond what is known."""
+        """What this replica holds for a tenant beyond what is known.
+
+        Raises EngineUnavailable when the engine has ended: nobody should prefer its replica then.
+        """
+        await self._engine.check_health()
         return self._engine.survey(salt, known)
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:

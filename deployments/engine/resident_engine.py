@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.block_cache import reusable_blocks
 from deployments.core.reuse.block_hash import block_hashes
@@ -60,10 +61,10 @@ class ResidentEngine:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told.
 
-        Raises Overloaded at once for what would have no answer in time.
+        Raises Overloaded at once for what would have no answer in time. EngineUnavailable names the replica.
         """
         self._admission.check(len(request.prompt) // 4, request.deadline_s)
-        async with aclosing(self._engine.generate(request)) as deltas:
+        async with self._named(), aclosing(self._engine.generate(request)) as deltas:
             first, hashes = await self._first(request, deltas)
             if first is None:
                 return
@@ -103,6 +104,14 @@ class ResidentEngine:
             if not work.get_loop().is_closed():
                 work.cancel()
         self._engine.close()
+
+    @asynccontextmanager
+    async def _named(self) -> AsyncIterator[None]:
+        """Errors say that they are this replica's: their caller does not know where it was sent."""
+        try:
+            yield
+        except EngineUnavailable as error:
+            raise EngineUnavailable(error.message, error.param, self._name.replica) from error
 
     async def _first(
         self, request: GenerateRequest, deltas: AsyncGenerator[Delta, None]

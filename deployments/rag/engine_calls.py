@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest, Question
 from deployments.core.token_ids import to_bytes
@@ -25,9 +26,14 @@ class EngineCalls:
         """Asks the replicas anew about the question's tenant, where that is due, while others work on it."""
         self._views.refresh(self._salt(question))
 
-    def forget_first(self, prompt: PreparedPrompt) -> None:
-        """The replica that was preferred has failed."""
-        if prompt.placing.replicas:
+    def failed(self, prompt: PreparedPrompt, error: EngineUnavailable) -> None:
+        """A replica has failed: the one that the error names, or else most likely the preferred one.
+
+        The router may have passed that over. Of a replica that is gone altogether it knows by itself.
+        """
+        if error.replica is not None:
+            self._views.avoid(error.replica)
+        elif prompt.placing.replicas:
             self._views.forget(prompt.placing.replicas[0])
 
     async def deltas(
@@ -65,6 +71,7 @@ class EngineCalls:
             deadline_s=max(question.deadline_s - watch.elapsed_ms / 1000, 0.001),
             layout=prompt.layout,
             replicas=prompt.placing.replicas,
+            avoid=self._views.avoided(),
             known=self._views.known(salt),
             share_answer=share and question.sampling.temperature == 0,
         )

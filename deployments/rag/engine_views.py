@@ -28,6 +28,8 @@ SURVEY_EVERY_S = 2.0
 """How old the view of a tenant may grow while it asks."""
 FIRST_SURVEY_WAIT_S = 0.02
 """What the first question of a tenant may wait for its first view, beyond its retrieval."""
+AVOIDED_S = 10.0
+"""How long a replica whose engine failed is kept out: it lives on for about 6 s until Serve replaces it."""
 LOAD_HOLDS_S = 2.0
 """How long a replica's word on its load is believed."""
 
@@ -56,6 +58,7 @@ class EngineViews:
         self._clock = clock
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._loads: dict[str, _Load] = {}
+        self._avoided_until_s: dict[str, float] = {}
 
     def refresh(self, salt: str) -> None:
         """Starts to ask the replicas about a tenant, where what is known has grown old."""
@@ -71,7 +74,12 @@ class EngineViews:
         tenant = self._tenant(salt)
         if tenant.surveyed_at_s is None and tenant.survey is not None:
             await asyncio.wait([tenant.survey], timeout=FIRST_SURVEY_WAIT_S)
-        return [ReplicaState(view, self._pending(name)) for name, view in tenant.views.items()]
+        avoided = self.avoided()
+        return [
+            ReplicaState(view, self._pending(name))
+            for name, view in tenant.views.items()
+            if name not in avoided
+        ]
 
     def known(self, salt: str) -> tuple[Known, ...]:
         """How far each replica's cache is known."""
@@ -85,8 +93,21 @@ class EngineViews:
         load.others = max(update.pending_tokens - load.own, 0)
         load.said_at_s = self._clock()
 
+    def avoided(self) -> tuple[str, ...]:
+        """The replicas that are kept out now."""
+        now_s = self._clock()
+        self._avoided_until_s = {
+            name: until_s for name, until_s in self._avoided_until_s.items() if until_s > now_s
+        }
+        return tuple(self._avoided_until_s)
+
+    def avoid(self, replica: str) -> None:
+        """A replica's engine has failed: it is kept out, though a survey under way may still tell of it."""
+        self.forget(replica)
+        self._avoided_until_s[replica] = self._clock() + AVOIDED_S
+
     def forget(self, replica: str) -> None:
-        """A replica has failed a call: others are preferred until it is heard of again."""
+        """A replica seems to have failed a call: others are preferred until it is heard of again."""
         self._loads.pop(replica, None)
         for tenant in self._tenants.values():
             tenant.views.pop(replica, None)

@@ -82,8 +82,8 @@ class TokenCachedRAG:
                         generation.add(delta, watch)
                         yield delta
                 break
-            except EngineUnavailable:
-                self._calls.forget_first(prompt)
+            except EngineUnavailable as error:
+                self._calls.failed(prompt, error)
                 if (shown and generation.text) or attempt == ATTEMPTS - 1:
                     raise
         answer = await self._answer(question, prompt, generation, watch)

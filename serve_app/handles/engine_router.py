@@ -1,4 +1,7 @@
-"""Which engine replica gets a call: those that the caller prefers, in its order, and then the others."""
+"""Which engine replica gets a call: those that the caller prefers, in its order, and then the others.
+
+Those that it avoids get none while there are others, even if these are full: such a replica has failed.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,20 @@ class PreferenceRouter(RequestRouter):  # type: ignore[misc]  # Ray is not follo
             return [candidate_replicas]
         # Without it Serve would ask a full deployment again and again without a pause.
         pending_request.routing_context.should_backoff = True
-        preferred = _preferred(pending_request.args)
+        preferred, avoided = _wishes(pending_request.args)
+        candidates = [one for one in candidate_replicas if one.replica_id.unique_id not in avoided]
+        candidates = candidates or candidate_replicas
         if not preferred:
-            return [candidate_replicas]
+            return [candidates]
         place = {name: number for number, name in enumerate(preferred)}
         ranked = sorted(
-            candidate_replicas,
+            candidates,
             key=lambda replica: (place.get(replica.replica_id.unique_id, len(place)), random.random()),  # noqa: S311
         )
         return [[replica] for replica in ranked]
 
 
-def _preferred(args: list[Any]) -> tuple[str, ...]:
-    """Of a call with a GenerateRequest; other calls go anywhere."""
-    return getattr(args[0], "replicas", ()) if args else ()
+def _wishes(args: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Preferred and avoided by a call with a GenerateRequest; other calls go anywhere."""
+    request = args[0] if args else None
+    return getattr(request, "replicas", ()), getattr(request, "avoid", ())

@@ -63,17 +63,19 @@ class Asker:
         at_once = await asyncio.gather(*(self._asked((second, first, third), 300) for _ in range(5)))
         anywhere = await asyncio.gather(*(self._asked((), 0) for _ in range(20)))
         gone = await self._asked(("gone", third), 0)
+        avoided = await self._asked((third, first), 0, avoid=(third,))
         await asyncio.gather(*(self._engine.describe() for _ in range(10)))
         return {
             "one by one": [(third, first, second, third).index(name) for name in one_by_one],
             "at once": sorted((second, first, third).index(name) for name in at_once),
             "anywhere": len(anywhere),
             "gone": gone == third,
+            "avoided": avoided == first,
         }
 
-    async def _asked(self, replicas: tuple[str, ...], for_ms: int) -> str:
+    async def _asked(self, replicas: tuple[str, ...], for_ms: int, avoid: tuple[str, ...] = ()) -> str:
         sampling = Sampling(for_ms, 0.0)
-        request = GenerateRequest(RequestId("r"), b"", sampling, "s", 60, replicas=replicas)
+        request = GenerateRequest(RequestId("r"), b"", sampling, "s", 60, replicas=replicas, avoid=avoid)
         (delta,) = [delta async for delta in self._engine.generate(request)]
         return delta.text
 

@@ -39,4 +39,5 @@ def test_calls_go_where_they_are_preferred_and_spill_where_that_is_full(
         "at once": [0, 0, 1, 1, 2],  # two find place in each
         "anywhere": 20,
         "gone": True,
+        "avoided": True,
     }

@@ -17,15 +17,16 @@ ALL = [WarmlineError, *subclasses(WarmlineError)]
 
 
 @pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("args", [("what went wrong",), ("what went wrong", "query")])
-def test_every_error_survives_pickling(kind, args):
-    """Class, message, parameter, code and text are the same on the other side."""
-    original = kind(*args)
+@pytest.mark.parametrize("rest", [(), ("query",), (None, "replica")])
+def test_every_error_survives_pickling(kind, rest):
+    """Class, message, parameter, replica, code and text are the same on the other side."""
+    original = kind("what went wrong", *rest)
     copy = pickle.loads(pickle.dumps(original))
     assert type(copy) is kind
-    assert (copy.message, copy.param, copy.code, str(copy), copy.args) == (
+    assert (copy.message, copy.param, copy.replica, copy.code, str(copy), copy.args) == (
         original.message,
         original.param,
+        original.replica,
         original.code,
         "what went wrong",
         original.args,

@@ -87,6 +87,14 @@ async def test_each_warm_up_has_a_salt_of_its_own() -> None:
     assert len(first) == 64
 
 
+async def test_a_replica_whose_engine_has_ended_tells_nothing_of_its_cache() -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    engine.dead = True
+    with pytest.raises(EngineUnavailable):
+        await replica.survey("salt", [])
+
+
 async def test_deltas_pass_through() -> None:
     replica = await deployed(MemoryEngine())
     assert [delta.text async for delta in replica.generate(request())] == ["5", "6", "7"]

@@ -192,8 +192,9 @@ async def test_closing_the_stream_aborts(rig: Rig) -> None:
 
 async def test_a_fault_passes_and_nothing_is_learnt(rig: Rig) -> None:
     rig.engine.fault = EngineUnavailable("gone")
-    with pytest.raises(EngineUnavailable):
+    with pytest.raises(EngineUnavailable) as failure:
         await rig.ask(request())
+    assert (failure.value.message, failure.value.replica) == ("gone", "replica-1")
     counters = rig.resident.counters()
     assert (counters.pending_tokens, counters.resident_paths) == (0, 0)
 

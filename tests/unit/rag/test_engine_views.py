@@ -16,7 +16,7 @@ from deployments.core.reuse.paths import (
     node_id,
     pack_changes,
 )
-from deployments.rag.engine_views import LOAD_HOLDS_S, MAX_TENANTS, SURVEY_EVERY_S, EngineViews
+from deployments.rag.engine_views import AVOIDED_S, LOAD_HOLDS_S, MAX_TENANTS, SURVEY_EVERY_S, EngineViews
 from tests.fakes import FakeClock, FakeResidencySource
 
 HEAD = SegmentId(1)
@@ -92,6 +92,20 @@ async def test_a_failed_replica_is_avoided_until_it_is_heard_of_again() -> None:
     assert list(await rig.pending()) == ["b"]
     await rig.surveyed()
     assert sorted(await rig.pending()) == ["a", "b"]
+
+
+async def test_a_replica_whose_engine_ended_stays_out_whatever_a_survey_under_way_tells() -> None:
+    rig = Rig(update("a"), update("b"))
+    await rig.surveyed()
+    rig.source.gate.clear()
+    rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()  # asks, and waits
+    rig.views.avoid("a")
+    rig.source.gate.set()
+    await rig.surveyed()
+    assert (list(await rig.pending()), rig.views.avoided()) == (["b"], ("a",))
+    rig.clock.now_s += AVOIDED_S
+    assert (sorted(await rig.pending()), rig.views.avoided()) == (["a", "b"], ())
 
 
 async def test_what_was_sent_counts_until_its_first_token() -> None:

@@ -34,12 +34,18 @@ PASSAGES = {
 
 
 class Dying:
-    """A `Generator` that fails `times` calls before it answers, after `before` deltas."""
+    """A `Generator` that fails `times` calls before it answers, after `before` deltas.
 
-    def __init__(self, rig: Rig, times: int, before: tuple[Delta, ...] = ()) -> None:
+    `replica` is to blame.
+    """
+
+    def __init__(
+        self, rig: Rig, times: int, before: tuple[Delta, ...] = (), replica: str | None = None
+    ) -> None:
         self._rig = rig
         self._times = times
         self._before = before
+        self._replica = replica
         self.requests: list[GenerateRequest] = []
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
@@ -47,7 +53,7 @@ class Dying:
         if len(self.requests) <= self._times:
             for one in self._before:
                 yield one
-            raise EngineUnavailable("its replica died")
+            raise EngineUnavailable("its replica died", None, self._replica)
         for one in ANSWER:
             yield one
 
@@ -142,6 +148,19 @@ async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None
     assert first.replicas[0] == "one"
     assert answer.text == "Press Reset."
     assert answer.prompt_ids == second.prompt
+
+
+async def test_the_replica_that_failed_is_kept_out_and_not_the_one_that_was_preferred() -> None:
+    """A full replica is passed over by the router, which the caller does not see."""
+    rig = rig_with()
+    rig.replicas.updates = [resident(rig, "full", "c"), resident(rig, "dead", "b", pending=1)]
+    dying = Dying(rig, times=1, replica="dead")
+    rig.use(generator=dying)
+    await rig.answer()
+    await rig.answer()
+    first, *later = dying.requests
+    assert (first.replicas, first.avoid) == (("full", "dead"), ())
+    assert [(request.replicas, request.avoid) for request in later] == [(("full",), ("dead",))] * 2
 
 
 async def test_it_is_not_tried_without_end() -> None:
