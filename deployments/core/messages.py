@@ -96,7 +96,7 @@ class GenerateRequest:
     `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to try,
     best first, `avoid` those that failed lately, and `known` how far the caller knows their caches. With
     `share_answer` an equal request's answer, complete or under way, may be given instead of another; for
-    greedy sampling only.
+    greedy sampling only. `reader_s` is how long its first reader has where a generation may outlive that one.
     """
 
     request_id: RequestId
@@ -109,6 +109,7 @@ class GenerateRequest:
     avoid: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
     share_answer: bool = False
+    reader_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

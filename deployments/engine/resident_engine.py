@@ -63,7 +63,8 @@ class ResidentEngine:
 
         Raises Overloaded at once for what would have no answer in time. EngineUnavailable names the replica.
         """
-        self._admission.check(len(request.prompt) // 4, request.deadline_s)
+        within_s = request.deadline_s if request.reader_s is None else request.reader_s
+        self._admission.check(len(request.prompt) // 4, within_s)
         async with self._named(), aclosing(self._engine.generate(request)) as deltas:
             first, hashes = await self._first(request, deltas)
             if first is None:

@@ -68,6 +68,7 @@ class SharedAnswers:
             request,
             request_id=RequestId(f"{request.request_id}-shared-{next(self._numbers)}"),
             deadline_s=FLIGHT_WITHIN_S,
+            reader_s=request.deadline_s,
             share_answer=False,
         )
 

@@ -18,7 +18,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampli
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, pack_steps
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
-from deployments.engine.shared_answers import KeepFor, SharedAnswers
+from deployments.engine.shared_answers import FLIGHT_WITHIN_S, KeepFor, SharedAnswers
 from tests.fakes import FakeClock
 
 LAYOUT = pack_steps([Step(SegmentId(1), 3)])
@@ -242,6 +242,13 @@ async def test_each_has_its_own_deadline() -> None:
     rig.release(3)
     assert text_of(await patient) == "0 1 2 "
     assert rig.engine.aborted == 0
+
+
+async def test_a_shared_generation_is_admitted_by_its_readers_time_and_may_take_longer() -> None:
+    rig = Rig()
+    await rig.ask(request(deadline_s=7.0))
+    (sent,) = rig.engine.requests
+    assert (sent.reader_s, sent.deadline_s) == (7.0, FLIGHT_WITHIN_S)
 
 
 async def test_a_slow_reader_meets_its_deadline_too() -> None:
