@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,8 +63,6 @@ class ResidentEngine:
 
         Raises Overloaded at once for what would have no answer in time. EngineUnavailable names the replica.
         """
-        within_s = request.deadline_s if request.reader_s is None else request.reader_s
-        self._admission.check(len(request.prompt) // 4, within_s)
         async with self._named(), aclosing(self._engine.generate(request)) as deltas:
             first, hashes = await self._first(request, deltas)
             if first is None:
@@ -117,28 +115,42 @@ class ResidentEngine:
     async def _first(
         self, request: GenerateRequest, deltas: AsyncGenerator[Delta, None]
     ) -> tuple[Delta | None, list[int]]:
-        """The first delta, and the hashes of the prompt's blocks, computed while the engine works on it."""
-        first = asyncio.ensure_future(anext(deltas, None))
-        try:
-            await asyncio.sleep(0)  # for the engine to get the prompt
-            hashes = self._hashes(request) if request.layout else []
-            with self._waiting(len(request.prompt) // 4, hashes):
-                return await first, hashes
-        finally:
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)  # nobody may close `deltas` before
+        """The first delta, and the hashes of the prompt's blocks.
+
+        They are computed while the engine works on the prompt, or before where others wait: then they decide
+        whether it is admitted. Those that start at once see each other, as nothing is awaited before.
+        """
+        tokens = len(request.prompt) // 4
+        hashes = self._hashes(request) if self._admission.pending_tokens else None
+        missing = tokens if hashes is None else self._missing(tokens, hashes)
+        self._admission.check(missing, request.deadline_s if request.reader_s is None else request.reader_s)
+        with self._admission.waiting(missing) as instead:
+            first = asyncio.ensure_future(anext(deltas, None))
+            try:
+                await asyncio.sleep(0)  # for the engine to get the prompt
+                if hashes is None:
+                    hashes = self._hashes(request)
+                    instead(self._missing(tokens, hashes))
+                delta = await first
+            finally:
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)  # nobody may close `deltas` before
+        if delta is not None and delta.prefill_ms is not None:
+            self._admission.prefilled(tokens - (delta.kv_cached_tokens or 0), delta.prefill_ms / 1000)
+        return delta, hashes
 
     def _hashes(self, request: GenerateRequest) -> list[int]:
+        """Of its blocks; none without a layout, since nothing is learnt of such a prompt."""
+        if not request.layout:
+            return []
         ids = from_bytes(request.prompt)
         seed = {} if self._hash_seed is None else {"seed": self._hash_seed}
         return block_hashes(ids, self._block_size, request.cache_salt, **seed)
 
-    @contextmanager
-    def _waiting(self, prompt_tokens: int, hashes: Sequence[int]) -> Iterator[None]:
-        """Counts the tokens that are to be prefilled for a prompt, as far as that is known."""
+    def _missing(self, prompt_tokens: int, hashes: Sequence[int]) -> int:
+        """The tokens that are to be prefilled for a prompt, as far as that is known."""
         found = self._residency.leading(hashes[: reusable_blocks(prompt_tokens, self._block_size)])
-        with self._admission.waiting(prompt_tokens - found * self._block_size):
-            yield
+        return prompt_tokens - found * self._block_size
 
     def _learn(self, request: GenerateRequest, hashes: Sequence[int], cached_tokens: int) -> None:
         self.feed.reused(hashes[: cached_tokens // self._block_size])

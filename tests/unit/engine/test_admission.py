@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from tests.fakes import FakeClock
 def prefilled(admission: Admission, clock: FakeClock, tokens: int, seconds: float) -> None:
     with admission.waiting(tokens):
         clock.pass_s(seconds)
+    admission.prefilled(tokens, seconds)
 
 
 def test_nobody_is_refused_before_the_rate_is_known() -> None:
@@ -39,20 +42,73 @@ def test_an_idle_engine_takes_whatever_comes() -> None:
     admission.check(10**6, deadline_s=1.0)
 
 
-def test_what_was_not_prefilled_makes_it_no_faster() -> None:
+def test_what_was_not_prefilled_makes_it_neither_faster_nor_slower() -> None:
+    """Callers that go, and what waits for its turn."""
+    clock = FakeClock()
+    admission = Admission(clock)
+    prefilled(admission, clock, 1000, 10.0)
+    with admission.waiting(10**6):
+        clock.pass_s(20.0)
+    with admission.waiting(500):
+        admission.check(249, deadline_s=10.0)
+        with pytest.raises(Overloaded):
+            admission.check(251, deadline_s=10.0)
+
+
+def test_prompts_that_share_a_batch_share_its_time() -> None:
+    clock = FakeClock()
+    admission = Admission(clock)
+    clock.pass_s(10.0)
+    for _ in range(8):
+        admission.prefilled(1000, 10.0)  # 800 tokens a second
+    with admission.waiting(4000):
+        admission.check(1999, deadline_s=10.0)
+        with pytest.raises(Overloaded):
+            admission.check(2001, deadline_s=10.0)
+
+
+def test_a_rate_that_nothing_confirms_is_forgotten() -> None:
     clock = FakeClock()
     admission = Admission(clock)
     prefilled(admission, clock, 1000, 100.0)
-    with pytest.raises(ValueError, match="gone"), admission.waiting(10**6):
-        raise ValueError("gone")
-    with admission.waiting(100), pytest.raises(Overloaded):
-        admission.check(100, deadline_s=20.0)
+    clock.pass_s(31.0)
+    with admission.waiting(10**6):
+        admission.check(10**6, deadline_s=1.0)
+    prefilled(admission, clock, 10_000, 10.0)  # the hundred seconds before count no more
+    with admission.waiting(1000):
+        admission.check(6000, deadline_s=10.0)
+
+
+def test_what_waits_can_turn_out_to_be_less() -> None:
+    admission = Admission(FakeClock())
+    with admission.waiting(1000) as instead, admission.waiting(10):
+        instead(40)
+        assert admission.pending_tokens == 50
+    assert admission.pending_tokens == 0
+
+
+@pytest.mark.parametrize(("tokens_per_s", "admitted"), [(2000, 64), (410, 24)])
+def test_of_a_crowd_those_are_admitted_that_can_be_answered(tokens_per_s: int, admitted: int) -> None:
+    """64 clients at once, each with a prompt of 1,500 tokens and two minutes."""
+    clock = FakeClock()
+    admission = Admission(clock)
+    for _ in range(20):
+        prefilled(admission, clock, 1500, 1500 / tokens_per_s)
+    with ExitStack() as waiting:
+        for number in range(64):
+            try:
+                admission.check(1500, deadline_s=120.0)
+            except Overloaded:
+                assert number == admitted
+                return
+            waiting.enter_context(admission.waiting(1500))
+    assert admitted == 64
 
 
 def test_an_engine_that_has_become_faster_is_believed_in_the_end() -> None:
     clock = FakeClock()
     admission = Admission(clock)
-    prefilled(admission, clock, 1000, 10000.0)
+    prefilled(admission, clock, 1000, 100.0)
     for _ in range(100):
         prefilled(admission, clock, 1000, 1.0)
     with admission.waiting(1000):
@@ -67,6 +123,26 @@ def test_what_the_cache_leaves_of_prompts_says_nothing_of_the_rate() -> None:
         prefilled(admission, clock, 1, 0.1)
     with admission.waiting(1):
         admission.check(1000, deadline_s=20.0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(256, 4000), min_size=1, max_size=8), st.floats(0, 40)), max_size=20
+    )
+)
+def test_the_rate_is_the_engines_however_prompts_are_batched(batches: list[tuple[list[int], float]]) -> None:
+    """The engine takes 100 tokens a second, and is idle in between."""
+    clock = FakeClock()
+    admission = Admission(clock)
+    for batch, idle_s in [*batches, ([1000], 0.0)]:
+        took_s = sum(batch) / 100
+        clock.pass_s(idle_s + took_s)
+        for tokens in batch:
+            admission.prefilled(tokens, took_s)
+    with admission.waiting(1000):
+        admission.check(490, deadline_s=20.0)
+        with pytest.raises(Overloaded):
+            admission.check(510, deadline_s=20.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**4), st.floats(0, 100))))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployments.core.errors import EngineUnavailable
+from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
 from deployments.core.reuse.block_hash import block_hashes
@@ -35,6 +35,7 @@ class HeldEngine:
         self.closed = 0
         self.aborted = 0
         self.fault: Exception | None = None
+        self.prefill_ms = 2.0
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.asked += 1
@@ -42,7 +43,7 @@ class HeldEngine:
             await self.gate.wait()
             if self.fault is not None:
                 raise self.fault
-            yield Delta("x", b"", kv_cached_tokens=0, queue_ms=1.0, prefill_ms=2.0)
+            yield Delta("x", b"", kv_cached_tokens=0, queue_ms=1.0, prefill_ms=self.prefill_ms)
             yield Delta("y", b"", finish_reason="stop", decode_ms=3.0)
         except (GeneratorExit, asyncio.CancelledError):
             self.aborted += 1
@@ -162,6 +163,52 @@ async def test_what_is_resident_does_not_wait(rig: Rig) -> None:
     assert rig.resident.counters().pending_tokens == 2  # seven blocks of four are there, of thirty tokens
     rig.engine.gate.set()
     await asking
+
+
+LARGE = to_bytes(token_ids(range(384)))
+
+
+async def slow(rig: Rig) -> Rig:
+    """Has prefilled 60 tokens a second so far, and holds up whatever comes."""
+    rig.clock.pass_s(10)
+    rig.engine.prefill_ms = 6400
+    await rig.ask(replace(request(), prompt=LARGE))
+    rig.engine.gate.clear()
+    return rig
+
+
+async def outcomes(rig: Rig, *requests: GenerateRequest) -> list[type]:
+    """What becomes of requests that start in one tick, by the types of what they end with."""
+    asking = [asyncio.create_task(rig.ask(one)) for one in requests]
+    await asyncio.sleep(0.01)
+    rig.engine.gate.set()
+    return [type(ended) for ended in await asyncio.gather(*asking, return_exceptions=True)]
+
+
+async def test_those_that_start_at_once_see_each_other(rig: Rig) -> None:
+    many = [replace(request(f"t{n}"), prompt=LARGE, deadline_s=30.0) for n in range(4)]  # of 6.4 s each
+    assert await outcomes(await slow(rig), *many) == [list, list, list, Overloaded]
+    assert rig.resident.counters().pending_tokens == 0
+
+
+async def test_what_is_resident_is_not_counted_against_a_prompt(rig: Rig) -> None:
+    await slow(rig)
+    cached = replace(request(), prompt=LARGE, deadline_s=14.0)
+    waiting = replace(cached, cache_salt="other")
+    assert await outcomes(rig, waiting, cached, waiting) == [list, list, Overloaded]
+
+
+async def test_a_shared_generation_is_judged_by_its_reader(rig: Rig) -> None:
+    shared = replace(request("other"), prompt=LARGE, deadline_s=3600.0, reader_s=14.0)
+    assert await outcomes(await slow(rig), shared, shared) == [list, Overloaded]
+
+
+async def test_a_refusal_reaches_no_engine(rig: Rig) -> None:
+    big = replace(request("other"), prompt=LARGE, deadline_s=14.0)
+    await slow(rig)
+    asked = rig.engine.asked
+    await outcomes(rig, big, big)
+    assert rig.engine.asked == asked + 1
 
 
 async def test_a_request_without_a_layout_leaves_no_tree(rig: Rig) -> None:
