@@ -184,14 +184,14 @@ class FakeGenerator:
 class FakeResidencySource:
     """A `ResidencySource` of the given updates, held up by `gate`. `asked` lists what it was asked."""
 
-    def __init__(self, *updates: ResidencyUpdate) -> None:
-        self.updates: Sequence[ResidencyUpdate] = updates
+    def __init__(self, *updates: ResidencyUpdate | None) -> None:
+        self.updates: Sequence[ResidencyUpdate | None] = updates
         self.fault: WarmlineError | None = None
         self.asked: list[tuple[str, tuple[Known, ...]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
+    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate | None]:
         self.asked.append((salt, tuple(known)))
         await self.gate.wait()
         if self.fault is not None:

@@ -30,6 +30,8 @@ FIRST_SURVEY_WAIT_S = 0.02
 """What the first question of a tenant may wait for its first view, beyond its retrieval."""
 AVOIDED_S = 10.0
 """How long a replica whose engine failed is kept out: it lives on for about 6 s until Serve replaces it."""
+MISSED_AFTER_S = 30.0
+"""How long a replica may say nothing, where some are too busy to, before it counts as gone."""
 LOAD_HOLDS_S = 2.0
 """How long a replica's word on its load is believed."""
 
@@ -133,8 +135,10 @@ class EngineViews:
 
     def _pending(self, replica: str) -> int:
         load = self._loads.get(replica, _Load())
-        fresh = self._clock() - load.said_at_s <= LOAD_HOLDS_S
-        return load.own + (load.others if fresh else 0)
+        return load.own + (load.others if self._said_s_ago(replica) <= LOAD_HOLDS_S else 0)
+
+    def _said_s_ago(self, replica: str) -> float:
+        return self._clock() - self._loads.get(replica, _Load()).said_at_s
 
     def _tenant(self, salt: str) -> _Tenant:
         tenant = self._tenants.setdefault(salt, _Tenant())
@@ -149,8 +153,11 @@ class EngineViews:
         except WarmlineError as error:
             log.debug("the engine's replicas can't be asked now: %s", error)
             return
-        for gone in tenant.views.keys() - {update.replica for update in updates}:
-            del tenant.views[gone]
-        for update in updates:
+        told = [update for update in updates if update is not None]
+        silent_for_s = MISSED_AFTER_S if len(told) < len(updates) else 0.0
+        for name in tenant.views.keys() - {update.replica for update in told}:
+            if self._said_s_ago(name) >= silent_for_s:
+                del tenant.views[name]
+        for update in told:
             self.apply(salt, update)
         tenant.surveyed_at_s = self._clock()

@@ -12,11 +12,13 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from serve_app.handles.errors import translated, translated_stream
 from serve_app.handles.own_call import own_call
+from serve_app.handles.replies import Silence, replies
 
 GRACE_S = 1.0
 """Time for the engine's own deadline to come first: it counts from the request's arrival there."""
 READY_WITHIN_S = 10.0
-SURVEYED_WITHIN_S = 2.0
+SURVEYED_WITHIN_S = 1.0
+"""What the others say is used then: a replica that is full answers late."""
 
 
 class EngineHandle:
@@ -47,16 +49,16 @@ class EngineHandle:
         except TimeoutError:
             raise EngineUnavailable("the engine is not ready") from None
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate]:
-        """See `ResidencySource`. A replica that fails to answer is left out."""
-        try:
-            async with asyncio.timeout(SURVEYED_WITHIN_S):
-                with translated("the engine", EngineUnavailable):
-                    response = self._handle.broadcast("survey", salt, tuple(known))
-                    said = await response.results_async(return_exceptions=True)
-        except TimeoutError:
-            raise EngineUnavailable("the engine's replicas do not answer") from None
-        return [update for update in said if isinstance(update, ResidencyUpdate)]
+    async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate | None]:
+        """See `ResidencySource`. A replica that fails is left out."""
+        with translated("the engine", EngineUnavailable):
+            response = self._handle.broadcast("survey", salt, tuple(known))
+            async with aclosing(replies(response, SURVEYED_WITHIN_S)) as said:
+                return [
+                    one if isinstance(one, ResidencyUpdate) else None
+                    async for one in said
+                    if isinstance(one, ResidencyUpdate | Silence)
+                ]
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
         """Prefills prompts (ids and layout) in every replica. One that fails is left out."""

@@ -56,7 +56,8 @@ class Asker:
     async def observed(self) -> dict[str, Any]:
         replicas: set[str] = set()
         while len(replicas) < REPLICAS:  # until this process has heard of all of them
-            replicas = {update.replica for update in await self._engine.survey("salt", ())}
+            told = await self._engine.survey("salt", ())
+            replicas = {update.replica for update in told if update is not None}
             await asyncio.sleep(0.05)
         first, second, third = sorted(replicas)
         one_by_one = [await self._asked((name,), 0) for name in (third, first, second, third)]
@@ -65,12 +66,20 @@ class Asker:
         gone = await self._asked(("gone", third), 0)
         avoided = await self._asked((third, first), 0, avoid=(third,))
         await asyncio.gather(*(self._engine.describe() for _ in range(10)))
+        filling = [asyncio.create_task(self._asked((first,), 3000)) for _ in range(AT_ONCE)]
+        await asyncio.sleep(1)
+        beside_full = await self._engine.survey("salt", ())
+        await asyncio.gather(*filling)
         return {
             "one by one": [(third, first, second, third).index(name) for name in one_by_one],
             "at once": sorted((second, first, third).index(name) for name in at_once),
             "anywhere": len(anywhere),
             "gone": gone == third,
             "avoided": avoided == first,
+            "beside a full one": sorted(
+                (second, third).index(update.replica) for update in beside_full if update is not None
+            ),
+            "too busy": beside_full.count(None),
         }
 
     async def _asked(self, replicas: tuple[str, ...], for_ms: int, avoid: tuple[str, ...] = ()) -> str:

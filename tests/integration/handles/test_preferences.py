@@ -40,4 +40,6 @@ def test_calls_go_where_they_are_preferred_and_spill_where_that_is_full(
         "anywhere": 20,
         "gone": True,
         "avoided": True,
+        "beside a full one": [0, 1],
+        "too busy": 1,
     }

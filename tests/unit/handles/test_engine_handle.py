@@ -13,6 +13,7 @@ from ray.exceptions import ActorDiedError
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.reuse.paths import ResidencyUpdate
 from serve_app.handles import engine as module
 from serve_app.handles.engine import EngineHandle
 
@@ -103,6 +104,56 @@ async def test_an_engine_that_does_not_answer_is_not_ready(monkeypatch: pytest.M
     monkeypatch.setattr(module, "READY_WITHIN_S", 0.01)
     with pytest.raises(EngineUnavailable, match="not ready"):
         await EngineHandle(handle(describe=forever)).describe()
+
+
+class Result:
+    """A replica's answer to a broadcast, as Ray holds it; without one it never comes."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self._answer = answer
+        self.cancelled = False
+
+    async def get_async(self) -> Any:
+        if self._answer is None:
+            await forever()
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def broadcasting(*results: Result) -> EngineHandle:
+    async def fetch() -> list[Result]:
+        return list(results)
+
+    response = SimpleNamespace(_fetch_replica_results_async=fetch)
+    return EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=lambda *_: response))
+
+
+async def test_a_full_replica_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SURVEYED_WITHIN_S", 0.05)
+    told = [ResidencyUpdate(name, "e", None, 1, b"", 0) for name in "ab"]
+    full = Result()
+    results = [Result(told[0]), full, Result(EngineUnavailable("dead")), Result(told[1])]
+    said = await broadcasting(*results).survey("salt", ())
+    assert sorted(update.replica for update in said if update is not None) == ["a", "b"]
+    assert said.count(None) == 1
+    assert [result.cancelled for result in results] == [result is full for result in results]
+
+
+async def test_where_all_answer_nobody_waits() -> None:
+    told = ResidencyUpdate("a", "e", None, 1, b"", 0)
+    assert await broadcasting(Result(told), Result(ActorDiedError())).survey("salt", ()) == [told]
+
+
+async def test_replicas_that_are_not_known_in_time_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SURVEYED_WITHIN_S", 0.01)
+    response = SimpleNamespace(_fetch_replica_results_async=forever)
+    handle = EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=lambda *_: response))
+    with pytest.raises(EngineUnavailable):
+        await handle.survey("salt", ())
 
 
 async def test_a_dead_replica_is_unavailable() -> None:

@@ -16,7 +16,14 @@ from deployments.core.reuse.paths import (
     node_id,
     pack_changes,
 )
-from deployments.rag.engine_views import AVOIDED_S, LOAD_HOLDS_S, MAX_TENANTS, SURVEY_EVERY_S, EngineViews
+from deployments.rag.engine_views import (
+    AVOIDED_S,
+    LOAD_HOLDS_S,
+    MAX_TENANTS,
+    MISSED_AFTER_S,
+    SURVEY_EVERY_S,
+    EngineViews,
+)
 from tests.fakes import FakeClock, FakeResidencySource
 
 HEAD = SegmentId(1)
@@ -72,6 +79,18 @@ async def test_replicas_that_are_gone_are_forgotten() -> None:
     await rig.surveyed()
     rig.source.updates = [update("b", version=2)]
     rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()
+    assert list(await rig.pending()) == ["b"]
+
+
+async def test_a_replica_that_may_be_too_busy_to_answer_is_not_gone_at_once() -> None:
+    rig = Rig(update("a"), update("b"))
+    await rig.surveyed()
+    rig.source.updates = [update("b", version=2), None]
+    rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()
+    assert sorted(await rig.pending()) == ["a", "b"]
+    rig.clock.now_s += MISSED_AFTER_S
     await rig.surveyed()
     assert list(await rig.pending()) == ["b"]
 
