@@ -107,9 +107,16 @@ class UnprocessableDocument(WarmlineError):
 
 
 class Overloaded(WarmlineError):
-    """Too much at once; try again later."""
+    """Too much at once; try again later. Where a `replica` refused, `pending_tokens` wait there."""
 
     code = "overloaded"
+
+    def __init__(
+        self, message: str, param: str | None = None, replica: str | None = None, pending_tokens: int = 0
+    ) -> None:
+        super().__init__(message, param, replica)
+        self.args = (message, param, replica, pending_tokens)
+        self.pending_tokens = pending_tokens
 
 
 class Unavailable(WarmlineError):

@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deployments.core.errors import EngineUnavailable
+from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.block_cache import reusable_blocks
 from deployments.core.reuse.block_hash import block_hashes
@@ -61,7 +61,7 @@ class ResidentEngine:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told.
 
-        Raises Overloaded at once for what would have no answer in time. EngineUnavailable names the replica.
+        Raises Overloaded at once for what would have no answer in time. Its errors name the replica.
         """
         async with self._named(), aclosing(self._engine.generate(request)) as deltas:
             first, hashes = await self._first(request, deltas)
@@ -111,6 +111,9 @@ class ResidentEngine:
             yield
         except EngineUnavailable as error:
             raise EngineUnavailable(error.message, error.param, self._name.replica) from error
+        except Overloaded as error:
+            waiting = self._admission.pending_tokens
+            raise Overloaded(error.message, error.param, self._name.replica, waiting) from error
 
     async def _first(
         self, request: GenerateRequest, deltas: AsyncGenerator[Delta, None]

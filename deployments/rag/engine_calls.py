@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from deployments.core.errors import EngineUnavailable
+from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest, Question
 from deployments.core.token_ids import to_bytes
 from deployments.rag.parts import RagParts
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
+
+ATTEMPTS = 2
+"""A prompt whose engine died or refused it is sent once more, in the order for another replica, unless its
+tokens were shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One of a question's calls, and the replica that refused the one before."""
+
+    number: int = 0
+    refused_by: str | None = None
 
 
 class EngineCalls:
@@ -26,18 +38,35 @@ class EngineCalls:
         """Asks the replicas anew about the question's tenant, where that is due, while others work on it."""
         self._views.refresh(self._salt(question))
 
-    def failed(self, prompt: PreparedPrompt, error: EngineUnavailable) -> None:
-        """A replica has failed: the one that the error names, or else most likely the preferred one.
+    def another(
+        self, attempt: Attempt, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded
+    ) -> Attempt | None:
+        """What to try behind one that failed so; None where that is no use. The views learn what it tells."""
+        self._learn(prompt, error)
+        if attempt.number + 1 == ATTEMPTS:
+            return None
+        if isinstance(error, EngineUnavailable):
+            return Attempt(attempt.number + 1)
+        # The queue before all replicas would refuse it again, and so would the only one.
+        if error.replica is None or {*prompt.placing.replicas} <= {error.replica}:
+            return None
+        return Attempt(attempt.number + 1, refused_by=error.replica)
+
+    def _learn(self, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded) -> None:
+        """What has ended, if unnamed, is most likely the preferred one.
 
         The router may have passed that over. Of a replica that is gone altogether it knows by itself.
         """
-        if error.replica is not None:
+        if isinstance(error, Overloaded):
+            if error.replica is not None:
+                self._views.loaded(error.replica, error.pending_tokens)
+        elif error.replica is not None:
             self._views.avoid(error.replica)
         elif prompt.placing.replicas:
             self._views.forget(prompt.placing.replicas[0])
 
     async def deltas(
-        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: int
+        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
     ) -> AsyncGenerator[Delta, None]:
         """What the engine makes of a prompt, whose ids are in the first delta. Closing it aborts that.
 
@@ -45,7 +74,7 @@ class EngineCalls:
         """
         request = self._request(question, prompt, watch, attempt)
         unsaid = request.prompt
-        first = next(iter(prompt.placing.replicas), None)
+        first = next((name for name in request.replicas if name not in request.avoid), None)
         missing = max(len(prompt.ids) - prompt.placing.cached_tokens, 0)
         async with aclosing(self._parts.generator.generate(request)) as deltas:
             with self._views.sending(first, missing) as arrived:
@@ -57,11 +86,12 @@ class EngineCalls:
                     unsaid = b""
 
     def _request(
-        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: int
+        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
     ) -> GenerateRequest:
         salt = self._salt(question)
         share = self._parts.share_answers if question.share_answer is None else question.share_answer
-        name = f"{question.request_id}-{attempt}" if attempt else question.request_id
+        name = f"{question.request_id}-{attempt.number}" if attempt.number else question.request_id
+        refused_by = () if attempt.refused_by is None else (attempt.refused_by,)
         watch.lap("route")
         return GenerateRequest(
             request_id=RequestId(name),
@@ -71,7 +101,7 @@ class EngineCalls:
             deadline_s=max(question.deadline_s - watch.elapsed_ms / 1000, 0.001),
             layout=prompt.layout,
             replicas=prompt.placing.replicas,
-            avoid=self._views.avoided(),
+            avoid=(*self._views.avoided(), *refused_by),
             known=self._views.known(salt),
             share_answer=share and question.sampling.temperature == 0,
         )

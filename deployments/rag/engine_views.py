@@ -32,8 +32,8 @@ AVOIDED_S = 10.0
 """How long a replica whose engine failed is kept out: it lives on for about 6 s until Serve replaces it."""
 MISSED_AFTER_S = 30.0
 """How long a replica may say nothing, where some are too busy to, before it counts as gone."""
-LOAD_HOLDS_S = 2.0
-"""How long a replica's word on its load is believed."""
+LOAD_HOLDS_S = 6.0
+"""How long a replica's word on its load is believed: until a survey brings the next, late as it may be."""
 
 
 @dataclass(slots=True)
@@ -91,8 +91,12 @@ class EngineViews:
         """Takes a replica's word."""
         views = self._tenant(salt).views
         views.setdefault(update.replica, ReplicaView(update.replica)).apply(update)
-        load = self._loads.setdefault(update.replica, _Load())
-        load.others = max(update.pending_tokens - load.own, 0)
+        self.loaded(update.replica, update.pending_tokens)
+
+    def loaded(self, replica: str, pending_tokens: int) -> None:
+        """Takes a replica's word on what waits there to be prefilled."""
+        load = self._loads.setdefault(replica, _Load())
+        load.others = max(pending_tokens - load.own, 0)
         load.said_at_s = self._clock()
 
     def avoided(self) -> tuple[str, ...]:

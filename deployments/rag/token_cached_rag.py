@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault
+from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault, Overloaded
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import (
@@ -20,15 +20,13 @@ from deployments.core.messages import (
     Warmed,
 )
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
-from deployments.rag.engine_calls import EngineCalls
+from deployments.rag.engine_calls import Attempt, EngineCalls
 from deployments.rag.parts import RagParts
 from deployments.rag.preparing import PreparedPrompt, PromptPreparer, Selection
 from deployments.rag.stats import increments
 from deployments.rag.stopwatch import Stopwatch
 
 _TOKEN_PATH = ("retrieve", "tokens", "assemble")
-ATTEMPTS = 2
-"""A prompt whose engine died is sent once more, in the order for another, unless its tokens were shown."""
 
 
 class TokenCachedRAG:
@@ -60,8 +58,8 @@ class TokenCachedRAG:
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas as the engine makes them; the last event is the `Answer`.
 
-        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable. Closing the
-        iterator aborts the generation.
+        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded. Closing
+        the iterator aborts the generation.
         """
         return self._events(question, shown=True)
 
@@ -70,11 +68,12 @@ class TokenCachedRAG:
         watch = self._watch(question)
         async with _deadline(question):
             selection = await self._selected(question, watch)
-        for attempt in range(ATTEMPTS):
+        attempt = Attempt()
+        while True:
             generation = Generation()
             async with _deadline(question):
                 prompt = await self._preparer.place_and_join(question, selection, watch)
-            if not attempt:
+            if not attempt.number:
                 self._record(question, prompt, watch)
             try:
                 async with aclosing(self._deltas(question, prompt, watch, attempt)) as deltas:
@@ -82,10 +81,11 @@ class TokenCachedRAG:
                         generation.add(delta, watch)
                         yield delta
                 break
-            except EngineUnavailable as error:
-                self._calls.failed(prompt, error)
-                if (shown and generation.text) or attempt == ATTEMPTS - 1:
+            except (EngineUnavailable, Overloaded) as error:
+                another = self._calls.another(attempt, prompt, error)
+                if another is None or (shown and generation.text):
                     raise
+                attempt = another
         answer = await self._answer(question, prompt, generation, watch)
         self._parts.answered(question, answer)
         yield answer
@@ -119,7 +119,7 @@ class TokenCachedRAG:
             prompt = await self._preparer.place_and_join(question, selection, watch)
         generation = Generation()
         if prompt.ids:
-            async with aclosing(self._deltas(question, prompt, watch, 0)) as deltas:
+            async with aclosing(self._deltas(question, prompt, watch, Attempt())) as deltas:
                 async for delta in deltas:
                     generation.add(delta, watch)
         cached = generation.kv_cached_tokens
@@ -141,7 +141,7 @@ class TokenCachedRAG:
         return await self._preparer.select(question, engine.max_model_len, watch)
 
     async def _deltas(
-        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: int
+        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
     ) -> AsyncGenerator[Delta, None]:
         if not prompt.ids:
             yield Delta(self.spec.no_context, b"", finish_reason="stop")

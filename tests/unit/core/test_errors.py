@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from deployments.core.errors import WarmlineError
+from deployments.core.errors import Overloaded, WarmlineError
 
 
 def subclasses(kind):
@@ -38,6 +38,12 @@ def test_every_error_is_documented_and_has_a_code(kind):
     """Callers tell errors apart by code and people by docstring."""
     assert kind.code
     assert kind.__doc__
+
+
+def test_a_replicas_load_survives_too():
+    """It decides where the caller goes next."""
+    copy = pickle.loads(pickle.dumps(Overloaded("full", None, "replica", 700)))
+    assert (copy.replica, copy.pending_tokens) == ("replica", 700)
 
 
 def test_codes_tell_classes_apart():

@@ -191,6 +191,17 @@ async def test_those_that_start_at_once_see_each_other(rig: Rig) -> None:
     assert rig.resident.counters().pending_tokens == 0
 
 
+async def test_a_refusal_tells_whose_it_is_and_what_waits_there(rig: Rig) -> None:
+    await slow(rig)
+    waiting = asyncio.create_task(rig.ask(replace(request("other"), prompt=LARGE)))
+    await asyncio.sleep(0.01)
+    with pytest.raises(Overloaded) as refusal:
+        await rig.ask(replace(request("third"), prompt=LARGE, deadline_s=1.0))
+    assert (refusal.value.replica, refusal.value.pending_tokens) == ("replica-1", 384)
+    rig.engine.gate.set()
+    await waiting
+
+
 async def test_what_is_resident_is_not_counted_against_a_prompt(rig: Rig) -> None:
     await slow(rig)
     cached = replace(request(), prompt=LARGE, deadline_s=14.0)

@@ -158,6 +158,17 @@ async def test_a_replica_says_what_others_sent_it_and_is_believed_for_a_while() 
     assert await rig.pending() == {"a": 0}
 
 
+async def test_a_load_is_believed_until_the_next_survey_has_told_another() -> None:
+    rig = Rig(update("a", pending=70))
+    await rig.surveyed()
+    rig.source.gate.clear()
+    rig.clock.now_s += SURVEY_EVERY_S
+    await rig.surveyed()
+    rig.clock.now_s += SURVEY_EVERY_S / 2
+    assert await rig.pending() == {"a": 70}
+    rig.source.gate.set()
+
+
 async def test_tenants_are_kept_apart_and_bounded() -> None:
     rig = Rig(update("a"))
     await rig.surveyed("first")

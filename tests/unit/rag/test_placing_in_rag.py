@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from deployments.core.errors import EngineUnavailable
+from deployments.core.errors import EngineUnavailable, Overloaded, WarmlineError
 from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.reuse.ordering import by_rank
 from deployments.core.reuse.paths import (
@@ -36,16 +36,21 @@ PASSAGES = {
 class Dying:
     """A `Generator` that fails `times` calls before it answers, after `before` deltas.
 
-    `replica` is to blame.
+    `replica` is to blame. `fault` says how it fails, if not by dying.
     """
 
     def __init__(
-        self, rig: Rig, times: int, before: tuple[Delta, ...] = (), replica: str | None = None
+        self,
+        rig: Rig,
+        times: int,
+        before: tuple[Delta, ...] = (),
+        replica: str | None = None,
+        fault: WarmlineError | None = None,
     ) -> None:
         self._rig = rig
         self._times = times
         self._before = before
-        self._replica = replica
+        self._fault = fault or EngineUnavailable("its replica died", None, replica)
         self.requests: list[GenerateRequest] = []
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
@@ -53,7 +58,7 @@ class Dying:
         if len(self.requests) <= self._times:
             for one in self._before:
                 yield one
-            raise EngineUnavailable("its replica died", None, self._replica)
+            raise self._fault
         for one in ANSWER:
             yield one
 
@@ -153,7 +158,7 @@ async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None
 async def test_the_replica_that_failed_is_kept_out_and_not_the_one_that_was_preferred() -> None:
     """A full replica is passed over by the router, which the caller does not see."""
     rig = rig_with()
-    rig.replicas.updates = [resident(rig, "full", "c"), resident(rig, "dead", "b", pending=1)]
+    rig.replicas.updates = [resident(rig, "full", "c"), resident(rig, "dead", "b", pending=50)]
     dying = Dying(rig, times=1, replica="dead")
     rig.use(generator=dying)
     await rig.answer()
@@ -161,6 +166,34 @@ async def test_the_replica_that_failed_is_kept_out_and_not_the_one_that_was_pref
     first, *later = dying.requests
     assert (first.replicas, first.avoid) == (("full", "dead"), ())
     assert [(request.replicas, request.avoid) for request in later] == [(("full",), ("dead",))] * 2
+
+
+async def test_what_a_replica_refuses_is_tried_in_the_next_one_and_its_load_noted() -> None:
+    rig = rig_with()
+    rig.replicas.updates = [resident(rig, "one", "c"), resident(rig, "two", "b", pending=50)]
+    busy = Dying(rig, times=1, fault=Overloaded("much waits", None, "one", 10_000))
+    rig.use(generator=busy)
+    assert (await rig.answer()).text == "Press Reset."
+    await rig.answer()
+    assert [(request.replicas[0], request.avoid) for request in busy.requests] == [
+        ("one", ()),
+        ("two", ("one",)),
+        ("two", ()),
+    ]
+
+
+@pytest.mark.parametrize(("running", "refused_by"), [(("one",), "one"), ((), "one"), (("one", "two"), None)])
+async def test_where_no_other_replica_is_known_a_refusal_is_the_answer(
+    running: tuple[str, ...], refused_by: str | None
+) -> None:
+    """So it is where the queue before all of them is full."""
+    rig = rig_with()
+    rig.replicas.updates = [resident(rig, name, "c") for name in running]
+    busy = Dying(rig, times=1, fault=Overloaded("much waits", None, refused_by, 10_000))
+    rig.use(generator=busy)
+    with pytest.raises(Overloaded):
+        await rig.answer()
+    assert len(busy.requests) == 1
 
 
 async def test_it_is_not_tried_without_end() -> None:

@@ -12,7 +12,7 @@ from deployments.core.errors import (
     KnowledgeUnavailable,
 )
 from deployments.core.ledger import Answer
-from deployments.rag.token_cached_rag import ATTEMPTS
+from deployments.rag.engine_calls import ATTEMPTS
 from tests.fakes import a_passage
 from tests.unit.rag.rig import ANSWER, Rig, question
 
