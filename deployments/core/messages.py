@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from deployments.core.documents import Passage
@@ -96,7 +96,9 @@ class GenerateRequest:
     `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to try,
     best first, `avoid` those that failed lately, and `known` how far the caller knows their caches. With
     `share_answer` an equal request's answer, complete or under way, may be given instead of another; for
-    greedy sampling only. `reader_s` is how long its first reader has where a generation may outlive that one.
+    greedy sampling only. `deadline_s` runs from the call; what is behind the call's way and its waiting for a
+    replica knows by `until_unix_s` what is left. `reader_s` is how long its first reader has where a
+    generation may outlive that one.
     """
 
     request_id: RequestId
@@ -109,7 +111,14 @@ class GenerateRequest:
     avoid: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
     share_answer: bool = False
+    until_unix_s: float | None = None
     reader_s: float | None = None
+
+    def left(self, now_unix_s: float) -> GenerateRequest:
+        """With the time that is left of its deadline. Clocks may differ: it is never more than that was."""
+        if self.until_unix_s is None:
+            return self
+        return replace(self, deadline_s=min(self.deadline_s, max(self.until_unix_s - now_unix_s, 0.0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
@@ -33,7 +34,8 @@ class Engine:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Serve cancels it when the caller goes away."""
-        async with aclosing(coalesced(self._engine.generate(request), self._stream_interval_s)) as deltas:
+        answer = self._engine.generate(request.left(time.time()))
+        async with aclosing(coalesced(answer, self._stream_interval_s)) as deltas:
             async for delta in deltas:
                 yield delta
 

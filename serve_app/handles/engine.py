@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
@@ -15,7 +17,7 @@ from serve_app.handles.own_call import own_call
 from serve_app.handles.replies import Silence, replies
 
 GRACE_S = 1.0
-"""Time for the engine's own deadline to come first: it counts from the request's arrival there."""
+"""Time for the engine's own deadline to come first."""
 READY_WITHIN_S = 10.0
 SURVEYED_WITHIN_S = 1.0
 """What the others say is used then: a replica that is full answers late."""
@@ -31,6 +33,7 @@ class EngineHandle:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. The deadline holds while no replica can take the request, too."""
         deadline = asyncio.get_running_loop().time() + request.deadline_s + GRACE_S
+        request = replace(request, until_unix_s=time.time() + request.deadline_s)
         with own_call():
             response = self._streaming.generate.remote(request)
         async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
@@ -93,6 +97,23 @@ async def test_a_replica_whose_engine_has_ended_tells_nothing_of_its_cache() -> 
     engine.dead = True
     with pytest.raises(EngineUnavailable):
         await replica.survey("salt", [])
+
+
+@given(left_s=st.floats(-10, 1000), deadline_s=st.floats(0, 200))
+def test_what_is_left_is_never_more_than_there_was(left_s: float, deadline_s: float) -> None:
+    """A clock of another node may be late."""
+    asked = replace(request(), deadline_s=deadline_s, until_unix_s=50.0 + left_s)
+    left = asked.left(50.0).deadline_s
+    assert 0 <= left <= deadline_s
+    assert left == pytest.approx(min(max(left_s, 0.0), deadline_s))
+
+
+async def test_time_in_a_queue_before_the_replica_is_not_given_back() -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    asked = replace(request(), deadline_s=120.0, until_unix_s=time.time() + 20.0)
+    assert [delta async for delta in replica.generate(asked)]
+    assert 15.0 < engine.requests[-1].deadline_s <= 20.0
 
 
 async def test_deltas_pass_through() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,21 @@ async def test_the_deadline_holds_when_no_replica_answers(monkeypatch: pytest.Mo
     with pytest.raises(DeadlineExceeded):
         await anext(EngineHandle(handle(call)).generate(request(deadline_s=0.01)))
     assert call.cancelled
+
+
+async def test_the_call_says_until_when_it_waits() -> None:
+    sent: list[GenerateRequest] = []
+
+    def remote(asked: GenerateRequest) -> Call:
+        sent.append(asked)
+        return Call(DELTAS)
+
+    streaming = SimpleNamespace(generate=SimpleNamespace(remote=remote))
+    before_s = time.time()
+    async for _ in EngineHandle(SimpleNamespace(options=lambda **_: streaming)).generate(request(5.0)):
+        pass
+    assert sent[0].until_unix_s is not None
+    assert before_s + 5.0 <= sent[0].until_unix_s <= time.time() + 5.0
 
 
 async def test_nothing_is_called_before_the_first_read() -> None:
