@@ -54,7 +54,7 @@ class Ingress:
             collections={name: collection for name, (_, collection) in agents.items()},
             library=library,
             cache=TokenCacheHandle(token_cache),
-            readiness=Probes({"engine": EngineHandle(engine).describe, "knowledge": library.status}),
+            readiness=Probes({"engine": EngineHandle(engine).ready, "knowledge": library.status}),
             changed=Rewarming(readers if settings.warm_after_update else {}).changed,
         )
 

@@ -14,12 +14,12 @@ from deployments.core.messages import (
     AgentSpec,
     CacheStats,
     Delta,
-    EngineInfo,
     Question,
     Sampling,
     Warmed,
 )
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
+from deployments.rag.described_engine import DescribedEngine
 from deployments.rag.engine_calls import Attempt, EngineCalls
 from deployments.rag.parts import RagParts
 from deployments.rag.preparing import PreparedPrompt, PromptPreparer, Selection
@@ -35,7 +35,7 @@ class TokenCachedRAG:
     def __init__(self, spec: AgentSpec, parts: RagParts) -> None:
         self.spec = spec
         self._parts = parts
-        self._engine: EngineInfo | None = None
+        self._engine = DescribedEngine(parts.generator.describe)
         self._preparer = PromptPreparer(spec, parts)
         self._calls = EngineCalls(parts)
 
@@ -136,8 +136,7 @@ class TokenCachedRAG:
 
     async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
         self._calls.refresh(question)
-        engine = self._engine or await self._parts.generator.describe()
-        self._engine = engine
+        engine = await self._engine.info()
         return await self._preparer.select(question, engine.max_model_len, watch)
 
     async def _deltas(

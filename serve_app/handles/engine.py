@@ -19,6 +19,7 @@ from serve_app.handles.replies import Silence, replies
 GRACE_S = 1.0
 """Time for the engine's own deadline to come first."""
 READY_WITHIN_S = 10.0
+PROBED_WITHIN_S = 1.0
 SURVEYED_WITHIN_S = 1.0
 """What the others say is used then: a replica that is full answers late."""
 
@@ -47,10 +48,27 @@ class EngineHandle:
                 with translated("the engine", EngineUnavailable):
                     with own_call():
                         response = self._handle.describe.remote()
-                    info: EngineInfo = await response
+                    try:
+                        info: EngineInfo = await response
+                    except asyncio.CancelledError:
+                        response.cancel()  # or it would go on to wait for a replica
+                        raise
                     return info
         except TimeoutError:
             raise EngineUnavailable("the engine is not ready") from None
+
+    async def ready(self) -> None:
+        """Returns where a replica answers or is too busy to: one that is full is at work.
+
+        Raises EngineUnavailable where none runs, or all say that their engines have ended.
+        """
+        with translated("the engine", EngineUnavailable):
+            response = self._handle.broadcast("describe")
+            async with aclosing(replies(response, PROBED_WITHIN_S)) as said:
+                async for one in said:
+                    if isinstance(one, EngineInfo | Silence):
+                        return
+        raise EngineUnavailable("the engine is not ready")
 
     async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate | None]:
         """See `ResidencySource`. A replica that fails is left out."""

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from ray.serve.exceptions import DeploymentUnavailableError
+
 from deployments.core.errors import EngineUnavailable
 
 
@@ -21,7 +23,7 @@ async def replies(response: Any, within_s: float) -> AsyncGenerator[Any, None]:
     """Answers to a broadcast as they come, and in the end a `Silence` for each that has not come in time.
 
     An exception stands for a replica that failed. Calls that nobody waits for any more are cancelled.
-    Raises EngineUnavailable where replicas aren't even known by then, and Ray's errors.
+    Raises EngineUnavailable where there are no replicas, or none that are known by then.
     """
     until = asyncio.get_running_loop().time() + within_s
     try:
@@ -29,6 +31,8 @@ async def replies(response: Any, within_s: float) -> AsyncGenerator[Any, None]:
             results = await response._fetch_replica_results_async()
     except TimeoutError:
         raise EngineUnavailable("the engine's replicas do not answer") from None
+    except DeploymentUnavailableError:
+        raise EngineUnavailable("no replica of the engine is running") from None
     waiting = {asyncio.ensure_future(result.get_async()): result for result in results}
     try:
         while waiting:

@@ -69,6 +69,10 @@ class Asker:
         filling = [asyncio.create_task(self._asked((first,), 3000)) for _ in range(AT_ONCE)]
         await asyncio.sleep(1)
         beside_full = await self._engine.survey("salt", ())
+        others = (second, third) * AT_ONCE
+        filling += [asyncio.create_task(self._asked((name,), 3000)) for name in others]
+        await asyncio.sleep(0.5)
+        await self._engine.ready()  # though all are full
         await asyncio.gather(*filling)
         return {
             "one by one": [(third, first, second, third).index(name) for name in one_by_one],

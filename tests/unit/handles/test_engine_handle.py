@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray.exceptions import ActorDiedError
+from ray.serve.exceptions import DeploymentUnavailableError
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
 from deployments.core.ids import RequestId
@@ -116,10 +117,24 @@ async def test_describes_the_engine() -> None:
     assert await EngineHandle(handle(describe=describe)).describe() == INFO
 
 
+class Waiting:
+    """A call that never gets to a replica."""
+
+    cancelled = False
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return forever().__await__()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 async def test_an_engine_that_does_not_answer_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "READY_WITHIN_S", 0.01)
+    call = Waiting()
     with pytest.raises(EngineUnavailable, match="not ready"):
-        await EngineHandle(handle(describe=forever)).describe()
+        await EngineHandle(handle(describe=lambda: call)).describe()
+    assert call.cancelled
 
 
 class Result:
@@ -162,6 +177,27 @@ async def test_a_full_replica_hides_no_other(monkeypatch: pytest.MonkeyPatch) ->
 async def test_where_all_answer_nobody_waits() -> None:
     told = ResidencyUpdate("a", "e", None, 1, b"", 0)
     assert await broadcasting(Result(told), Result(ActorDiedError())).survey("salt", ()) == [told]
+
+
+@pytest.mark.parametrize("results", [[Result(INFO)], [Result(), Result(EngineUnavailable("dead"))]])
+async def test_an_engine_is_ready_that_answers_or_is_busy(
+    results: list[Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROBED_WITHIN_S", 0.02)
+    await broadcasting(*results).ready()
+
+
+async def test_an_engine_is_not_ready_that_has_ended_or_does_not_run() -> None:
+    with pytest.raises(EngineUnavailable, match="not ready"):
+        await broadcasting(Result(EngineUnavailable("dead")), Result(ActorDiedError())).ready()
+
+    async def none_runs() -> None:
+        raise DeploymentUnavailableError("Engine")
+
+    response = SimpleNamespace(_fetch_replica_results_async=none_runs)
+    handle = EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=lambda *_: response))
+    with pytest.raises(EngineUnavailable, match="no replica"):
+        await handle.ready()
 
 
 async def test_replicas_that_are_not_known_in_time_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,19 @@
 """From a question to its answer: complete in every case, and exact in its ids."""
 
+import asyncio
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pytest
 
 from deployments.core.errors import (
     CacheUnavailable,
+    DeadlineExceeded,
     InternalFault,
     PromptTooLong,
 )
 from deployments.core.ledger import STAGES, Answer
-from deployments.core.messages import Delta, Sampling, SegmentSource, Turn
+from deployments.core.messages import Delta, EngineInfo, Sampling, SegmentSource, Turn
 from deployments.core.reuse.ordering import by_popularity
 from deployments.core.token_ids import from_bytes
 from tests.fakes import FakeResolver, a_passage
@@ -214,6 +217,21 @@ async def test_counts_are_recorded_once_a_question(passages):
     assert counters.get("request_hits", 0) == (2 if passages else 0)
     assert counters.get("segment_hits", 0) == 2 * passages
     assert set((await rig.store.popularity(SCOPE)).values()) == ({2} if passages else set())
+
+
+async def test_an_engine_that_never_says_what_it_runs_costs_a_question_its_own_time_only():
+    rig = Rig([a_passage()])
+    gate = asyncio.Event()
+
+    async def describe():
+        await gate.wait()
+        return EngineInfo("fake", 8192, block_size=32, kv_cache_tokens=10_000)
+
+    rig.use(generator=SimpleNamespace(generate=rig.generator.generate, describe=describe))
+    with pytest.raises(DeadlineExceeded):
+        await rig.answer(question(deadline_s=0.02))
+    gate.set()
+    assert (await rig.answer()).text
 
 
 async def test_the_engine_is_described_once():
