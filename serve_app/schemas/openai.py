@@ -98,10 +98,10 @@ class ChatMessage(Body):
 
 
 class StreamOptions(Body):
-    """What a stream brings besides the answer."""
+    """What a stream brings besides the answer: its usage in the end, or in every chunk up to there."""
 
     include_usage: bool = False
-    continuous_usage_stats: bool = Field(False, description="in every chunk, the tokens up to there")
+    continuous_usage_stats: bool = False
     include_obfuscation: Literal[False] = False
 
 
