@@ -18,6 +18,7 @@ _UNREADABLE = (
     LookupError,
     TypeError,
     AttributeError,
+    AssertionError,
     RecursionError,
     OSError,
 )
@@ -35,12 +36,13 @@ def pdf_text(raw: bytes) -> tuple[str, str]:
         if len(reader.pages) > MAX_PAGES:
             raise ValueError(f"it has more than {MAX_PAGES} pages")
         text = "\n\n".join(page.extract_text() for page in reader.pages)
-        title = (reader.metadata.title if reader.metadata else None) or ""
+        title = reader.metadata.title if reader.metadata else None
     except FileNotDecryptedError as error:
         raise ValueError("it is encrypted") from error
     except _UNREADABLE as error:
         raise ValueError(f"it is no readable PDF ({type(error).__name__})") from error
-    return _clean(title), _clean(text)
+    # Metadata that are damaged have a title that is no text, whatever the parser's types say.
+    return _clean(title) if isinstance(title, str) else "", _clean(text)
 
 
 def _clean(extracted: str) -> str:

@@ -128,6 +128,11 @@ async def test_pdf_pages_become_paragraphs() -> None:
     assert found == LoadedDocument("A manual", None, "First page\n\nSecond page")
 
 
+async def test_a_pdf_with_damaged_metadata_is_named_by_its_first_line() -> None:
+    raw = pdf("First line", title="T").replace(b"/Title (T)\n>>", b"/Title")
+    assert (await loaded(raw, "application/pdf")).title == "First line"
+
+
 async def test_a_pdf_that_opens_without_password_is_read() -> None:
     assert (await loaded(pdf("Open", password=""), "application/pdf")).text == "Open"
 
@@ -149,6 +154,7 @@ async def test_a_pdf_that_opens_without_password_is_read() -> None:
         (pdf("x", password="secret"), "application/pdf", "encrypted"),
         (certificate_encrypted_pdf(), "application/pdf", "no readable PDF (NotImplementedError)"),
         (pdf("x", stream_filter="/Unheard"), "application/pdf", "no readable PDF (NotImplementedError)"),
+        (pdf("x) Tj 3 0 R (y"), "application/pdf", "no readable PDF (AssertionError)"),
         (pdf(""), "application/pdf", "scanned"),
         (b"%PDF-1.7 garbage", "application/pdf", "no readable PDF"),
         (b"", "application/pdf", "no readable PDF"),
