@@ -249,6 +249,6 @@ async def test_json_may_come_with_a_charset(api):
 
 async def test_a_question_that_leaves_no_room_is_told_so():
     """The model's length is the caller's business."""
-    api = Api(Rig(Api().rig.retriever.passages, max_model_len=600))
+    api = Api(Rig(Api().rig.retriever.passages, max_model_len=550))
     error = error_of(await ask(api))
     assert (error["code"], error["param"]) == ("prompt_too_long", "query")
