@@ -20,6 +20,7 @@ GRACE_S = 1.0
 """Time for the engine's own deadline to come first."""
 READY_WITHIN_S = 10.0
 PROBED_WITHIN_S = 1.0
+"""Then who has not answered counts as busy: less than whoever asks for readiness waits."""
 SURVEYED_WITHIN_S = 1.0
 """What the others say is used then: a replica that is full answers late."""
 
@@ -64,22 +65,20 @@ class EngineHandle:
         """
         with translated("the engine", EngineUnavailable):
             response = self._handle.broadcast("describe")
-            async with aclosing(replies(response, PROBED_WITHIN_S)) as said:
-                async for one in said:
-                    if isinstance(one, EngineInfo | Silence):
-                        return
-        raise EngineUnavailable("the engine is not ready")
+            said = await replies(response, PROBED_WITHIN_S)
+        if not any(isinstance(one, EngineInfo | Silence) for one in said):
+            raise EngineUnavailable("the engine is not ready")
 
     async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate | None]:
         """See `ResidencySource`. A replica that fails is left out."""
         with translated("the engine", EngineUnavailable):
             response = self._handle.broadcast("survey", salt, tuple(known))
-            async with aclosing(replies(response, SURVEYED_WITHIN_S)) as said:
-                return [
-                    one if isinstance(one, ResidencyUpdate) else None
-                    async for one in said
-                    if isinstance(one, ResidencyUpdate | Silence)
-                ]
+            said = await replies(response, SURVEYED_WITHIN_S)
+        return [
+            None if isinstance(one, Silence) else one
+            for one in said
+            if isinstance(one, ResidencyUpdate | Silence)
+        ]
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
         """Prefills prompts (ids and layout) in every replica. One that fails is left out."""

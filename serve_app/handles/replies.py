@@ -7,7 +7,6 @@ answers of all. To take them one by one reaches into Ray 2.60; a test fails when
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from ray.serve.exceptions import DeploymentUnavailableError
@@ -19,11 +18,11 @@ class Silence:
     """A replica has not answered in time."""
 
 
-async def replies(response: Any, within_s: float) -> AsyncGenerator[Any, None]:
-    """Answers to a broadcast as they come, and in the end a `Silence` for each that has not come in time.
+async def replies(response: Any, within_s: float) -> list[Any]:
+    """Answers to a broadcast, an exception for each replica that failed, a `Silence` for each that is late.
 
-    An exception stands for a replica that failed. Calls that nobody waits for any more are cancelled.
-    Raises EngineUnavailable where there are no replicas, or none that are known by then.
+    Calls that nobody waits for any more are cancelled. Raises EngineUnavailable where there are no replicas,
+    or none that are known in time.
     """
     until = asyncio.get_running_loop().time() + within_s
     try:
@@ -33,20 +32,14 @@ async def replies(response: Any, within_s: float) -> AsyncGenerator[Any, None]:
         raise EngineUnavailable("the engine's replicas do not answer") from None
     except DeploymentUnavailableError:
         raise EngineUnavailable("no replica of the engine is running") from None
-    waiting = {asyncio.ensure_future(result.get_async()): result for result in results}
+    asked = {asyncio.ensure_future(result.get_async()): result for result in results}
     try:
-        while waiting:
-            left_s = until - asyncio.get_running_loop().time()
-            done, _ = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            if not done:
-                break
-            for answer in done:
-                del waiting[answer]
-                yield answer.exception() or answer.result()
-        for _ in waiting:
-            yield Silence()
+        await asyncio.wait(asked, timeout=until - asyncio.get_running_loop().time())
     finally:
-        for answer, result in waiting.items():
+        late = [answer for answer in asked if not answer.done()]
+        for answer in late:
             answer.cancel()
-            result.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+            asked[answer].cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    in_time = [answer for answer in asked if answer not in late and not answer.cancelled()]
+    return [answer.exception() or answer.result() for answer in in_time] + [Silence() for _ in late]

@@ -147,7 +147,7 @@ class Result:
     async def get_async(self) -> Any:
         if self._answer is None:
             await forever()
-        if isinstance(self._answer, Exception):
+        if isinstance(self._answer, BaseException):
             raise self._answer
         return self._answer
 
@@ -176,7 +176,8 @@ async def test_a_full_replica_hides_no_other(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_where_all_answer_nobody_waits() -> None:
     told = ResidencyUpdate("a", "e", None, 1, b"", 0)
-    assert await broadcasting(Result(told), Result(ActorDiedError())).survey("salt", ()) == [told]
+    failed = [Result(ActorDiedError()), Result(asyncio.CancelledError())]
+    assert await broadcasting(Result(told), *failed).survey("salt", ()) == [told]
 
 
 @pytest.mark.parametrize("results", [[Result(INFO)], [Result(), Result(EngineUnavailable("dead"))]])
