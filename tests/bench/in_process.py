@@ -57,6 +57,20 @@ class _Broadcast:
     async def results_async(self, **_: Any) -> list[Any]:
         return [await self._call]
 
+    async def _fetch_replica_results_async(self) -> list[_Reply]:  # see `handles.replies`
+        return [_Reply(self._call)]
+
+
+class _Reply:
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def get_async(self) -> Any:
+        return await self._call
+
+    def cancel(self) -> None:
+        """There is nobody else to tell."""
+
 
 async def made(kind: type[T], *arguments: Any) -> T:
     """A replica as Serve makes it, which awaits constructors."""
