@@ -33,13 +33,15 @@ def through_one_cache(
     capacity_tokens: int | None = None,
     layout: Layout | None = None,
     ahead: bool = False,
+    best_last: bool = False,
 ) -> Reuse:
     """Replays all of `trace`. With `trie` the longest resident path comes first, then the rest by its rule.
 
     With `ahead` the documents that a request shares with its best earlier one are prefilled on their own
-    when it is over, where no path has them all: they have recurred once and may again.
+    when it is over, where no path has them all: they have recurred once and may again. With `best_last` all
+    that holds for the documents but the first in rank, which stands behind them.
     """
-    cache = _OneCache(trace, rest, trie, capacity_tokens, layout or Layout())
+    cache = _OneCache(trace, rest, trie, capacity_tokens, layout or Layout(), best_last=best_last)
     for number, ask in enumerate(trace.asks):
         cache.serve(ask.passages, number)
         if ahead:
@@ -49,13 +51,20 @@ def through_one_cache(
 
 class _OneCache:
     def __init__(
-        self, trace: Trace, rest: str, trie: bool, capacity_tokens: int | None, layout: Layout
+        self,
+        trace: Trace,
+        rest: str,
+        trie: bool,
+        capacity_tokens: int | None,
+        layout: Layout,
+        *,
+        best_last: bool = False,
     ) -> None:
         self._prompts, self._earlier = Prompts(trace.tokens, layout), Earlier()
         self._recurring = Recurring(trace.tokens)
         self._size = layout.block_tokens
         self._cache = BlockCacheModel(None if capacity_tokens is None else capacity_tokens // self._size)
-        self._rest, self._trie = RESTS[rest], trie
+        self._rest, self._trie, self._best_last = RESTS[rest], trie, best_last
         self.document_tokens = self.found_tokens = self.prefilled_tokens = 0
 
     def serve(self, passages: tuple[int, ...], nonce: int) -> None:
@@ -70,9 +79,11 @@ class _OneCache:
             self._admit(self._ordered(shared), nonce)
 
     def _ordered(self, passages: tuple[int, ...]) -> list[int]:
-        placed = longest_resident(self._prompts, self._cache, passages) if self._trie else ()
-        others = [passage for passage in passages if passage not in placed]
-        return [*placed, *self._rest(placed, others, self._earlier)]
+        last = passages[: int(self._best_last)]
+        moved = passages[len(last) :]
+        placed = longest_resident(self._prompts, self._cache, moved) if self._trie else ()
+        others = [passage for passage in moved if passage not in placed]
+        return [*placed, *self._rest(placed, others, self._earlier), *last]
 
     def _admit(self, documents: list[int], nonce: int) -> tuple[Prompt, Admission]:
         prompt = self._prompts.prompt(documents, nonce)

@@ -35,18 +35,19 @@ def orders(traces: Sequence[Trace], layout: Layout) -> Iterator[str]:
     yield _row("% of document tokens found", [_tokens(capacity) for capacity in CAPACITIES])
     for trie in (False, True):
         for rest in RESTS:
-            yield _row(f"{'trie, then ' if trie else ''}{rest}", _shares(traces, layout, rest, trie, False))
-    yield _row("trie, then rank; prefilled ahead", _shares(traces, layout, "rank", True, True))
+            yield _row(f"{'trie, then ' if trie else ''}{rest}", _shares(traces, layout, rest, trie))
+    yield _row("trie, then rank; prefilled ahead", _shares(traces, layout, "rank", True, ahead=True))
+    yield _row("trie, then rank; best last", _shares(traces, layout, "rank", True, best_last=True))
     yield _row("one earlier prompt, order free", [_spread(list(map(bounds.one_earlier_prompt, traces)))])
     yield _row("any position", [_spread(list(map(bounds.any_position, traces)))])
 
 
-def _shares(traces: Sequence[Trace], layout: Layout, rest: str, trie: bool, ahead: bool) -> list[str]:
+def _shares(traces: Sequence[Trace], layout: Layout, rest: str, trie: bool, **how: bool) -> list[str]:
     return [
         _spread(
             [
                 through_one_cache(
-                    trace, rest, trie=trie, capacity_tokens=capacity, layout=layout, ahead=ahead
+                    trace, rest, trie=trie, capacity_tokens=capacity, layout=layout, **how
                 ).share
                 for trace in traces
             ]
