@@ -26,7 +26,8 @@ class NamedLocks:
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:
         """Waits for whoever has the name. A lost connection gives it up. Raises: KnowledgeUnavailable."""
-        key = int.from_bytes(blake2b(f"{self._kind}/{name}".encode(), digest_size=8).digest(), signed=True)
+        raw = f"{self._kind}/{name}".encode("utf-8", "surrogatepass")  # any text: callers say what is no name
+        key = int.from_bytes(blake2b(raw, digest_size=8).digest(), signed=True)
         async with (
             self._in_process.setdefault(name, asyncio.Lock()),
             self._at_once,
