@@ -60,7 +60,8 @@ class ChunkFraming:
 
     def delta(self, delta: Delta) -> bytes:
         """See `Framing`. With ids wanted, pieces without text are shown too: no id may be lost."""
-        self._count(delta)
+        if self._head.continuous_usage:
+            self._count(delta)
         frames = self._opening(delta.prompt_ids)
         ids: dict[str, Any] = {"token_ids": _ids(delta.ids)} if self._head.return_token_ids else {}
         if delta.text or (ids and delta.ids):
