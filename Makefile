@@ -38,7 +38,7 @@ bench: ## all measurements against the real engine, half an hour; BENCH="--peer 
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.run $(BENCH)
 
-bench-short: ## the same in under five minutes: fewer questions, fewer parts
+bench-short: ## the same in about five minutes: fewer questions, fewer parts
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.run --short $(BENCH)
 

@@ -74,12 +74,12 @@ FULL = Plan(
 )
 SHORT = Plan(
     parts=tuple(part for part in PARTS if part not in {"bounded", "load", "questions", "peers"}),
-    answers_s=70.0,
+    answers_s=45.0,
     most_questions=3,
     long_questions=0,
     lengths=SHORT_LENGTHS,
-    lengths_s=15.0,
-    mixed_s=45.0,
+    lengths_s=10.0,
+    mixed_s=30.0,
     most_requests=24,
     bounded_s=0.0,
     load_s=0.0,

@@ -127,7 +127,7 @@ def main() -> None:
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--short", action="store_true", help="under five minutes: smaller, and without some parts"
+        "--short", action="store_true", help="about five minutes: smaller, and without some parts"
     )
     parser.add_argument("--only", default="", help=f"of {','.join(PARTS)}")
     parser.add_argument(
