@@ -1,60 +1,85 @@
-"""Turns a GGUF model into the folder that vLLM serves: weights in bfloat16, tokenizer, template.
+"""Turns a GGUF model into the folder that vLLM serves: configuration, weights, tokenizer, chat template.
 
-    python -m serve_app.setup.convert FILE.gguf FOLDER
+    python -m serve_app.setup.convert FILE.gguf FOLDER bfloat16|int8
 
-A process of its own, so that what torch and transformers take is given back when it ends. It prints a
-line a step.
+Set-up runs it as a process of its own, so that the memory that torch and transformers take is given back.
+It prints a line for each step.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any, get_args
+
+from serve_app.setup.weights import INT8_CONFIG, Form, GgufWeights, write_weights
 
 QUESTION = "Which of these?\n\n1. Red\n\n2. Blue"
 
 
 def main() -> None:
-    source, target = (Path(argument) for argument in sys.argv[1:3])
-    convert(source, target)
+    source, target, form = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    if form not in get_args(Form):
+        sys.exit(f"{form} is no form of weights; there are: {', '.join(get_args(Form))}")
+    target.mkdir()
+    convert_tokenizer(source, target)
+    convert_model(source, target, form)  # type: ignore[arg-type]  # it is one of them
     check(target)
 
 
-def convert(source: Path, target: Path) -> None:
-    """Writes `target`, which must not exist. Nothing in it is complete until this returns."""
-    print("loading the converter", flush=True)
-    import torch
-    from tokenizers import pre_tokenizers
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
+def convert_tokenizer(source: Path, target: Path) -> None:
+    """Writes the tokenizer with its chat template."""
     print("reading the tokenizer and its chat template", flush=True)
+    from transformers import AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    # The file names its pre-tokenizer, `smollm`: single digits first, then GPT-2's words. transformers
-    # reads the words only, and would tokenize a blank line before a digit unlike the model's training.
+    if "smollm" in source.name.lower():
+        _split_digits(tokenizer)
+    tokenizer.save_pretrained(target)
+
+
+def _split_digits(tokenizer: Any) -> None:
+    """SmolLM2's file names its pre-tokenizer, `smollm`: single digits first, then GPT-2's words. transformers
+    reads the words only, and would tokenize a blank line before a digit unlike the model's training."""
+    from tokenizers import pre_tokenizers
+
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    print("reading and dequantizing the weights", flush=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        source.parent,
-        gguf_file=source.name,
-        quantization_config=GgufConfig(dequantize=True),
-        dtype=torch.bfloat16,
-    )
-    tokenizer.model_max_length = model.config.max_position_embeddings
+
+
+def convert_model(source: Path, target: Path, form: Form) -> None:
+    """Writes configuration and weights."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    print("reading the configuration", flush=True)
+    config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
+    weights = GgufWeights(source, config)
+    # GGUF files do not say that both are one matrix in the original; a copy would cost 470 MB of memory.
+    config.tie_word_embeddings = True
+    config.dtype = torch.bfloat16
+    with torch.device("meta"):
+        names = [
+            name for name in AutoModelForCausalLM.from_config(config).state_dict() if name != "lm_head.weight"
+        ]
+    print(f"converting {len(names)} tensors to {form}", flush=True)
+    write_weights(weights, names, target, form)
+    if form == "int8":
+        config.quantization_config = INT8_CONFIG
+    config.save_pretrained(target)
+    tokenizer = AutoTokenizer.from_pretrained(target)
     # Generation ends where the chat template ends a turn; GGUF files do not always say so.
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    print("writing", flush=True)
-    target.mkdir()
-    tokenizer.save_pretrained(target)
-    model.save_pretrained(target)
+    GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    ).save_pretrained(target)
 
 
 def check(target: Path) -> None:
-    """What the application reads can be read, and the template's control tokens are tokens."""
+    """Proves that the application can read the tokenizer, and that its template's control tokens are tokens."""
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 

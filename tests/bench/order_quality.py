@@ -34,11 +34,14 @@ from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import local_models
 from serve_app.settings import Settings
 from tests.bench.report import RESULTS, Report
+from tests.bench.summaries import mean_difference
 
 SAMPLES = Path("deployments/knowledge/samples/support_kb")
 DOCUMENTS = 5
 SENTENCES = 2
 AT_ONCE = 8
+CASES_AT_ONCE = 4
+ANSWER_TOKENS = 24
 _PLACES = (
     *("harbour", "library", "museum", "bakery", "stadium"),
     *("airport", "theatre", "hospital", "bridge", "observatory"),
@@ -109,7 +112,11 @@ class Asker:
         prompt = self._assembler.join([ids[i] for i in order], tail)
         self._asked += 1
         request = GenerateRequest(
-            RequestId(f"q{self._asked}"), to_bytes(prompt), Sampling(12, 0.0), "salt", deadline_s=600
+            RequestId(f"q{self._asked}"),
+            to_bytes(prompt),
+            Sampling(ANSWER_TOKENS, 0.0),
+            "salt",
+            deadline_s=600,
         )
         async with self._slots:
             text = "".join([delta.text async for delta in self._engine.generate(request)])
@@ -138,36 +145,67 @@ ARMS: Mapping[str, tuple[Callable[[Case], Sequence[int]], bool]] = {
 """Order and whether there is a hint, which is none where the order is the rank's."""
 
 
-async def measure(count: int, seed: int) -> list[dict[str, Any]]:
-    """Right answers by arm, each printed as soon as it is known."""
+async def measure(count: int, seed: int) -> dict[str, list[bool]]:
+    """Whether each case was answered rightly, by arm. Each case is asked in all arms before the next."""
     model = local_models(Settings.from_env(os.environ), print).llm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        engine = await VllmEngine.start(EngineConfig(model, "smollm2", max_model_len=4096))
-    rows = []
+        engine = await VllmEngine.start(EngineConfig(model, "asked", max_model_len=4096))
+    right: dict[str, list[bool]] = {arm: [] for arm in ARMS}
     try:
         asker = Asker(engine, model)
         all_cases = cases(count, seed)
-        for arm, (order, hinted) in ARMS.items():
-            found = await asyncio.gather(
-                *(asker.is_right(case, order(case), hinted=hinted) for case in all_cases)
-            )
-            right = sum(found)
-            rows.append({"arm": arm, "right": right, "of": count, "percent": round(100 * right / count, 1)})
-            print(f"{arm:24} {right:4} of {count}  {100 * right / count:5.1f} %", flush=True)
+        for at in range(0, count, CASES_AT_ONCE):
+            group = all_cases[at : at + CASES_AT_ONCE]
+            for arm, answers in zip(
+                ARMS, await asyncio.gather(*(_ask(asker, a, group) for a in ARMS)), strict=True
+            ):
+                right[arm] += answers
+            so_far = ", ".join(f"{arm} {sum(found)}" for arm, found in right.items())
+            print(f"{min(at + CASES_AT_ONCE, count):4} asked: {so_far}", flush=True)
     finally:
         await engine.shutdown()
-    return rows
+    return right
+
+
+async def _ask(asker: Asker, arm: str, group: Sequence[Case]) -> list[bool]:
+    order, hinted = ARMS[arm]
+    return await asyncio.gather(*(asker.is_right(case, order(case), hinted=hinted) for case in group))
+
+
+def rows(right: Mapping[str, Sequence[bool]]) -> list[dict[str, Any]]:
+    """A line an arm: percent right, and the paired difference to two other arms in percent points."""
+    return [
+        {
+            "arm": arm,
+            "right": sum(found),
+            "of": len(found),
+            "percent": round(100 * sum(found) / len(found), 1),
+        }
+        | {f"more_than_{base}": _difference(found, right[base]) for base in ("rank order", "other order")}
+        for arm, found in right.items()
+    ]
+
+
+def _difference(found: Sequence[bool], base: Sequence[bool]) -> str:
+    estimate = mean_difference([(100 * x, 100 * y) for x, y in zip(found, base, strict=True)])
+    return f"{estimate.value:+.1f} ({estimate.low:+.1f} to {estimate.high:+.1f})"
 
 
 def main() -> None:
     """Asks all questions in each order."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--questions", type=int, default=240)
+    parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     report = Report(vars(asked))
-    report.sections["order_quality"] = asyncio.run(measure(asked.questions, asked.seed))
+    right = asyncio.run(measure(asked.questions, asked.seed))
+    table = rows(right)
+    report.table("Right answers by order (95 % intervals)", table)
+    report.sections["order_quality"] = {
+        "rows": table,
+        "right": {arm: list(found) for arm, found in right.items()},
+    }
     print(f"written to {report.write(RESULTS / 'order-quality.json')}")
 
 

@@ -76,6 +76,11 @@ def ratio_of_sums(pairs: Pairs, seed: int = 0) -> Ratio:
     return _bootstrapped(pairs, seed, lambda drawn: _over(sum(a for a, _ in drawn), sum(b for _, b in drawn)))
 
 
+def mean_difference(pairs: Pairs, seed: int = 0) -> Ratio:
+    """The mean of first minus second; an interval, not a ratio. Raises ValueError without pairs."""
+    return _bootstrapped(pairs, seed, lambda drawn: sum(a - b for a, b in drawn) / len(drawn))
+
+
 def median_of_ratios(pairs: Pairs, seed: int = 0) -> Ratio:
     """The median of the pairs' own ratios."""
     return _bootstrapped(pairs, seed, lambda drawn: median(_over(a, b) for a, b in drawn))
