@@ -10,7 +10,7 @@ from ray.serve import Application
 
 from deployments.core.errors import ConfigurationError
 from deployments.core.salt import load_secret
-from serve_app.local_models import local_models
+from serve_app.local_models import embedded_llm, local_models
 from serve_app.local_ray import ensure_local_ray
 from serve_app.settings import Settings
 from serve_app.wiring import build_graph
@@ -45,7 +45,7 @@ def _check_cluster(settings: Settings, nodes: int) -> None:
             ("REDIS_URL", settings.redis_url),
             ("DATABASE_URL", settings.database_url if settings.on_postgresql else None),
             ("WARMLINE_SECRET", settings.secret),
-            ("WARMLINE_MODEL", settings.model),
+            ("WARMLINE_MODEL", None if embedded_llm(settings) else settings.model),
         )
         if value is None
     ]

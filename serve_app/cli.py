@@ -30,11 +30,11 @@ def setup() -> None:
 def serve() -> None:
     """Serves the application until Ctrl-C."""
     settings = Settings.from_env(os.environ)
+    preflight.check(settings)
+    local_models(settings, typer.echo)  # before the environment says that the model hub is not needed
     prepare_environment(settings)
     # What the replicas have to say is in their log files; the terminal gets our lines and failures.
     os.environ.setdefault("RAY_LOG_TO_DRIVER", "0")
-    preflight.check(settings)
-    local_models(settings, typer.echo)
     from serve_app.foreground import run  # imports Ray, which reads the environment
 
     run(settings, typer.echo)

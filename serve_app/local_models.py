@@ -1,28 +1,61 @@
-"""Which models to load: the configured ones, or those that came with the installation."""
+"""Which models to load: those that the settings name, or embedded ones that fit this machine."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from serve_app.settings import Settings
-from serve_app.setup.models import embedded_embedding_model, ensure_embedded_llm
+from serve_app.setup.bootstrap import GIB, memory_bytes
+from serve_app.setup.catalog import EMBEDDED, EmbeddedModel, default_model
+from serve_app.setup.models import embedded_embedding_model, ensure_embedded_llm, runs_on_cpu
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Names or folders."""
+    """What is loaded."""
 
     llm: str
+    """Folder, or name on Hugging Face."""
     embedding: str
+    """Folder, or name on Hugging Face."""
+    title: str
+    """What the engine calls the language model."""
+
+
+def embedded_llm(settings: Settings) -> EmbeddedModel | None:
+    """The embedded language model that the settings name, or else that fits this machine.
+
+    None where the settings name a model of their own.
+    """
+    if settings.model is None:
+        return default_model(memory_bytes(), os.cpu_count() or 1)
+    return EMBEDDED.get(settings.model)
 
 
 def local_models(settings: Settings, report: Callable[[str], None]) -> Models:
-    """The models of `settings`; converts the embedded one where that was not done yet.
+    """The models of `settings`. Fetches and converts an embedded one where that was not done yet.
 
-    `report` is told of the progress. Raises ConfigurationError.
+    `report` gets a line for each step. Raises ConfigurationError.
     """
-    return Models(
-        llm=settings.model or str(ensure_embedded_llm(settings.models, report)),
-        embedding=settings.embedding_model or str(embedded_embedding_model()),
-    )
+    embedding = settings.embedding_model or str(embedded_embedding_model())
+    chosen = embedded_llm(settings)
+    if chosen is None:
+        name = settings.model or ""
+        return Models(name, embedding, name)
+    form = chosen.form_for(cpu=runs_on_cpu())
+    if settings.model is None:
+        report(f"{_why(chosen)}, in {form}. {_others(chosen)}")
+    folder = ensure_embedded_llm(chosen, form, settings.models, report)
+    return Models(str(folder), embedding, chosen.title)
+
+
+def _why(chosen: EmbeddedModel) -> str:
+    memory, cores = memory_bytes() / GIB, os.cpu_count() or 1
+    return f"Model: {chosen.title}, which fits {memory:.0f} GiB of memory and {cores} cores"
+
+
+def _others(chosen: EmbeddedModel) -> str:
+    names = ", ".join(name for name in EMBEDDED if name != chosen.name)
+    return f"WARMLINE_MODEL changes it: {names}, a name on Hugging Face, or a folder"

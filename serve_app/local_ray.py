@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deployments.core.errors import ConfigurationError
 from serve_app.fast_path import variables
+from serve_app.local_models import embedded_llm
 from serve_app.settings import Settings
 
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -46,8 +47,8 @@ def prepare_environment(settings: Settings) -> None:
         defaults |= variables.switches(settings)
     if {**defaults, **os.environ}.get(variables.HAPROXY) != "1":
         defaults |= variables.without_haproxy()
-    if not settings.model and not settings.embedding_model:
-        defaults["HF_HUB_OFFLINE"] = "1"  # the embedded models need nothing from there
+    if embedded_llm(settings) and not settings.embedding_model:
+        defaults["HF_HUB_OFFLINE"] = "1"  # embedded models are in their folders by now
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         # Other users of this machine can reach loopback. Ray would write its token to the home folder.
         defaults["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

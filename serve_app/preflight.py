@@ -7,8 +7,10 @@ import socket
 import tempfile
 
 from deployments.core.errors import ConfigurationError
+from serve_app.local_models import embedded_llm
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB, MEMORY_BYTES, memory_bytes
+from serve_app.setup.catalog import EmbeddedModel
 
 _STATE_BYTES = GIB
 """Converted models, the database, logs."""
@@ -17,7 +19,7 @@ _STATE_BYTES = GIB
 def check(settings: Settings) -> None:
     """Raises ConfigurationError naming the first thing that keeps the application from starting."""
     _check_state_dir(settings)
-    _check_memory()
+    _check_memory(embedded_llm(settings))
     _check_port(settings.http_host, settings.http_port)
 
 
@@ -41,10 +43,16 @@ def _check_state_dir(settings: Settings) -> None:
         )
 
 
-def _check_memory() -> None:
+def _check_memory(model: EmbeddedModel | None) -> None:
     memory = memory_bytes()
     if memory < MEMORY_BYTES:
         raise ConfigurationError(f"needs 6 GB of memory, and there are {memory / GIB:.1f} GiB")
+    if model and memory < model.serving_bytes:
+        raise ConfigurationError(
+            f"{model.title} needs {model.serving_bytes / GIB:.0f} GiB of memory, and there are "
+            f"{memory / GIB:.1f}. Set WARMLINE_MODEL to a smaller model, or leave it out for one that fits",
+            "WARMLINE_MODEL",
+        )
 
 
 def _check_port(host: str, port: int) -> None:

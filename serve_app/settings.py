@@ -44,7 +44,9 @@ class Settings(BaseModel):
     database_url: SecretStr | None = Field(
         None, description="postgresql://...; else SQLite in the state directory"
     )
-    model: str | None = Field(None, description="Hugging Face name or folder; else the embedded SmolLM2")
+    model: str | None = Field(
+        None, description="an embedded model, Hugging Face name or folder; else what fits"
+    )
     embedding_model: str | None = Field(None, description="sentence-transformers name or folder; else MiniLM")
     state_dir: Path = Field(default_factory=_default_state_dir)
     model_dir: Path | None = Field(None, description="converted models; else STATE_DIR/models")

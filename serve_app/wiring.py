@@ -32,7 +32,7 @@ _BY_PREFERENCE = {"request_router_config": RequestRouterConfig(request_router_cl
 
 
 def build_graph(settings: Settings, models: Models, secret: bytes) -> Application:
-    """The application. `models` are names or folders that every replica can load."""
+    """The application. Every replica can load `models`."""
     token_cache = _deployed(TokenCache, scaling.token_cache(settings)).bind(
         partial(token_cache_service, settings, models.llm)
     )
@@ -40,7 +40,7 @@ def build_graph(settings: Settings, models: Models, secret: bytes) -> Applicatio
         partial(knowledge_and_records, settings, models.embedding, token_cache)
     )
     engine = _deployed(Engine, scaling.engine(settings) | _BY_PREFERENCE).bind(
-        partial(start_engine, settings, models.llm),
+        partial(start_engine, settings, models),
         settings.stream_interval_ms / 1000,
         WarmStart(partial(warm_prompts, settings, token_cache, secret), settings.warm_up_s),
     )

@@ -12,13 +12,14 @@ from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from serve_app.handles.engine_gauges import export_engine_gauges
 from serve_app.handles.replica import replica_name
+from serve_app.local_models import Models
 from serve_app.settings import Settings
 
 
-async def start_engine(settings: Settings, model: str) -> SharedAnswers:
-    """vLLM on `model`, a name or a folder, for this replica. Raises ConfigurationError, EngineUnavailable."""
+async def start_engine(settings: Settings, models: Models) -> SharedAnswers:
+    """vLLM on the language model, for this replica. Raises ConfigurationError, EngineUnavailable."""
     name = ReplicaName(replica_name(), secrets.token_hex(8))
-    vllm = await _start_vllm(settings, model)
+    vllm = await _start_vllm(settings, models)
     info = await vllm.describe()
     resident = ResidentEngine(vllm, info, name, time.monotonic, vllm.hash_seed)
     resident.run_beside(KvEvents(vllm.events, resident.feed).follow())
@@ -27,11 +28,11 @@ async def start_engine(settings: Settings, model: str) -> SharedAnswers:
     return SharedAnswers(resident, info.model, keep, time.monotonic)
 
 
-async def _start_vllm(settings: Settings, model: str) -> VllmEngine:
+async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:
     return await VllmEngine.start(
         EngineConfig(
-            model=model,
-            served_name=settings.model or "SmolLM2-135M-Instruct",
+            model=models.llm,
+            served_name=models.title,
             dtype=settings.engine_dtype,
             eager=settings.engine_eager,
             block_size=settings.engine_block_size,

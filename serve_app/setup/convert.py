@@ -79,7 +79,7 @@ def convert_model(source: Path, target: Path, form: Form) -> None:
 
 
 def check(target: Path) -> None:
-    """Proves that the application can read the tokenizer, and that its template's control tokens are tokens."""
+    """Raises ValueError where the application cannot read the tokenizer or its template."""
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 

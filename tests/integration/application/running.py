@@ -102,6 +102,7 @@ def running_application(state_dir: Path, model_dir: Path, **settings: str) -> It
         "WARMLINE_STATE_DIR": str(state_dir),
         "WARMLINE_MODEL_DIR": str(model_dir),
         "WARMLINE_HTTP_PORT": str(port),
+        "WARMLINE_MODEL": "smollm2-135m",
         "WARMLINE_REDIS_TIMEOUT_MS": "1000",  # a busy machine must not look like a cache that is down
         **settings,
     }

