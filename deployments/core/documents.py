@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, Scope
 from deployments.core.segments import document_segment
 
 MAX_WORDINGS = 50
 """Of a document."""
+MAX_WORDING_CHARS = 500
+
+
+def as_wordings(given: Sequence[str], param: str = "asked_as") -> tuple[str, ...]:
+    """The wordings, each once, without runs of blanks. Raises InvalidRequest, which names `param`."""
+    wordings = tuple(dict.fromkeys(" ".join(wording.replace("\0", " ").split()) for wording in given))
+    wordings = tuple(wording for wording in wordings if wording)
+    if len(wordings) > MAX_WORDINGS:
+        raise InvalidRequest(f"{param} must have at most {MAX_WORDINGS} wordings", param)
+    if any(len(wording) > MAX_WORDING_CHARS for wording in wordings):
+        raise InvalidRequest(f"a wording in {param} must have at most {MAX_WORDING_CHARS} characters", param)
+    return wordings
 
 
 @dataclass(frozen=True, slots=True)

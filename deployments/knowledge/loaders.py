@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bs4 import BeautifulSoup, ParserRejectedMarkup, Tag
 from bs4.dammit import EncodingDetector
 from markdownify import MarkdownConverter
 
-from deployments.core.documents import MAX_WORDINGS, DocumentDraft
-from deployments.core.errors import InvalidRequest, UnprocessableDocument, UnsupportedMediaType
+from deployments.core.documents import DocumentDraft, as_wordings
+from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.texts import check_storable, check_text
 from deployments.knowledge.markdown_outline import outline, split_front_matter
 from deployments.knowledge.pdf import pdf_text
 
 MAX_TITLE_CHARS = 200
 """A title stands in every segment of its document, so it has to be short."""
-MAX_WORDING_CHARS = 500
 
 
 _TO_MARKDOWN = MarkdownConverter(heading_style="atx", escape_asterisks=False, escape_underscores=False)
@@ -70,7 +69,7 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
         given_title or found.title or draft.doc_id,
         given_section or found.section,
         found.text,
-        _as_wordings(found.asked_as or draft.asked_as),
+        as_wordings(found.asked_as or draft.asked_as),
     )
 
 
@@ -168,16 +167,6 @@ def _not_blank(text: str, why: str = "it holds no text") -> str:
     if not text.strip():
         raise _Unreadable(why)
     return text.strip("\n").rstrip()
-
-
-def _as_wordings(given: Sequence[str]) -> tuple[str, ...]:
-    wordings = tuple(dict.fromkeys(" ".join(wording.replace("\0", " ").split()) for wording in given))
-    wordings = tuple(wording for wording in wordings if wording)
-    if len(wordings) > MAX_WORDINGS:
-        raise InvalidRequest(f"asked_as must have at most {MAX_WORDINGS} wordings", "asked_as")
-    if any(len(wording) > MAX_WORDING_CHARS for wording in wordings):
-        raise InvalidRequest(f"a wording must have at most {MAX_WORDING_CHARS} characters", "asked_as")
-    return wordings
 
 
 def _as_title(candidate: str) -> str:

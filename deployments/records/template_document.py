@@ -22,8 +22,14 @@ _IDEA_PARTS = (
 )
 
 
+_NOT_IN_TEXT = {"name", "asked_as"}
+
+
 def document_of(template: Template) -> DocumentDraft:
-    """Its title is the name, its section the type. The metrics are in it, since answers quote them."""
+    """Its title is the name, its section the type. The metrics are in it, since answers quote them.
+
+    The texts in the template's `asked_as` become the document's wordings.
+    """
     draft = template.draft
     parts = [
         f"Business type: {draft.business_type.replace('_', ' ')}",
@@ -32,13 +38,18 @@ def document_of(template: Template) -> DocumentDraft:
     ]
     text = "\n\n".join(parts)
     return DocumentDraft(
-        DocId(template.template_id), draft.name, draft.business_type, "text/markdown", text.encode()
+        DocId(template.template_id),
+        draft.name,
+        draft.business_type,
+        "text/markdown",
+        text.encode(),
+        asked_as=tuple(draft.template_data.get("asked_as", ())),
     )
 
 
 def template_text(draft: TemplateDraft) -> str:
     """What ideas are compared with: the parts that an idea has too, and all of them where there are none."""
-    data = {key: value for key, value in draft.template_data.items() if key != "name"}
+    data = {key: value for key, value in draft.template_data.items() if key not in _NOT_IN_TEXT}
     parts = {key: data[key] for key in _IDEA_PARTS if key in data} or data
     return "\n".join((draft.name, *_leaves(parts)))
 
@@ -62,7 +73,7 @@ def _leaves(value: object) -> Iterator[str]:
 
 def _paragraphs(data: Mapping[str, Any]) -> Iterator[str]:
     for key, value in data.items():
-        if key == "name" or value in (None, "", [], {}):
+        if key in _NOT_IN_TEXT or value in (None, "", [], {}):
             continue
         lines = list(_lines(value))
         if isinstance(value, Mapping | list | tuple):

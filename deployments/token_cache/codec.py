@@ -2,13 +2,17 @@
 
     offset  size  field
     0       2     magic
-    2       1     version in the upper six bits; WIDE and DEFLATED in the lower two
+    2       1     version in the upper six bits, form of the payload in the lower two
     3       3     count of ids, little-endian
     6       8     BLAKE2b over the segment's key, the bytes before and the payload
-    14            payload: ids little-endian, 2 bytes each, or 4 when WIDE; raw deflate when DEFLATED
+    14            payload
 
 The key goes into the checksum and needs no bytes of its own: an entry under another's name, or a reply
-to another's question, fails like a damaged one. Deflate is used only where it is smaller.
+to another's question, fails like a damaged one. The vocabulary decides between two kinds of payload:
+
+- below 2**16 ids: two bytes an id, little-endian (PLAIN), or those deflated where that is smaller (DEFLATED);
+- below 2**18: `length_coded_ids` (LENGTHS), since tokenizers give their frequent tokens low ids;
+- others: four bytes an id (WIDE).
 """
 
 from __future__ import annotations
@@ -21,15 +25,15 @@ from hashlib import blake2b
 from deployments.core import token_ids
 from deployments.core.ids import SegmentKey
 from deployments.core.token_ids import TokenIds
+from deployments.token_cache import length_coded_ids
 
 PEEK_BYTES = 6
 """How much of an entry `peek_count` needs."""
 
 HEADER_BYTES = 14
 _MAGIC = b"\xf1W"
-_VERSION = 1
-_WIDE = 1
-_DEFLATED = 2
+_VERSION = 2
+_PLAIN, _WIDE, _DEFLATED, _LENGTHS = range(4)
 _NARROW_VOCAB = 65_536
 
 
@@ -39,13 +43,8 @@ class CorruptEntry(Exception):
 
 def encode(ids: TokenIds, key: SegmentKey, vocab_size: int) -> bytes:
     """An entry. Raises OverflowError on an id the vocabulary cannot have, or 2**24 ids and more."""
-    wide = vocab_size >= _NARROW_VOCAB
-    plain = token_ids.to_bytes(ids) if wide else _narrow_bytes(array("H", ids))
-    deflated = _deflate(plain)
-    smaller = len(deflated) < len(plain)
-    flags = (_WIDE if wide else 0) | (_DEFLATED if smaller else 0)
-    head = _MAGIC + bytes([_VERSION << 2 | flags]) + len(ids).to_bytes(3, "little")
-    payload = deflated if smaller else plain
+    form, payload = _payload(ids, vocab_size)
+    head = _MAGIC + bytes([_VERSION << 2 | form]) + len(ids).to_bytes(3, "little")
     return head + _checksum(key, head, payload) + payload
 
 
@@ -57,12 +56,32 @@ def decode(raw: bytes, key: SegmentKey) -> TokenIds:
     head, checksum, payload = raw[:PEEK_BYTES], raw[PEEK_BYTES:HEADER_BYTES], raw[HEADER_BYTES:]
     if checksum != _checksum(key, head, payload):
         raise CorruptEntry("checksum or key differ")
-    flags = head[2]
-    size = count * (4 if flags & _WIDE else 2)
-    plain = _inflate(payload, size) if flags & _DEFLATED else payload
+    return _ids(head[2] & 3, count, payload)
+
+
+def _payload(ids: TokenIds, vocab_size: int) -> tuple[int, bytes]:
+    """Form and bytes."""
+    if vocab_size >= length_coded_ids.LIMIT:
+        return _WIDE, token_ids.to_bytes(ids)
+    if vocab_size >= _NARROW_VOCAB:
+        return _LENGTHS, length_coded_ids.pack(ids)
+    plain = _narrow_bytes(array("H", ids))
+    deflated = _deflate(plain)
+    return (_DEFLATED, deflated) if len(deflated) < len(plain) else (_PLAIN, plain)
+
+
+def _ids(form: int, count: int, payload: bytes) -> TokenIds:
+    """The inverse. Raises CorruptEntry where the payload does not hold just `count` ids."""
+    if form == _LENGTHS:
+        try:
+            return length_coded_ids.unpack(payload, count)
+        except ValueError as error:
+            raise CorruptEntry(str(error)) from error
+    size = count * (4 if form == _WIDE else 2)
+    plain = _inflate(payload, size) if form == _DEFLATED else payload
     if len(plain) != size:
         raise CorruptEntry("not as many ids as the header says")
-    return token_ids.from_bytes(plain) if flags & _WIDE else array("I", _narrow_ids(plain))
+    return token_ids.from_bytes(plain) if form == _WIDE else array("I", _narrow_ids(plain))
 
 
 def peek_count(head: bytes) -> int | None:

@@ -83,7 +83,9 @@ class TemplateRequest(Body):
     )
 
     business_type: BusinessTypeField
-    template_data: dict[str, JsonValue] = Field(description="any JSON that has a `name`")
+    template_data: dict[str, JsonValue] = Field(
+        description="any JSON with a `name`; `asked_as` lists wordings under which people ask for it"
+    )
     success_metrics: dict[str, Annotated[float, Field(allow_inf_nan=False, strict=True)]] = Field(
         max_length=MAX_METRICS, description="numbers; `success_score`, 0 to 1, is one of them"
     )

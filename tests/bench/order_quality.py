@@ -3,11 +3,11 @@
 Each question asks for one fact that one of five documents tells, the one that retrieval ranks first. Three
 in ten questions are *plain*: the other documents tell of other places, in titles too. The others are
 *confusable*: the question uses other words, and each other document tells the same of the same place for
-other people, or for the same people at another place. Each question is put with its documents in rank order;
-in an order that has nothing to do with the rank, as a cache may dictate it; in that one with the best document
-first, or last; with and without the hint at what is most relevant. Greedy; an answer is right where it has
-the fact's number. The real engine and model, the real assembly of prompts; WARMLINE_MODEL is asked, else the
-default one. Writes `bench-results/order-quality.json`.
+other people, or for the same people at another place. Each question is put with its documents in rank
+order; in an order that has nothing to do with the rank, as a cache may dictate it; in that one with the best
+document first, or last; with and without the hint at what is most relevant. Greedy; an answer is right
+where it has the fact's number. The real engine and model, the real assembly of prompts; WARMLINE_MODEL is
+asked, else the default one. Writes `bench-results/order-quality.json`.
 """
 
 from __future__ import annotations

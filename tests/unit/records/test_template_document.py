@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from deployments.core.business import Template, TemplateDraft
 from deployments.core.business_ideas import IdeaText
+from deployments.core.errors import InvalidRequest
 from deployments.knowledge.loaders import load
 from deployments.records.template_document import document_of, idea_text, template_text
 from tests.fake_business import ACME, a_template, an_idea
@@ -65,13 +66,28 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
-@given(st.dictionaries(words.filter(lambda key: key != "name"), values, max_size=4))
+@given(st.dictionaries(words.filter(lambda key: key not in {"name", "asked_as"}), values, max_size=4))
 def test_nothing_of_the_data_is_lost(data: dict[str, Any]) -> None:
     """In the document; and in the text to compare, where the data has no part of an idea."""
     text = rendered(data or {"k": "v"})
     assert all(str(leaf) in text for leaf in leaves(data))
     compared = template_text(a_template(template_data={"name": "N", **data}))
     assert all(str(leaf) in compared for leaf in leaves(data))
+
+
+async def test_wordings_are_searched_for_and_in_no_prompt() -> None:
+    """`asked_as` becomes the document's wordings. Its text, and what ideas are compared with, have none."""
+    draft = a_template(template_data={"name": "N", "summary": "s", "asked_as": ["something with vans"]})
+    document = document_of(Template(ACME, "t", draft, 1, 0.0, 0.0))
+    assert (await load(document)).asked_as == ("something with vans",)
+    assert "vans" not in document.raw.decode() + template_text(draft)
+
+
+@pytest.mark.parametrize("wordings", ["a text", [1], ["w"] * 3 + ["x" * 501], [str(i) for i in range(51)]])
+def test_wordings_that_a_document_would_refuse_are_refused_with_the_template(wordings: Any) -> None:
+    """Before it is stored: its document could never be written."""
+    with pytest.raises(InvalidRequest, match="asked_as"):
+        a_template(template_data={"name": "N", "asked_as": wordings})
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,14 @@ from deployments.token_cache.codec import (
 
 KEY = SegmentKey("0123456789abcdef" * 3)
 OTHER_KEY = SegmentKey("0123456789abcdef" * 2 + "0123456789abcde0")
-NARROW, WIDE = 65_535, 65_536
+NARROW, LENGTHS, WIDE = 65_535, 65_536, 2**18
 
 narrow_ids = st.lists(st.integers(0, NARROW - 1), max_size=300).map(token_ids)
+coded_ids = st.lists(st.integers(0, 2**18 - 1), max_size=300).map(token_ids)
 wide_ids = st.lists(st.integers(0, 2**32 - 1), max_size=300).map(token_ids)
 entries = st.one_of(
     narrow_ids.map(lambda ids: (ids, encode(ids, KEY, NARROW))),
+    coded_ids.map(lambda ids: (ids, encode(ids, KEY, LENGTHS))),
     wide_ids.map(lambda ids: (ids, encode(ids, KEY, 2**32))),
 )
 
@@ -69,16 +71,16 @@ def test_any_bytes_are_corrupt_and_nothing_worse(raw):
     peek_count(raw)
 
 
-def _forged(flags: int, count: int, payload: bytes) -> bytes:
+def _forged(form: int, count: int, payload: bytes) -> bytes:
     """An entry with a right checksum, such as only a bug or an attacker would write."""
-    head = codec._MAGIC + bytes([codec._VERSION << 2 | flags]) + count.to_bytes(3, "little")
+    head = codec._MAGIC + bytes([codec._VERSION << 2 | form]) + count.to_bytes(3, "little")
     return head + codec._checksum(KEY, head, payload) + payload
 
 
 @given(st.integers(0, 3), st.integers(0, 2**24 - 1), st.binary(max_size=200))
-def test_a_right_checksum_over_nonsense_yields_as_many_ids_as_it_says_or_none(flags, count, payload):
+def test_a_right_checksum_over_nonsense_yields_as_many_ids_as_it_says_or_none(form, count, payload):
     try:
-        ids = decode(_forged(flags, count, payload), KEY)
+        ids = decode(_forged(form, count, payload), KEY)
     except CorruptEntry:
         return
     assert len(ids) == count
@@ -95,11 +97,11 @@ def test_a_decompression_bomb_is_unfolded_no_further_than_its_count():
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("flags", [0, codec._WIDE, codec._DEFLATED])
-def test_a_count_that_the_payload_does_not_bear_out_is_corrupt(flags):
-    payload = codec._deflate(bytes(8)) if flags == codec._DEFLATED else bytes(8)
+@pytest.mark.parametrize("form", [codec._PLAIN, codec._WIDE, codec._DEFLATED, codec._LENGTHS])
+def test_a_count_that_the_payload_does_not_bear_out_is_corrupt(form):
+    payload = codec._deflate(bytes(8)) if form == codec._DEFLATED else bytes(8)
     with pytest.raises(CorruptEntry):
-        decode(_forged(flags, 5, payload), KEY)
+        decode(_forged(form, 5, payload), KEY)
 
 
 @given(entries)
@@ -126,11 +128,43 @@ def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut():
         encode(token_ids([65_536]), KEY, NARROW)
 
 
-def test_a_vocabulary_of_65536_is_wide_and_one_below_is_not():
+def test_the_vocabulary_alone_decides_how_an_id_is_written():
+    """Two bytes below 2**16, as many bits as it needs below 2**18, four bytes above."""
     rng = random.Random(1)
     ids = token_ids([rng.randrange(65_535) for _ in range(200)])
     assert len(encode(ids, KEY, NARROW)) == HEADER_BYTES + 400
-    assert len(encode(ids, KEY, WIDE)) > HEADER_BYTES + 400
+    assert HEADER_BYTES + 400 < len(encode(ids, KEY, LENGTHS)) < HEADER_BYTES + 520
+    assert len(encode(ids, KEY, WIDE)) == HEADER_BYTES + 800
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "f15704030000183a74b19fbe9a8c01000200feff",  # plain
+        "f1570628000037d0fce3459fb8526367e06060a7220600",  # deflated
+        "f157071b00004d7b215cc3efd46163676060e000e209f18c0cec34660300",  # four bytes an id, deflated
+    ],
+)
+def test_entries_of_version_1_are_recomputed_and_never_misread(old):
+    """Whatever their bytes mean today."""
+    with pytest.raises(CorruptEntry, match="version"):
+        decode(bytes.fromhex(old), KEY)
+
+
+def test_length_coded_ids_at_their_limits():
+    """Each class's first and last id, an odd number of them, and none."""
+    edges = sorted({id_ for bits in range(3, 19) for id_ in ((1 << bits) - 1, (1 << bits) % 2**18)})
+    for ids in (token_ids(edges), token_ids(edges[1:]), token_ids()):
+        assert decode(encode(ids, KEY, LENGTHS), KEY) == ids
+    with pytest.raises(OverflowError):
+        encode(token_ids([2**18]), KEY, LENGTHS)
+
+
+def test_200_ids_as_frequent_as_a_large_vocabularys_take_less_than_1_8_bytes_each():
+    """Log-uniform over 150,000: more long ids than real text of Qwen's tokenizer has (1.71 bytes)."""
+    rng = random.Random(3)
+    ids = token_ids([int(150_000 ** rng.random()) for _ in range(200)])
+    assert len(encode(ids, KEY, LENGTHS)) / 200 <= 1.8
 
 
 def test_200_incompressible_ids_take_at_most_2_2_bytes_each_headers_included():

@@ -1,0 +1,74 @@
+"""Ids below 2**18 in about 1.7 bytes each: how many bits an id has, in four bits, then those bits.
+
+Byte-pair tokenizers number their tokens in the order of frequency in training: most ids of a text are short.
+
+    (count + 1) // 2 bytes   a class for each id, two to a byte, the first in the upper half
+    the rest                 the bits of the ids, from the highest of each; the last byte is padded with zeros
+
+Class 0 holds the ids below 8, in three bits. Class c > 0 holds those from 2**(c + 2) up to twice that,
+without their leading one, in c + 2 bits.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import numpy.typing as npt
+
+from deployments.core.token_ids import TokenIds
+
+LIMIT = 2**18
+"""Ids must be below it."""
+
+_BITS = np.array([3, *range(3, 18)], np.int64)
+"""Of an id, by class."""
+_BASES = np.array([0, *(1 << bits for bits in range(3, 18))], np.int64)
+"""The least id of a class."""
+_WINDOW_BYTES = 4
+"""An id's bits, at most 17, begin anywhere in a byte: they are in a window of so many bytes."""
+
+
+def pack(ids: TokenIds) -> bytes:
+    """The bytes of some ids. Raises OverflowError on an id of LIMIT and more."""
+    values = np.asarray(ids, np.int64)
+    if len(values) and values.max() >= LIMIT:
+        raise OverflowError(f"an id is {values.max()}, and at most {LIMIT - 1} is possible")
+    classes = np.searchsorted(_BASES, values, side="right") - 1
+    bits = _BITS[classes]
+    owner = np.repeat(np.arange(len(values)), bits)
+    place_from_last = np.cumsum(bits)[owner] - 1 - np.arange(len(owner))
+    stream = (values - _BASES[classes])[owner] >> place_from_last & 1
+    halves = np.append(classes, np.zeros(len(classes) % 2, np.int64)).reshape(-1, 2)
+    heads = (halves[:, 0] << 4 | halves[:, 1]).astype(np.uint8)
+    return bytes(heads) + bytes(np.packbits(stream.astype(np.uint8)))
+
+
+def unpack(raw: bytes, count: int) -> TokenIds:
+    """The ids of `pack`. Raises ValueError where `raw` is not what `pack` makes of `count` ids."""
+    heads = (count + 1) // 2
+    data = np.frombuffer(raw, np.uint8)
+    if len(data) < heads:
+        raise ValueError("the classes of some ids are missing")
+    both = np.stack([data[:heads] >> 4, data[:heads] & 15], axis=1).reshape(-1).astype(np.int64)
+    classes, padding = both[:count], both[count:]
+    bits = _BITS[classes]
+    ends = np.cumsum(bits)
+    total = int(ends[-1]) if count else 0
+    if len(data) != heads + (total + 7) // 8 or padding.any():
+        raise ValueError("not as many bits as the classes say")
+    values = _BASES[classes] + _bits_at(data[heads:], ends - bits, bits)
+    return array("I", values.astype(np.uint32).tobytes())
+
+
+def _bits_at(
+    stream: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The numbers of `bits` bits each that start at bit `starts` of the stream."""
+    padded = np.append(stream, np.zeros(_WINDOW_BYTES, np.uint8)).astype(np.int64)
+    first = starts >> 3
+    window = padded[first]
+    for next_byte in range(1, _WINDOW_BYTES):
+        window = window << 8 | padded[first + next_byte]
+    found: npt.NDArray[np.int64] = window >> (8 * _WINDOW_BYTES - (starts & 7) - bits) & ((1 << bits) - 1)
+    return found
