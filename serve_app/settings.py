@@ -24,7 +24,7 @@ from deployments.core.ids import tenant_id
 
 PREFIX = "WARMLINE_"
 AGENTS = ("support", "business", "documentation")
-ORDERS = ("rank", "popularity", "trie", "best_last")
+ORDERS = ("rank", "popularity", "trie", "best_first", "best_last")
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Names that many deployments already use; all others carry the prefix."""
 

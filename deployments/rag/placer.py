@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from deployments.core.reuse.ordering import Candidate, OrderPolicy
 from deployments.core.reuse.paths import SegmentId
-from deployments.core.reuse.placing import Placing, place
+from deployments.core.reuse.placing import BestAt, Placing, place
 from deployments.rag.engine_views import EngineViews
 
 FOLLOWING = "trie"
-BEST_LAST = "best_last"
+BEST_AT: Mapping[str, BestAt | None] = {FOLLOWING: None, "best_first": "first", "best_last": "last"}
+"""Policies that follow what is resident, and where they put the most relevant document."""
 
 
 class Placer:
-    """Orders by a policy of that name; "trie" follows what is resident, "best_last" with the best behind."""
+    """Orders by the policy of that name, and decides on the replica."""
 
     def __init__(
         self, name: str, order: OrderPolicy, views: EngineViews, rng: random.Random | None = None
@@ -36,7 +37,7 @@ class Placer:
             prompt_tokens,
             states,
             order=self._order,
-            follow=self.name in {FOLLOWING, BEST_LAST},
-            best_last=self.name == BEST_LAST,
+            follow=self.name in BEST_AT,
+            best=BEST_AT.get(self.name),
             rng=self._rng,
         )

@@ -46,6 +46,7 @@ POLICIES: Mapping[str, OrderPolicy] = {
     "rank": by_rank,
     "popularity": by_popularity,
     "trie": by_rank,
+    "best_first": by_rank,
     "best_last": by_rank,
 }
 """By name. With "trie" it orders what lies in no engine's cache in any order; `placing` does the rest.

@@ -9,10 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from deployments.core.reuse.ordering import Candidate, OrderPolicy
 from deployments.core.reuse.paths import SegmentId, segment_id
 from deployments.core.reuse.replica_view import SEARCHED_NODES, ReplicaView, ResidentPath
+
+BestAt = Literal["first", "last"]
+"""Where the most relevant document stands, whatever is resident."""
 
 TIE_TOKENS = 32
 """Costs that exceed the least by less are equal, and equals are chosen from at random: many callers that see
@@ -49,30 +53,32 @@ def place(
     *,
     order: OrderPolicy,
     follow: bool,
-    best_last: bool = False,
+    best: BestAt | None = None,
     rng: random.Random,
 ) -> Placing:
     """Decides. `head` opens the prompt. With `follow` the documents come in the order that is resident, and
-    those of which none is in that of `order`; without, all of them come in that of `order`. With `best_last`
-    that holds for all but the first in rank, which comes behind the others.
+    those of which none is in that of `order`; without, all of them come in that of `order`. With `best` that
+    holds for all but the first in rank, which stands before or after all others.
     """
     wanted = [segment_id(candidate.key) for candidate in candidates]
-    last = [0] if best_last and len(candidates) > 1 else []
-    moved = [i + len(last) for i in order(candidates[len(last) :])]
+    fixed = [0] if best and len(candidates) > 1 else []
+    first, last = (fixed, []) if best == "first" else ([], fixed)
+    moved = [i + len(fixed) for i in order(candidates[len(fixed) :])]
     if not replicas:
-        return Placing(moved + last)
+        return Placing(first + moved + last)
     if follow:
         lengths = {wanted[i]: candidates[i].tokens for i in moved}
         some, tokens = tuple(lengths), sum(lengths.values())
         searched = min(SEARCHED_NODES, SEARCHED_IN_ALL // len(replicas) + 1)
-        found = [state.view.longest_path(head, some, tokens, searched) for state in replicas]
+        begin = [wanted[i] for i in first]
+        found = [state.view.longest_path(head, some, tokens, searched, begin) for state in replicas]
         if last:
             found = [
                 _with_last(state.view, head, path, len(some), wanted[0])
                 for state, path in zip(replicas, found, strict=True)
             ]
     else:
-        along = [wanted[i] for i in moved + last]
+        along = [wanted[i] for i in first + moved + last]
         found = [state.view.path_along(head, along) for state in replicas]
     costs = [
         max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens
@@ -80,18 +86,18 @@ def place(
     ]
     least = min(costs)
     ranked = sorted(range(len(found)), key=lambda i: ((costs[i] - least) // TIE_TOKENS, rng.random()))
-    first = found[ranked[0]]
+    chosen = found[ranked[0]]
     return Placing(
-        order=(_continued(candidates, wanted, moved, first, order) if follow else moved) + last,
+        order=first + (_continued(candidates, wanted, moved, chosen, order) if follow else moved) + last,
         replicas=tuple(replicas[i].view.replica for i in ranked),
-        cached_tokens=first.cached_tokens,
+        cached_tokens=chosen.cached_tokens,
     )
 
 
 def _with_last(
     view: ReplicaView, head: SegmentId, path: ResidentPath, moved: int, last: SegmentId
 ) -> ResidentPath:
-    """The path, and behind it the last document where all that moves stands before that."""
+    """The path, and after it the last document where all that moves stands before that."""
     return path if len(path.segments) < moved else view.path_along(head, (*path.segments, last))
 
 
@@ -106,7 +112,7 @@ def _continued(
     at: dict[SegmentId, int] = {}
     for index in sorted(moved):
         at.setdefault(wanted[index], index)
-    leading = [at[segment] for segment in path.segments[: len(at)]]
+    leading = [at[segment] for segment in path.segments if segment in at]
     taken = set(leading)
     others = [index for index in sorted(moved) if index not in taken]
     return leading + [others[i] for i in rest([candidates[i] for i in others])]

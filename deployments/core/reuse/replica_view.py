@@ -80,20 +80,22 @@ class ReplicaView:
         wanted: Sequence[SegmentId],
         wanted_tokens: int | None = None,
         searched: int = SEARCHED_NODES,
+        begin: Sequence[SegmentId] = (),
     ) -> ResidentPath:
-        """The path that saves most: it begins with `head` and goes on with any of `wanted`, each once.
+        """The path that saves most: `head`, then all of `begin`, then any of `wanted`, each once.
 
-        What stands first in `wanted` is tried first. `wanted_tokens`, their length together, ends the search
-        where all is found; else it ends where there is no more, or with `searched` paths.
+        Where not all of `begin` is resident it ends within that. What stands first in `wanted` is tried
+        first. `wanted_tokens`, the length of all that may follow `begin`, ends the search where all is found;
+        else it ends where there is no more, or with `searched` paths.
         """
-        path: tuple[SegmentId, ...] = ()
-        start = self._nodes[ROOT].children.get(head)
+        begun = tuple(begin)
+        start = self._descend((head, *begun))
         if start is None:
-            return ResidentPath(path, 0)
-        best = 0
+            return self.path_along(head, begun)
+        path, best = begun, start.cached_to
         enough = GONE if wanted_tokens is None else start.cached_to + wanted_tokens - SPARED_TOKENS
         last_first = tuple(reversed(wanted))
-        waiting = [(start, path)]
+        waiting = [(start, begun)]
         for _ in range(searched):
             if not waiting or best > enough:
                 break
@@ -120,6 +122,12 @@ class ReplicaView:
                 best, length = node.cached_to, number
             node = node.children.get(ordered[number]) if number < len(ordered) else None
         return ResidentPath(tuple(ordered[:length]), best)
+
+    def _descend(self, segments: Sequence[SegmentId]) -> _Node | None:
+        node: _Node | None = self._nodes[ROOT]
+        for segment in segments:
+            node = node.children.get(segment) if node else None
+        return node
 
     def _change(self, node_id: NodeId, parent: NodeId, segment: SegmentId, cached_to: int) -> None:
         if cached_to == GONE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deployments.core.reuse.block_cache import Admission, BlockCacheModel
+from deployments.core.reuse.placing import BestAt
 from tests.bench.workload.orders import RESTS, Earlier, longest_resident
 from tests.bench.workload.prompts import Layout, Prompt, Prompts
 from tests.bench.workload.recurring import Recurring
@@ -33,15 +34,15 @@ def through_one_cache(
     capacity_tokens: int | None = None,
     layout: Layout | None = None,
     ahead: bool = False,
-    best_last: bool = False,
+    best: BestAt | None = None,
 ) -> Reuse:
     """Replays all of `trace`. With `trie` the longest resident path comes first, then the rest by its rule.
 
     With `ahead` the documents that a request shares with its best earlier one are prefilled on their own
-    when it is over, where no path has them all: they have recurred once and may again. With `best_last` all
-    that holds for the documents but the first in rank, which stands behind them.
+    when it is over, where no path has them all: they have recurred once and may again. With `best` all
+    that holds for the documents but the first in rank, which stands before or after them.
     """
-    cache = _OneCache(trace, rest, trie, capacity_tokens, layout or Layout(), best_last=best_last)
+    cache = _OneCache(trace, rest, trie, capacity_tokens, layout or Layout(), best=best)
     for number, ask in enumerate(trace.asks):
         cache.serve(ask.passages, number)
         if ahead:
@@ -58,13 +59,13 @@ class _OneCache:
         capacity_tokens: int | None,
         layout: Layout,
         *,
-        best_last: bool = False,
+        best: BestAt | None = None,
     ) -> None:
         self._prompts, self._earlier = Prompts(trace.tokens, layout), Earlier()
         self._recurring = Recurring(trace.tokens)
         self._size = layout.block_tokens
         self._cache = BlockCacheModel(None if capacity_tokens is None else capacity_tokens // self._size)
-        self._rest, self._trie, self._best_last = RESTS[rest], trie, best_last
+        self._rest, self._trie, self._best = RESTS[rest], trie, best
         self.document_tokens = self.found_tokens = self.prefilled_tokens = 0
 
     def serve(self, passages: tuple[int, ...], nonce: int) -> None:
@@ -79,11 +80,12 @@ class _OneCache:
             self._admit(self._ordered(shared), nonce)
 
     def _ordered(self, passages: tuple[int, ...]) -> list[int]:
-        last = passages[: int(self._best_last)]
-        moved = passages[len(last) :]
-        placed = longest_resident(self._prompts, self._cache, moved) if self._trie else ()
+        fixed = passages[: int(self._best is not None)]
+        first, last = (fixed, ()) if self._best == "first" else ((), fixed)
+        moved = passages[len(fixed) :]
+        placed = longest_resident(self._prompts, self._cache, moved, first) if self._trie else ()
         others = [passage for passage in moved if passage not in placed]
-        return [*placed, *self._rest(placed, others, self._earlier), *last]
+        return [*first, *placed, *self._rest((*first, *placed), others, self._earlier), *last]
 
     def _admit(self, documents: list[int], nonce: int) -> tuple[Prompt, Admission]:
         prompt = self._prompts.prompt(documents, nonce)

@@ -93,10 +93,17 @@ RESTS: dict[str, Rest] = {
 }
 
 
-def longest_resident(prompts: Prompts, cache: BlockCacheModel, documents: Sequence[int]) -> tuple[int, ...]:
-    """The documents, in the order in which they lie in the cache, whose leading blocks save most."""
+def longest_resident(
+    prompts: Prompts, cache: BlockCacheModel, documents: Sequence[int], first: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Those of the documents that save most when they follow `first`, in their order in the cache."""
     best_blocks, best = 0, tuple[int, ...]()
-    waiting: list[tuple[Path, tuple[int, ...]]] = [(prompts.root, ())]
+    start = prompts.root
+    for document in first:
+        start = prompts.behind(start, document)
+        if cache.leading(start.own_blocks) < len(start.own_blocks):
+            return best
+    waiting: list[tuple[Path, tuple[int, ...]]] = [(start, ())]
     while waiting:
         path, placed = waiting.pop()
         for document in documents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from statistics import mean
+from typing import Any
 
 from tests.bench.workload import bounds
 from tests.bench.workload.cluster import POLICIES, Cluster, through_cluster
@@ -37,12 +38,13 @@ def orders(traces: Sequence[Trace], layout: Layout) -> Iterator[str]:
         for rest in RESTS:
             yield _row(f"{'trie, then ' if trie else ''}{rest}", _shares(traces, layout, rest, trie))
     yield _row("trie, then rank; prefilled ahead", _shares(traces, layout, "rank", True, ahead=True))
-    yield _row("trie, then rank; best last", _shares(traces, layout, "rank", True, best_last=True))
+    for best in ("first", "last"):
+        yield _row(f"trie, then rank; best {best}", _shares(traces, layout, "rank", True, best=best))
     yield _row("one earlier prompt, order free", [_spread(list(map(bounds.one_earlier_prompt, traces)))])
     yield _row("any position", [_spread(list(map(bounds.any_position, traces)))])
 
 
-def _shares(traces: Sequence[Trace], layout: Layout, rest: str, trie: bool, **how: bool) -> list[str]:
+def _shares(traces: Sequence[Trace], layout: Layout, rest: str, trie: bool, **how: Any) -> list[str]:
     return [
         _spread(
             [

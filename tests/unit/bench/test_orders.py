@@ -71,13 +71,14 @@ def test_a_replay_conserves_tokens(trie, capacity):
     assert 0 <= prompt_tokens - reuse.prefilled_tokens - reuse.found_tokens <= len(TRACE.asks) * 512
 
 
-def test_with_the_best_last_more_is_found_than_in_rank_order_and_less_than_by_the_trie():
+@pytest.mark.parametrize("best", ["first", "last"])
+def test_with_the_best_fixed_more_is_found_than_in_rank_order_and_less_than_by_the_trie(best):
     """One document of each request takes no part in what is shared."""
-    rank, trie, best_last = (
-        through_one_cache(TRACE, "rank", trie=trie, best_last=best_last).share
-        for trie, best_last in ((False, False), (True, False), (True, True))
+    rank, trie, fixed = (
+        through_one_cache(TRACE, "rank", trie=trie, best=best).share
+        for trie, best in ((False, None), (True, None), (True, best))
     )
-    assert rank < best_last < trie
+    assert rank < fixed < trie
 
 
 def test_a_trie_finds_more_than_rank_and_no_more_than_one_earlier_prompt():

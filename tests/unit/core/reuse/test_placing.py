@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise, permutations
 from random import Random
 
 import pytest
@@ -39,26 +39,28 @@ def replica(name: str, *paths: tuple[int, ...], pending: int = 0, cached: int = 
     return ReplicaState(view, pending)
 
 
-def placed(candidates, *replicas, order=by_rank, follow=True, best_last=False, seed=0, head=HEAD):
+def placed(candidates, *replicas, order=by_rank, follow=True, best=None, seed=0, head=HEAD):
     """What is decided."""
-    how = {"order": order, "follow": follow, "best_last": best_last, "rng": Random(seed)}
+    how = {"order": order, "follow": follow, "best": best, "rng": Random(seed)}
     return place(candidates, head, PROMPT_TOKENS, replicas, **how)
 
 
 numbers = st.lists(st.integers(0, 6), max_size=8)
 paths = st.lists(st.lists(st.integers(0, 6), max_size=5, unique=True).map(tuple), max_size=5)
+bests = st.sampled_from([None, "first", "last"])
 clusters = st.lists(st.tuples(paths, st.integers(0, 1500)), max_size=4)
 
 
 @settings(max_examples=40)
 @pytest.mark.parametrize("order", POLICIES.values(), ids=POLICIES)
-@given(asked=numbers, cluster=clusters, follow=st.booleans(), best_last=st.booleans(), seed=st.integers(0, 5))
-def test_every_document_is_placed_once(order, asked, cluster, follow, best_last, seed):
+@given(asked=numbers, cluster=clusters, follow=st.booleans(), best=bests, seed=st.integers(0, 5))
+def test_every_document_is_placed_once(order, asked, cluster, follow, best, seed):
     """The same key twice included; every replica is named once; no more is claimed than the prompt has."""
     replicas = [replica(str(n), *held, pending=pending) for n, (held, pending) in enumerate(cluster)]
     candidates = [candidate(number, uses=number % 3) for number in asked]
-    done = placed(candidates, *replicas, order=order, follow=follow, best_last=best_last, seed=seed)
-    assert done.order[-1:] == [0] or not (best_last and asked)
+    done = placed(candidates, *replicas, order=order, follow=follow, best=best, seed=seed)
+    if best and asked:
+        assert done.order[0 if best == "first" else -1] == 0
     assert sorted(done.order) == list(range(len(asked)))
     assert sorted(done.replicas) == [state.view.replica for state in replicas]
     assert done.cached_tokens <= 100 * (1 + len(set(asked)))
@@ -90,7 +92,7 @@ def test_what_is_claimed_with_the_best_last_is_there_too(asked, cluster, seed):
     """In the first replica, along the order that was decided; and no order of the others would save more."""
     replicas = {str(n): replica(str(n), *held, pending=pending) for n, (held, pending) in enumerate(cluster)}
     candidates = [candidate(number) for number in asked]
-    done = placed(candidates, *replicas.values(), best_last=True, seed=seed)
+    done = placed(candidates, *replicas.values(), best="last", seed=seed)
     if not replicas:
         return
     view = replicas[done.replicas[0]].view
@@ -99,13 +101,36 @@ def test_what_is_claimed_with_the_best_last_is_there_too(asked, cluster, seed):
     assert done.cached_tokens >= view.longest_path(HEAD, names[:-1]).cached_tokens
 
 
+@given(asked=numbers, cluster=clusters, seed=st.integers(0, 5))
+def test_what_is_claimed_with_the_best_first_is_there_too(asked, cluster, seed):
+    """In the first replica, along the order that was decided; and no order that begins so would save more."""
+    replicas = {str(n): replica(str(n), *held, pending=pending) for n, (held, pending) in enumerate(cluster)}
+    candidates = [candidate(number) for number in asked]
+    done = placed(candidates, *replicas.values(), best="first", seed=seed)
+    if not replicas or len(asked) < 2:
+        return
+    view = replicas[done.replicas[0]].view
+    first, *others = (segment_id(candidates[i].key) for i in done.order)
+    assert view.path_along(HEAD, [first, *others]).cached_tokens == done.cached_tokens
+    for order in islice(permutations(others), 50):
+        assert view.path_along(HEAD, [first, *order]).cached_tokens <= done.cached_tokens
+
+
+def test_the_best_stands_first_and_the_others_follow_what_is_resident_after_it():
+    """Where it is not resident there, the others stand by rank."""
+    asked = [candidate(n) for n in (1, 2, 3, 4)]
+    held = replica("r", (4, 2, 3, 1), (1, 3))
+    assert placed(asked, held, best="first") == Placing([0, 2, 1, 3], ("r",), 300)
+    assert placed(asked, replica("r", (4, 2)), best="first") == Placing([0, 1, 2, 3], ("r",), 100)
+
+
 def test_the_best_stands_last_and_is_found_there_again():
     """The others as they lie in the cache; the same question finds all of it."""
     asked = [candidate(n) for n in (1, 2, 3, 4)]
-    assert placed(asked, replica("r", (1, 4), (3,)), best_last=True) == Placing([2, 1, 3, 0], ("r",), 200)
+    assert placed(asked, replica("r", (1, 4), (3,)), best="last") == Placing([2, 1, 3, 0], ("r",), 200)
     held = replica("r", (4, 2, 3, 1))
-    assert placed(asked, held, best_last=True) == Placing([3, 1, 2, 0], ("r",), 500)
-    assert placed(asked[:1], held, best_last=True).order == [0]
+    assert placed(asked, held, best="last") == Placing([3, 1, 2, 0], ("r",), 500)
+    assert placed(asked[:1], held, best="last").order == [0]
 
 
 def test_without_replicas_there_is_an_order_and_no_preference():
