@@ -10,6 +10,7 @@ from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
+from deployments.core import process_memory
 from deployments.core.business import BusinessType, Template, TemplateDraft, TemplateQuery
 from deployments.core.business_ideas import IdeaBatch, IdeaRequest, IdeaResult, StoredIdea
 from deployments.core.documents import Ingested, Retrieval, TextHit
@@ -36,6 +37,7 @@ class AgentReplica(Generic[Service]):
 
     async def __init__(self, build: Callable[[], Awaitable[Service]]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         self._service = await build()
+        process_memory.give_back()
 
     async def answer(self, ask: Ask) -> Answer:
         """See `CachedAgent`."""

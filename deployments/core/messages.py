@@ -220,22 +220,24 @@ class Warmed:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """What makes an agent this agent.
-
-    `max_context_tokens` bounds its documents, `preamble` opens its prompts, `no_context` is what it says
-    when nothing was found to answer from. `sections` are those that a question can be confined to; () allows
-    any.
-    """
+    """What makes an agent this agent."""
 
     name: str
     collection: CollectionName
     ttl_s: int
     max_context_tokens: int
+    """Of the documents in a prompt, together."""
     temperature: float
     max_tokens: int
+    """Of an answer, where the caller does not say."""
     preamble: str
+    """Opens each prompt, before the documents."""
     no_context: str
+    """The answer where nothing was found to answer from."""
+    reminder: str = ""
+    """Follows the documents in each prompt: a small model has forgotten the preamble by then."""
     sections: tuple[str, ...] = ()
+    """Those that a question can be confined to; () allows any."""
 
 
 @dataclass(frozen=True, slots=True)

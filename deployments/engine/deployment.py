@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
+from deployments.core import process_memory
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
@@ -28,6 +29,7 @@ class Engine:
         """`build` runs in the replica. Serve awaits constructors, which mypy can't know."""
         self._stream_interval_s = stream_interval_s
         self._engine = await build()
+        process_memory.give_back()
         await warm_up(self._engine)
         if start is not None:
             await warm_start(self._engine, start)

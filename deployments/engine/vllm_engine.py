@@ -64,6 +64,7 @@ class VllmEngine:
             llm = await asyncio.to_thread(
                 _start_llm, config, socket_dir, scheduler_log, ray_metrics=ray_metrics
             )
+            await llm.collective_rpc("give_back_memory")
         except BaseException as error:
             shutil.rmtree(socket_dir, ignore_errors=True)
             if isinstance(error, WarmlineError) or not isinstance(error, Exception):

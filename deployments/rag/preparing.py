@@ -63,6 +63,7 @@ class PromptPreparer:
 
     def __init__(self, spec: AgentSpec, parts: RagParts) -> None:
         self._max_context = spec.max_context_tokens
+        self._reminder = spec.reminder
         self._parts = parts
         self._assembler = PromptAssembler(parts.encoder, parts.scaffold, spec.preamble)
         self._head = Step(ids_segment(self._assembler.head), len(self._assembler.head))
@@ -149,7 +150,7 @@ class PromptPreparer:
 
     def _tail(self, hint: str, question: Question) -> TokenIds:
         instructions = question.instructions.strip()
-        volatile = f"{hint}\n\n{instructions}" if instructions else hint
+        volatile = hint + "".join(f"\n\n{text}" for text in (self._reminder, instructions) if text)
         return self._assembler.tail(volatile, question.history, question.text)
 
 

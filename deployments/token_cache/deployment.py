@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from deployments.core import process_memory
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.messages import CacheUsage, TokenizerBundle
 from deployments.token_cache.service import TokenCacheService
@@ -16,6 +17,7 @@ class TokenCache:
         self, build: Callable[[], Awaitable[TokenCacheService]]
     ) -> None:
         self._service = await build()
+        process_memory.give_back()
 
     async def bundle(self) -> TokenizerBundle:
         """What a replica needs to tokenize as all others do."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from deployments.core import process_memory
 from deployments.core.ports import DocumentLibrary
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
@@ -34,6 +35,7 @@ class KnowledgeAndRecords(Knowledge, Records):
         self, build: Callable[[], Awaitable[tuple[KnowledgeService, RecordStores]]]
     ) -> None:
         self._service, self._records = await build()
+        process_memory.give_back()
 
 
 async def knowledge_and_records(

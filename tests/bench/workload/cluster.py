@@ -21,7 +21,7 @@ from deployments.core.reuse.ordering import Candidate, OrderPolicy, by_popularit
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, segment_id
 from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
-from deployments.rag.placer import BEST_LAST, FOLLOWING, Placer
+from deployments.rag.placer import FOLLOWING, Placer
 from tests.bench.workload.prompts import Layout, Prompts
 from tests.bench.workload.simulated_replica import Job, SimulatedReplica
 from tests.bench.workload.trace import Ask, Trace
@@ -46,7 +46,8 @@ POLICIES = {
     "prefix + popularity": Policy("popularity", by_popularity, routed=True),
     "joint (rank behind)": Policy(FOLLOWING, by_rank, routed=True),
     "joint": Policy(FOLLOWING, by_popularity, routed=True),
-    "joint, best last": Policy(BEST_LAST, by_rank, routed=True),
+    "joint, best last": Policy("best_last", by_rank, routed=True),
+    "joint, best first": Policy("best_first", by_rank, routed=True),
 }
 
 
