@@ -25,6 +25,7 @@ from deployments.core.ids import tenant_id
 PREFIX = "WARMLINE_"
 AGENTS = ("support", "business", "documentation")
 ORDERS = ("rank", "popularity", "trie", "best_first", "best_last")
+DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Names that many deployments already use; all others carry the prefix."""
 
@@ -59,7 +60,9 @@ class Settings(BaseModel):
     fast_path: bool = Field(True, description="HAProxy in front and gRPC between replicas; else Serve's own")
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
     l1_bytes: int = Field(64 * 2**20, ge=0)
-    order: str = Field("trie", description="of documents in a prompt; `trie,support=rank` for one agent")
+    order: str = Field(
+        DEFAULT_ORDER, description="of documents in a prompt; `trie,support=rank` for one agent"
+    )
     share_answers: str = Field(
         "",
         pattern=r"^(support|business|documentation)?(,(support|business|documentation))*$",
@@ -173,7 +176,7 @@ class Settings(BaseModel):
 
 def _orders(raw: str) -> dict[str, str]:
     """By agent, and for all others by "". Raises ValueError."""
-    found = {"": "trie"}
+    found = {"": DEFAULT_ORDER}
     for part in raw.split(","):
         agent, _, order = part.strip().rpartition("=")
         if order not in ORDERS:

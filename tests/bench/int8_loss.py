@@ -1,9 +1,9 @@
 """What does int8 cost, and what does it gain? `python -m tests.bench.int8_loss [--model qwen2.5-coder-0.5b]`.
 
 Converts an embedded model to both forms, and measures each on its own engine, one after the other: perplexity
-over sample articles, seconds to prefill 1,000 tokens, milliseconds a token of decoding. On a CPU only. How many
-key facts both answer with is shown by `answer_quality`, with WARMLINE_MODEL naming the folder of one form.
-Writes `bench-results/int8-loss.json`.
+over sample articles, seconds to prefill 1,000 tokens, milliseconds a token of decoding. On a CPU only. How
+many key facts both answer with is shown by `answer_quality`, with WARMLINE_MODEL naming the folder of one
+form. Writes `bench-results/int8-loss.json`.
 """
 
 from __future__ import annotations

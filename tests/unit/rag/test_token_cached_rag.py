@@ -302,3 +302,12 @@ async def test_the_first_delta_brings_the_prompts_ids():
     *deltas, answer = [event async for event in rig.rag.stream(question())]
     assert [event.prompt_ids for event in deltas] == [answer.prompt_ids, b"", b""]
     assert answer.prompt_ids
+
+
+async def test_the_reminder_follows_the_documents_before_a_callers_instructions():
+    """So that documents stay a common beginning, whatever follows."""
+    rig = Rig([a_passage(1)], spec=replace(SPEC, reminder="Say so if they do not tell."))
+    await rig.answer(question(instructions="Answer in French."))
+    body = a_passage(1).body
+    places = [rig.prompt_sent().index(text) for text in (body, "Say so if", "Answer in French.", "How do I")]
+    assert places == sorted(places)

@@ -7,7 +7,7 @@ import pytest
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.errors import ConfigurationError
 from deployments.core.reuse.ordering import POLICIES
-from serve_app.settings import AGENTS, ORDERS, UNPREFIXED, Settings, variable
+from serve_app.settings import AGENTS, DEFAULT_ORDER, ORDERS, UNPREFIXED, Settings, variable
 
 KEY = "0123456789abcdef"
 SECRETS = {
@@ -129,9 +129,9 @@ def test_names_of_other_programs_carry_no_prefix():
 @pytest.mark.parametrize(
     ("value", "orders"),
     [
-        (None, ("trie", "trie", "trie")),
+        (None, (DEFAULT_ORDER, DEFAULT_ORDER, DEFAULT_ORDER)),
         ("rank", ("rank", "rank", "rank")),
-        ("support=rank", ("rank", "trie", "trie")),
+        ("support=rank", ("rank", DEFAULT_ORDER, DEFAULT_ORDER)),
         ("popularity, documentation=trie", ("popularity", "popularity", "trie")),
         ("business=rank,popularity", ("popularity", "rank", "popularity")),
     ],
