@@ -51,9 +51,9 @@ POLICIES: Mapping[str, OrderPolicy] = {
 }
 """How the documents are ordered that are resident in no engine, by the policy's name.
 
-"rank" and "popularity" order all documents so. The other three put the longest resident path first, in its
-own order (`placing`): "trie" without exception, "best_first" after the most relevant document, "best_last" with
-that document at the end. For the rest they use rank: it finds as many document tokens in a small cache as
-popularity does, 1.3 points more in an unlimited one, and suits the model. README, Measured, says what each order
-finds and what it costs.
+"rank" and "popularity" order all documents so. The other three put the longest resident path first, in
+its own order (`placing`): "trie" without exception, "best_first" after the most relevant document,
+"best_last" with that document at the end. For the rest they use rank: it finds as many document tokens in a
+small cache as popularity does, 1.3 points more in an unlimited one, and suits the model. README, Measured,
+says what each order finds and what it costs.
 """
