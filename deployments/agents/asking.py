@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, tenant_id
 from deployments.core.limits import (
@@ -15,7 +16,7 @@ from deployments.core.limits import (
     MAX_TEMPERATURE,
     MAX_TOP_K,
 )
-from deployments.core.messages import AgentSpec, Ask, Question, Sampling
+from deployments.core.messages import Ask, Question, Sampling
 from deployments.core.texts import check_storable
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.idea_generation import IdeaGenerator
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.business import BusinessType, Template, TemplateDraft, TemplateQuery
 from deployments.core.business_ideas import (
     MAX_IDEAS_PER_PAGE,
@@ -18,7 +19,7 @@ from deployments.core.business_ports import BusinessMemory
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import TenantId, doc_id
 from deployments.core.ledger import Answer
-from deployments.core.messages import AgentSpec, Ask
+from deployments.core.messages import Ask
 from deployments.core.ports import Rag
 from deployments.core.texts import check_storable
 

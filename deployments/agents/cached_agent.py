@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from deployments.agents.asking import question_of
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import AgentSpec, Ask, CacheStats, Delta, Warmed
+from deployments.core.messages import Ask, CacheStats, Delta, Warmed
 from deployments.core.ports import Rag
 
 

@@ -10,6 +10,7 @@ from deployments.agents.asking import question_of
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.specs import SECTIONS
 from deployments.agents.writing import document_id, writing_prompt
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.documents import DocumentDraft, Ingested, TextHit
 from deployments.core.errors import InvalidRequest, PromptTooLong, UnprocessableDocument
 from deployments.core.ids import DocId, TenantId
@@ -23,7 +24,7 @@ from deployments.core.limits import (
     MAX_TOP_K,
     MAX_TOPIC_CHARS,
 )
-from deployments.core.messages import AgentSpec, Ask
+from deployments.core.messages import Ask
 from deployments.core.ports import Rag
 from deployments.core.texts import check_text
 from deployments.core.writing import WritingOrder, WrittenDocument

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.periods import period_of
 from deployments.agents.ticket_image import TicketImageReader
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import TenantId
 from deployments.core.ledger import Answer
 from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
-from deployments.core.messages import AgentSpec, Ask
+from deployments.core.messages import Ask
 from deployments.core.ports import Rag, Retriever
 from deployments.core.record_ports import TicketDesk
 from deployments.core.support_report import SupportReport

@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from deployments.core.documents import Passage
 from deployments.core.ids import (
-    CollectionName,
     Fingerprint,
     RequestId,
     Scope,
@@ -216,28 +215,6 @@ class Warmed:
             self.prefilled_tokens + other.prefilled_tokens,
             self.cached_tokens + other.cached_tokens,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSpec:
-    """What makes an agent this agent."""
-
-    name: str
-    collection: CollectionName
-    ttl_s: int
-    max_context_tokens: int
-    """Of the documents in a prompt, together."""
-    temperature: float
-    max_tokens: int
-    """Of an answer, where the caller does not say."""
-    preamble: str
-    """Opens each prompt, before the documents."""
-    no_context: str
-    """The answer where nothing was found to answer from."""
-    reminder: str = ""
-    """Follows the documents in each prompt: a small model has forgotten the preamble by then."""
-    sections: tuple[str, ...] = ()
-    """Those that a question can be confined to; () allows any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.documents import Passage, SearchQuery
 from deployments.core.errors import PromptTooLong
 from deployments.core.ids import SegmentKey
-from deployments.core.messages import AgentSpec, Question, ResolvedSegments, SegmentSource
+from deployments.core.messages import Question, ResolvedSegments, SegmentSource
 from deployments.core.reuse.ordering import Candidate
 from deployments.core.reuse.paths import Step, ids_segment, pack_steps, segment_id
 from deployments.core.reuse.placing import Placing
@@ -62,8 +63,7 @@ class PromptPreparer:
     """Retrieves, resolves, fits, orders and joins. One for each agent."""
 
     def __init__(self, spec: AgentSpec, parts: RagParts) -> None:
-        self._max_context = spec.max_context_tokens
-        self._reminder = spec.reminder
+        self._spec = spec
         self._parts = parts
         self._assembler = PromptAssembler(parts.encoder, parts.scaffold, spec.preamble)
         self._head = Step(ids_segment(self._assembler.head), len(self._assembler.head))
@@ -113,7 +113,7 @@ class PromptPreparer:
 
     def _joined(self, question: Question, selection: Selection, placing: Placing) -> PreparedPrompt:
         order = placing.order
-        tail = self._tail(self._hint(selection.passages, order), question)
+        tail = self._tail(self._hint(selection.passages, order), selection.passages, question)
         documents = [selection.documents[i] for i in order]
         path = tuple(selection.keys[i] for i in order)
         steps = [Step(segment_id(key), len(ids)) for key, ids in zip(path, documents, strict=True)]
@@ -134,7 +134,7 @@ class PromptPreparer:
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
         # The longest hint there can be is reserved for: which documents stay decides the order.
         hint = self._hint(passages, range(len(passages))[::-1]) if len(passages) > 1 else ""
-        return len(self._assembler.head) + len(self._tail(hint, question))
+        return len(self._assembler.head) + len(self._tail(hint, passages, question))
 
     def _hint(self, passages: Sequence[Passage], order: Sequence[int]) -> str:
         return rank_hint(_names(passages), order) if self._parts.rank_hint else ""
@@ -142,16 +142,25 @@ class PromptPreparer:
     def _fitting(
         self, question: Question, resolved: ResolvedSegments, fixed_tokens: int, max_model_len: int
     ) -> int:
-        budget = Budget(max_model_len, self._max_context, question.sampling.max_tokens, fixed_tokens)
+        budget = Budget(
+            max_model_len, self._spec.max_context_tokens, question.sampling.max_tokens, fixed_tokens
+        )
         count = kept([len(ids) for ids in resolved.ids], budget.for_documents)
         if resolved.ids and not count:
             raise PromptTooLong("the question leaves no room for any document", "query")
         return count
 
-    def _tail(self, hint: str, question: Question) -> TokenIds:
-        instructions = question.instructions.strip()
-        volatile = hint + "".join(f"\n\n{text}" for text in (self._reminder, instructions) if text)
+    def _tail(self, hint: str, passages: Sequence[Passage], question: Question) -> TokenIds:
+        doubt = "" if is_sure(passages, self._spec.sure_from) else self._spec.doubt
+        following = (self._spec.reminder, doubt, question.instructions.strip())
+        volatile = hint + "".join(f"\n\n{text}" for text in following if text)
         return self._assembler.tail(volatile, question.history, question.text)
+
+
+def is_sure(passages: Sequence[Passage], sure_from: float) -> bool:
+    """Whether a passage is similar enough to answer the question, or similarity is not known."""
+    known = [passage.similarity for passage in passages if passage.similarity is not None]
+    return not known or max(known) >= sure_from
 
 
 def _names(passages: Sequence[Passage]) -> list[str]:

@@ -7,17 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault, Overloaded
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import (
-    AgentSpec,
-    CacheStats,
-    Delta,
-    Question,
-    Sampling,
-    Warmed,
-)
+from deployments.core.messages import CacheStats, Delta, Question, Sampling, Warmed
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.described_engine import DescribedEngine
 from deployments.rag.engine_calls import Attempt, EngineCalls

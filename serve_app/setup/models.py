@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from deployments.core.errors import ConfigurationError
@@ -63,11 +64,21 @@ def ensure_embedded_llm(
         if not target.is_dir():
             work = model_dir / f".{model.name}"
             _check_disk(model, form, model_dir)
-            source = Fetch(model, work, lock, report).file()
+            source = _fetched(model, work, lock, report)
             report(f"Converting {source.name} to {form} in {target} (once, about a minute)")
             _convert(source, target, form, lock, report)
             shutil.rmtree(work)
     return target
+
+
+def _fetched(model: EmbeddedModel, work: Path, lock: int, report: Callable[[str], None]) -> Path:
+    try:
+        return Fetch(model, work, lock, report).file()
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write {model.file} to {work}: {error.strerror}. Make room and try again: what was "
+            "downloaded is still there"
+        ) from error
 
 
 def _check_disk(model: EmbeddedModel, form: Form, model_dir: Path) -> None:
@@ -132,19 +143,20 @@ def _convert(source: Path, target: Path, form: Form, lock: int, report: Callable
     shutil.rmtree(partial, ignore_errors=True)  # of an interrupted conversion; we hold the lock
     command = [sys.executable, "-m", CONVERTER, str(source), str(partial), form]
     quiet = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **quiet},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        pass_fds=[lock],  # a converter that outlives us still keeps others out
-    ) as process:
-        for line in process.stdout or ():
-            report(f"  {line.rstrip()}")
-        complaint = process.stderr.read() if process.stderr else ""
-    if process.returncode:
-        raise ConfigurationError(f"converting {source.name} failed:\n{complaint[-2000:]}")
+    with TemporaryFile("w+") as complaints:
+        with subprocess.Popen(
+            command,
+            env={**os.environ, **quiet},
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            pass_fds=[lock],  # a converter that outlives us still keeps others out
+        ) as process:
+            for line in process.stdout or ():
+                report(f"  {line.rstrip()}")
+        complaints.seek(0)
+        if process.returncode:
+            raise ConfigurationError(f"converting {source.name} failed:\n{complaints.read()[-2000:]}")
     _flush(partial)
     partial.rename(target)
     _flush(target.parent, only_itself=True)

@@ -45,10 +45,11 @@ class Progress:
     def at(self, done_bytes: int) -> None:
         """So many bytes are there, those of an earlier try included."""
         now = time.monotonic()
+        done_bytes = min(done_bytes, self._total)  # a downloader may hold a file twice while it copies it
         if self._first is None:
             self._first = done_bytes
         if self._bar:
-            self._bar.update(self._task, completed=min(done_bytes, self._total))
+            self._bar.update(self._task, completed=done_bytes)
         elif now - self._said_s >= LINE_EVERY_S:
             self._said_s = now
             speed = (done_bytes - self._first) / (now - self._started_s)

@@ -75,7 +75,7 @@ class GgufWeights:
         values = torch.empty([int(size) for size in reversed(tensor.shape)])  # GGUF names columns first
         for at in range(0, len(values), ROWS_AT_ONCE):
             rows = slice(at, at + ROWS_AT_ONCE)
-            values[rows] = torch.from_numpy(dequantize(tensor.data[rows], tensor.tensor_type))
+            values[rows] = torch.tensor(dequantize(tensor.data[rows], tensor.tensor_type))
         return self._unpermuted(name, values) if self._config.model_type == "llama" else values
 
     def _gguf_name(self, name: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
-from deployments.core.messages import AgentSpec, CacheUsage, Delta, Question, Sampling, SegmentSource
+from deployments.core.messages import CacheUsage, Delta, Question, Sampling, SegmentSource
 from deployments.core.reuse.ordering import OrderPolicy, by_rank
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.rag.engine_views import EngineViews

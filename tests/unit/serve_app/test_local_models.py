@@ -1,0 +1,113 @@
+"""Which models are loaded, and what is said about that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serve_app import local_models as module
+from serve_app.local_models import Models, embedded_llm, local_models
+from serve_app.settings import Settings
+from serve_app.setup.bootstrap import GIB
+from serve_app.setup.catalog import EMBEDDED, EmbeddedModel
+from serve_app.setup.models import embedded_embedding_model
+from serve_app.setup.weights import Form
+
+MINE = "my/embedding"
+
+
+class SetUp:
+    """Notes what would be fetched, on a machine that can be chosen."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.fetched: list[tuple[str, Form, Path]] = []
+        self.said: list[str] = []
+        monkeypatch.setattr(module, "ensure_embedded_llm", self._ensure)
+        self.machine(8 * GIB, 2, cpu=True)
+
+    def machine(self, memory_bytes: int, cores: int, cpu: bool) -> None:
+        """Sets what the machine has, and which build of the engine is installed."""
+        self._monkeypatch.setattr(module, "memory_bytes", lambda: memory_bytes)
+        self._monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        self._monkeypatch.setattr(module, "runs_on_cpu", lambda: cpu)
+
+    def _ensure(
+        self, model: EmbeddedModel, form: Form, model_dir: Path, report: Callable[[str], None]
+    ) -> Path:
+        self.fetched.append((model.name, form, model_dir))
+        report("converting")
+        return model_dir / "converted"
+
+    def run(self, **settings: object) -> Models:
+        """The models of such settings, which are fields by name."""
+        return local_models(Settings.from_env({}, **settings), self.said.append)
+
+
+@pytest.fixture
+def set_up(monkeypatch: pytest.MonkeyPatch) -> SetUp:
+    """On a small machine without a GPU."""
+    return SetUp(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu", "form"),
+    [
+        ("qwen2.5-coder-1.5b", True, "int8"),
+        ("qwen2.5-coder-1.5b", False, "bfloat16"),
+        ("smollm2-135m", True, "bfloat16"),
+    ],
+)
+def test_an_embedded_name_is_fetched(name: str, cpu: bool, form: Form, set_up: SetUp, tmp_path: Path) -> None:
+    """In the form for this machine, whether it fits or not: the user has chosen. Nothing else is said."""
+    set_up.machine(8 * GIB, 1, cpu)
+    found = set_up.run(model=name, embedding_model=MINE, model_dir=tmp_path)
+    assert found == Models(str(tmp_path / "converted"), MINE, EMBEDDED[name].title)
+    assert set_up.fetched == [(name, form, tmp_path)]
+    assert set_up.said == ["converting"]
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen2.5-Coder-1.5B-Instruct", "/srv/models/mine", "SMOLLM2-135M"])
+def test_a_model_of_the_users_own_is_left_to_the_engine(name: str, set_up: SetUp) -> None:
+    """By the name or the folder that was given; nothing is fetched, and nothing said."""
+    assert set_up.run(model=name, embedding_model=MINE) == Models(name, MINE, name)
+    assert (set_up.fetched, set_up.said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "cores", "name"), [(8, 2, "qwen2.5-coder-0.5b"), (16, 4, "qwen2.5-coder-1.5b")]
+)
+def test_the_default_is_said_with_how_to_change_it(
+    memory_gib: int, cores: int, name: str, set_up: SetUp, tmp_path: Path
+) -> None:
+    """Before it is fetched: the model, why it is that one, its form, and the others by name."""
+    set_up.machine(memory_gib * GIB, cores, cpu=True)
+    found = set_up.run(embedding_model=MINE, state_dir=tmp_path)
+    assert found.title == EMBEDDED[name].title
+    assert set_up.fetched == [(name, "int8", tmp_path / "models")]
+    choice, converting = set_up.said
+    assert (
+        f"{EMBEDDED[name].title}, which fits {memory_gib} GiB of memory and {cores} cores, in int8" in choice
+    )
+    change = choice[choice.index("WARMLINE_MODEL ") :]
+    assert [other for other in EMBEDDED if other in change] == [other for other in EMBEDDED if other != name]
+    assert converting == "converting"
+
+
+def test_what_is_chosen_is_known_before_it_is_fetched(set_up: SetUp) -> None:
+    """For the checks at the start. A model of the user's own is none of ours."""
+    named, default, own = (
+        embedded_llm(Settings.from_env({}, model=model)) for model in ("smollm2-135m", None, "my/model")
+    )
+    assert named is EMBEDDED["smollm2-135m"]
+    assert default is EMBEDDED["qwen2.5-coder-0.5b"]
+    assert own is None
+    assert set_up.fetched == []
+
+
+def test_the_embedding_model_is_the_installed_one(set_up: SetUp) -> None:
+    """Unless the settings name another, which the other tests do."""
+    assert set_up.run(model="my/model").embedding == str(embedded_embedding_model())
