@@ -31,7 +31,10 @@ SUPPORT = AgentSpec(
     max_context_tokens=4096,
     temperature=0.7,
     max_tokens=500,
-    preamble="You are a customer support agent. You answer from the help articles below.",
+    preamble=(
+        "You are a customer support agent. You answer from the help articles below. If they do not answer the "
+        "question, say that you do not know."
+    ),
     no_context="I don't know: no article in the knowledge base answers this question.",
     reminder=_reminder("articles", "menu paths and numbers"),
     doubt=_doubt("articles"),
@@ -44,11 +47,17 @@ BUSINESS = AgentSpec(
     max_context_tokens=4096,
     temperature=0.5,
     max_tokens=1000,
-    preamble="You advise founders. You answer from the business templates below.",
+    preamble=(
+        "You advise founders. You answer from the business templates below. If they do not answer the "
+        "question, say that you do not know."
+    ),
     no_context="I don't know: no business template of this kind is stored.",
     reminder=_reminder("templates", "prices and numbers"),
     doubt=_doubt("templates"),
 )
+
+IDEA_WRITER = replace(BUSINESS, reminder="", doubt="")
+"""The business agent when it makes up ideas: they must not repeat the templates."""
 
 DOCUMENTATION = AgentSpec(
     name="documentation",
@@ -57,7 +66,10 @@ DOCUMENTATION = AgentSpec(
     max_context_tokens=8192,
     temperature=0.3,
     max_tokens=1000,
-    preamble="You are the documentation of a product. You answer from the pages below.",
+    preamble=(
+        "You are the documentation of a product. You answer from the pages below. If they do not answer the "
+        "question, say that you do not know."
+    ),
     no_context="I don't know: the documentation has nothing on this.",
     reminder=_reminder("pages", "parameters, limits and code"),
     doubt=_doubt("pages"),

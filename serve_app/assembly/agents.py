@@ -13,7 +13,7 @@ from deployments.agents.idea_attempts import AttemptParts
 from deployments.agents.idea_generation import IdeaGenerator
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ocr import RapidOcrReader
-from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
+from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, IDEA_WRITER, SUPPORT
 from deployments.agents.support import SupportService, SupportTools
 from deployments.agents.template_retriever import TemplateRetriever
 from deployments.agents.ticket_image import TicketImageReader
@@ -72,9 +72,10 @@ async def business_service(settings: Settings, peers: AgentPeers) -> BusinessSer
     """The business generation agent; waits for the TokenCache deployment."""
     knowledge, memory = KnowledgeHandle(peers.knowledge), BusinessMemoryHandle(peers.knowledge)
     templates = TemplateRetriever(knowledge, memory, knowledge)
-    rag = TokenCachedRAG(BUSINESS, await _parts(BUSINESS, settings, peers, templates))
-    attempts = AttemptParts(rag, memory, time.monotonic, time.time)
-    return BusinessService(BUSINESS, rag, memory, IdeaGenerator(BUSINESS, attempts, knowledge))
+    parts = await _parts(BUSINESS, settings, peers, templates)
+    attempts = AttemptParts(TokenCachedRAG(IDEA_WRITER, parts), memory, time.monotonic, time.time)
+    ideas = IdeaGenerator(IDEA_WRITER, attempts, knowledge)
+    return BusinessService(BUSINESS, TokenCachedRAG(BUSINESS, parts), memory, ideas)
 
 
 async def documentation_service(settings: Settings, peers: AgentPeers) -> DocumentationService:

@@ -311,3 +311,14 @@ async def test_the_reminder_follows_the_documents_before_a_callers_instructions(
     body = a_passage(1).body
     places = [rig.prompt_sent().index(text) for text in (body, "Say so if", "Answer in French.", "How do I")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("similarities", "said"), [((0.2, 0.3), True), ((0.3, 0.6), False), ((None,), False)]
+)
+async def test_doubt_is_said_only_where_no_document_is_similar(similarities, said):
+    """Where no similarity is known, as of templates recalled by type, there is no doubt."""
+    found = [replace(a_passage(n), similarity=value) for n, value in enumerate(similarities)]
+    rig = Rig(found, spec=replace(SPEC, doubt="You may not know.", sure_from=0.45))
+    await rig.answer()
+    assert ("You may not know." in rig.prompt_sent()) == said
