@@ -32,8 +32,8 @@ SUPPORT = AgentSpec(
     temperature=0.7,
     max_tokens=500,
     preamble=(
-        "You are a customer support agent. You answer from the help articles below. If they do not answer the "
-        "question, say that you do not know."
+        "You are a customer support agent. You answer from the help articles below. If they do not answer "
+        "the question, say that you do not know."
     ),
     no_context="I don't know: no article in the knowledge base answers this question.",
     reminder=_reminder("articles", "menu paths and numbers"),
