@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--readers", type=int, default=6)
     asked = parser.parse_args()
-    settings = Settings.from_env({})
+    settings = Settings.from_env({}, model=BENCH_MODEL)
     model = local_models(settings, print).llm
     encoder = BundleEncoder(load_bundle(model))
     replicas = {"WARMLINE_AGENT_MIN_REPLICAS": str(asked.replicas), "WARMLINE_SAMPLES": "false"}

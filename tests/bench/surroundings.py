@@ -32,10 +32,15 @@ def model_dir() -> Path:
     return Path(os.environ.get("WARMLINE_TEST_MODEL_DIR", ROOT / ".model_cache"))
 
 
+BENCH_MODEL = "smollm2-135m"
+"""Small, so that thousands of prompts take half an hour. `answer_quality` asks the default one."""
+
+
 def settings_for(state_dir: Path, **fields: Any) -> Settings:
     """Settings that owe nothing to the caller's environment. A busy machine must not look like a cache
     that is down."""
-    return Settings.from_env({}, state_dir=state_dir, model_dir=model_dir(), redis_timeout_ms=1000, **fields)
+    fixed = {"model": BENCH_MODEL, "model_dir": model_dir(), "redis_timeout_ms": 1000}
+    return Settings.from_env({}, state_dir=state_dir, **fixed, **fields)
 
 
 def kv_cache_gib(tokens: int) -> float:
