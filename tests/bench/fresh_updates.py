@@ -22,6 +22,7 @@ from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import local_models
 from serve_app.settings import Settings
+from tests.bench.surroundings import BENCH_MODEL
 from tests.integration.application.running import running_application
 
 DOCUMENTS = 5
