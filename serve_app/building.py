@@ -24,11 +24,11 @@ def build(args: dict[str, str]) -> Application:
     Starts Ray on loopback where this process has not joined one. Raises ConfigurationError.
     """
     settings = Settings.from_env(os.environ, **args)
+    if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
+        ensure_local_ray(settings)  # joins the cluster
+        _check_cluster(settings, sum(node["Alive"] for node in ray.nodes()))
     models = local_models(settings, log.info)
     ensure_local_ray(settings)
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    if nodes > 1:
-        _check_cluster(settings, nodes)
     if settings.engine_gpus is None:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         settings = settings.model_copy(update={"engine_gpus": gpus})
@@ -39,6 +39,8 @@ def build(args: dict[str, str]) -> Application:
 def _check_cluster(settings: Settings, nodes: int) -> None:
     """What one machine keeps in its state directory, several have to be given: SQLite's file would stay on
     the node that the knowledge base left."""
+    if nodes == 1:
+        return
     missing = [
         name
         for name, value in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB, memory_bytes
@@ -30,8 +31,18 @@ def embedded_llm(settings: Settings) -> EmbeddedModel | None:
     None where the settings name a model of their own.
     """
     if settings.model is None:
-        return default_model(memory_bytes(), os.cpu_count() or 1)
+        return default_model(memory_bytes(), usable_cores())
     return EMBEDDED.get(settings.model)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, by its affinity and its container's quota; at least 1."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota_us, period_us = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota_us) // int(period_us)))
+    except (OSError, ValueError):  # no such hierarchy, or the word "max"
+        return cores
 
 
 def local_models(settings: Settings, report: Callable[[str], None]) -> Models:
@@ -52,7 +63,7 @@ def local_models(settings: Settings, report: Callable[[str], None]) -> Models:
 
 
 def _why(chosen: EmbeddedModel) -> str:
-    memory, cores = memory_bytes() / GIB, os.cpu_count() or 1
+    memory, cores = memory_bytes() / GIB, usable_cores()
     return f"Model: {chosen.title}, which fits {memory:.0f} GiB of memory and {cores} cores"
 
 

@@ -11,6 +11,7 @@ from serve_app.local_models import embedded_llm
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB, MEMORY_BYTES, memory_bytes
 from serve_app.setup.catalog import EmbeddedModel
+from serve_app.setup.models import runs_on_cpu
 
 _STATE_BYTES = GIB
 """Converted models, the database, logs."""
@@ -47,7 +48,7 @@ def _check_memory(model: EmbeddedModel | None) -> None:
     memory = memory_bytes()
     if memory < MEMORY_BYTES:
         raise ConfigurationError(f"needs 6 GB of memory, and there are {memory / GIB:.1f} GiB")
-    if model and memory < model.serving_bytes:
+    if model and runs_on_cpu() and memory < model.serving_bytes:
         raise ConfigurationError(
             f"{model.title} needs {model.serving_bytes / GIB:.0f} GiB of memory, and there are "
             f"{memory / GIB:.1f}. Set WARMLINE_MODEL to a smaller model, or leave it out for one that fits",

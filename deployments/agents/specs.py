@@ -11,14 +11,6 @@ SECTIONS = ("api", "guide", "tutorial", "reference")
 """Of the documentation, and so the kinds of documents that can be written."""
 
 
-def _reminder(documents: str, details: str) -> str:
-    """Without it, a small model adds steps that no document tells (`tests.bench.answer_quality`)."""
-    return (
-        f"Answer only with what the {documents} above say: all steps, names, {details} that they tell about "
-        "it, exactly as they stand there. Add nothing of your own."
-    )
-
-
 def _doubt(documents: str) -> str:
     """Said only where search is unsure: a small model that is always asked to decline declines too often."""
     return f"If the {documents} above do not tell what is asked, reply only: I don't know."
@@ -32,11 +24,11 @@ SUPPORT = AgentSpec(
     temperature=0.7,
     max_tokens=500,
     preamble=(
-        "You are a customer support agent. You answer from the help articles below. If they do not answer "
-        "the question, say that you do not know."
+        "You are a customer support agent. Answer the user's question using only the help articles "
+        "below. Be short and concrete: give the steps, names and numbers from the articles. If the "
+        "articles do not answer the question, say that you do not know."
     ),
     no_context="I don't know: no article in the knowledge base answers this question.",
-    reminder=_reminder("articles", "menu paths and numbers"),
     doubt=_doubt("articles"),
 )
 
@@ -52,7 +44,10 @@ BUSINESS = AgentSpec(
         "question, say that you do not know."
     ),
     no_context="I don't know: no business template of this kind is stored.",
-    reminder=_reminder("templates", "prices and numbers"),
+    reminder=(
+        "Answer only with what the templates above say: all steps, names, prices and numbers that they tell "
+        "about it, exactly as they stand there. Add nothing of your own."
+    ),
     doubt=_doubt("templates"),
 )
 
@@ -67,11 +62,11 @@ DOCUMENTATION = AgentSpec(
     temperature=0.3,
     max_tokens=1000,
     preamble=(
-        "You are the documentation of a product. You answer from the pages below. If they do not answer the "
+        "You are the documentation of a product. Answer using only the documentation below: be exact "
+        "about names, parameters and limits, and show code where it does. If it does not answer the "
         "question, say that you do not know."
     ),
     no_context="I don't know: the documentation has nothing on this.",
-    reminder=_reminder("pages", "parameters, limits and code"),
     doubt=_doubt("pages"),
     sections=SECTIONS,
 )
@@ -83,7 +78,6 @@ DOCUMENTATION_WRITER = replace(
         "from the source code and the specifications that you are given, exactly as they stand there, and "
         "make up none. Write the document only, without remarks about it."
     ),
-    reminder="",
     doubt="",
 )
 """How the documentation agent opens its prompts when it writes; it searches for no documents then."""

@@ -27,6 +27,6 @@ class AgentSpec:
     """Follows the documents in each prompt: a small model has forgotten the preamble by then."""
     doubt: str = ""
     """Follows it where the similarity (cosine) of no document to the question reaches `sure_from`."""
-    sure_from: float = 0.45
+    sure_from: float = 0.4
     sections: tuple[str, ...] = ()
     """Those that a question can be confined to; () allows any."""

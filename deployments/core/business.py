@@ -113,18 +113,21 @@ def _check_data(data: Mapping[str, Any]) -> None:
         raise InvalidRequest("template_data must have a name, a text", "template_data.name")
     check_text(name, "template_data.name", MAX_NAME_CHARS)
     _check_json(data, MAX_TEMPLATE_DEPTH)
-    _check_wordings(data.get("asked_as", []))
     if len(json.dumps(data, ensure_ascii=False)) > MAX_TEMPLATE_CHARS:
         raise InvalidRequest(
             f"template_data must have at most {MAX_TEMPLATE_CHARS} characters as JSON", "template_data"
         )
 
 
-def _check_wordings(value: object) -> None:
-    param = "template_data.asked_as"
+def template_wordings(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The wordings in `asked_as` of a template's data. Raises InvalidRequest where that is no list of them.
+
+    Checked when a template comes in, not when one is read: older databases may hold anything there.
+    """
+    value, param = data.get("asked_as", []), "template_data.asked_as"
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         raise InvalidRequest(f"{param} must be a list of texts", param)
-    as_wordings(value, param)
+    return as_wordings(value, param)
 
 
 def _check_json(value: object, depth: int) -> None:

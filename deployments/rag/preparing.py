@@ -113,7 +113,8 @@ class PromptPreparer:
 
     def _joined(self, question: Question, selection: Selection, placing: Placing) -> PreparedPrompt:
         order = placing.order
-        tail = self._tail(self._hint(selection.passages, order), selection.passages, question)
+        doubt = "" if is_sure(selection.passages, self._spec.sure_from) else self._spec.doubt
+        tail = self._tail(self._hint(selection.passages, order), doubt, question)
         documents = [selection.documents[i] for i in order]
         path = tuple(selection.keys[i] for i in order)
         steps = [Step(segment_id(key), len(ids)) for key, ids in zip(path, documents, strict=True)]
@@ -132,9 +133,9 @@ class PromptPreparer:
         return (await self._parts.retriever.search(query)).passages
 
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
-        # The longest hint there can be is reserved for: which documents stay decides the order.
+        # Reserve for the longest tail: which documents stay decides on hint and doubt.
         hint = self._hint(passages, range(len(passages))[::-1]) if len(passages) > 1 else ""
-        return len(self._assembler.head) + len(self._tail(hint, passages, question))
+        return len(self._assembler.head) + len(self._tail(hint, self._spec.doubt, question))
 
     def _hint(self, passages: Sequence[Passage], order: Sequence[int]) -> str:
         return rank_hint(_names(passages), order) if self._parts.rank_hint else ""
@@ -150,8 +151,7 @@ class PromptPreparer:
             raise PromptTooLong("the question leaves no room for any document", "query")
         return count
 
-    def _tail(self, hint: str, passages: Sequence[Passage], question: Question) -> TokenIds:
-        doubt = "" if is_sure(passages, self._spec.sure_from) else self._spec.doubt
+    def _tail(self, hint: str, doubt: str, question: Question) -> TokenIds:
         following = (self._spec.reminder, doubt, question.instructions.strip())
         volatile = hint + "".join(f"\n\n{text}" for text in following if text)
         return self._assembler.tail(volatile, question.history, question.text)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from deployments.core.business import Template, TemplateDraft
+from deployments.core.business import Template, TemplateDraft, template_wordings
 from deployments.core.business_ideas import IdeaText
 from deployments.core.documents import DocumentDraft
+from deployments.core.errors import InvalidRequest
 from deployments.core.ids import CollectionName, DocId
 
 COLLECTION = CollectionName("business_templates")
@@ -43,8 +44,16 @@ def document_of(template: Template) -> DocumentDraft:
         draft.business_type,
         "text/markdown",
         text.encode(),
-        asked_as=tuple(draft.template_data.get("asked_as", ())),
+        asked_as=_wordings(draft),
     )
+
+
+def _wordings(draft: TemplateDraft) -> tuple[str, ...]:
+    """None where an older version stored something else under that name."""
+    try:
+        return template_wordings(draft.template_data)
+    except InvalidRequest:
+        return ()
 
 
 def template_text(draft: TemplateDraft) -> str:

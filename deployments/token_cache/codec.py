@@ -8,11 +8,11 @@
     14            payload
 
 The key goes into the checksum and needs no bytes of its own: an entry under another's name, or a reply
-to another's question, fails like a damaged one. The vocabulary decides between two kinds of payload:
+to another's question, fails like a damaged one. The vocabulary decides on the payload:
 
 - below 2**16 ids: two bytes an id, little-endian (PLAIN), or those deflated where that is smaller (DEFLATED);
-- below 2**18: `length_coded_ids` (LENGTHS), since tokenizers give their frequent tokens low ids;
-- others: four bytes an id (WIDE).
+- others: `length_coded_ids` (LENGTHS), since tokenizers give their frequent tokens low ids; four bytes an id
+  (WIDE) where one is 2**18 or more.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def decode(raw: bytes, key: SegmentKey) -> TokenIds:
 
 def _payload(ids: TokenIds, vocab_size: int) -> tuple[int, bytes]:
     """Form and bytes."""
-    if vocab_size >= length_coded_ids.LIMIT:
+    if vocab_size > length_coded_ids.LIMIT and max(ids, default=0) >= length_coded_ids.LIMIT:
         return _WIDE, token_ids.to_bytes(ids)
     if vocab_size >= _NARROW_VOCAB:
         return _LENGTHS, length_coded_ids.pack(ids)

@@ -15,6 +15,7 @@ from deployments.core.business import (
     Template,
     TemplateDraft,
     business_type,
+    template_wordings,
 )
 from deployments.core.errors import InvalidRequest
 from deployments.core.limits import DEFAULT_TOP_K, MAX_ANSWER_TOKENS, MAX_TOP_K
@@ -94,6 +95,7 @@ class TemplateRequest(Body):
     def draft(self) -> TemplateDraft:
         """As a message. Raises: InvalidRequest."""
         kind = BusinessType(self.business_type)
+        template_wordings(self.template_data)
         return TemplateDraft(kind, self.template_data, self.success_metrics, self.user_id)
 
 

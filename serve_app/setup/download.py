@@ -119,7 +119,7 @@ class Fetch:
                 with self._progress() as progress:
                     self._run(command, _HUB_CLIENT, hub, progress.at)
                 (hub / model.file).rename(target)
-                return _sha256(target)
+                return _flushed_sha256(target)
             except _Failed as why:
                 problem = str(why)
         raise ConfigurationError(
@@ -195,8 +195,9 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def _sha256(file: Path) -> str:
+def _flushed_sha256(file: Path) -> str:
     with file.open("rb") as opened:
+        os.fsync(opened.fileno())
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 

@@ -60,15 +60,20 @@ def ensure_embedded_llm(
     target = model_dir / f"{model.title}-{form}-{model.sha256[:8]}"
     if target.is_dir():
         return target
-    with _turn(model_dir) as lock:
+    work = model_dir / f".{model.name}"
+    with _turn(model_dir, report) as lock:
         if not target.is_dir():
-            work = model_dir / f".{model.name}"
+            shutil.rmtree(_partial(target), ignore_errors=True)  # of an interrupted conversion
             _check_disk(model, form, model_dir)
             source = _fetched(model, work, lock, report)
             report(f"Converting {source.name} to {form} in {target} (once, about a minute)")
             _convert(source, target, form, lock, report)
-            shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)
     return target
+
+
+def _partial(target: Path) -> Path:
+    return target.with_name(f".{target.name}.partial")
 
 
 def _fetched(model: EmbeddedModel, work: Path, lock: int, report: Callable[[str], None]) -> Path:
@@ -124,7 +129,7 @@ def _checked(carried: Carried) -> Path:
 
 
 @contextmanager
-def _turn(model_dir: Path) -> Iterator[int]:
+def _turn(model_dir: Path, report: Callable[[str], None]) -> Iterator[int]:
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         lock = (model_dir / ".lock").open("w")
@@ -134,13 +139,16 @@ def _turn(model_dir: Path) -> Iterator[int]:
             "WARMLINE_MODEL_DIR to a directory that can be written"
         ) from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report(f"Another set-up is at work in {model_dir}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()
 
 
 def _convert(source: Path, target: Path, form: Form, lock: int, report: Callable[[str], None]) -> None:
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of an interrupted conversion; we hold the lock
+    partial = _partial(target)
     command = [sys.executable, "-m", CONVERTER, str(source), str(partial), form]
     quiet = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     with TemporaryFile("w+") as complaints:

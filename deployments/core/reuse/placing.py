@@ -74,7 +74,7 @@ def place(
         found = [state.view.longest_path(head, some, tokens, searched, begin) for state in replicas]
         if last:
             found = [
-                _with_last(state.view, head, path, len(some), wanted[0])
+                _with_last(state.view, head, path, len(moved), wanted[0])
                 for state, path in zip(replicas, found, strict=True)
             ]
     else:
@@ -87,8 +87,9 @@ def place(
     least = min(costs)
     ranked = sorted(range(len(found)), key=lambda i: ((costs[i] - least) // TIE_TOKENS, rng.random()))
     chosen = found[ranked[0]]
+    resident = chosen.segments[len(first) :]
     return Placing(
-        order=first + (_continued(candidates, wanted, moved, chosen, order) if follow else moved) + last,
+        order=first + (_continued(candidates, wanted, moved, resident, order) if follow else moved) + last,
         replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=chosen.cached_tokens,
     )
@@ -105,14 +106,14 @@ def _continued(
     candidates: Sequence[Candidate],
     wanted: Sequence[SegmentId],
     moved: Sequence[int],
-    path: ResidentPath,
+    resident: Sequence[SegmentId],
     rest: OrderPolicy,
 ) -> list[int]:
     """What moves: the resident path, then the others by `rest`."""
     at: dict[SegmentId, int] = {}
     for index in sorted(moved):
         at.setdefault(wanted[index], index)
-    leading = [at[segment] for segment in path.segments if segment in at]
+    leading = [at[segment] for segment in resident if segment in at]
     taken = set(leading)
     others = [index for index in sorted(moved) if index not in taken]
     return leading + [others[i] for i in rest([candidates[i] for i in others])]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.business import Template, TemplateDraft
+from deployments.core.business import Template, TemplateDraft, template_wordings
 from deployments.core.business_ideas import IdeaText
 from deployments.core.errors import InvalidRequest
 from deployments.knowledge.loaders import load
@@ -85,9 +85,11 @@ async def test_wordings_are_searched_for_and_in_no_prompt() -> None:
 
 @pytest.mark.parametrize("wordings", ["a text", [1], ["w"] * 3 + ["x" * 501], [str(i) for i in range(51)]])
 def test_wordings_that_a_document_would_refuse_are_refused_with_the_template(wordings: Any) -> None:
-    """Before it is stored: its document could never be written."""
+    """When it comes in. One that an older version stored is read all the same, and has no wordings."""
     with pytest.raises(InvalidRequest, match="asked_as"):
-        a_template(template_data={"name": "N", "asked_as": wordings})
+        template_wordings({"name": "N", "asked_as": wordings})
+    draft = a_template(template_data={"name": "N", "asked_as": wordings})
+    assert document_of(Template(ACME, "t", draft, 1, 0.0, 0.0)).asked_as == ()
 
 
 @pytest.mark.parametrize(

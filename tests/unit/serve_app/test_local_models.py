@@ -32,7 +32,7 @@ class SetUp:
     def machine(self, memory_bytes: int, cores: int, cpu: bool) -> None:
         """Sets what the machine has, and which build of the engine is installed."""
         self._monkeypatch.setattr(module, "memory_bytes", lambda: memory_bytes)
-        self._monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        self._monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
         self._monkeypatch.setattr(module, "runs_on_cpu", lambda: cpu)
 
     def _ensure(

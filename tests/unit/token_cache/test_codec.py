@@ -128,13 +128,14 @@ def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut():
         encode(token_ids([65_536]), KEY, NARROW)
 
 
-def test_the_vocabulary_alone_decides_how_an_id_is_written():
-    """Two bytes below 2**16, as many bits as it needs below 2**18, four bytes above."""
+def test_the_vocabulary_decides_how_an_id_is_written():
+    """Two bytes below 2**16, else as many bits as an id needs; four bytes where one is 2**18 and more."""
     rng = random.Random(1)
     ids = token_ids([rng.randrange(65_535) for _ in range(200)])
     assert len(encode(ids, KEY, NARROW)) == HEADER_BYTES + 400
     assert HEADER_BYTES + 400 < len(encode(ids, KEY, LENGTHS)) < HEADER_BYTES + 520
-    assert len(encode(ids, KEY, WIDE)) == HEADER_BYTES + 800
+    assert len(encode(ids, KEY, WIDE + 1)) == len(encode(ids, KEY, LENGTHS))
+    assert len(encode(token_ids([*ids[1:], WIDE]), KEY, WIDE + 1)) == HEADER_BYTES + 800
 
 
 @pytest.mark.parametrize(

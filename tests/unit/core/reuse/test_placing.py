@@ -124,6 +124,13 @@ def test_the_best_stands_first_and_the_others_follow_what_is_resident_after_it()
     assert placed(asked, replica("r", (4, 2)), best="first") == Placing([0, 1, 2, 3], ("r",), 100)
 
 
+def test_a_second_copy_of_the_best_document_breaks_no_path():
+    """One text under two ids has one key: the copy stands where it costs no reuse."""
+    asked = [candidate(n) for n in (1, 1, 2, 3)]
+    done = placed(asked, replica("r", (1, 2, 3)), best="first")
+    assert done == Placing([0, 2, 3, 1], ("r",), 400)
+
+
 def test_the_best_stands_last_and_is_found_there_again():
     """The others as they lie in the cache; the same question finds all of it."""
     asked = [candidate(n) for n in (1, 2, 3, 4)]
