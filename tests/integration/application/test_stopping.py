@@ -19,6 +19,7 @@ def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path:
         "WARMLINE_STATE_DIR": str(tmp_path),
         "WARMLINE_MODEL_DIR": str(embedded_llm.parent),
         "WARMLINE_HTTP_PORT": "18431",
+        "WARMLINE_MODEL": "smollm2-135m",
     }
     command = [sys.executable, "-c", "from serve_app.cli import main; main()", "serve"]
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
