@@ -72,7 +72,7 @@ class Fetch:
                 "source has another file"
             )
         partial.rename(file)
-        for part in self._folder.glob(f"part-{'[0-9]' * 2}"):
+        for part in self._folder.glob("part-[0-9][0-9]"):
             part.unlink()
         return file
 
