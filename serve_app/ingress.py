@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import WarmlineError
-from deployments.core.ids import CollectionName
+from deployments.core.services import (
+    Agent,
+    DocumentationWriter,
+    IdeaGeneration,
+    KnowledgeBase,
+    Records,
+    TicketImages,
+    TokenCache,
+)
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
-from serve_app.handles.agents import AgentHandle
-from serve_app.handles.business import BusinessHandle
-from serve_app.handles.documentation import DocumentationHandle
-from serve_app.handles.engine import EngineHandle
-from serve_app.handles.knowledge import KnowledgeHandle
-from serve_app.handles.records import RecordsHandle
-from serve_app.handles.support import SupportHandle
-from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.engine.handle import EngineHandle
+from serve_app.remote import client_of
 from serve_app.rewarming import Rewarming
 from serve_app.services import Services
 from serve_app.settings import Settings
 
 _PROBE_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHandle:
+    """An agent and the handle of its deployment."""
+
+    spec: AgentSpec
+    handle: Any
 
 
 class Ingress:
@@ -35,25 +47,29 @@ class Ingress:
     def __init__(
         self,
         settings: Settings,
-        agents: Mapping[str, tuple[Any, CollectionName]],
+        agents: Sequence[AgentHandle],
         knowledge: Any,
         token_cache: Any,
         engine: Any,
     ) -> None:
-        library = KnowledgeHandle(knowledge)
-        clients = {name: AgentHandle(name, handle) for name, (handle, _) in agents.items()}
-        readers = {collection: clients[name] for name, (_, collection) in agents.items()}
+        handles = {agent.spec.name: agent.handle for agent in agents}
+        clients = {name: client_of(Agent, handle, f"the {name} agent") for name, handle in handles.items()}
+        readers = {agent.spec.collection: clients[agent.spec.name] for agent in agents}
+        library = client_of(KnowledgeBase, knowledge, "the knowledge base")
+        records = client_of(Records, knowledge, "the knowledge base")
         self._services = Services(
             settings=settings,
             tenants=Tenants(settings.tenants_by_key()),
             agents=clients,
-            support=SupportHandle(agents[SUPPORT.name][0]),
-            business=BusinessHandle(agents[BUSINESS.name][0]),
-            documentation=DocumentationHandle(agents[DOCUMENTATION.name][0]),
-            idempotency=RecordsHandle(knowledge),
-            collections={name: collection for name, (_, collection) in agents.items()},
+            images=client_of(TicketImages, handles[SUPPORT.name], "the support agent"),
+            ideas=client_of(IdeaGeneration, handles[BUSINESS.name], "the business generation agent"),
+            writer=client_of(DocumentationWriter, handles[DOCUMENTATION.name], "the documentation agent"),
+            tickets=records,
+            business=records,
+            idempotency=records,
+            collections={agent.spec.name: agent.spec.collection for agent in agents},
             library=library,
-            cache=TokenCacheHandle(token_cache),
+            cache=client_of(TokenCache, token_cache, "the token cache"),
             readiness=Probes({"engine": EngineHandle(engine).ready, "knowledge": library.status}),
             changed=Rewarming(readers if settings.warm_after_update else {}).changed,
         )

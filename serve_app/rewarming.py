@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import CollectionName, Scope
-from serve_app.services import Agent
+from deployments.core.services import Agent
 
 log = logging.getLogger(__name__)
 

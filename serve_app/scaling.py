@@ -7,7 +7,6 @@ from typing import Any
 
 from serve_app.settings import Settings
 
-_AGENTS = 3
 _AGENT_ONGOING = 8
 """Requests a replica should work on at a time. Most of one is waiting for the engine."""
 _MAX_ONGOING = 256
@@ -40,13 +39,13 @@ def token_cache(settings: Settings) -> dict[str, Any]:
     return _options(settings, 1, 1, _MAX_ONGOING) | {"health_check_period_s": 2}
 
 
-def knowledge(settings: Settings) -> dict[str, Any]:
+def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
     """As many as asked for on PostgreSQL; SQLite has one writer, hence one replica.
 
     Every replica of an agent keeps a call waiting here for news of changes, which is no load.
     """
     high = settings.knowledge_max_replicas if settings.on_postgresql else 1
-    watching = _AGENTS * settings.agent_max_replicas if settings.retrieval_cache else 0
+    watching = agents * settings.agent_max_replicas if settings.retrieval_cache else 0
     return _options(settings, 1, high, _AGENT_ONGOING + math.ceil(watching / high)) | {
         "ray_actor_options": {"num_cpus": 1},
         "max_ongoing_requests": _MAX_ONGOING + watching,

@@ -19,11 +19,12 @@ from pydantic import (
     field_validator,
 )
 
+from deployments.agents import specs
 from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
 
 PREFIX = "WARMLINE_"
-AGENTS = ("support", "business", "documentation")
+AGENTS = tuple(spec.name for spec in specs.AGENTS)
 ORDERS = ("rank", "popularity", "trie", "best_first", "best_last")
 DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
@@ -65,7 +66,7 @@ class Settings(BaseModel):
     )
     share_answers: str = Field(
         "",
-        pattern=r"^(support|business|documentation)?(,(support|business|documentation))*$",
+        pattern=rf"^({'|'.join(AGENTS)})?(,({'|'.join(AGENTS)}))*$",
         description="agents, by comma, whose equal greedy requests may get one answer",
     )
     shared_answers_bytes: int = Field(16 * 2**20, ge=0, description="of complete answers kept, a replica")

@@ -1,10 +1,12 @@
 """Decorates and binds the deployments: the only place that makes the graph.
 
-Ingress -> Support -> (TokenCache, Knowledge, Engine);  Knowledge, Engine -> TokenCache
+Ingress -> each agent -> (TokenCache, Knowledge, Engine)
+Ingress -> (Knowledge, TokenCache);  Knowledge, Engine -> TokenCache
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,53 +14,53 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from deployments.agents.deployment import BusinessGeneration, Documentation, Support
-from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
-from deployments.engine.deployment import Engine
+from deployments.agents.specs import AGENTS
+from deployments.core.agent_spec import AgentSpec
+from deployments.core.replica import Build, Replica
 from deployments.engine.warming import WarmStart
-from deployments.token_cache.deployment import TokenCache
 from serve_app import scaling
-from serve_app.assembly.agents import AgentPeers, business_service, documentation_service, support_service
-from serve_app.assembly.engine import start_engine
-from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
-from serve_app.assembly.token_cache import token_cache_service
+from serve_app.agents import build_of
+from serve_app.assembly.agents import AgentPeers
+from serve_app.assembly.engine import engine as engine_services
+from serve_app.assembly.records import knowledge_and_records
+from serve_app.assembly.token_cache import token_cache as token_cache_services
 from serve_app.assembly.warm_prompts import warm_prompts
-from serve_app.handles.engine_router import PreferenceRouter
-from serve_app.ingress import Ingress
+from serve_app.engine.router import PreferenceRouter
+from serve_app.ingress import AgentHandle, Ingress
 from serve_app.local_models import Models
 from serve_app.settings import Settings
 
 _BY_PREFERENCE = {"request_router_config": RequestRouterConfig(request_router_class=PreferenceRouter)}
 
 
-def build_graph(settings: Settings, models: Models, secret: bytes) -> Application:
+def build_graph(
+    settings: Settings, models: Models, secret: bytes, agents: Sequence[AgentSpec] = AGENTS
+) -> Application:
     """The application. Every replica can load `models`."""
-    token_cache = _deployed(TokenCache, scaling.token_cache(settings)).bind(
-        partial(token_cache_service, settings, models.llm)
+    token_cache = _bound(
+        "TokenCache",
+        scaling.token_cache(settings),
+        partial(token_cache_services, settings, models.llm, agents),
     )
-    knowledge = _deployed(KnowledgeAndRecords, scaling.knowledge(settings), "Knowledge").bind(
-        partial(knowledge_and_records, settings, models.embedding, token_cache)
+    knowledge = _bound(
+        "Knowledge",
+        scaling.knowledge(settings, len(agents)),
+        partial(knowledge_and_records, settings, models.embedding, token_cache),
     )
-    engine = _deployed(Engine, scaling.engine(settings) | _BY_PREFERENCE).bind(
-        partial(start_engine, settings, models),
-        settings.stream_interval_ms / 1000,
-        WarmStart(partial(warm_prompts, settings, token_cache, secret), settings.warm_up_s),
+    start = WarmStart(partial(warm_prompts, settings, token_cache, secret), settings.warm_up_s)
+    engine = _bound(
+        "Engine",
+        scaling.engine(settings) | _BY_PREFERENCE,
+        partial(engine_services, settings, models, start),
     )
     peers = AgentPeers(token_cache, knowledge, engine, secret)
-    agents = {
-        spec.name: (
-            _deployed(kind, scaling.agent(settings)).bind(partial(build, settings, peers)),
-            spec.collection,
-        )
-        for spec, kind, build in (
-            (SUPPORT, Support, support_service),
-            (BUSINESS, BusinessGeneration, business_service),
-            (DOCUMENTATION, Documentation, documentation_service),
-        )
-    }
-    front = _deployed(serve.ingress()(Ingress), scaling.ingress(settings), "Ingress")
-    return front.bind(settings, agents, knowledge, token_cache, engine)
+    handles = [
+        AgentHandle(spec, _bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))
+        for spec in agents
+    ]
+    front = serve.deployment(serve.ingress()(Ingress), name="Ingress").options(**scaling.ingress(settings))
+    return front.bind(settings, handles, knowledge, token_cache, engine)
 
 
-def _deployed(kind: type, options: dict[str, Any], name: str | None = None) -> serve.Deployment:
-    return serve.deployment(kind, name=name or kind.__name__).options(**options)
+def _bound(name: str, options: dict[str, Any], build: Build) -> Application:
+    return serve.deployment(Replica, name=name).options(**options).bind(build)

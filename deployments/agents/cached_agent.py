@@ -13,7 +13,7 @@ from deployments.core.ports import Rag
 
 
 class CachedAgent:
-    """An agent by its spec and its RAG; subclasses add what is their own."""
+    """An agent that answers from its collection. Implements `Agent`; subclasses add operations."""
 
     def __init__(self, spec: AgentSpec, rag: Rag) -> None:
         self.spec = spec
@@ -31,21 +31,17 @@ class CachedAgent:
         """The prompt that `ask` would be answered with. Raises as `answer` does."""
         return await self._rag.retrieve_tokens(question_of(self.spec, ask))
 
-    async def get_cache_stats(self, tenant: TenantId) -> CacheStats:
+    async def cache_stats(self, tenant: TenantId) -> CacheStats:
         """Figures of the tenant's part of the agent's cache. Raises CacheUnavailable."""
         return await self._rag.get_cache_stats(self.scope(tenant))
 
     async def reset_stats(self, tenant: TenantId) -> None:
-        """Starts the tenant's counters of the agent anew. Raises CacheUnavailable."""
+        """Sets the tenant's counters of the agent to zero. Raises CacheUnavailable."""
         await self._rag.reset_stats(self.scope(tenant))
 
-    async def clear_cache(self, tenant: TenantId) -> int:
-        """Deletes the tenant's cached segments; returns the exact count. Raises CacheUnavailable."""
-        return await self._rag.clear_cache(self.scope(tenant))
-
-    def clear_local(self, tenant: TenantId) -> int:
-        """Empties the tenant's part of this replica's L1; returns how many segments it held."""
-        return self._rag.clear_local(self.scope(tenant))
+    async def clear_local(self, tenant: TenantId) -> None:
+        """Empties the tenant's part of this replica's L1."""
+        self._rag.clear_local(self.scope(tenant))
 
     async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
         """Prefills prompts: those of questions, else what the tenant asks for most, in every engine replica.

@@ -11,39 +11,24 @@ from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.specs import SECTIONS
 from deployments.agents.writing import document_id, writing_prompt
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.documents import DocumentDraft, Ingested, TextHit
+from deployments.core.documents import DocumentDraft
 from deployments.core.errors import InvalidRequest, PromptTooLong, UnprocessableDocument
-from deployments.core.ids import DocId, TenantId
 from deployments.core.ledger import Answer
-from deployments.core.library_ports import VersionedLibrary
-from deployments.core.limits import (
-    DEFAULT_TOP_K,
-    MAX_CONTENT_CHARS,
-    MAX_MATERIAL_CHARS,
-    MAX_QUERY_CHARS,
-    MAX_TOP_K,
-    MAX_TOPIC_CHARS,
-)
+from deployments.core.limits import MAX_MATERIAL_CHARS, MAX_TOPIC_CHARS
 from deployments.core.messages import Ask
-from deployments.core.ports import Rag
+from deployments.core.ports import DocumentLibrary, Rag
 from deployments.core.texts import check_text
 from deployments.core.writing import WritingOrder, WrittenDocument
 
 
 class DocumentationService(CachedAgent):
-    """Looks documentation up, and writes and updates it. Implements `DocumentationDesk`.
+    """Looks documentation up and has it written. Implements `Agent` and `DocumentationWriter`."""
 
-    `writer` asks the model to write, without documents; its prompts open otherwise than answers do.
-    """
-
-    def __init__(self, spec: AgentSpec, rag: Rag, writer: Rag, library: VersionedLibrary) -> None:
+    def __init__(self, spec: AgentSpec, rag: Rag, writer: Rag, library: DocumentLibrary) -> None:
+        """`writer` asks the model to write, without documents: its prompts have a preamble of their own."""
         super().__init__(spec, rag)
         self._writer = writer
         self._library = library
-
-    async def lookup_documentation_cached(self, ask: Ask) -> Answer:
-        """The seed's name of `answer`; with a `section`, from that one's documents only."""
-        return await self.answer(ask)
 
     async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
         """Has the model write a document from source code and specifications, both whole, and stores it.
@@ -66,36 +51,6 @@ class DocumentationService(CachedAgent):
         )
         await self._library.put(scope, draft)
         return WrittenDocument(await self._library.get(scope, draft.doc_id), answer)
-
-    async def update_documentation(
-        self, tenant: TenantId, doc_id: DocId, content: str, invalidate_cache: bool = True
-    ) -> Ingested:
-        """See `VersionedLibrary.revise`: no answer uses the old text once this has returned.
-
-        Raises: InvalidRequest, NotFound, UnprocessableDocument, KnowledgeUnavailable.
-        """
-        check_text(content, "content", MAX_CONTENT_CHARS)
-        return await self._library.revise(self.scope(tenant), doc_id, content, invalidate_cache)
-
-    async def search_documentation(
-        self, tenant: TenantId, query: str, limit: int = DEFAULT_TOP_K
-    ) -> tuple[TextHit, ...]:
-        """Ranked full text. Raises: InvalidRequest, KnowledgeUnavailable."""
-        check_text(query, "query", MAX_QUERY_CHARS)
-        if not 1 <= limit <= MAX_TOP_K:
-            raise InvalidRequest(f"limit must be 1 to {MAX_TOP_K}", "limit")
-        return await self._library.search_text(self.scope(tenant), query, limit)
-
-    async def clear_cache(self, tenant: TenantId, pattern: str | None = None) -> int:
-        """Deletes the tenant's cached segments, or those of the documents whose ids match a glob pattern.
-
-        Returns the exact count of the shared cache. Raises: InvalidRequest, CacheUnavailable.
-        """
-        if pattern is None:
-            return await super().clear_cache(tenant)
-        cleared = await self._library.discard_segments(self.scope(tenant), pattern)
-        self.clear_local(tenant)
-        return cleared
 
     async def _written(self, order: WritingOrder) -> Answer:
         prompt = writing_prompt(order.topic, order.doc_type, order.source_code, order.specifications)

@@ -18,6 +18,7 @@ def _doubt(documents: str) -> str:
 
 SUPPORT = AgentSpec(
     name="support",
+    deployment="Support",
     collection=CollectionName("support_kb"),
     ttl_s=3600,
     max_context_tokens=4096,
@@ -34,6 +35,7 @@ SUPPORT = AgentSpec(
 
 BUSINESS = AgentSpec(
     name="business",
+    deployment="BusinessGeneration",
     collection=CollectionName("business_templates"),
     ttl_s=3600,
     max_context_tokens=4096,
@@ -56,6 +58,7 @@ IDEA_WRITER = replace(BUSINESS, reminder="", doubt="")
 
 DOCUMENTATION = AgentSpec(
     name="documentation",
+    deployment="Documentation",
     collection=CollectionName("documentation"),
     ttl_s=7200,
     max_context_tokens=8192,
@@ -83,3 +86,4 @@ DOCUMENTATION_WRITER = replace(
 """How the documentation agent opens its prompts when it writes; it searches for no documents then."""
 
 AGENTS = (SUPPORT, BUSINESS, DOCUMENTATION)
+"""One row an agent: settings, scaling, TTL, wiring, warm-up and the HTTP API follow from it."""

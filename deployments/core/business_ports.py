@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from deployments.core.business import BusinessType, Template, TemplateDraft, TemplateQuery
+from deployments.core.business import Template, TemplateDraft, TemplateQuery
 from deployments.core.business_ideas import (
     Evidence,
     EvidenceQuery,
-    IdeaBatch,
     IdeaDraft,
-    IdeaRequest,
-    IdeaResult,
     StoredIdea,
     TypeSummary,
 )
@@ -59,43 +56,6 @@ class BusinessMemory(Protocol):
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
         """Raises: NotFound."""
-
-    async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
-        """Latest first, those behind `after`."""
-
-
-class BusinessDesk(Protocol):
-    """What the business generation agent does besides answering; see `BusinessService`."""
-
-    async def store_business_template(
-        self, tenant: TenantId, draft: TemplateDraft, token: str | None, use_memory: bool
-    ) -> Template:
-        """Stores a new template; the same token never stores two."""
-
-    async def put_business_template(
-        self, tenant: TenantId, template_id: str, draft: TemplateDraft
-    ) -> Template:
-        """Stores a template under an id, in place of one that is there."""
-
-    async def get_business_template(self, tenant: TenantId, template_id: str) -> Template:
-        """A stored template."""
-
-    async def delete_business_template(self, tenant: TenantId, template_id: str) -> None:
-        """Deletes a template."""
-
-    async def recall_business_templates(self, query: TemplateQuery, use_memory: bool) -> tuple[Template, ...]:
-        """Best first."""
-
-    async def generate_idea_with_memory(self, request: IdeaRequest) -> IdeaResult:
-        """A new idea, scored."""
-
-    async def generate_batch_with_memory(
-        self, request: IdeaRequest, count: int, business_types: Sequence[BusinessType]
-    ) -> IdeaBatch:
-        """Ideas that differ from each other, best first."""
-
-    async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
-        """A stored idea."""
 
     async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
         """Latest first, those behind `after`."""

@@ -215,9 +215,6 @@ class Rag(Protocol):
     async def reset_stats(self, scope: Scope) -> None:
         """Starts the counters anew. Raises CacheUnavailable."""
 
-    async def clear_cache(self, scope: Scope) -> int:
-        """Deletes cached segments; returns the exact count. Raises CacheUnavailable."""
-
     def clear_local(self, scope: Scope) -> int:
         """Empties this process's L1 for a scope; returns how many segments it held."""
 

@@ -1,12 +1,11 @@
-"""Documentation that the model writes, and the seam to the agent that has it written."""
+"""Documentation that the model writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from deployments.core.documents import Document, Ingested, TextHit
-from deployments.core.ids import DocId, RequestId, TenantId
+from deployments.core.documents import Document
+from deployments.core.ids import RequestId, TenantId
 from deployments.core.ledger import Answer
 
 DEFAULT_DOC_TYPE = "guide"
@@ -41,18 +40,3 @@ class WrittenDocument:
 
     document: Document
     answer: Answer
-
-
-class DocumentationDesk(Protocol):
-    """What the documentation agent does besides answering; see `DocumentationService`."""
-
-    async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
-        """Has a document written and stores it."""
-
-    async def update_documentation(
-        self, tenant: TenantId, doc_id: DocId, content: str, invalidate_cache: bool
-    ) -> Ingested:
-        """Stores a new version of a document's text."""
-
-    async def search_documentation(self, tenant: TenantId, query: str, limit: int) -> tuple[TextHit, ...]:
-        """Ranked full text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.core.ids import Scope, TenantId
@@ -19,8 +19,7 @@ from deployments.rag.shared_counts import SharedCounts
 class RagParts:
     """Filled in by the wiring.
 
-    `clear_segments` deletes a scope's cached segments and returns their count, `forget_retrievals` drops
-    what this process keeps of a scope's retrievals. `answered` is told of every
+    `forget_retrievals` drops what this process keeps of a scope's retrievals. `answered` is told of every
     answer. `share_answers` is what a question that does not say gets; `rank_hint` tells the model what is
     most relevant where the order does not. `clock` gives monotonic seconds,
     `wall_clock` Unix seconds.
@@ -34,7 +33,6 @@ class RagParts:
     counts: SharedCounts
     placer: Placer
     salt_of: Callable[[TenantId], str]
-    clear_segments: Callable[[Scope], Awaitable[int]]
     warmer: PromptWarmer
     forget_retrievals: Callable[[Scope], object] = lambda _scope: None
     paths: PathLog | None = None

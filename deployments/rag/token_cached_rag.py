@@ -92,10 +92,6 @@ class TokenCachedRAG:
         """Starts a scope's counters anew. Raises CacheUnavailable."""
         await self._parts.counts.reset(scope)
 
-    async def clear_cache(self, scope: Scope) -> int:
-        """Deletes a scope's cached segments; returns the exact count. Raises CacheUnavailable."""
-        return await self._parts.clear_segments(scope)
-
     def clear_local(self, scope: Scope) -> int:
         """Empties this process's caches for a scope; returns how many segments they held."""
         self._parts.forget_retrievals(scope)

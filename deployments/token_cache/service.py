@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from deployments.core.errors import CacheUnavailable, InternalFault
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage, TokenizerBundle
+from deployments.core.messages import TokenizerBundle
 from deployments.core.ports import HotPaths, SegmentStore, TextEncoder
 from deployments.core.token_ids import TokenIds, to_bytes
 from deployments.token_cache.codec import encode
@@ -22,7 +22,7 @@ _WRITE_BATCH = 64
 
 
 class TokenCacheService:
-    """`core.ports.SegmentTokenizer`, and the upkeep of a store. Belongs to one event loop.
+    """Implements `core.services.TokenCache`. Belongs to one event loop.
 
     `ttl_for` gives the seconds that a collection's segments are kept; `revive` starts a store of this
     host's again where it is gone; `clear_retrievals` deletes what was retrieved. `corrupt_entries` counts
@@ -50,8 +50,7 @@ class TokenCacheService:
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
 
-    @property
-    def bundle(self) -> TokenizerBundle:
+    async def bundle(self) -> TokenizerBundle:
         """What a replica needs to tokenize as this one does."""
         return self._bundle
 
@@ -121,10 +120,6 @@ class TokenCacheService:
         if self._clear_retrievals is not None:
             await self._clear_retrievals(tenant, collection)
         return await self._store.clear(tenant, collection)
-
-    async def usage(self, scope: Scope) -> CacheUsage:
-        """What a scope's segments occupy, measured now. Raises CacheUnavailable."""
-        return await self._store.usage(scope)
 
     async def check_health(self) -> None:
         """Raises InternalFault when the tokenizer is of no use; a store that is down is no fault here."""

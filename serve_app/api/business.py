@@ -9,7 +9,8 @@ from starlette.responses import Response
 from deployments.agents.business import recall_query
 from deployments.agents.specs import BUSINESS
 from deployments.core.business import BusinessType, TemplateQuery
-from deployments.core.ids import Scope, TenantId
+from deployments.core.errors import InvalidRequest
+from deployments.core.ids import Scope, TenantId, doc_id
 from deployments.core.messages import Ask
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
@@ -57,11 +58,14 @@ async def create(
     body: NewTemplateRequest, parts: ServicesDep, owner: TenantDep, key: IdempotencyKey = None
 ) -> Response:
     """Stores a template, as record and as document: the very next recall finds it."""
+    if not body.enable_memory:
+        raise InvalidRequest(
+            "a template is stored in memory, which enable_memory switches off", "enable_memory"
+        )
     draft = body.draft()
 
     async def store(token: str | None) -> BaseModel:
-        call = parts.business.store_business_template
-        return TemplateBody.of(await call(owner, draft, token, body.enable_memory))
+        return TemplateBody.of(await parts.business.add_template(owner, draft, token))
 
     return await created_once(parts.idempotency, (owner, "templates.create"), key, body, store)
 
@@ -73,20 +77,20 @@ async def recall(
     """The best templates of a type, or of all: those of the highest success score, latest changed first."""
     kind = None if wanted.business_type is None else BusinessType(wanted.business_type)
     query = TemplateQuery(owner, kind, wanted.min_success_score, wanted.top_k, wanted.user_id)
-    found = await parts.business.recall_business_templates(query, wanted.enable_memory)
+    found = await parts.business.recall_templates(query) if wanted.enable_memory else ()
     return TemplatesBody(templates=[TemplateBody.of(template) for template in found])
 
 
 @router.get("/{template_id}", responses=_MISSING)
 async def get(template_id: str, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
     """A template."""
-    return TemplateBody.of(await parts.business.get_business_template(owner, template_id))
+    return TemplateBody.of(await parts.business.get_template(owner, template_id))
 
 
 @router.put("/{template_id}")
 async def put(template_id: str, body: TemplateRequest, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
     """Stores a template under an id, in place of one that is there; no answer uses the old one any more."""
-    template = await parts.business.put_business_template(owner, template_id, body.draft())
+    template = await parts.business.put_template(owner, doc_id(template_id), body.draft())
     if template.version > 1:
         parts.changed(_scope(owner), 1)
     return TemplateBody.of(template)
@@ -95,7 +99,7 @@ async def put(template_id: str, body: TemplateRequest, parts: ServicesDep, owner
 @router.delete("/{template_id}", status_code=204, responses=_MISSING)
 async def delete(template_id: str, parts: ServicesDep, owner: TenantDep) -> None:
     """Deletes a template; no answer and no idea uses it any more."""
-    await parts.business.delete_business_template(owner, template_id)
+    await parts.business.delete_template(owner, template_id)
     parts.changed(_scope(owner), 1)
 
 

@@ -8,12 +8,13 @@ from starlette.responses import Response
 from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import Ask
+from deployments.core.services import Agent
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
 from serve_app.schemas import ERROR_RESPONSES, CacheStatsBody, ClearedBody, ClearRequest, ErrorBody
 from serve_app.schemas.cache import ResetBody, ResetRequest, WarmedBody, WarmRequest
 from serve_app.schemas.prompts import GeneratedAnswer, GenerateRequest, TokensBody, TokensRequest
-from serve_app.services import Agent, Services
+from serve_app.services import Services
 
 router = APIRouter(
     prefix="/v1/cache",

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from deployments.agents.specs import DOCUMENTATION
 from deployments.core.ids import Scope, TenantId, doc_id
-from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.limits import DEFAULT_TOP_K, MAX_CONTENT_CHARS, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask
+from deployments.core.texts import check_text
 from deployments.core.writing import WritingOrder
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
@@ -84,7 +85,7 @@ async def generate(
     )
 
     async def write(token: str | None) -> BaseModel:
-        written = await parts.documentation.generate_documentation(replace(order, token=token))
+        written = await parts.writer.generate_documentation(replace(order, token=token))
         return WrittenBody.of(replace(written, answer=clock.stamp(written.answer)))
 
     return await created_once(parts.idempotency, (owner, "documentation.generate"), key, body, write)
@@ -98,7 +99,8 @@ async def search(
     limit: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
 ) -> TextSearchBody:
     """Documents with the words of a query, by full text, best first."""
-    hits = await parts.documentation.search_documentation(owner, query, limit)
+    check_text(query, "query", MAX_QUERY_CHARS)
+    hits = await parts.library.search_text(_scope(owner), query, limit)
     results = [TextHitBody.of(hit) for hit in hits]
     return TextSearchBody(query=query, total_results=len(results), results=results)
 
@@ -106,8 +108,10 @@ async def search(
 @router.put("/{identifier}", responses={**_MISSING, **_UNREADABLE})
 async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner: TenantDep) -> IngestedBody:
     """Stores a new version of a document; no answer uses the old text once this has returned."""
-    call = parts.documentation.update_documentation
-    ingested = await call(owner, doc_id(identifier), body.content, body.invalidate_cache)
+    check_text(body.content, "content", MAX_CONTENT_CHARS)
+    ingested = await parts.library.revise(
+        _scope(owner), doc_id(identifier), body.content, body.invalidate_cache
+    )
     parts.changed(_scope(owner), ingested.invalidated)
     return IngestedBody.of(ingested)
 

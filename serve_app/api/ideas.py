@@ -10,6 +10,7 @@ from starlette.responses import Response
 from deployments.core.business import BusinessType
 from deployments.core.business_ideas import MAX_IDEAS_PER_PAGE, IdeaRequest
 from deployments.core.ids import RequestId, TenantId
+from deployments.core.texts import check_storable
 from serve_app.api.context import RequestIdDep, ServicesDep, TenantDep
 from serve_app.api.repeatable import CREATED, IdempotencyKey, created_once
 from serve_app.schemas import ERROR_RESPONSES, ErrorBody
@@ -42,7 +43,7 @@ async def generate(
     request = replace(_request(body, parts, owner, request_id), business_type=kind)
 
     async def create(token: str | None) -> BaseModel:
-        call = parts.business.generate_idea_with_memory
+        call = parts.ideas.generate_idea_with_memory
         return GeneratedIdea.of(await call(replace(request, token=token)))
 
     return await created_once(parts.idempotency, (owner, "ideas.create"), key, body, create)
@@ -61,7 +62,7 @@ async def generate_batch(
     request = _request(body, parts, owner, request_id)
 
     async def create(token: str | None) -> BaseModel:
-        call = parts.business.generate_batch_with_memory
+        call = parts.ideas.generate_batch_with_memory
         return GeneratedBatch.of(await call(replace(request, token=token), body.count, kinds))
 
     return await created_once(parts.idempotency, (owner, "ideas.batch"), key, body, create)
@@ -75,6 +76,8 @@ async def listing(
     after: Annotated[str | None, Query(max_length=200)] = None,
 ) -> IdeaPage:
     """Stored ideas, latest first."""
+    if after is not None:
+        check_storable(after, "after")
     found = await parts.business.list_ideas(owner, limit + 1, after)
     shown = [KnownIdeaBody.of(stored) for stored in found[:limit]]
     return IdeaPage(ideas=shown, next=shown[-1].idea_id if len(found) > limit else None)

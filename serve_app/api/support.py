@@ -1,17 +1,19 @@
 """Questions to the support agent, search in its knowledge base, and its report."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from deployments.core.errors import InvalidRequest
-from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.agents.specs import SUPPORT
+from deployments.core.documents import SearchQuery
+from deployments.core.ids import Scope
+from deployments.core.limits import DEFAULT_TOP_K, MAX_CATEGORY_CHARS, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask
+from deployments.core.texts import check_text
 from serve_app.api.answering import EVENTS, answered
 from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.periods import period_of
 from serve_app.schemas import ERROR_RESPONSES, SupportAnswer, SupportQuestion
 from serve_app.schemas.support import KnowledgeSearchBody, PassageBody, SupportReportBody
 
@@ -35,7 +37,7 @@ async def answer(
         deadline_s=parts.settings.request_timeout_s,
         arrived_unix_s=clock.arrived_unix_s,
     )
-    return await answered(parts.agents["support"], ask, body, SupportAnswer, clock)
+    return await answered(parts.agents[SUPPORT.name], ask, body, SupportAnswer, clock)
 
 
 @router.get("/search")
@@ -47,7 +49,10 @@ async def search(
     top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
 ) -> KnowledgeSearchBody:
     """The passages of the knowledge base that are nearest to a query."""
-    found = await parts.support.search_knowledge_base(owner, query, category, top_k)
+    check_text(query, "query", MAX_QUERY_CHARS)
+    if category is not None:
+        check_text(category, "category", MAX_CATEGORY_CHARS)
+    found = await parts.library.search(SearchQuery(Scope(owner, SUPPORT.collection), query, top_k, category))
     results = [PassageBody.of(passage) for passage in found.passages]
     return KnowledgeSearchBody(query=query, category=category, total_results=len(results), results=results)
 
@@ -60,17 +65,4 @@ async def report(
     end: Annotated[str, Query(description="likewise; a date includes its day", examples=["2026-11-30"])],
 ) -> SupportReportBody:
     """Figures of the tickets that were opened from `start` to `end`."""
-    with _fields_as_here():
-        return SupportReportBody.of(await parts.support.generate_support_report(owner, start, end))
-
-
-@contextmanager
-def _fields_as_here() -> Iterator[None]:
-    """The agent's `start_date` and `end_date` are `start` and `end` here, since they may be moments."""
-    try:
-        yield
-    except InvalidRequest as error:
-        if error.param in {"start_date", "end_date"}:
-            here = error.message.replace("_date", "")
-            raise type(error)(here, error.param.removesuffix("_date")) from error
-        raise
+    return SupportReportBody.of(await parts.tickets.support_report(owner, period_of(start, end)))

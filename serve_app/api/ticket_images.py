@@ -57,7 +57,7 @@ async def read(
         expected_issues = in_form or expected_issues
     else:
         image, media_type = await request.body(), request.headers.get("content-type")
-    return TicketImageBody.of(await parts.support.process_ticket_image(image, media_type, expected_issues))
+    return TicketImageBody.of(await parts.images.process_ticket_image(image, media_type, expected_issues))
 
 
 async def _from_form(request: Request) -> tuple[bytes, str | None, list[str]]:

@@ -54,7 +54,7 @@ async def create(
     draft = TicketDraft(body.user_id, body.issue_description, body.priority, body.enable_memory)
 
     async def open_ticket(token: str | None) -> BaseModel:
-        return TicketBody.of(await parts.support.create_ticket(owner, draft, token))
+        return TicketBody.of(await parts.tickets.create_ticket(owner, draft, token))
 
     return await created_once(parts.idempotency, (owner, "tickets.create"), key, body, open_ticket)
 
@@ -65,7 +65,7 @@ async def listing(
 ) -> TicketPage:
     """Tickets, newest first."""
     query = TicketQuery(owner, wanted.limit + 1, wanted.after, wanted.status, wanted.priority, wanted.user_id)
-    found = await parts.support.list_tickets(query)
+    found = await parts.tickets.list_tickets(query)
     shown = [TicketBody.of(ticket) for ticket in found[: wanted.limit]]
     return TicketPage(tickets=shown, next=shown[-1].ticket_id if len(found) > wanted.limit else None)
 
@@ -73,14 +73,14 @@ async def listing(
 @router.get("/{ticket_id}")
 async def get(ticket_id: str, parts: ServicesDep, owner: TenantDep) -> TicketHistoryBody:
     """A ticket with its history."""
-    return TicketHistoryBody.with_history(await parts.support.get_ticket(owner, ticket_id))
+    return TicketHistoryBody.with_history(await parts.tickets.get_ticket(owner, ticket_id))
 
 
 @router.post("/{ticket_id}/responses")
 async def respond(ticket_id: str, body: RespondRequest, parts: ServicesDep, owner: TenantDep) -> ResponseBody:
     """Answers the customer; with memory, tells what is known of the customer and of similar issues."""
     change = Respond(body.response, body.resolution_type, body.enable_memory)
-    return ResponseBody.of(await parts.support.change_ticket(owner, ticket_id, change))
+    return ResponseBody.of(await parts.tickets.change_ticket(owner, ticket_id, change))
 
 
 @router.post("/{ticket_id}/escalation")
@@ -89,30 +89,30 @@ async def escalate(
 ) -> EscalationBody:
     """Hands the ticket to another team."""
     change = Escalate(body.escalation_reason, body.escalation_team, body.new_priority)
-    return EscalationBody.of(await parts.support.change_ticket(owner, ticket_id, change))
+    return EscalationBody.of(await parts.tickets.change_ticket(owner, ticket_id, change))
 
 
 @router.post("/{ticket_id}/resolution")
 async def resolve(ticket_id: str, body: ResolveRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
     """The issue is solved."""
     change = Resolve(body.solution, body.enable_memory)
-    return TicketBody.of((await parts.support.change_ticket(owner, ticket_id, change)).ticket)
+    return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, change)).ticket)
 
 
 @router.post("/{ticket_id}/reopening")
 async def reopen(ticket_id: str, body: ReopenRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
     """The issue is not solved after all."""
-    return TicketBody.of((await parts.support.change_ticket(owner, ticket_id, Reopen(body.reason))).ticket)
+    return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Reopen(body.reason))).ticket)
 
 
 @router.post("/{ticket_id}/closure")
 async def close(ticket_id: str, body: CloseRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
     """Puts a resolved ticket away."""
-    return TicketBody.of((await parts.support.change_ticket(owner, ticket_id, Close(body.note))).ticket)
+    return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Close(body.note))).ticket)
 
 
 @router.post("/{ticket_id}/rating")
 async def rate(ticket_id: str, body: RateRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
     """The customer rates the solution of a resolved or closed ticket."""
     change = Rate(body.user_id, body.score, body.comment)
-    return TicketBody.of((await parts.support.change_ticket(owner, ticket_id, change)).ticket)
+    return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, change)).ticket)

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from deployments.agents.business import BusinessService
+from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.idea_attempts import AttemptParts
 from deployments.agents.idea_generation import IdeaGenerator
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ocr import RapidOcrReader
-from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, IDEA_WRITER, SUPPORT
-from deployments.agents.support import SupportService, SupportTools
+from deployments.agents.specs import DOCUMENTATION_WRITER, IDEA_WRITER
+from deployments.agents.support import SupportService
 from deployments.agents.template_retriever import TemplateRetriever
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.ids import Scope
 from deployments.core.ports import Retriever
+from deployments.core.replica import Served, serving
 from deployments.core.reuse.ordering import POLICIES
 from deployments.core.salt import cache_salt
+from deployments.core.services import (
+    Agent,
+    DocumentationWriter,
+    IdeaGeneration,
+    KnowledgeBase,
+    Records,
+    TicketImages,
+    TokenCache,
+)
 from deployments.rag.answer_log import AnswerLog
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
@@ -38,76 +49,83 @@ from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import cached_retriever
 from serve_app.assembly.warm_prompts import ClusterWarmer, prompt_source
-from serve_app.handles.business import BusinessMemoryHandle
-from serve_app.handles.engine import EngineHandle
-from serve_app.handles.knowledge import KnowledgeHandle
-from serve_app.handles.records import RecordsHandle
-from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.engine.handle import EngineHandle
+from serve_app.remote import client_of
 from serve_app.settings import Settings
 
 
 @dataclass(frozen=True)
 class AgentPeers:
-    """Handles of what an agent calls, and the key of the cache salts."""
+    """What an agent's replica calls."""
 
     token_cache: Any
+    """Handle of the TokenCache deployment."""
     knowledge: Any
+    """Handle of the Knowledge deployment."""
     engine: Any
+    """Handle of the Engine deployment."""
     secret: bytes
+    """Key of the cache salts."""
+
+    def knowledge_base(self) -> KnowledgeBase:
+        """A client of the documents."""
+        return client_of(KnowledgeBase, self.knowledge, "the knowledge base")
+
+    def records(self) -> Records:
+        """A client of the templates and ideas."""
+        return client_of(Records, self.knowledge, "the knowledge base")
 
 
-async def support_service(settings: Settings, peers: AgentPeers) -> SupportService:
+async def answering(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
+    """An agent that only answers from its collection; waits for the TokenCache deployment."""
+    parts = await _parts(spec, settings, peers)
+    return [serving(Agent, CachedAgent(spec, TokenCachedRAG(spec, parts)))]
+
+
+async def support(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
     """The support agent; waits for the TokenCache deployment."""
-    encoder = BundleEncoder(await TokenCacheHandle(peers.token_cache).bundle())
+    parts = await _parts(spec, settings, peers)
     images = TicketImageReader(
         RapidOcrReader(),
-        lambda text: len(encoder.encode_text(text)),
+        lambda text: len(parts.encoder.encode_text(text)),
         ImageLimits(max_bytes=settings.max_body_bytes),
     )
-    tools = SupportTools(RecordsHandle(peers.knowledge), KnowledgeHandle(peers.knowledge), images)
-    return SupportService(SUPPORT, TokenCachedRAG(SUPPORT, await _parts(SUPPORT, settings, peers)), tools)
+    service = SupportService(spec, TokenCachedRAG(spec, parts), images)
+    return [serving(Agent, service), serving(TicketImages, service)]
 
 
-async def business_service(settings: Settings, peers: AgentPeers) -> BusinessService:
+async def business(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
     """The business generation agent; waits for the TokenCache deployment."""
-    knowledge, memory = KnowledgeHandle(peers.knowledge), BusinessMemoryHandle(peers.knowledge)
-    templates = TemplateRetriever(knowledge, memory, knowledge)
-    parts = await _parts(BUSINESS, settings, peers, templates)
-    attempts = AttemptParts(TokenCachedRAG(IDEA_WRITER, parts), memory, time.monotonic, time.time)
+    knowledge, records = peers.knowledge_base(), peers.records()
+    parts = await _parts(spec, settings, peers, TemplateRetriever(knowledge, records, knowledge))
+    attempts = AttemptParts(TokenCachedRAG(IDEA_WRITER, parts), records, time.monotonic, time.time)
     ideas = IdeaGenerator(IDEA_WRITER, attempts, knowledge)
-    return BusinessService(BUSINESS, TokenCachedRAG(BUSINESS, parts), memory, ideas)
+    service = BusinessService(spec, TokenCachedRAG(spec, parts), ideas)
+    return [serving(Agent, service), serving(IdeaGeneration, service)]
 
 
-async def documentation_service(settings: Settings, peers: AgentPeers) -> DocumentationService:
+async def documentation(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
     """The documentation agent; waits for the TokenCache deployment."""
-    parts = await _parts(DOCUMENTATION, settings, peers)
-    return DocumentationService(
-        DOCUMENTATION,
-        TokenCachedRAG(DOCUMENTATION, parts),
-        TokenCachedRAG(DOCUMENTATION_WRITER, parts),
-        KnowledgeHandle(peers.knowledge),
-    )
+    parts = await _parts(spec, settings, peers)
+    writer = TokenCachedRAG(DOCUMENTATION_WRITER, parts)
+    service = DocumentationService(spec, TokenCachedRAG(spec, parts), writer, peers.knowledge_base())
+    return [serving(Agent, service), serving(DocumentationWriter, service)]
 
 
 async def _parts(
     spec: AgentSpec, settings: Settings, peers: AgentPeers, templates: Retriever | None = None
 ) -> RagParts:
     """`templates` retrieves instead of the knowledge base's own search."""
-    token_cache = TokenCacheHandle(peers.token_cache)
+    token_cache = client_of(TokenCache, peers.token_cache, "the token cache")
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
-    knowledge = KnowledgeHandle(peers.knowledge)
+    knowledge = peers.knowledge_base()
     kept = cached_retriever(knowledge, link, templates, spec.name)
     l1 = SegmentLru(settings.l1_bytes)
     order = settings.order_of(spec.name)
-
-    async def clear(scope: Scope) -> int:
-        l1.clear(scope.tenant, scope.collection)
-        kept.clear(scope.tenant, scope.collection)
-        return await token_cache.clear(scope.tenant, scope.collection)
 
     return RagParts(
         retriever=kept if settings.retrieval_cache else templates or knowledge,
@@ -120,7 +138,6 @@ async def _parts(
         counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
         placer=Placer(order, POLICIES[order], EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
-        clear_segments=clear,
         warmer=ClusterWarmer(prompt_source(link, bundle, peers.secret), engine, settings),
         forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 
+from deployments.core.replica import Served, serving
+from deployments.core.services import EngineReplica
 from deployments.engine.config import EngineConfig
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
+from deployments.engine.service import EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
-from serve_app.handles.engine_gauges import export_engine_gauges
-from serve_app.handles.replica import replica_name
+from deployments.engine.warming import WarmStart
+from serve_app.engine.gauges import export_engine_gauges
+from serve_app.engine.replica_name import replica_name
 from serve_app.local_models import Models
 from serve_app.settings import Settings
 
 
-async def start_engine(settings: Settings, models: Models) -> SharedAnswers:
-    """vLLM on the language model, for this replica. Raises ConfigurationError, EngineUnavailable."""
+async def engine(settings: Settings, models: Models, start: WarmStart | None) -> Sequence[Served]:
+    """vLLM on the language model, for this replica; `start` is what it prefills before it is ready.
+
+    Raises ConfigurationError, EngineUnavailable.
+    """
+    shared = await _start_shared(settings, models)
+    service = await EngineService.start(shared, settings.stream_interval_ms / 1000, start)
+    return [serving(EngineReplica, service)]
+
+
+async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
     name = ReplicaName(replica_name(), secrets.token_hex(8))
     vllm = await _start_vllm(settings, models)
     info = await vllm.describe()

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import deployments.knowledge
+from deployments.core.services import TokenCache
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.leases import Leases
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.token_cache.encoder import BundleEncoder
-from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.remote import client_of
 from serve_app.settings import Settings
 
 SAMPLES = Path(deployments.knowledge.__file__).with_name("samples")
@@ -25,7 +26,7 @@ async def knowledge_service(
 
     Raises: KnowledgeUnavailable.
     """
-    writer = TokenCacheHandle(token_cache)
+    writer = client_of(TokenCache, token_cache, "the token cache")
     encoder = BundleEncoder(await writer.bundle())
     return await KnowledgeService.start(
         KnowledgeParts(

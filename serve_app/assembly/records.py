@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
-from deployments.core import process_memory
+from deployments.core.business_ports import BusinessMemory
 from deployments.core.ports import DocumentLibrary
+from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.replica import Served, serving
+from deployments.core.services import KnowledgeBase
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
-from deployments.knowledge.deployment import Knowledge
 from deployments.knowledge.embedding import SentenceEmbedder
-from deployments.knowledge.service import KnowledgeService
 from deployments.records.business_memory import BusinessParts, StoredBusiness
-from deployments.records.deployment import Records, RecordStores
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
 from deployments.records.idempotency import IdempotencyStore
@@ -28,19 +28,9 @@ from serve_app.assembly.knowledge import SAMPLES, database_url, knowledge_servic
 from serve_app.settings import Settings
 
 
-class KnowledgeAndRecords(Knowledge, Records):
-    """`build` makes both inside the replica."""
-
-    async def __init__(  # type: ignore[misc]  # Serve awaits constructors
-        self, build: Callable[[], Awaitable[tuple[KnowledgeService, RecordStores]]]
-    ) -> None:
-        self._service, self._records = await build()
-        process_memory.give_back()
-
-
 async def knowledge_and_records(
     settings: Settings, embedding_model: str, token_cache: Any
-) -> tuple[KnowledgeService, RecordStores]:
+) -> Sequence[Served]:
     """The knowledge base and the records of the settings' database.
 
     Raises: ConfigurationError, KnowledgeUnavailable.
@@ -53,11 +43,12 @@ async def knowledge_and_records(
         await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)
     tickets = TicketStore(database)
     memory = SupportMemory(tickets, knowledge, knowledge)
-    return knowledge, RecordStores(
-        tickets=StoredTickets(tickets, memory, time.time, new_token),
-        idempotency=IdempotencyStore(database, time.time, new_token),
-        business=business,
-    )
+    return [
+        serving(KnowledgeBase, knowledge),
+        serving(TicketDesk, StoredTickets(tickets, memory, time.time, new_token)),
+        serving(IdempotencyKeys, IdempotencyStore(database, time.time, new_token)),
+        serving(BusinessMemory, business),
+    ]
 
 
 def _business(database: Database, embedder: SentenceEmbedder, library: DocumentLibrary) -> StoredBusiness:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
+from deployments.core.services import KnowledgeBase
 from deployments.rag.lease_keeper import LeaseKeeper
 from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
 from deployments.rag.rhythms import Rhythms
 from deployments.token_cache.connection import RedisLink
 from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.ttl import retrieval_ttl_s
-from serve_app.handles.knowledge import KnowledgeHandle
 
 
 def cached_retriever(
-    knowledge: KnowledgeHandle, link: RedisLink, inner: Retriever | None = None, kind: str = ""
+    knowledge: KnowledgeBase, link: RedisLink, inner: Retriever | None = None, kind: str = ""
 ) -> CachedRetriever:
     """For the knowledge base's own search, or for an `inner` retriever; see `CachedRetriever`."""
     rhythms = Rhythms(lease_clock)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 
+from deployments.core.agent_spec import AgentSpec, segment_ttl_s
+from deployments.core.replica import Served, serving
+from deployments.core.services import TokenCache
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.service import TokenCacheService
-from deployments.token_cache.ttl import segment_ttl_s
 from serve_app.assembly.redis import watched_redis_link
 from serve_app.settings import Settings
 
 
-async def token_cache_service(settings: Settings, model: str) -> TokenCacheService:
-    """Tokenizer of `model`, a name or a folder, and the shared store.
+async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec]) -> Sequence[Served]:
+    """Tokenizer of `model`, a name or a folder, and the shared store for the collections of `agents`.
 
     Raises: ConfigurationError, TokenizerRefused.
     """
@@ -24,12 +28,13 @@ async def token_cache_service(settings: Settings, model: str) -> TokenCacheServi
     link, revive = await watched_redis_link(settings)
     store = RedisSegmentStore(link)
     retrievals = RedisRetrievalStore(link)
-    return TokenCacheService(
+    service = TokenCacheService(
         bundle,
         BundleEncoder(bundle),
         store,
-        segment_ttl_s,
+        partial(segment_ttl_s, agents),
         revive,
         clear_retrievals=retrievals.clear,
         paths=RedisHotPaths(link),
     )
+    return [serving(TokenCache, service)]

@@ -17,6 +17,7 @@ from deployments.core.messages import EngineInfo, HotPath, TokenizerBundle, Warm
 from deployments.core.ports import HotPaths, SegmentStore
 from deployments.core.reuse.paths import ids_segment, segment_id
 from deployments.core.salt import cache_salt
+from deployments.core.services import TokenCache
 from deployments.core.token_ids import TokenIds
 from deployments.engine.warm_plan import WarmPrompt, plan
 from deployments.rag.prompt import PromptAssembler
@@ -26,8 +27,8 @@ from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.stored_segments import stored_segments
 from serve_app.assembly.redis import redis_link
-from serve_app.handles.engine import EngineHandle
-from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.engine.handle import EngineHandle
+from serve_app.remote import client_of
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ async def warm_prompts(
 
     `token_cache` is its deployment's handle. Raises Unavailable, ConfigurationError.
     """
-    bundle = await TokenCacheHandle(token_cache).bundle()
+    bundle = await client_of(TokenCache, token_cache, "the token cache").bundle()
     link = await redis_link(settings)
     try:
         wanted = await prompt_source(link, bundle, secret).most_wanted()

@@ -12,7 +12,7 @@ from ray.serve.exceptions import RayServeException
 from deployments.core.errors import Unavailable
 from serve_app.client.responses import result_of
 from serve_app.client.transport import Call
-from serve_app.handles.errors import translated
+from serve_app.remote import translated
 
 _PART = "the application"
 

@@ -23,8 +23,8 @@ prepare_environment(settings)
 from ray import serve  # noqa: E402  it reads the environment
 from ray.serve.config import RequestRouterConfig  # noqa: E402
 
-from serve_app.handles.engine import EngineHandle  # noqa: E402
-from serve_app.handles.engine_router import PreferenceRouter  # noqa: E402
+from serve_app.engine.handle import EngineHandle  # noqa: E402
+from serve_app.engine.router import PreferenceRouter  # noqa: E402
 
 REPLICAS = 3
 AT_ONCE = 2

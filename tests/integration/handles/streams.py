@@ -27,7 +27,7 @@ prepare_environment(settings)
 
 from ray import serve  # noqa: E402  it reads the environment
 
-from serve_app.handles.engine import EngineHandle  # noqa: E402
+from serve_app.engine.handle import EngineHandle  # noqa: E402
 
 
 class Counting:

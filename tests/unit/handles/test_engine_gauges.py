@@ -8,7 +8,7 @@ import pytest
 
 from deployments.engine.counters import EngineCounters
 from serve_app.handles import engine_gauges
-from serve_app.handles.engine_gauges import export_engine_gauges
+from serve_app.engine.gauges import export_engine_gauges
 
 
 class RecordingGauge:

@@ -16,8 +16,8 @@ from deployments.core.errors import DeadlineExceeded, EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
 from deployments.core.reuse.paths import ResidencyUpdate
-from serve_app.handles import engine as module
-from serve_app.handles.engine import EngineHandle
+from serve_app.engine import handle as module
+from serve_app.engine.handle import EngineHandle
 
 DELTAS = [Delta("a", b""), Delta("", b""), Delta("b", b"", finish_reason="stop")]
 INFO = EngineInfo("m", 2048, 32, 4096)

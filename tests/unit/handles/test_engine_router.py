@@ -9,7 +9,7 @@ import pytest
 
 from deployments.core.ids import RequestId
 from deployments.core.messages import GenerateRequest, Sampling
-from serve_app.handles.engine_router import PreferenceRouter
+from serve_app.engine.router import PreferenceRouter
 
 
 def replica(name: str) -> Any:

@@ -25,7 +25,7 @@ from deployments.core.errors import (
     Unavailable,
     WarmlineError,
 )
-from serve_app.handles.errors import translated, translated_stream, translation
+from serve_app.remote import translated, translated_stream, translation
 
 ALL = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, WarmlineError)]
 

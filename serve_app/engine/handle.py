@@ -12,9 +12,9 @@ from typing import Any
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
-from serve_app.handles.errors import translated, translated_stream
-from serve_app.handles.own_call import own_call
-from serve_app.handles.replies import Silence, replies
+from serve_app.engine.own_call import own_call
+from serve_app.engine.replies import Silence, replies
+from serve_app.remote import translated, translated_stream
 
 GRACE_S = 1.0
 """Time for the engine's own deadline to come first."""

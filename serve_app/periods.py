@@ -8,15 +8,15 @@ from deployments.core.errors import InvalidRequest
 from deployments.core.support_report import Period
 
 
-def period_of(start_date: str, end_date: str) -> Period:
+def period_of(start: str, end: str) -> Period:
     """From a date or a moment to another, in ISO 8601; UTC unless they say otherwise.
 
     A date alone as the end includes that whole day. Raises: InvalidRequest naming the field.
     """
-    start_s = _moment_s(start_date, "start_date", days=0)
-    end_s = _moment_s(end_date, "end_date", days=1)
+    start_s = _moment_s(start, "start", days=0)
+    end_s = _moment_s(end, "end", days=1)
     if end_s <= start_s:
-        raise InvalidRequest("end_date must not be before start_date", "end_date")
+        raise InvalidRequest("end must not be before start", "end")
     return Period(start_s, end_s)
 
 

@@ -1,0 +1,118 @@
+"""The replica side of a remote call: what a deployment's replica serves, and the class that Serve runs.
+
+A Protocol in `core` defines a remote service once. A service implements it, `serving` pairs the two (mypy
+checks the pair there), and a `Replica` offers the Protocol's operations to Serve. `serve_app.remote` makes a
+client of the same Protocol at the other end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum, auto
+from inspect import iscoroutinefunction
+from typing import Any, TypeAlias, TypeVar
+
+from deployments.core import process_memory
+
+Port = TypeVar("Port")
+Operation = TypeVar("Operation", bound=Callable[..., Any])
+
+_EVERY_REPLICA = "_runs_in_every_replica"
+
+
+class Kind(Enum):
+    """How an operation's call travels."""
+
+    CALL = auto()
+    """One replica returns one result."""
+    STREAM = auto()
+    """One replica yields results while it makes them."""
+    EVERY_REPLICA = auto()
+    """Each replica that runs now is called. The results are dropped, so the operation returns None."""
+
+
+def every_replica(operation: Operation) -> Operation:
+    """Marks an operation of a Protocol that a client calls in each running replica instead of in one."""
+    setattr(operation, _EVERY_REPLICA, True)
+    return operation
+
+
+def operations(protocol: type) -> dict[str, Kind]:
+    """The operations of a Protocol by name, inherited ones included.
+
+    Raises TypeError for a method that is neither a coroutine function nor returns an AsyncGenerator.
+    """
+    public = (name for name in dir(protocol) if not name.startswith("_"))
+    return {name: _kind(getattr(protocol, name)) for name in public}
+
+
+def _kind(method: Any) -> Kind:
+    if getattr(method, _EVERY_REPLICA, False):
+        return Kind.EVERY_REPLICA
+    if iscoroutinefunction(method):
+        return Kind.CALL
+    if callable(method) and str(method.__annotations__.get("return", "")).startswith("AsyncGenerator"):
+        return Kind.STREAM
+    raise TypeError(f"{method!r} can't be called remotely: it must be async or return an AsyncGenerator")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service and the Protocol whose operations a replica offers of it."""
+
+    protocol: type
+    """Only its operations can be called remotely."""
+    service: Any
+    """Implements `protocol`."""
+
+
+def serving(protocol: type[Port], service: Port) -> Served:
+    """Pairs a service with its Protocol. It takes no other way, so that mypy compares the two."""
+    return Served(protocol, service)
+
+
+Build: TypeAlias = "Callable[[], Awaitable[Sequence[Served]]]"
+"""Makes a replica's services inside the replica, because event loop, connections and models belong to it."""
+
+
+class Replica:
+    """A deployment's replica. Serve finds each operation of the services as a method of this object.
+
+    A service may have `check_health()` (async, raises when the replica has to be replaced) and `shut_down()`
+    (ends what would outlive the process).
+    """
+
+    async def __init__(self, build: Build) -> None:  # type: ignore[misc]  # Serve awaits constructors
+        self._served = await build()
+        process_memory.give_back()
+        for served in self._served:
+            for name, kind in operations(served.protocol).items():
+                method = getattr(served.service, name)
+                setattr(self, name, _yielding(method) if kind is Kind.STREAM else method)
+
+    async def check_health(self) -> None:
+        """Serve calls it now and then, and replaces the replica when it raises."""
+        for service in self._services("check_health"):
+            await service.check_health()
+
+    def __del__(self) -> None:
+        """Serve calls it when a replica ends gracefully."""
+        for service in self._services("shut_down"):
+            service.shut_down()
+
+    def _services(self, method: str) -> list[Any]:
+        served = getattr(self, "_served", ())  # a constructor that failed has set none
+        return list({id(one.service): one.service for one in served if hasattr(one.service, method)}.values())
+
+
+def _yielding(method: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncGenerator[Any, None]]:
+    """An async generator function, which Serve wants to see, of a method that returns a generator."""
+
+    async def items(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        async with aclosing(method(*arguments, **named)) as made:
+            async for item in made:
+                yield item
+
+    return items

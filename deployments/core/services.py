@@ -1,0 +1,147 @@
+"""What each deployment serves: the definitions of all remote calls.
+
+A client is made of one of these by `serve_app.remote.client_of`, a replica by `core.replica.serving`. Each
+call can also raise Overloaded, and Unavailable where the deployment can't be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from deployments.core.business import BusinessType
+from deployments.core.business_ideas import IdeaBatch, IdeaRequest, IdeaResult
+from deployments.core.business_ports import BusinessMemory, PassageReader
+from deployments.core.ids import CollectionName, TenantId
+from deployments.core.leases import LeasingKnowledge
+from deployments.core.ledger import Answer, PromptTokens
+from deployments.core.library_ports import VersionedLibrary
+from deployments.core.messages import (
+    Ask,
+    CacheStats,
+    Delta,
+    EngineInfo,
+    GenerateRequest,
+    TokenizerBundle,
+    Warmed,
+)
+from deployments.core.ports import Retriever, SegmentTokenizer, SegmentWriter
+from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.replica import every_replica
+from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.core.ticket_image import TicketImage
+from deployments.core.writing import WritingOrder, WrittenDocument
+
+
+class Agent(Protocol):
+    """Every agent's deployment."""
+
+    async def answer(self, ask: Ask) -> Answer:
+        """The complete answer. Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable."""
+
+    def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
+        """The answer as it is made, the complete answer last. Closing it ends the generation.
+
+        Raises as `answer` does.
+        """
+
+    async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
+        """The prompt that would be answered, without an answer. Raises as `answer` does."""
+
+    async def cache_stats(self, tenant: TenantId) -> CacheStats:
+        """Figures of the tenant's part of the agent's cache, cluster-wide. Raises CacheUnavailable."""
+
+    async def reset_stats(self, tenant: TenantId) -> None:
+        """Sets the tenant's counters of the agent to zero. Raises CacheUnavailable."""
+
+    async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
+        """Prefills the prompts of `asks`, or, without any, what the tenant asks for most, in every engine
+        replica. Raises as `answer` does.
+        """
+
+    @every_replica
+    async def clear_local(self, tenant: TenantId) -> None:
+        """Empties the tenant's part of L1."""
+
+
+class TicketImages(Protocol):
+    """The support agent's deployment, as the reader of customers' pictures."""
+
+    async def process_ticket_image(
+        self, image: bytes, media_type: str | None, expected_issues: Sequence[str] | None
+    ) -> TicketImage:
+        """The text in a picture, and which of the expected issues it mentions.
+
+        `media_type` is the declared one. Raises UnsupportedMediaType, PayloadTooLarge, UnprocessableDocument.
+        """
+
+
+class IdeaGeneration(Protocol):
+    """The business agent's deployment, as the generator of ideas. Raises as `Agent.answer` does."""
+
+    async def generate_idea_with_memory(self, request: IdeaRequest) -> IdeaResult:
+        """A new idea with its scores."""
+
+    async def generate_batch_with_memory(
+        self, request: IdeaRequest, count: int, business_types: Sequence[BusinessType]
+    ) -> IdeaBatch:
+        """`count` ideas that differ from each other, best first, of the given types in turn."""
+
+
+class DocumentationWriter(Protocol):
+    """The documentation agent's deployment, as the writer of documents."""
+
+    async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
+        """Has the model write a document from source code and specifications, both whole, and stores it.
+
+        Raises InvalidRequest, PromptTooLong (naming the longest text), UnprocessableDocument (the model wrote
+        nothing), DeadlineExceeded, Unavailable.
+        """
+
+
+class TokenCache(SegmentTokenizer, SegmentWriter, Protocol):
+    """The TokenCache deployment."""
+
+    async def bundle(self) -> TokenizerBundle:
+        """What a replica needs to tokenize as all others do."""
+
+    async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Deletes the tenant's segments and retrievals, of one collection or all; returns the exact count of
+        segments. Raises CacheUnavailable.
+        """
+
+
+class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary, Protocol):
+    """The Knowledge deployment, as the keeper of documents."""
+
+    async def status(self) -> dict[str, str]:
+        """What the knowledge base is doing, by subject. An answer at all means that it is ready."""
+
+
+class Records(TicketDesk, IdempotencyKeys, BusinessMemory, Protocol):
+    """The Knowledge deployment, as the keeper of tickets, templates, ideas and idempotency keys."""
+
+
+class EngineReplica(Protocol):
+    """One replica of the Engine deployment. `serve_app.engine.handle` calls one, or all of them."""
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """Streams an answer. Closing it aborts the generation.
+
+        Raises EngineUnavailable, DeadlineExceeded, InvalidRequest.
+        """
+
+    async def describe(self) -> EngineInfo:
+        """What runs there. Raises EngineUnavailable until it is ready."""
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        """What this replica holds of a tenant beyond what is known.
+
+        Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
+        """
+
+    async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
+        """Prefills a tenant's prompts, each given as ids and layout, while there is time.
+
+        Raises EngineUnavailable.
+        """

@@ -1,0 +1,68 @@
+"""What an engine replica serves: one vLLM, warmed before it is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
+from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.engine.coalescing import coalesced
+from deployments.engine.local_engine import SurveyedEngine
+from deployments.engine.warming import WarmStart, warm, warm_start
+from deployments.engine.warmup import warm_up
+
+
+class EngineService:
+    """Implements `EngineReplica` over an engine that this process owns."""
+
+    def __init__(self, engine: SurveyedEngine, stream_interval_s: float = 0.0) -> None:
+        """`stream_interval_s` is the shortest time between two deltas of an answer, after the first one."""
+        self._engine = engine
+        self._stream_interval_s = stream_interval_s
+
+    @classmethod
+    async def start(
+        cls, engine: SurveyedEngine, stream_interval_s: float = 0.0, start: WarmStart | None = None
+    ) -> EngineService:
+        """The service, once its engine has generated and holds what is asked for most.
+
+        Raises EngineUnavailable, DeadlineExceeded.
+        """
+        await warm_up(engine)
+        if start is not None:
+            await warm_start(engine, start)
+        return cls(engine, stream_interval_s)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """Streams an answer. Serve cancels it when the caller goes away."""
+        answer = self._engine.generate(request.left(time.time()))
+        async with aclosing(coalesced(answer, self._stream_interval_s)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def describe(self) -> EngineInfo:
+        """What runs here."""
+        return await self._engine.describe()
+
+    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        """What this replica holds of a tenant beyond what is known.
+
+        Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
+        """
+        await self._engine.check_health()
+        return self._engine.survey(salt, known)
+
+    async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
+        """Prefills a tenant's prompts, each given as ids and layout, for at most `within_s` seconds."""
+        requests = ((salt, prompt, layout) for prompt, layout in prompts)
+        return await warm(self._engine, requests, within_s)
+
+    async def check_health(self) -> None:
+        """Raises EngineUnavailable when the engine has ended; Serve then replaces the replica."""
+        await self._engine.check_health()
+
+    def shut_down(self) -> None:
+        """Ends the engine's processes."""
+        self._engine.close()

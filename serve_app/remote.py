@@ -1,0 +1,110 @@
+"""The caller's side of a remote call: a Protocol's client over a Serve handle, and Ray's errors as ours.
+
+The Protocol defines the call; `deployments.core.replica` is the other end. Errors of ours cross a handle
+wrapped by Ray and come out as they were. Other errors say that a deployment is full, gone, or failed in a way
+of its own, which was logged where it happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+import grpc  # type: ignore[import-untyped]
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException
+
+from deployments.core.errors import InternalFault, Overloaded, Unavailable, WarmlineError
+from deployments.core.replica import Kind, operations
+
+log = logging.getLogger(__name__)
+
+Port = TypeVar("Port")
+
+
+def client_of(protocol: type[Port], handle: Any, part: str) -> Port:
+    """An implementation of `protocol` that calls a deployment. `part` names it in errors ("the engine").
+
+    Its operations raise WarmlineErrors only: those of the service, Overloaded where the deployment has too
+    many calls waiting, Unavailable where it can't be reached, InternalFault otherwise. Closing a stream, or
+    cancelling its reader, cancels the call.
+    """
+    streaming = handle.options(stream=True)
+    calls = {
+        Kind.CALL: lambda name: _call(handle, name, part),
+        Kind.STREAM: lambda name: _stream(streaming, name, part),
+        Kind.EVERY_REPLICA: lambda name: _broadcast(handle, name, part),
+    }
+    return cast(
+        Port, SimpleNamespace(**{name: calls[kind](name) for name, kind in operations(protocol).items()})
+    )
+
+
+def _call(handle: Any, name: str, part: str) -> Callable[..., Any]:
+    async def call(*arguments: Any, **named: Any) -> Any:
+        with translated(part):
+            return await getattr(handle, name).remote(*arguments, **named)
+
+    return call
+
+
+def _stream(handle: Any, name: str, part: str) -> Callable[..., Any]:
+    async def stream(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        response = getattr(handle, name).remote(*arguments, **named)
+        async with aclosing(translated_stream(part, response)) as items:
+            async for item in items:
+                yield item
+
+    return stream
+
+
+def _broadcast(handle: Any, name: str, part: str) -> Callable[..., Any]:
+    async def broadcast(*arguments: Any, **named: Any) -> None:
+        with translated(part):
+            await handle.broadcast(name, *arguments, **named).results_async()
+
+    return broadcast
+
+
+@contextmanager
+def translated(part: str, gone: type[Unavailable] = Unavailable) -> Iterator[None]:
+    """Calls of `part` inside raise WarmlineErrors only; `gone` when the deployment can't be reached."""
+    try:
+        yield
+    except Exception as error:
+        ours = translation(error, part, gone)
+        if ours is error:
+            raise
+        raise ours from error
+
+
+async def translated_stream(
+    part: str, response: Any, gone: type[Unavailable] = Unavailable
+) -> AsyncGenerator[Any, None]:
+    """What a streaming call yields. Closing this, or an error in it, cancels the call."""
+    finished = False
+    try:
+        with translated(part, gone):
+            async for item in response:
+                yield item
+        finished = True
+    finally:
+        if not finished:
+            response.cancel()
+
+
+def translation(error: Exception, part: str, gone: type[Unavailable]) -> WarmlineError:
+    """The error of ours for `error`. Ray wraps an error by reference, and leaves it alone over gRPC."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, WarmlineError):
+        return cause
+    if isinstance(cause, BackPressureError):
+        return Overloaded(f"{part} has too many requests waiting; try again later")
+    if isinstance(cause, RayError | RayServeException | grpc.RpcError):
+        log.warning("%s can't be reached (%s)", part, type(cause).__name__)  # Ray logs the whole story
+        return gone(f"{part} can't be reached; try again later")
+    log.error("%s failed", part, exc_info=error)
+    return InternalFault(f"{part} failed")
