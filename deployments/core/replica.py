@@ -68,9 +68,12 @@ class Served:
     """Implements `protocol`."""
 
 
-def serving(protocol: type[Port], service: Port) -> Served:
-    """Pairs a service with its Protocol. It takes no other way, so that mypy compares the two."""
-    return Served(protocol, service)
+def serving(protocol: type[Port]) -> Callable[[Port], Served]:
+    """Pairs a service with its Protocol: `serving(Agent)(service)`.
+
+    In two calls, because in one mypy would look for a type that both arguments have, and find `object`.
+    """
+    return lambda service: Served(protocol, service)
 
 
 Build: TypeAlias = "Callable[[], Awaitable[Sequence[Served]]]"

@@ -79,7 +79,7 @@ class AgentPeers:
 async def answering(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
     """An agent that only answers from its collection; waits for the TokenCache deployment."""
     parts = await _parts(spec, settings, peers)
-    return [serving(Agent, CachedAgent(spec, TokenCachedRAG(spec, parts)))]
+    return [serving(Agent)(CachedAgent(spec, TokenCachedRAG(spec, parts)))]
 
 
 async def support(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
@@ -91,7 +91,7 @@ async def support(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Seq
         ImageLimits(max_bytes=settings.max_body_bytes),
     )
     service = SupportService(spec, TokenCachedRAG(spec, parts), images)
-    return [serving(Agent, service), serving(TicketImages, service)]
+    return [serving(Agent)(service), serving(TicketImages)(service)]
 
 
 async def business(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
@@ -101,7 +101,7 @@ async def business(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Se
     attempts = AttemptParts(TokenCachedRAG(IDEA_WRITER, parts), records, time.monotonic, time.time)
     ideas = IdeaGenerator(IDEA_WRITER, attempts, knowledge)
     service = BusinessService(spec, TokenCachedRAG(spec, parts), ideas)
-    return [serving(Agent, service), serving(IdeaGeneration, service)]
+    return [serving(Agent)(service), serving(IdeaGeneration)(service)]
 
 
 async def documentation(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
@@ -109,7 +109,7 @@ async def documentation(spec: AgentSpec, settings: Settings, peers: AgentPeers) 
     parts = await _parts(spec, settings, peers)
     writer = TokenCachedRAG(DOCUMENTATION_WRITER, parts)
     service = DocumentationService(spec, TokenCachedRAG(spec, parts), writer, peers.knowledge_base())
-    return [serving(Agent, service), serving(DocumentationWriter, service)]
+    return [serving(Agent)(service), serving(DocumentationWriter)(service)]
 
 
 async def _parts(

@@ -28,7 +28,7 @@ async def engine(settings: Settings, models: Models, start: WarmStart | None) ->
     """
     shared = await _start_shared(settings, models)
     service = await EngineService.start(shared, settings.stream_interval_ms / 1000, start)
-    return [serving(EngineReplica, service)]
+    return [serving(EngineReplica)(service)]
 
 
 async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:

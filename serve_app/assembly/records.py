@@ -44,10 +44,10 @@ async def knowledge_and_records(
     tickets = TicketStore(database)
     memory = SupportMemory(tickets, knowledge, knowledge)
     return [
-        serving(KnowledgeBase, knowledge),
-        serving(TicketDesk, StoredTickets(tickets, memory, time.time, new_token)),
-        serving(IdempotencyKeys, IdempotencyStore(database, time.time, new_token)),
-        serving(BusinessMemory, business),
+        serving(KnowledgeBase)(knowledge),
+        serving(TicketDesk)(StoredTickets(tickets, memory, time.time, new_token)),
+        serving(IdempotencyKeys)(IdempotencyStore(database, time.time, new_token)),
+        serving(BusinessMemory)(business),
     ]
 
 

@@ -37,4 +37,4 @@ async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec
         clear_retrievals=retrievals.clear,
         paths=RedisHotPaths(link),
     )
-    return [serving(TokenCache, service)]
+    return [serving(TokenCache)(service)]
