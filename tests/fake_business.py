@@ -238,9 +238,7 @@ class BusinessRig:
         retriever = TemplateRetriever(self.rig.retriever, self.memory, self.memory)
         self.rag = type(self.rig.rag)(BUSINESS, replace(parts, retriever=retriever, generator=self.engine))
         attempts = AttemptParts(self.rag, self.memory, self.clock, self.clock)
-        self.service = BusinessService(
-            BUSINESS, self.rag, self.memory, IdeaGenerator(BUSINESS, attempts, self.memory)
-        )
+        self.service = BusinessService(BUSINESS, self.rag, IdeaGenerator(BUSINESS, attempts, self.memory))
 
     def prompt(self, number: int = -1) -> str:
         """The text of a prompt that the engine was given."""

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from deployments.core.documents import Document, DocumentDraft, DocumentVersion, Ingested, TextHit
+from deployments.core.documents import (
+    Document,
+    DocumentDraft,
+    DocumentVersion,
+    Ingested,
+    Retrieval,
+    SearchQuery,
+    TextHit,
+)
 from deployments.core.errors import NotFound, UnprocessableDocument, UnsupportedMediaType
 from deployments.core.ids import DocId, Scope, doc_id_pattern
+from deployments.core.ports import Retriever
 
 
 class FakeLibrary:
     """Keeps texts. `drafts` lists what was put in; it raises `fault` while that is set.
 
-    Every document has two segments, both cached. `revisions` lists whether each was to invalidate.
+    Every document has two segments, both cached. `revisions` lists whether each was to invalidate. Searches
+    by meaning go to `retriever`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, retriever: Retriever | None = None) -> None:
+        self._retriever = retriever
         self.documents: dict[tuple[Scope, DocId], Document] = {}
         self.past: dict[tuple[Scope, DocId], list[DocumentVersion]] = {}
         self.drafts: list[DocumentDraft] = []
@@ -50,6 +61,10 @@ class FakeLibrary:
         return Ingested(
             draft.doc_id, version, chunks=2, kept=1, invalidated=1, generation=5, tokens_written=9
         )
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        assert self._retriever is not None
+        return await self._retriever.search(query)
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         if (scope, doc_id) not in self.documents:

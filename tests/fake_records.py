@@ -1,4 +1,4 @@
-"""Records in memory, by the same pure logic as the stored ones, and the support agent's tools over them."""
+"""Records in memory, by the same pure logic as the stored ones, and a reader of pictures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from deployments.agents.image_checks import ImageLimits
-from deployments.agents.support import SupportTools
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.errors import Conflict, NotFound
 from deployments.core.idempotency import Claim, RepeatableCall
 from deployments.core.ids import TenantId
-from deployments.core.ports import Retriever
 from deployments.core.support_report import Period, SupportReport
 from deployments.core.ticket_image import ImageText, TextLine
 from deployments.core.tickets import (
@@ -107,7 +105,6 @@ class FakeTextReader:
         return ImageText(400, 200, (line,))
 
 
-def support_tools(retriever: Retriever, desk: FakeDesk | None = None) -> SupportTools:
-    """The tools of a support agent; a token is a word."""
-    images = TicketImageReader(FakeTextReader(), lambda text: len(text.split()), ImageLimits())
-    return SupportTools(desk or FakeDesk(), retriever, images)
+def image_reader() -> TicketImageReader:
+    """The support agent's reader of pictures; a token is a word."""
+    return TicketImageReader(FakeTextReader(), lambda text: len(text.split()), ImageLimits())

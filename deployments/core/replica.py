@@ -90,10 +90,9 @@ class Replica:
     async def __init__(self, build: Build) -> None:  # type: ignore[misc]  # Serve awaits constructors
         self._served = await build()
         process_memory.give_back()
-        for served in self._served:
-            for name, kind in operations(served.protocol).items():
-                method = getattr(served.service, name)
-                setattr(self, name, _yielding(method) if kind is Kind.STREAM else method)
+        for name, (service, kind) in _by_name(self._served).items():
+            method = getattr(service, name)
+            setattr(self, name, _yielding(method) if kind is Kind.STREAM else method)
 
     async def check_health(self) -> None:
         """Serve calls it now and then, and replaces the replica when it raises."""
@@ -108,6 +107,16 @@ class Replica:
     def _services(self, method: str) -> list[Any]:
         served = getattr(self, "_served", ())  # a constructor that failed has set none
         return list({id(one.service): one.service for one in served if hasattr(one.service, method)}.values())
+
+
+def _by_name(served: Sequence[Served]) -> dict[str, tuple[Any, Kind]]:
+    """Each operation with its service. Raises TypeError where two services have one of the same name."""
+    found: dict[str, tuple[Any, Kind]] = {}
+    for one in served:
+        for name, kind in operations(one.protocol).items():
+            if found.setdefault(name, (one.service, kind))[0] is not one.service:
+                raise TypeError(f"two services of one replica have an operation {name!r}")
+    return found
 
 
 def _yielding(method: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncGenerator[Any, None]]:

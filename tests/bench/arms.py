@@ -21,6 +21,8 @@ from hashlib import blake2b
 from typing import Any, Protocol
 from uuid import uuid4
 
+from deployments.engine.deployment import Engine
+
 from deployments.agents.asking import question_of
 from deployments.agents.cached_agent import CachedAgent
 from deployments.core.documents import Passage
@@ -28,7 +30,6 @@ from deployments.core.ids import DEFAULT_TENANT, RequestId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask, Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate
-from deployments.engine.deployment import Engine
 from tests.bench.bed import Bed
 from tests.bench.observation import Observation, document_prefilled
 from tests.bench.text_prompts import TextArm

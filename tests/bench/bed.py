@@ -15,14 +15,15 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from deployments.engine.deployment import Engine
+from deployments.token_cache.deployment import TokenCache
+
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.specs import AGENTS
 from deployments.core.documents import Passage
 from deployments.core.ids import DEFAULT_TENANT, Scope
 from deployments.core.messages import TokenizerBundle
 from deployments.core.segments import PlainText, ScaffoldText
-from deployments.engine.deployment import Engine
-from deployments.token_cache.deployment import TokenCache
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import Models
 from serve_app.settings import Settings

@@ -10,10 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import uuid4
 
+from deployments.engine.deployment import Engine
+
 from deployments.core.ids import RequestId
 from deployments.core.messages import GenerateRequest, Sampling
 from deployments.core.token_ids import to_bytes, token_ids
-from deployments.engine.deployment import Engine
 
 STREAMS = 16
 _PROMPT = 1500

@@ -18,12 +18,12 @@ from typing import Any
 from uuid import uuid4
 
 from aiohttp import ClientSession
+from deployments.engine.deployment import Engine
 
 from deployments.core.ids import RequestId
 from deployments.core.ledger import STAGES
 from deployments.core.messages import GenerateRequest, Sampling
 from deployments.core.token_ids import to_bytes, token_ids
-from deployments.engine.deployment import Engine
 from deployments.engine.vllm_engine import VllmEngine
 from tests.bench.answers import questions
 from tests.bench.claims import Claim

@@ -14,9 +14,10 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from deployments.engine.deployment import Engine
+
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import DEFAULT_TENANT, Scope
-from deployments.engine.deployment import Engine
 from serve_app.local_models import local_models
 from tests.bench import (
     answers,

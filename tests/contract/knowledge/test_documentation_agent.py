@@ -9,7 +9,7 @@ import pytest
 
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import DOCUMENTATION, DOCUMENTATION_WRITER
-from deployments.core.documents import DocumentDraft
+from deployments.core.documents import DocumentDraft, TextHit
 from deployments.core.ids import DocId, Fingerprint, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask, ChatScaffold, TokenizerBundle
@@ -51,9 +51,24 @@ class Replicas:
         draft = DocumentDraft(DocId(doc_id), "T", section, "text/markdown", text.encode())
         await self.knowledge.service.put(scope, draft)
 
+    async def revise(self, doc_id: str, text: str, invalidate: bool = True) -> None:
+        scope = Scope(ACME, DOCUMENTATION.collection)
+        await self.knowledge.service.revise(scope, DocId(doc_id), text, invalidate)
+
+    async def search(self, tenant: TenantId, words: str) -> tuple[TextHit, ...]:
+        return await self.knowledge.service.search_text(Scope(tenant, DOCUMENTATION.collection), words, 5)
+
+    async def clear(self, pattern: str) -> int:
+        """As the API does: in the shared cache, then in each replica."""
+        scope = Scope(ACME, DOCUMENTATION.collection)
+        cleared = await self.knowledge.service.discard_segments(scope, pattern)
+        for service in self.services:
+            await service.clear_local(ACME)
+        return cleared
+
     async def ask(self, query: str, replica: int = 0, tenant: TenantId = ACME, **ask: str) -> Answer:
         question = Ask(tenant, query, RequestId("req-1"), **ask)  # type: ignore[arg-type]
-        return await self.services[replica].lookup_documentation_cached(question)
+        return await self.services[replica].answer(question)
 
 
 @pytest.fixture
@@ -75,7 +90,7 @@ async def test_a_lookup_right_after_an_update_answers_from_the_new_text(
     await replicas.put("colour", "The colour of the sky is red.")
     for replica in (0, 1):
         assert "is red" in prompt(await replicas.ask("colour of the sky", replica))
-    await replicas.services[0].update_documentation(ACME, DocId("colour"), "The sky is blue.", invalidate)
+    await replicas.revise("colour", "The sky is blue.", invalidate)
     for replica in (1, 0):
         answer = await replicas.ask("colour of the sky", replica)
         assert "is blue" in prompt(answer)
@@ -91,7 +106,7 @@ async def test_lookups_during_updates_see_one_version_or_the_other(replicas: Rep
 
     async def update() -> None:
         for text in texts[1:]:
-            await replicas.services[0].update_documentation(ACME, DocId("colour"), text)
+            await replicas.revise("colour", text)
 
     async def look() -> None:
         for n in range(6):
@@ -122,11 +137,11 @@ async def test_a_written_document_is_found_at_once(replicas: Replicas) -> None:
     )
     answer = await replicas.ask("How do I reset it?", 1, section="tutorial")
     assert ([c.doc_id for c in answer.citations], answer.cache_hit) == ([document.doc_id], True)
-    (hit,) = await replicas.services[1].search_documentation(ACME, "reset")
+    (hit,) = await replicas.search(ACME, "reset")
     assert (hit.doc_id, hit.snippet) == (document.doc_id, "Press Reset.")
     assert hit.score > 0
     assert (await replicas.ask("How do I reset it?", tenant=OTHER)).citations == ()
-    assert await replicas.services[0].search_documentation(OTHER, "reset") == ()
+    assert await replicas.search(OTHER, "reset") == ()
 
 
 async def test_clearing_by_pattern_makes_those_documents_be_tokenized_anew(replicas: Replicas) -> None:
@@ -134,8 +149,8 @@ async def test_clearing_by_pattern_makes_those_documents_be_tokenized_anew(repli
     for doc_id, word in (("api-1", "alpha"), ("api-2", "beta"), ("guide-1", "gamma")):
         await replicas.put(doc_id, f"{word} words")
     await replicas.put("api-1", "alpha words", tenant=OTHER)
-    assert await replicas.services[0].clear_cache(ACME, "api-*") == 2
-    assert await replicas.services[0].clear_cache(ACME, "api-*") == 0
+    assert await replicas.clear("api-*") == 2
+    assert await replicas.clear("api-*") == 0
     answer = await replicas.ask("alpha beta gamma words")
     assert (answer.reuse.segments, answer.reuse.tokenized, answer.reuse.redis) == (3, 2, 1)
     assert (await replicas.ask("alpha words", tenant=OTHER)).cache_hit

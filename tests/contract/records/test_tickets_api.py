@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from deployments.agents.support import SupportTools
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Scope
-from deployments.records.deployment import Records as ReplicaOfRecords
-from deployments.records.deployment import RecordStores
-from serve_app.handles.records import RecordsHandle
-from serve_app.handles.support import SupportHandle
+from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.replica import serving
+from serve_app.remote import client_of
 from tests.contract.records.conftest import Open, Records
-from tests.fake_records import support_tools
-from tests.local_handle import LocalHandle
+from tests.local_handle import LocalHandle, replica_of
 from tests.unit.serve_app.fake_services import Api, error_of
 
 TICKETS = "/v1/support/tickets"
 ISSUE = "The invoice export fails with error 500"
 
 
-def api_of(records: Records) -> Api:
-    """The API over stored records, through every shell and handle there is between them."""
-    replica = ReplicaOfRecords()
-    stores = SimpleNamespace(tickets=records.tickets, idempotency=records.idempotency)
-    replica._records = cast(RecordStores, stores)  # without those that no support route needs
-    desk = RecordsHandle(LocalHandle(replica))
-    images = support_tools(records.knowledge).images
-    api = Api(tools=SupportTools(desk, records.knowledge, images), keys=desk)
-    services = api.app.state.services
-    api.app.state.services = replace(services, support=SupportHandle(LocalHandle(api.support)))
-    return api
+async def api_of(records: Records) -> Api:
+    """The API over stored records, through the replica and the clients that are between them."""
+    replica = LocalHandle(
+        await replica_of(serving(TicketDesk)(records.tickets), serving(IdempotencyKeys)(records.idempotency))
+    )
+    desk = client_of(TicketDesk, replica, "the knowledge base")
+    keys = client_of(IdempotencyKeys, replica, "the knowledge base")
+    return Api(desk=desk, retriever=records.knowledge, keys=keys)
 
 
 @pytest.fixture
-def api(records: Records) -> Api:
-    return api_of(records)
+async def api(records: Records) -> Api:
+    return await api_of(records)
 
 
 async def post(api: Api, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
@@ -69,7 +61,7 @@ async def test_a_whole_life_and_the_report_on_it_are_the_same_after_a_restart(
     reopen: Open,
 ) -> None:
     records = await reopen()
-    api = api_of(records)
+    api = await api_of(records)
     ticket = await post(api, "", 201, user_id="ann", issue_description=ISSUE, priority="high")
     path = f"/{ticket['ticket_id']}"
     assert ticket["status"] == "open"
@@ -99,7 +91,7 @@ async def test_a_whole_life_and_the_report_on_it_are_the_same_after_a_restart(
     assert counted["satisfaction"] == {"ratings": 1, "mean": 4.0}
     assert (counted["escalation_rate"], counted["empty"], counted["note"]) == (100.0, False, None)
     await records.close()
-    api = api_of(await reopen())
+    api = await api_of(await reopen())
     assert (await api.http.get(f"{TICKETS}{path}")).json() == found
     assert [event["kind"] for event in found["history"]] == [
         "created",

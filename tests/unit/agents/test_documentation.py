@@ -1,17 +1,15 @@
-"""The documentation agent over fakes: looks up by section, writes from what it is given, updates, clears."""
+"""The documentation agent over fakes: looks up by section, writes from what it is given."""
 
 import pytest
 
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import DOCUMENTATION, DOCUMENTATION_WRITER
 from deployments.core.errors import (
-    CacheUnavailable,
     InvalidRequest,
-    NotFound,
     PromptTooLong,
     UnprocessableDocument,
 )
-from deployments.core.ids import DocId, RequestId, Scope, TenantId
+from deployments.core.ids import RequestId, Scope, TenantId
 from deployments.core.limits import MAX_MATERIAL_CHARS
 from deployments.core.messages import Ask
 from deployments.core.writing import WritingOrder
@@ -51,7 +49,7 @@ def ask(**changes):
 @pytest.mark.parametrize("section", [None, "api", "guide", "tutorial", "reference"])
 async def test_a_lookup_searches_its_section_only(desk, section):
     """The filter is the search's, so that `top_k` passages of that section come back."""
-    answer = await desk.service.lookup_documentation_cached(ask(section=section))
+    answer = await desk.service.answer(ask(section=section))
     assert (answer.text, answer.reuse.segments) == ("Press Reset.", 3)
     (query,) = desk.reading.retriever.queries
     assert (query.section, query.scope) == (section, SCOPE)
@@ -60,7 +58,7 @@ async def test_a_lookup_searches_its_section_only(desk, section):
 @pytest.mark.parametrize("section", ["", "API", "faq"])
 async def test_a_section_that_is_none_is_refused_by_name(desk, section):
     """In whatever form the question is asked."""
-    for call in (desk.service.lookup_documentation_cached, desk.service.stream):
+    for call in (desk.service.answer, desk.service.stream):
         with pytest.raises(InvalidRequest, match="api, guide, tutorial, reference") as refused:
             await call(ask(section=section))
         assert refused.value.param == "section"
@@ -156,73 +154,3 @@ async def test_a_text_that_was_cut_off_says_so():
     """It is stored all the same: the answer tells why it ends."""
     desk = Desk(delta("# Gree", finish_reason="length"))
     assert (await desk.write()).answer.finish_reason == "length"
-
-
-@pytest.mark.parametrize("invalidate", [True, False])
-async def test_an_update_keeps_title_and_section(desk, invalidate):
-    """And says what it did."""
-    doc_id = (await desk.write(doc_type="api")).document.doc_id
-    done = await desk.service.update_documentation(ACME, doc_id, "new text", invalidate)
-    assert (done.version, done.invalidated) == (2, 1)
-    assert desk.library.revisions == [invalidate]
-    present = await desk.library.get(SCOPE, doc_id)
-    assert (present.title, present.section, present.content) == ("Greeting people", "api", "new text")
-
-
-async def test_an_update_of_nothing_or_to_nothing_is_refused(desk):
-    """An unknown document, and a text that is none."""
-    with pytest.raises(NotFound):
-        await desk.service.update_documentation(ACME, DocId("nobody"), "text")
-    for content in ("", " \n", "a\0", "\ud800"):
-        with pytest.raises(InvalidRequest) as refused:
-            await desk.service.update_documentation(ACME, DocId("nobody"), content)
-        assert refused.value.param == "content"
-
-
-async def test_a_search_finds_the_tenants_documents(desk):
-    """At most `limit`."""
-    for _ in range(3):
-        await desk.write()
-    hits = await desk.service.search_documentation(ACME, "grüß", 2)
-    assert [hit.title for hit in hits] == ["Greeting people"] * 2
-    assert await desk.service.search_documentation(TenantId("other"), "grüß") == ()
-
-
-@pytest.mark.parametrize(
-    ("param", "arguments"), [("query", (" ", 5)), ("limit", ("x", 0)), ("limit", ("x", 51))]
-)
-async def test_a_search_that_cannot_be_is_refused_by_name(desk, param, arguments):
-    """Each bound has its field."""
-    with pytest.raises(InvalidRequest) as refused:
-        await desk.service.search_documentation(ACME, *arguments)
-    assert refused.value.param == param
-
-
-async def test_clearing_without_a_pattern_clears_all_of_the_agents(desk):
-    """As every agent does."""
-    assert await desk.service.clear_cache(ACME) == 11
-    assert desk.reading.cleared == [SCOPE]
-
-
-async def test_clearing_by_pattern_clears_those_documents(desk):
-    """Their count is the shared cache's, and this replica's L1 is emptied."""
-    for topic in ("one", "one two", "three"):
-        await desk.write(topic=topic)
-    assert await desk.service.clear_cache(ACME, "one-*") == 4
-    assert await desk.service.clear_cache(TenantId("other"), "*") == 0
-    assert desk.reading.cleared == []
-    assert desk.reading.resolver.cleared[0] == (ACME, DOCUMENTATION.collection)
-
-
-@pytest.mark.parametrize("pattern", ["", "a/b", "%"])
-async def test_a_pattern_that_cannot_be_is_refused(desk, pattern):
-    """Rather than clearing something else."""
-    with pytest.raises(InvalidRequest):
-        await desk.service.clear_cache(ACME, pattern)
-
-
-async def test_clearing_a_cache_that_is_down_says_so(desk):
-    """A count of 0 would be a lie."""
-    desk.library.fault = CacheUnavailable("gone")
-    with pytest.raises(CacheUnavailable):
-        await desk.service.clear_cache(ACME, "*")

@@ -32,7 +32,7 @@ async def test_an_idea_is_complete_scored_explained_and_stored():
     }
     assert (result.reuse.segments, result.request_id) == (1, "req-1")
     assert result.idea_id is not None
-    stored = await rig.service.get_idea(ACME, result.idea_id)
+    stored = await rig.memory.get_idea(ACME, result.idea_id)
     assert (stored.draft.idea, stored.draft.score_explanation) == (result.idea, result.score_explanation)
 
 

@@ -4,14 +4,13 @@ from contextlib import aclosing
 
 import pytest
 
-from deployments.agents.deployment import Support
 from deployments.agents.specs import SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
-from tests.fake_records import support_tools
+from tests.fake_records import image_reader
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig
 
@@ -25,13 +24,8 @@ def rig():
 
 
 @pytest.fixture
-async def support(rig):
-    async def build():
-        return SupportService(SUPPORT, rig.rag, support_tools(rig.retriever))
-
-    replica = Support.__new__(Support)
-    await Support.__init__(replica, build)  # as Serve does
-    return replica
+def support(rig):
+    return SupportService(SUPPORT, rig.rag, image_reader())
 
 
 async def test_it_searches_its_collection_as_the_tenant(rig, support):
@@ -66,13 +60,11 @@ async def test_a_bad_question_is_refused_before_anything_is_asked(rig, support):
 
 
 async def test_figures_and_clearing_are_the_tenants(rig, support):
-    """Stats, clear and the local clear go to the tenant's part of the agent's collection."""
+    """Stats and the local clear go to the tenant's part of the agent's collection."""
     await support.answer(ASK)
     assert (await support.cache_stats(ACME)).cache_hits == 3
     assert (await support.cache_stats(TenantId("other"))).cache_hits == 0
-    assert await support.clear_cache(ACME) == 11
-    assert rig.cleared == [Scope(ACME, SUPPORT.collection)]
-    assert await support.clear_local(ACME) == 7
+    await support.clear_local(ACME)
     assert rig.resolver.cleared == [(ACME, SUPPORT.collection)]
 
 

@@ -32,6 +32,7 @@ from tests.fakes import (
 SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
 SPEC = AgentSpec(
     name="support",
+    deployment="Support",
     collection=SCOPE.collection,
     ttl_s=3600,
     max_context_tokens=4096,
@@ -91,7 +92,6 @@ class Rig:
         self.generator = FakeGenerator(*deltas, max_model_len=max_model_len)
         self.store = FakeCounterStore()
         self.counts = SharedCounts(self.store, self._usage, self.clock)
-        self.cleared: list[Scope] = []
         self.forgotten: list[Scope] = []
         self.warmer = FakeWarmer()
         self.spec = spec
@@ -104,7 +104,6 @@ class Rig:
             counts=self.counts,
             placer=Placer("named", order, EngineViews(self.replicas, self.clock)),
             salt_of=lambda tenant: f"salt of {tenant}",
-            clear_segments=self._clear,
             warmer=self.warmer,
             forget_retrievals=self.forgotten.append,
             answered=answered,
@@ -128,10 +127,6 @@ class Rig:
         ids = token_ids()
         ids.frombytes(request.prompt)
         return self.encoder.decode(ids)
-
-    async def _clear(self, scope: Scope) -> int:
-        self.cleared.append(scope)
-        return 11
 
     async def _usage(self, _: Scope) -> CacheUsage:
         return CacheUsage(entries=1, tokens=200, value_bytes=2**20)

@@ -6,25 +6,25 @@ from typing import Any
 
 import httpx
 
-from deployments.agents.deployment import BusinessGeneration, Documentation, Support
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
-from deployments.agents.support import SupportService, SupportTools
+from deployments.agents.support import SupportService
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.core.record_ports import IdempotencyKeys
+from deployments.core.ports import Retriever
+from deployments.core.record_ports import IdempotencyKeys, TicketDesk
 from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.services import Services
 from serve_app.settings import Settings
 from tests.fake_business import BusinessRig
 from tests.fake_library import FakeLibrary
-from tests.fake_records import FakeDesk, FakeKeys, support_tools
+from tests.fake_records import FakeDesk, FakeKeys, image_reader
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig
 
 
 class FakeSharedCache:
-    """A `SharedCache` that lists what was cleared."""
+    """The TokenCache deployment as far as the API calls it. It lists what was cleared."""
 
     def __init__(self) -> None:
         self.cleared: list[tuple[TenantId, CollectionName | None]] = []
@@ -53,26 +53,22 @@ class Api:
     def __init__(
         self,
         rig: Rig | None = None,
-        tools: SupportTools | None = None,
+        desk: TicketDesk | None = None,
+        retriever: Retriever | None = None,
         keys: IdempotencyKeys | None = None,
         **settings: Any,
     ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
-        self.library = FakeLibrary()
+        self.library = FakeLibrary(retriever or self.rig.retriever)
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
         self.changes: list[tuple[Scope, int]] = []
-        self.support = Support.__new__(Support)
-        self.desk = FakeDesk()
-        tools = tools or support_tools(self.rig.retriever, self.desk)
-        self.support._service = SupportService(SUPPORT, self.rig.rag, tools)
+        self.desk = desk or FakeDesk()
+        self.support = SupportService(SUPPORT, self.rig.rag, image_reader())
         self.lookup = Rig([a_passage(n) for n in range(3)], spec=DOCUMENTATION)
         self.writer = Rig(spec=DOCUMENTATION_WRITER)
         self.ideas = BusinessRig()
-        self.business = BusinessGeneration.__new__(BusinessGeneration)
-        self.business._service = self.ideas.service
-        self.documentation = Documentation.__new__(Documentation)
-        self.documentation._service = DocumentationService(
+        self.documentation = DocumentationService(
             DOCUMENTATION, self.lookup.rag, self.writer.rag, self.library
         )
         configured = Settings.from_env({}, **settings)
@@ -80,18 +76,20 @@ class Api:
             Services(
                 settings=configured,
                 tenants=Tenants(configured.tenants_by_key()),
-                agents={  # whose clear_local also counts
-                    SUPPORT.name: self.support,  # type: ignore[dict-item]
-                    BUSINESS.name: self.business,  # type: ignore[dict-item]
-                    DOCUMENTATION.name: self.documentation,  # type: ignore[dict-item]
+                agents={
+                    SUPPORT.name: self.support,
+                    BUSINESS.name: self.ideas.service,
+                    DOCUMENTATION.name: self.documentation,
                 },
-                support=self.support,
-                business=self.business,
-                documentation=self.documentation,
+                images=self.support,
+                ideas=self.ideas.service,
+                writer=self.documentation,
+                tickets=self.desk,
+                business=self.ideas.memory,
                 idempotency=keys or FakeKeys(),
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
-                library=self.library,
-                cache=self.cache,
+                library=self.library,  # type: ignore[arg-type]  # no route reads leases or passages
+                cache=self.cache,  # type: ignore[arg-type]  # routes only clear
                 readiness=self.readiness,
                 changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),
             )

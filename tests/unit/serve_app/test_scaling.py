@@ -7,8 +7,9 @@ from serve_app.settings import Settings
 def test_every_deployment_has_bounds_of_its_own() -> None:
     """Serve's defaults are nobody's decision."""
     settings = Settings.from_env({})
-    for options in (scaling.ingress, scaling.agent, scaling.token_cache, scaling.knowledge, scaling.engine):
-        scale = options(settings)["autoscaling_config"]
+    each = (scaling.ingress, scaling.agent, scaling.token_cache, scaling.engine)
+    for options in (*(of(settings) for of in each), scaling.knowledge(settings, 3)):
+        scale = options["autoscaling_config"]
         assert 1 <= scale["min_replicas"] <= scale["max_replicas"]
         assert scale["target_ongoing_requests"] > 0
 
@@ -29,8 +30,8 @@ def test_bounds_and_delays_come_from_the_settings() -> None:
 
 def test_knowledge_has_one_replica_unless_the_database_takes_several_writers() -> None:
     """SQLite has one connection, in one process."""
-    sqlite = scaling.knowledge(Settings.from_env({}))
-    postgresql = scaling.knowledge(Settings.from_env({"DATABASE_URL": "postgresql://localhost/warmline"}))
+    sqlite = scaling.knowledge(Settings.from_env({}), 3)
+    postgresql = scaling.knowledge(Settings.from_env({"DATABASE_URL": "postgresql://localhost/warmline"}), 3)
     assert sqlite["autoscaling_config"]["max_replicas"] == 1
     assert postgresql["autoscaling_config"]["max_replicas"] > 1
 
@@ -39,7 +40,7 @@ def test_calls_that_wait_for_news_are_no_load() -> None:
     """One for each replica of each agent, on whichever replicas there are."""
     on = Settings.from_env({"WARMLINE_AGENT_MAX_REPLICAS": "8", "DATABASE_URL": "postgresql://localhost/w"})
     off = on.model_copy(update={"retrieval_cache": False})
-    with_watchers, without = (scaling.knowledge(settings) for settings in (on, off))
+    with_watchers, without = (scaling.knowledge(settings, 3) for settings in (on, off))
     assert with_watchers["max_ongoing_requests"] == without["max_ongoing_requests"] + 24
     targets = [scale["autoscaling_config"] for scale in (with_watchers, without)]
     spread = targets[0]["target_ongoing_requests"] - targets[1]["target_ongoing_requests"]

@@ -11,7 +11,6 @@ from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 from deployments.core.messages import ChatScaffold, TokenizerBundle
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.token_cache.codec import decode
-from deployments.token_cache.deployment import TokenCache
 from deployments.token_cache.keys import segment_key
 from deployments.token_cache.service import TokenCacheService
 from tests.fakes import FAKE_VOCAB_SIZE, FakeEncoder
@@ -140,19 +139,15 @@ async def test_discarding_is_invalidating_that_says_when_the_store_is_down():
         await cache.service.discard(SCOPE, ["b"])
 
 
-async def test_clear_and_usage_are_the_stores_and_say_when_it_is_down():
+async def test_clear_is_the_stores_and_says_when_it_is_down():
     """A count that cannot be made is an error, not a zero."""
     cache = Cache()
     await cache.service.write_through(SCOPE, ["ab", "c"])
-    usage = await cache.service.usage(SCOPE)
-    assert (usage.entries, usage.tokens) == (2, 3)
     assert await cache.service.clear(TenantId("other"), None) == 0
     assert await cache.service.clear(SCOPE.tenant, SCOPE.collection) == 2
     cache.store.down = True
     with pytest.raises(CacheUnavailable):
         await cache.service.clear(SCOPE.tenant, None)
-    with pytest.raises(CacheUnavailable):
-        await cache.service.usage(SCOPE)
 
 
 async def test_health_is_the_tokenizers_not_the_stores():
@@ -167,24 +162,6 @@ async def test_health_is_the_tokenizers_not_the_stores():
 
     with pytest.raises(InternalFault):
         await TokenCacheService(BUNDLE, Mute(), cache.store, lambda _: 60).check_health()
-
-
-async def test_the_deployment_builds_its_service_and_delegates():
-    """Every method of the shell does what the service does."""
-    cache = Cache()
-
-    async def build():
-        return cache.service
-
-    shell = TokenCache.__new__(TokenCache)
-    await TokenCache.__init__(shell, build)
-    assert await shell.bundle() is BUNDLE
-    assert await shell.write_through(SCOPE, ["a"]) == 1
-    assert await shell.tokenize(SCOPE, ["a"]) == list(map(to_bytes, ids_of("a")))
-    assert (await shell.usage(SCOPE)).entries == 1
-    assert await shell.invalidate(SCOPE, ["a"]) == 1
-    assert await shell.clear(SCOPE.tenant, None) == 0
-    await shell.check_health()
 
 
 @given(

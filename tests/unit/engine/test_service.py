@@ -1,4 +1,4 @@
-"""The Engine deployment around an engine in memory."""
+"""What an engine replica serves, around an engine in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampli
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
-from deployments.engine.deployment import Engine
+from deployments.engine.service import EngineService
 from deployments.engine.warm_plan import WarmPrompt
 from deployments.engine.warming import WarmStart
 
@@ -58,15 +58,8 @@ class MemoryEngine:
         self.closed += 1
 
 
-async def deployed(engine: MemoryEngine) -> Engine:
-    """As Serve makes a replica: by awaiting the constructor."""
-
-    async def build() -> MemoryEngine:
-        return engine
-
-    replica = Engine.__new__(Engine)
-    await replica.__init__(build)  # type: ignore[misc]
-    return replica
+async def deployed(engine: MemoryEngine, start: WarmStart | None = None) -> EngineService:
+    return await EngineService.start(engine, 0.0, start)
 
 
 def request(salt: str = "tenant") -> GenerateRequest:
@@ -134,7 +127,6 @@ async def test_health_and_figures_are_the_engines() -> None:
     engine = MemoryEngine()
     replica = await deployed(engine)
     assert (await replica.describe()).model == "memory"
-    assert (await replica.counters()).running == 3
     assert (await replica.survey("salt", [Known("replica", "epoch", 4)])).changes == b"salt"
     await replica.check_health()
     engine.dead = True
@@ -145,26 +137,18 @@ async def test_health_and_figures_are_the_engines() -> None:
 async def test_its_end_ends_the_engine() -> None:
     engine = MemoryEngine()
     replica = await deployed(engine)
-    replica.__del__()
+    replica.shut_down()
     assert engine.closed == 1
-
-
-def test_a_replica_whose_constructor_failed_ends_quietly() -> None:
-    Engine.__new__(Engine).__del__()
 
 
 async def test_a_replica_is_ready_when_it_holds_what_is_asked_for_most() -> None:
     engine = MemoryEngine()
 
-    async def build() -> MemoryEngine:
-        return engine
-
     async def hottest(info: EngineInfo) -> list[WarmPrompt]:
         assert len(engine.requests) == 1, "the first generation is for the kernels"
         return [WarmPrompt("hot", ((SegmentId(1), token_ids([1, 2])),))]
 
-    replica = Engine.__new__(Engine)
-    await replica.__init__(build, 0.0, WarmStart(hottest, 5.0))  # type: ignore[misc]
+    await deployed(engine, WarmStart(hottest, 5.0))
     assert [request.cache_salt for request in engine.requests[1:]] == ["hot"]
 
 

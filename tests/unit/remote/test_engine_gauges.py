@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from deployments.engine.counters import EngineCounters
-from serve_app.handles import engine_gauges
+from serve_app.engine import gauges
 from serve_app.engine.gauges import export_engine_gauges
 
 
@@ -27,8 +27,8 @@ class RecordingGauge:
 async def test_the_replicas_counters_are_exported_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine_gauges, "Gauge", RecordingGauge)
-    monkeypatch.setattr(engine_gauges, "EVERY_S", 0.01)
+    monkeypatch.setattr(gauges, "Gauge", RecordingGauge)
+    monkeypatch.setattr(gauges, "EVERY_S", 0.01)
     RecordingGauge.values.clear()
     counters = [EngineCounters(resident_blocks=5, resident_paths=2, pending_tokens=7)]
     exporting = asyncio.create_task(export_engine_gauges(lambda: counters[-1]))

@@ -1,0 +1,154 @@
+"""A Protocol's client and its replica, together and apart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import pytest
+
+from deployments.core.errors import NotFound
+from deployments.core.replica import Kind, Replica, every_replica, operations, serving
+from serve_app.remote import client_of
+from tests.local_handle import LocalHandle, replica_of
+
+
+class Base(Protocol):
+    async def double(self, number: int, *, plus: int = 0) -> int:
+        """Twice a number."""
+
+
+class Numbers(Base, Protocol):
+    def count(self, to: int) -> AsyncGenerator[int, None]:
+        """0 to below `to`."""
+
+    @every_replica
+    async def forget(self, name: str) -> None:
+        """Forgets a name."""
+
+
+class Service:
+    """Implements `Numbers`; `closed` counts streams that were not read to their end."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+        self.closed = 0
+        self.sick = False
+        self.ended = 0
+
+    async def double(self, number: int, *, plus: int = 0) -> int:
+        if number < 0:
+            raise NotFound(f"there is no {number}", "number")
+        return 2 * number + plus
+
+    def count(self, to: int) -> AsyncGenerator[int, None]:
+        return self._count(to)
+
+    async def forget(self, name: str) -> None:
+        self.forgotten.append(name)
+
+    async def check_health(self) -> None:
+        if self.sick:
+            raise RuntimeError("sick")
+
+    def shut_down(self) -> None:
+        self.ended += 1
+
+    async def secret(self) -> str:
+        return "of no Protocol"
+
+    async def _count(self, to: int) -> AsyncGenerator[int, None]:
+        try:
+            for number in range(to):
+                yield number
+        except GeneratorExit:
+            self.closed += 1
+            raise
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+async def handle(service: Service) -> LocalHandle:
+    return LocalHandle(await replica_of(serving(Numbers)(service)))
+
+
+@pytest.fixture
+def numbers(handle: LocalHandle) -> Numbers:
+    return client_of(Numbers, handle, "the counter")
+
+
+def test_operations_are_those_of_the_protocol_and_its_bases() -> None:
+    assert operations(Numbers) == {
+        "double": Kind.CALL,
+        "count": Kind.STREAM,
+        "forget": Kind.EVERY_REPLICA,
+    }
+
+
+def test_a_method_that_cannot_travel_is_refused() -> None:
+    class Plain(Protocol):
+        def now(self) -> float:
+            """Neither awaited nor a stream."""
+
+    with pytest.raises(TypeError, match="now"):
+        operations(Plain)
+
+
+async def test_calls_reach_the_service_with_their_arguments(numbers: Numbers) -> None:
+    assert await numbers.double(3) == 6
+    assert await numbers.double(3, plus=1) == 7
+
+
+async def test_a_stream_yields_what_the_service_does(numbers: Numbers) -> None:
+    assert [number async for number in numbers.count(3)] == [0, 1, 2]
+
+
+async def test_closing_a_stream_closes_the_services(service: Service) -> None:
+    replica: Any = await replica_of(serving(Numbers)(service))
+    async with aclosing(replica.count(3)) as items:
+        await anext(items)
+    assert service.closed == 1
+
+
+async def test_a_broadcast_reaches_the_replicas_and_returns_nothing(
+    numbers: Numbers, service: Service
+) -> None:
+    assert await numbers.forget("a") is None  # type: ignore[func-returns-value]
+    assert service.forgotten == ["a"]
+
+
+async def test_errors_of_the_service_come_out_as_they_were(numbers: Numbers) -> None:
+    with pytest.raises(NotFound) as raised:
+        await numbers.double(-1)
+    assert (raised.value.message, raised.value.param) == ("there is no -1", "number")
+
+
+async def test_only_operations_of_the_protocol_are_offered(handle: LocalHandle, numbers: Numbers) -> None:
+    assert not hasattr(numbers, "secret")
+    replica: Any = handle._target
+    assert not hasattr(replica, "secret")
+
+
+async def test_health_is_that_of_every_service(service: Service) -> None:
+    """And of a service that serves several Protocols once."""
+    replica = await replica_of(serving(Base)(service), serving(Numbers)(service))
+    await replica.check_health()
+    service.sick = True
+    with pytest.raises(RuntimeError):
+        await replica.check_health()
+    replica.__del__()
+    assert service.ended == 1
+
+
+def test_a_replica_whose_constructor_failed_ends_quietly() -> None:
+    Replica.__new__(Replica).__del__()
+
+
+async def test_two_services_with_one_operations_name_are_refused() -> None:
+    with pytest.raises(TypeError, match="double"):
+        await replica_of(serving(Numbers)(Service()), serving(Base)(Service()))
