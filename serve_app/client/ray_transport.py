@@ -1,57 +1,48 @@
-"""How Python clients inside Ray reach the application: over a handle of its front deployment."""
+"""How a client inside Ray sends its HTTP requests: over a Serve handle of the Ingress deployment."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
+import httpx
 from ray import serve
 from ray.serve.exceptions import RayServeException
 
 from deployments.core.errors import Unavailable
-from serve_app.client.responses import result_of
-from serve_app.client.transport import Call
 from serve_app.handles.errors import translated
 
-_PART = "the application"
 
+class RayTransport(httpx.AsyncBaseTransport):
+    """The same routes answer as over HTTP. Timeouts of the request do not apply.
 
-class HandleTransport:
-    """A `Transport` whose calls are answered by the same routes as requests over HTTP."""
+    Raises WarmlineErrors: Unavailable when Ray does not serve the application, or its Ingress can't be
+    reached; Overloaded when too many requests wait for it.
+    """
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = dict(headers)
+    def __init__(self) -> None:
         self._handle: Any = None
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        params: Mapping[str, Any] | None = None,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """See `Transport`."""
-        merged = {**self._headers, **(headers or {})}
-        call = Call.of(method, path, json=json, params=params, content=content, headers=merged)
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The response of `Ingress.call`, which takes and returns plain values."""
+        body = await request.aread()
         if self._handle is None:
-            self._handle = await asyncio.to_thread(_front)  # it asks Serve's controller, and waits
-        with translated(_PART):
-            status, content_type, body = await self._handle.call.remote(
-                call.method, call.path, call.params, call.headers, call.body
+            self._handle = await asyncio.to_thread(_ingress)  # blocks until Serve's controller answers
+        with translated("the application"):
+            status, headers, content = await self._handle.call.remote(
+                request.method, str(request.url), request.headers.multi_items(), body
             )
-        return result_of(status, content_type, body, _PART)
+        return httpx.Response(status, headers=headers, content=content)
 
     async def aclose(self) -> None:
-        """See `Transport`. Handles hold nothing open."""
+        """Forgets the handle; the next request asks Serve for it again."""
         self._handle = None
 
 
-def _front() -> Any:
+def _ingress() -> Any:
     try:
         return serve.get_deployment_handle("Ingress", "default")
     except (KeyError, RayServeException) as error:
-        raise Unavailable("this Ray serves no Warmline; with `url` it is reached over HTTP") from error
+        raise Unavailable(
+            "the Ray cluster of this process does not serve Warmline; pass `url` to reach one over HTTP"
+        ) from error
