@@ -1,4 +1,4 @@
-"""What the support agent's methods return, besides answers.
+"""What the support agent's methods return, apart from answers.
 
 A time is a string in ISO 8601, in UTC. A rate is in percent.
 """
