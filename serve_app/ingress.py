@@ -79,22 +79,15 @@ class Ingress:
         return self._app
 
     async def call(
-        self,
-        method: str,
-        path: str,
-        params: Sequence[tuple[str, str]],
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> tuple[int, str, bytes]:
-        """Status, content type and body of the response to a request that came over a handle.
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Status, headers and body of the response to an HTTP request that came over a Serve handle.
 
-        It is answered by the same application as one over HTTP: authenticated, checked and shaped alike.
+        The same application answers it as over HTTP, with the same authentication and checks.
         """
-        request = httpx.Request(
-            method, f"http://ingress{path}", params=list(params), headers=dict(headers), content=body
-        )
+        request = httpx.Request(method, url, headers=headers, content=body)
         response = await httpx.ASGITransport(self._app).handle_async_request(request)
-        return response.status_code, response.headers.get("content-type", ""), await response.aread()
+        return response.status_code, response.headers.multi_items(), await response.aread()
 
 
 class Probes:

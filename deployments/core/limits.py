@@ -8,6 +8,8 @@ MAX_CATEGORY_CHARS = 100
 MAX_ANSWER_TOKENS = 4_096
 MAX_TEMPERATURE = 2.0
 DEFAULT_TOP_K = 5
+DEFAULT_ANSWER_TOKENS = 1_024
+"""Of an answer to a free question, which any agent takes."""
 MAX_HISTORY_TURNS = 500
 MAX_HISTORY_CHARS = 200_000
 """Of earlier turns and the caller's instructions: what a replica may be made to tokenize for one question."""

@@ -1,21 +1,89 @@
-"""The agents of the running application, as async Python objects.
+"""The agents of the running application, as Python objects.
 
     agent = SupportAgent(business_id="my_business")
     result = await agent.answer_support_query_cached("How do I reset my password?")
 
-Inside Ray they call the application over a Serve handle, elsewhere over HTTP. Results are the bodies of the
-HTTP API as dicts; its errors are raised as the `WarmlineError`s they are.
+Inside Ray they call the application over a Serve handle, elsewhere over HTTP. Results are the JSON objects of
+the HTTP API, as typed dicts. Its errors are raised as the `WarmlineError`s that they are.
 """
 
 from __future__ import annotations
 
 from serve_app.client.business import BusinessGenerationAgent
 from serve_app.client.documentation import DocumentationAgent, get_documentation_agent
+from serve_app.client.rag import TokenCachedRAG
+from serve_app.client.results import (
+    Answer,
+    CacheStats,
+    Citation,
+    DocumentationAnswer,
+    DocumentHit,
+    DocumentSearch,
+    GeneratedAnswer,
+    Idea,
+    IdeaBatch,
+    PromptMetadata,
+    Reuse,
+    StoredDocument,
+    SupportAnswer,
+    Template,
+    Templates,
+    TemplatesAnswer,
+    WrittenDocument,
+)
 from serve_app.client.support import SupportAgent
+from serve_app.client.support_results import (
+    Durations,
+    Escalation,
+    KnowledgeSearch,
+    MemoryContext,
+    Passage,
+    Period,
+    Satisfaction,
+    SimilarSolution,
+    SupportReport,
+    TextLine,
+    Ticket,
+    TicketImage,
+    TicketResponse,
+    Topic,
+)
 
 __all__ = [
+    "Answer",
     "BusinessGenerationAgent",
+    "CacheStats",
+    "Citation",
+    "DocumentHit",
+    "DocumentSearch",
     "DocumentationAgent",
+    "DocumentationAnswer",
+    "Durations",
+    "Escalation",
+    "GeneratedAnswer",
+    "Idea",
+    "IdeaBatch",
+    "KnowledgeSearch",
+    "MemoryContext",
+    "Passage",
+    "Period",
+    "PromptMetadata",
+    "Reuse",
+    "Satisfaction",
+    "SimilarSolution",
+    "StoredDocument",
     "SupportAgent",
+    "SupportAnswer",
+    "SupportReport",
+    "Template",
+    "Templates",
+    "TemplatesAnswer",
+    "TextLine",
+    "Ticket",
+    "TicketImage",
+    "TicketResponse",
+    "TokenCachedRAG",
+    "Topic",
+    "WrittenDocument",
     "get_documentation_agent",
 ]

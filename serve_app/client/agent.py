@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import ClassVar, Self
 from urllib.parse import quote
 
 from deployments.core.ids import tenant_id
-from serve_app.client.token_cached_rag import TokenCachedRAG
-from serve_app.client.transport import connect
-
-Body: TypeAlias = dict[str, Any]
-"""A response's JSON, as the HTTP API's description has it."""
+from serve_app.client.connection import connect
+from serve_app.client.rag import TokenCachedRAG
 
 
 class AgentClient:
-    """A client of one agent, for one tenant. Closing it is not needed.
+    """A client of one agent, for one tenant. It need not be closed.
 
-    Every method raises the WarmlineError that the application answers with: InvalidRequest, NotFound,
-    Conflict, Unavailable (also when nothing answers), and so on.
+    Every method raises the WarmlineError that the application answers with, such as InvalidRequest, NotFound
+    or Conflict. It raises Unavailable when nothing answers, and DeadlineExceeded when an answer takes too
+    long.
     """
 
     agent_name: ClassVar[str]
@@ -33,17 +31,17 @@ class AgentClient:
     ) -> None:
         """`enable_memory=False` neither reads nor writes memory.
 
-        `url` is the application's, as `http://127.0.0.1:8000`; `api_key` is one of the tenant's, where it
-        has any. Raises: InvalidRequest.
+        `url` is the application's, such as `http://127.0.0.1:8000`. `api_key` is one of the tenant's, if the
+        application needs one. Raises: InvalidRequest when `business_id` can't be a tenant's.
         """
         self.business_id = tenant_id(business_id)
         self.enable_memory = enable_memory
-        self._transport = connect(self.business_id, url, api_key)
-        self.token_cached_rag = TokenCachedRAG(self.agent_name, self._transport)
+        self._connection = connect(self.business_id, url, api_key)
+        self.token_cached_rag = TokenCachedRAG(self.agent_name, self._connection)
 
     async def aclose(self) -> None:
-        """Lets go of connections; a later call opens new ones."""
-        await self._transport.aclose()
+        """Closes the connections. A later call opens new ones."""
+        await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -52,16 +50,6 @@ class AgentClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    async def _get(self, path: str, **params: Any) -> Body:
-        found: Body = await self._transport.call("GET", path, params=params)
-        return found
-
-    async def _post(self, path: str, **fields: Any) -> Body:
-        """Fields that are None are left to the application's defaults."""
-        given = {name: value for name, value in fields.items() if value is not None}
-        made: Body = await self._transport.call("POST", path, json=given)
-        return made
 
 
 def path_part(name: str) -> str:

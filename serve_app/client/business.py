@@ -1,4 +1,4 @@
-"""The business generation agent."""
+"""The client of the business generation agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from deployments.agents.specs import BUSINESS
 from deployments.core.business import DEFAULT_MIN_SUCCESS
 from deployments.core.business_ideas import DEFAULT_ATTEMPTS, DEFAULT_MIN_REVENUE
 from deployments.core.limits import DEFAULT_TOP_K
-from serve_app.client.agent import AgentClient, Body
+from serve_app.client.agent import AgentClient
+from serve_app.client.results import Idea, IdeaBatch, Template, Templates, TemplatesAnswer
 
 
 class BusinessGenerationAgent(AgentClient):
@@ -19,11 +20,12 @@ class BusinessGenerationAgent(AgentClient):
 
     async def recall_business_templates_cached(
         self, business_type: str, top_k: int = DEFAULT_TOP_K, max_tokens: int = BUSINESS.max_tokens
-    ) -> Body:
-        """What the templates of a type teach, as `templates`."""
-        return await self._post(
+    ) -> TemplatesAnswer:
+        """What the templates of a type teach, as the text `templates`, with what it reused."""
+        answer: TemplatesAnswer = await self._connection.post(
             "/v1/business/templates/recall", business_type=business_type, top_k=top_k, max_tokens=max_tokens
         )
+        return answer
 
     async def store_business_template(
         self,
@@ -31,9 +33,12 @@ class BusinessGenerationAgent(AgentClient):
         template_data: Mapping[str, Any],
         success_metrics: Mapping[str, float],
         user_id: str | None = None,
-    ) -> Body:
-        """Stores a template, found by the next call; `success_metrics` has a `success_score` of 0..1."""
-        return await self._post(
+    ) -> Template:
+        """Stores a template and returns it; the next call finds it.
+
+        `template_data` has a `name`, and `success_metrics` a `success_score` of 0 to 1.
+        """
+        template: Template = await self._connection.post(
             "/v1/business/templates",
             business_type=business_type,
             template_data=dict(template_data),
@@ -41,6 +46,7 @@ class BusinessGenerationAgent(AgentClient):
             user_id=user_id,
             enable_memory=self.enable_memory,
         )
+        return template
 
     async def recall_business_templates(
         self,
@@ -48,9 +54,9 @@ class BusinessGenerationAgent(AgentClient):
         min_success_score: float = DEFAULT_MIN_SUCCESS,
         top_k: int = DEFAULT_TOP_K,
         user_id: str | None = None,
-    ) -> Body:
-        """The best templates of a type with at least `min_success_score`."""
-        return await self._get(
+    ) -> Templates:
+        """The best `templates` of a type whose success score is at least `min_success_score`."""
+        found: Templates = await self._connection.get(
             "/v1/business/templates",
             business_type=business_type,
             min_success_score=min_success_score,
@@ -58,6 +64,7 @@ class BusinessGenerationAgent(AgentClient):
             user_id=user_id,
             enable_memory=self.enable_memory,
         )
+        return found
 
     async def generate_idea_with_memory(
         self,
@@ -66,9 +73,12 @@ class BusinessGenerationAgent(AgentClient):
         max_attempts: int = DEFAULT_ATTEMPTS,
         user_id: str | None = None,
         learn_from_past: bool = True,
-    ) -> Body:
-        """An idea with its scores, explained; attempts end with the first that reaches the threshold."""
-        return await self._post(
+    ) -> Idea:
+        """An idea with its scores and their explanation.
+
+        The agent makes up to `max_attempts`, until the `revenue_score` of one reaches `min_revenue_score`.
+        """
+        idea: Idea = await self._connection.post(
             "/v1/business/ideas",
             business_type=business_type,
             min_revenue_score=min_revenue_score,
@@ -77,6 +87,7 @@ class BusinessGenerationAgent(AgentClient):
             learn_from_past=learn_from_past,
             enable_memory=self.enable_memory,
         )
+        return idea
 
     async def generate_batch_with_memory(
         self,
@@ -87,9 +98,9 @@ class BusinessGenerationAgent(AgentClient):
         max_attempts: int = DEFAULT_ATTEMPTS,
         user_id: str | None = None,
         learn_from_past: bool = True,
-    ) -> Body:
-        """Ideas that differ from each other, best first, of the given types in turn."""
-        return await self._post(
+    ) -> IdeaBatch:
+        """Up to `count` different `ideas`, best first; they take the given types in turn."""
+        batch: IdeaBatch = await self._connection.post(
             "/v1/business/ideas/batch",
             count=count,
             business_types=None if business_types is None else list(business_types),
@@ -99,3 +110,4 @@ class BusinessGenerationAgent(AgentClient):
             learn_from_past=learn_from_past,
             enable_memory=self.enable_memory,
         )
+        return batch

@@ -1,11 +1,12 @@
-"""What a call gives back: the response's JSON, or its error raised."""
+"""What a response means: its JSON is the result, or an error to raise."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
+
+import httpx
 
 from deployments.core.errors import InternalFault, InvalidRequest, Unavailable, WarmlineError
 
@@ -19,23 +20,24 @@ def _below(kind: type[WarmlineError]) -> Iterator[type[WarmlineError]]:
 _BY_CODE = {kind.code: kind for kind in _below(WarmlineError)}
 
 
-def result_of(status: int, content_type: str, body: bytes, where: str) -> Any:
-    """The JSON of a response. `where` says in messages who answered.
+def result_of(response: httpx.Response, url: str) -> Any:
+    """The JSON of a response. Error messages name `url`, the application's.
 
-    Raises the error that the body tells of; Unavailable when the response is none of the application's.
+    Raises the error that an error response describes, and Unavailable when the response is not Warmline's.
     """
-    if content_type.partition(";")[0].strip() != "application/json":
-        raise Unavailable(f"{where} answered {status} and no JSON; is it Warmline?")
-    answer = json.loads(body)
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    status = response.status_code
+    if response.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise Unavailable(f"{url} answered {status} and no JSON; is it Warmline?")
+    answer = response.json()
+    if response.is_success:
         return answer
     match answer:
         case {"error": {"message": str(message), "code": str(code), "param": str() | None as param}}:
             raise _kind(code, status)(message, param)
-    raise Unavailable(f"{where} answered {status} with an error that is not Warmline's")
+    raise Unavailable(f"{url} answered {status} with an error that is not Warmline's")
 
 
 def _kind(code: str, status: int) -> type[WarmlineError]:
-    """The framework's own errors, such as a method that is not allowed, have codes of no class."""
+    """FastAPI's own errors, such as a method that is not allowed, have codes that belong to no class."""
     fallback = InvalidRequest if status < HTTPStatus.INTERNAL_SERVER_ERROR else InternalFault
     return _BY_CODE.get(code, fallback)

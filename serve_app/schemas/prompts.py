@@ -7,7 +7,13 @@ from dataclasses import asdict
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.ledger import PromptTokens
-from deployments.core.limits import DEFAULT_TOP_K, MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.limits import (
+    DEFAULT_ANSWER_TOKENS,
+    DEFAULT_TOP_K,
+    MAX_ANSWER_TOKENS,
+    MAX_QUERY_CHARS,
+    MAX_TOP_K,
+)
 from deployments.core.messages import SegmentSource
 from deployments.core.token_ids import from_bytes
 from serve_app.schemas.answers import AnswerBody, AskBody, CitationBody
@@ -36,7 +42,7 @@ class GenerateRequest(AskBody):
 
     agent: str
     query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
-    max_tokens: int = Field(1024, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")
+    max_tokens: int = Field(DEFAULT_ANSWER_TOKENS, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")
     section: str | None = Field(None, description="confines the passages to one section of documents")
 
 

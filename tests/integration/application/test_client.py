@@ -34,7 +34,8 @@ async def main():
     try:
         await agent.respond_to_ticket("none", "Hello?")
     except NotFound as error:
-        found = {"transport": type(agent._transport).__name__, "answer": answer, "param": error.param}
+        transport = type(agent._connection._transport).__name__
+        found = {"transport": transport, "answer": answer, "param": error.param}
         print(json.dumps(found))
 
 asyncio.run(main())
@@ -90,7 +91,7 @@ def test_inside_ray_the_client_uses_a_handle(application: Application, knowledge
     done = _run(["-c", INSIDE_RAY, address], port=1)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert (found["transport"], found["param"]) == ("HandleTransport", "ticket_id")
+    assert (found["transport"], found["param"]) == ("RayTransport", "ticket_id")
     assert found["answer"]["citations"][0]["doc_id"] == "reset"
     assert found["answer"]["cache_hit"]
 

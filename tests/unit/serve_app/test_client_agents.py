@@ -1,11 +1,13 @@
 """The agents as Python objects: the seed's names, over the application's own routes."""
 
 from datetime import date
+from typing import is_typeddict
 
 import httpx
 import pytest
 
 from deployments.core.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from serve_app import client
 from serve_app.client import (
     BusinessGenerationAgent,
     DocumentationAgent,
@@ -13,12 +15,49 @@ from serve_app.client import (
     agent,
     documentation,
     get_documentation_agent,
+    results,
+    support_results,
 )
-from serve_app.client.transport import HttpTransport
+from serve_app.client.connection import Connection
 from serve_app.schemas import CacheStatsBody
 from tests.unit.agents.image_files import png
 
 QUESTION = "How do I reset it?"
+
+
+PUBLIC = {
+    "agents": ["BusinessGenerationAgent", "DocumentationAgent", "SupportAgent", "TokenCachedRAG"],
+    "functions": ["get_documentation_agent"],
+    "answers": [
+        "Answer",
+        "CacheStats",
+        "Citation",
+        "DocumentationAnswer",
+        "GeneratedAnswer",
+        "PromptMetadata",
+        "Reuse",
+        "SupportAnswer",
+        "TemplatesAnswer",
+    ],
+    "business": ["Idea", "IdeaBatch", "Template", "Templates"],
+    "documentation": ["DocumentHit", "DocumentSearch", "StoredDocument", "WrittenDocument"],
+    "support": [
+        "Durations",
+        "Escalation",
+        "KnowledgeSearch",
+        "MemoryContext",
+        "Passage",
+        "Period",
+        "Satisfaction",
+        "SimilarSolution",
+        "SupportReport",
+        "TextLine",
+        "Ticket",
+        "TicketImage",
+        "TicketResponse",
+        "Topic",
+    ],
+}
 
 
 @pytest.fixture
@@ -27,7 +66,7 @@ def over_api(api, monkeypatch):
 
     def connect(tenant, url, api_key):
         headers = {"x-business-id": tenant} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
-        return HttpTransport(url or "http://test", headers, httpx.ASGITransport(api.app))
+        return Connection(url or "http://test", headers, transport=httpx.ASGITransport(api.app))
 
     monkeypatch.setattr(agent, "connect", connect)
     documentation._only_one.cache_clear()
@@ -45,6 +84,18 @@ def support(over_api):
 def docs(over_api):
     """The documentation agent of a tenant."""
     return DocumentationAgent("acme")
+
+
+def test_these_names_are_public():
+    """All of them can be imported, and no typed dict that a method returns is missing."""
+    assert sorted(client.__all__) == sorted(name for names in PUBLIC.values() for name in names)
+    defined = {
+        name
+        for module in (results, support_results)
+        for name, thing in vars(module).items()
+        if is_typeddict(thing)
+    }
+    assert defined <= set(client.__all__) <= set(vars(client))
 
 
 async def test_an_answer_has_what_the_seeds_example_prints(support, over_api):
@@ -228,6 +279,6 @@ async def test_where_nothing_answers_an_agent_says_so(monkeypatch):
         raise httpx.ConnectError("All connection attempts failed")
 
     support = SupportAgent(url="http://127.0.0.1:1")
-    monkeypatch.setattr(support._transport, "_through", httpx.MockTransport(refuse))
+    monkeypatch.setattr(support._connection, "_transport", httpx.MockTransport(refuse))
     with pytest.raises(Unavailable, match=r"no Warmline can be reached at http://127.0.0.1:1"):
         await support.answer_support_query_cached(QUESTION)

@@ -1,15 +1,22 @@
-"""Every method of the Python agents sends what the API's description knows, and all that it is given."""
+"""Every method of the Python agents sends what a route of the API takes, and returns what it answers."""
 
-from types import SimpleNamespace
-from typing import cast
+import inspect
+import json
+from operator import attrgetter
+from types import NoneType, SimpleNamespace
+from typing import Any, NamedTuple, cast, get_type_hints
+from urllib.parse import unquote
 
+import httpx
 import pytest
 
 from deployments.core.ids import TenantId
 from serve_app.api.application import build_api
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
+from serve_app.client.connection import Connection
 from serve_app.services import Services
 from serve_app.settings import Settings
+from tests.unit.serve_app.json_shapes import shape
 
 TEMPLATE = ("saas", {"name": "A"}, {"success_score": 0.9}, "ann")
 CALLS = [
@@ -31,60 +38,137 @@ CALLS = [
     (DocumentationAgent, "search_documentation", ("q", 2)),
     (DocumentationAgent, "get_cache_stats", ()),
     (DocumentationAgent, "clear_cache", ("api-*",)),
+    (SupportAgent, "token_cached_rag.retrieve_tokens", ("q", 2, "api")),
+    (SupportAgent, "token_cached_rag.generate_with_rag", ("q", 2, 9, 0.5, "api")),
+    (SupportAgent, "token_cached_rag.get_cache_stats", ()),
+    (SupportAgent, "token_cached_rag.reset_stats", ()),
+    (SupportAgent, "token_cached_rag.clear_cache", ("api-*",)),
 ]
+IDS = [name for _, name, _ in CALLS]
+RETURNED_PART = {
+    "clear_cache": lambda body: body["cleared"][1],
+    "get_cache_stats": lambda by_agent: by_agent[2],
+    "reset_stats": lambda _: NoneType,
+    "retrieve_tokens": lambda body: ("list of", [body["token_ids"][1], body["metadata"][1]]),
+}
+"""What methods return that do not return the whole response, of the response's shape."""
+
+
+class Sent(NamedTuple):
+    """A request of an agent, as the application would read it."""
+
+    method: str
+    path: str
+    params: httpx.QueryParams
+    fields: dict[str, Any]
+    content: bytes
 
 
 class Recorder:
-    """A `Transport` that lists what was called and has one answer to everything."""
+    """Lists what agents send, and has one answer to everything."""
 
     def __init__(self):
         self.calls = []
 
-    async def call(self, method, path, *, json=None, params=None, content=None, headers=None):
-        self.calls.append((method, path, json or {}, params or {}, content))
-        return {"documentation": {}, "cleared": 0}
+    def __call__(self, request):
+        is_json = request.headers.get("content-type") == "application/json"
+        fields = json.loads(request.content) if is_json else {}
+        url = request.url
+        path = url.raw_path.decode().partition("?")[0]
+        self.calls.append(Sent(request.method, path, url.params, fields, request.content))
+        answers = {"documentation": {}, "support": {}, "cleared": 0, "token_ids": [], "metadata": {}}
+        return httpx.Response(200, json=answers)
 
 
 @pytest.fixture(scope="module")
-def spec():
+def app():
+    """The API, whose routes are not called."""
+    return build_api(cast(Services, SimpleNamespace(settings=Settings.from_env({}))))
+
+
+@pytest.fixture(scope="module")
+def spec(app):
     """The API's description."""
-    return build_api(cast(Services, SimpleNamespace(settings=Settings.from_env({})))).openapi()
+    return app.openapi()
 
 
 @pytest.fixture
 def recorder(monkeypatch):
     """What agents send goes nowhere."""
     recorder = Recorder()
-    monkeypatch.setattr(agent, "connect", lambda *_: recorder)
+    connection = Connection("http://test", {}, transport=httpx.MockTransport(recorder))
+    monkeypatch.setattr(agent, "connect", lambda *_: connection)
     return recorder
 
 
-@pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=[name for _, name, _ in CALLS])
-async def test_a_method_is_a_route_of_the_api(spec, recorder, kind, name, arguments):
+@pytest.fixture
+def method_of(recorder):
+    """A method of a new agent, by the agent's class and the method's name."""
+    return lambda kind, name: attrgetter(name)(kind(TenantId("acme"), enable_memory=False))
+
+
+@pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=IDS)
+async def test_a_method_is_a_route_of_the_api(spec, recorder, method_of, kind, name, arguments):
     """With its path, its fields and its parameters, none missing that is required."""
-    await getattr(kind(TenantId("acme"), enable_memory=False), name)(*arguments)
-    ((method, path, fields, params, _),) = recorder.calls
-    operation = spec["paths"][_template(spec, path, method)][method.lower()]
-    declared = {p["name"]: p for p in operation.get("parameters", []) if p["in"] == "query"}
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    schema = spec["components"]["schemas"].get(body.get("$ref", "").rpartition("/")[2], {})
+    await method_of(kind, name)(*arguments)
+    ((method, path, params, fields, _),) = recorder.calls
+    declared, properties, required = _declared(spec, method, path)
     assert set(params) <= set(declared)
     assert {p for p, declaration in declared.items() if declaration["required"]} <= set(params)
-    assert set(schema.get("required", [])) <= set(fields) <= set(schema.get("properties", {}))
-    takes_memory = {"enable_memory"} & (set(declared) | set(schema.get("properties", {})))
+    assert required <= set(fields) <= set(properties)
+    takes_memory = {"enable_memory"} & (set(declared) | set(properties))
     sent = {**params, **fields}
     assert {"enable_memory"} & set(sent) == takes_memory
-    assert sent.get("enable_memory", False) is False
+    assert sent.get("enable_memory", False) in {False, "false"}
 
 
-@pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=[name for _, name, _ in CALLS])
-async def test_nothing_that_a_method_is_given_gets_lost(recorder, kind, name, arguments):
+@pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=IDS)
+async def test_nothing_that_a_method_is_given_gets_lost(recorder, method_of, kind, name, arguments):
     """Every argument stands in the path, the body or the parameters."""
-    await getattr(kind(TenantId("acme")), name)(*arguments)
-    ((_, path, fields, params, content),) = recorder.calls
-    sent = [*fields.values(), *params.values(), content, *path.split("/")]
+    await method_of(kind, name)(*arguments)
+    ((_, path, params, fields, content),) = recorder.calls
+    sent = [*fields.values(), content, *map(unquote, path.split("/"))]
+    in_query = [params.get_list(name) for name in params]
     for argument in arguments:
-        assert argument in sent
+        as_params = [str(one) for one in (argument if isinstance(argument, list) else [argument])]
+        assert argument in sent or as_params in in_query
+
+
+@pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=IDS)
+async def test_a_default_of_a_method_is_that_of_the_api(spec, recorder, method_of, kind, name, arguments):
+    """As far as both have one."""
+    method = method_of(kind, name)
+    await method(*arguments)
+    (sent,) = recorder.calls
+    declared, properties, _ = _declared(spec, sent.method, sent.path)
+    schemas = {**{name: parameter["schema"] for name, parameter in declared.items()}, **properties}
+    for name, parameter in inspect.signature(method).parameters.items():
+        default = schemas.get(name, {}).get("default")
+        if default is not None and parameter.default not in (None, parameter.empty):
+            assert (name, parameter.default) == (name, default)
+
+
+@pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=IDS)
+async def test_a_method_returns_the_shape_of_its_response(
+    app, spec, recorder, method_of, kind, name, arguments
+):
+    """Every field of the response's model, nested ones too: whether it is required, and its type."""
+    method = method_of(kind, name)
+    await method(*arguments)
+    (sent,) = recorder.calls
+    path = _template(spec, sent.path, sent.method)
+    (model,) = [r.response_model for r in app.routes if r.path == path and sent.method in r.methods]
+    part = RETURNED_PART.get(name.rpartition(".")[2], lambda body: body)
+    assert shape(get_type_hints(method)["return"]) == part(shape(model))
+
+
+def _declared(spec, method, path):
+    """Query parameters of a route, properties of its JSON body, and which of those are required."""
+    operation = spec["paths"][_template(spec, path, method)][method.lower()]
+    parameters = {p["name"]: p for p in operation.get("parameters", []) if p["in"] == "query"}
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    schema = spec["components"]["schemas"].get(body.get("$ref", "").rpartition("/")[2], {})
+    return parameters, schema.get("properties", {}), set(schema.get("required", []))
 
 
 def _template(spec, path, method):

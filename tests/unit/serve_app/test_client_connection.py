@@ -1,7 +1,9 @@
-"""How the Python client's calls travel, and how their errors come back."""
+"""How the Python client's requests travel, and how their errors come back."""
 
-import json
+import asyncio
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -11,12 +13,14 @@ from ray.serve.exceptions import RayServeException
 
 from deployments.core import errors
 from deployments.core.ids import TenantId
+from serve_app.client.connection import Connection, connect, default_url
+from serve_app.client.ray_transport import RayTransport
 from serve_app.client.responses import result_of
-from serve_app.client.transport import HttpTransport, connect, default_url
-from serve_app.handles.client import HandleTransport
 from serve_app.ingress import Ingress
 from serve_app.problems import STATUS, problem
 
+ROOT = Path(__file__).parents[3]
+URL = "http://test"
 TENANT = {"x-business-id": "acme"}
 QUESTION = {"query": "How do I reset it?"}
 
@@ -46,26 +50,50 @@ def front(api, monkeypatch):
     return front
 
 
+def over_handle():
+    """A connection over the handle alone."""
+    return Connection(URL, TENANT, transport=RayTransport())
+
+
 @pytest.fixture(params=["http", "handle"])
-def transport(request, api, front):
+def connection(request, api, front):
     """Both ways to the same application."""
     if request.param == "http":
-        return HttpTransport("http://test", TENANT, httpx.ASGITransport(api.app))
-    return HandleTransport(TENANT)
+        return Connection(URL, TENANT, transport=httpx.ASGITransport(api.app))
+    return over_handle()
 
 
-async def test_json_goes_there_and_comes_back(transport, api):
-    """For the tenant of the transport, with the routes' own checks."""
-    answer = await transport.call("POST", "/v1/support/answer", json=QUESTION)
+async def test_json_goes_there_and_comes_back(connection, api):
+    """For the tenant of the connection, with the routes' own checks."""
+    answer = await connection.post("/v1/support/answer", **QUESTION)
     assert answer["response"] == "Press Reset."
     assert [query.scope.tenant for query in api.rig.retriever.queries] == ["acme"]
 
 
-async def test_parameters_that_are_none_are_left_out_and_lists_repeated(transport, api):
+async def test_parameters_that_are_none_are_left_out(connection, api):
     """A query is the same over both transports, signs of its own syntax included."""
-    params = {"query": "a&b=c +ü", "category": None, "top_k": 2}
-    found = await transport.call("GET", "/v1/support/search", params=params)
+    found = await connection.get("/v1/support/search", query="a&b=c +ü", category=None, top_k=2)
     assert (found["query"], found["category"], found["total_results"]) == ("a&b=c +ü", None, 2)
+
+
+async def test_a_path_is_unquoted_once(connection):
+    """On the way over a handle too."""
+    with pytest.raises(errors.NotFound, match="there is no ticket a%41"):
+        await connection.get("/v1/support/tickets/a%2541")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+async def test_what_json_has_no_number_for_is_refused(connection, value):
+    """Before anything is sent."""
+    with pytest.raises(ValueError, match="JSON"):
+        await connection.post("/v1/business/templates", success_metrics={"success_score": value})
+
+
+async def test_a_text_that_is_no_unicode_is_refused_by_its_field(connection):
+    """The application answers, not the encoder."""
+    with pytest.raises(errors.InvalidRequest) as raised:
+        await connection.post("/v1/support/answer", query="\ud800")
+    assert raised.value.param == "query"
 
 
 @pytest.mark.parametrize(
@@ -78,18 +106,24 @@ async def test_parameters_that_are_none_are_left_out_and_lists_repeated(transpor
         ("DELETE", "/healthz", None, errors.InvalidRequest, None),
     ],
 )
-async def test_errors_are_raised_as_what_they_are(transport, method, path, body, kind, param):
+async def test_errors_are_raised_as_what_they_are(connection, method, path, body, kind, param):
     """By their code, with the field at fault."""
     with pytest.raises(errors.WarmlineError) as raised:
-        await transport.call(method, path, json=body)
+        await connection.request(method, path, fields=body)
     assert (type(raised.value), raised.value.param) == (kind, param)
 
 
-async def test_a_closed_transport_opens_again(transport):
+async def test_a_closed_connection_opens_again(connection):
     """One agent may be shared by those who close it and those who do not."""
-    await transport.call("GET", "/healthz")
-    await transport.aclose()
-    assert await transport.call("GET", "/healthz") == {"status": "ok"}
+    await connection.get("/healthz")
+    await connection.aclose()
+    assert await connection.get("/healthz") == {"status": "ok"}
+
+
+def test_a_connection_works_in_another_event_loop(connection):
+    """Without being closed in between."""
+    for _ in range(2):
+        assert asyncio.run(connection.get("/healthz")) == {"status": "ok"}
 
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
@@ -97,7 +131,7 @@ def test_every_error_comes_back_as_its_own_class(kind):
     """Except those of the server's own making, which tell nothing of their cause."""
     status, body = problem(kind("said", "field"))
     with pytest.raises(errors.WarmlineError) as raised:
-        result_of(status, "application/json", json.dumps(body).encode(), "here")
+        result_of(httpx.Response(status, json=body), "here")
     internal = status == 500
     assert type(raised.value) is (errors.InternalFault if internal else kind)
     assert raised.value.param == (None if internal else "field")
@@ -115,8 +149,9 @@ def test_every_error_comes_back_as_its_own_class(kind):
 )
 def test_an_answer_of_something_else_is_no_answer(status, content_type, body):
     """Another program on the port, or a proxy without us."""
+    response = httpx.Response(status, headers={"content-type": content_type}, content=body)
     with pytest.raises(errors.Unavailable, match=r"http://here"):
-        result_of(status, content_type, body, "http://here")
+        result_of(response, "http://here")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +169,9 @@ async def test_where_nothing_answers_the_url_is_named(fault, kind):
     def refuse(_):
         raise fault
 
-    transport = HttpTransport("http://nobody:1", TENANT, httpx.MockTransport(refuse))
+    connection = Connection("http://nobody:1", TENANT, transport=httpx.MockTransport(refuse))
     with pytest.raises(kind, match="http://nobody:1"):
-        await transport.call("GET", "/healthz")
+        await connection.get("/healthz")
 
 
 async def test_an_api_key_and_the_tenant_are_in_every_request():
@@ -147,13 +182,12 @@ async def test_an_api_key_and_the_tenant_are_in_every_request():
         seen.append(request.headers)
         return httpx.Response(200, json={})
 
-    transport = connect(TenantId("acme"), "http://there", "secret")
-    assert isinstance(transport, HttpTransport)
-    transport._through = httpx.MockTransport(answer)
-    await transport.call("GET", "/healthz", headers={"idempotency-key": "k"})
+    connection = connect(TenantId("acme"), "http://there", "secret")
+    connection._transport = httpx.MockTransport(answer)
+    await connection.get("/healthz")
     (headers,) = seen
-    named = [headers[name] for name in ("x-business-id", "authorization", "idempotency-key")]
-    assert named == ["acme", "Bearer secret", "k"]
+    named = [headers[name] for name in ("x-business-id", "authorization")]
+    assert named == ["acme", "Bearer secret"]
 
 
 @pytest.mark.parametrize(
@@ -172,10 +206,10 @@ def test_the_own_machines_application_is_found_by_its_settings(environ, url):
 @pytest.mark.parametrize(
     ("initialised", "url", "kind"),
     [
-        (True, None, HandleTransport),
-        (True, "http://there", HttpTransport),
-        (False, None, HttpTransport),
-        (None, None, HttpTransport),
+        (True, None, RayTransport),
+        (True, "http://there", httpx.AsyncHTTPTransport),
+        (False, None, httpx.AsyncHTTPTransport),
+        (None, None, httpx.AsyncHTTPTransport),
     ],
 )
 def test_inside_ray_calls_go_over_a_handle(monkeypatch, initialised, url, kind):
@@ -184,14 +218,46 @@ def test_inside_ray_calls_go_over_a_handle(monkeypatch, initialised, url, kind):
         monkeypatch.delitem(sys.modules, "ray")
     else:
         monkeypatch.setattr(sys.modules["ray"], "is_initialized", lambda: initialised)
-    assert type(connect(TenantId("acme"), url, None)) is kind
+    client = connect(TenantId("acme"), url, None)._opened()
+    assert type(client._transport) is kind
     assert ("ray" in sys.modules) == (initialised is not None)
+
+
+@pytest.mark.parametrize(("url", "proxied"), [(None, False), ("http://there", True)])
+def test_a_proxy_is_used_only_for_a_url_that_was_given(monkeypatch, url, proxied):
+    """The one that the environment names does not lead to this machine."""
+    monkeypatch.delitem(sys.modules, "ray")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    client = connect(TenantId("acme"), url, None)._opened()
+    chosen = client._transport_for_url(client.base_url)
+    assert (chosen is not client._transport) == proxied
+
+
+def test_no_connection_stays_open_and_answers_may_take_long():
+    """An agent need not be closed, and the application has a deadline of its own."""
+    client = connect(TenantId("acme"), "http://there", None)._opened()
+    assert isinstance(client._transport, httpx.AsyncHTTPTransport)
+    assert client._transport._pool._max_keepalive_connections == 0
+    assert client.timeout == httpx.Timeout(None, connect=5.0, read=600.0, write=60.0)
+
+
+def test_to_import_the_client_imports_neither_ray_nor_the_server():
+    """A program that calls the application over HTTP need not have them."""
+    code = "import sys, serve_app.client; print({'ray', 'fastapi', 'starlette', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 async def test_a_handle_carries_plain_values(front):
     """Nothing that another version of a library could not unpickle."""
-    await HandleTransport(TENANT).call("GET", "/v1/support/search", params={"query": "x"})
-    assert front.calls == [("GET", "/v1/support/search", (("query", "x"),), TENANT, b"")]
+    await over_handle().get("/v1/support/search", query="x")
+    ((method, url, headers, body),) = front.calls
+    assert (method, url, body) == ("GET", f"{URL}/v1/support/search?query=x", b"")
+    assert type(headers) is list
+    assert {type(part) for header in headers for part in header} == {str}
+    assert dict(headers)["x-business-id"] == "acme"
 
 
 @pytest.mark.parametrize("fault", [KeyError("Ingress"), RayServeException("no controller")])
@@ -203,11 +269,11 @@ async def test_a_ray_without_the_application_says_so(monkeypatch, fault):
 
     monkeypatch.setattr(serve, "get_deployment_handle", missing)
     with pytest.raises(errors.Unavailable, match="url"):
-        await HandleTransport(TENANT).call("GET", "/healthz")
+        await over_handle().get("/healthz")
 
 
 async def test_a_front_that_is_gone_is_unavailable(front):
     """Ray's own errors do not reach the caller."""
     front.fault = RayServeException("gone")
     with pytest.raises(errors.Unavailable, match="the application"):
-        await HandleTransport(TENANT).call("GET", "/healthz")
+        await over_handle().get("/healthz")

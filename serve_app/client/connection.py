@@ -1,0 +1,134 @@
+"""A client's HTTP requests to the running application."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from deployments.core.errors import DeadlineExceeded, Unavailable
+from deployments.core.ids import TenantId
+from serve_app.auth import TENANT_HEADER
+from serve_app.client.responses import result_of
+from serve_app.settings import Settings, variable
+
+_TIMEOUT = httpx.Timeout(None, connect=5.0, read=600.0, write=60.0)
+"""Seconds. The application's own deadline is shorter, unless it was configured to be longer."""
+_NO_IDLE_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+"""A client that is never closed leaves no connection open, and works in another event loop."""
+
+
+class Connection:
+    """Sends requests through one `httpx.AsyncClient`, which the first request opens.
+
+    Every request returns the JSON of its response. It raises the WarmlineError that the response tells of,
+    Unavailable when nothing answers, and DeadlineExceeded when the response takes too long.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        trust_env: bool = True,
+    ) -> None:
+        """Every request to `url` carries `headers`.
+
+        `transport` replaces httpx's own. With `trust_env`, httpx uses the proxy that the environment names.
+        """
+        self._url = url
+        self._headers = dict(headers)
+        self._transport = transport
+        self._trust_env = trust_env
+        self._client: httpx.AsyncClient | None = None
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """Sends query parameters, without those that are None. A list becomes one parameter for each item."""
+        return await self.request("GET", path, params=params)
+
+    async def post(self, path: str, **fields: Any) -> Any:
+        """Sends a JSON object, without the fields that are None. Raises: ValueError on NaN and infinity."""
+        return await self.request("POST", path, fields=fields)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+    ) -> Any:
+        """Sends `params` as `get` does, with a body: `fields` as `post` does, or else `content` as it is."""
+        headers = {}
+        if fields is not None:
+            # Not httpx's `json`: it fails on a lone surrogate, for which the application names the field.
+            content = json.dumps(_given(fields), allow_nan=False).encode()
+            headers["content-type"] = "application/json"
+        try:
+            response = await self._opened().request(
+                method, path, params=_given(params or {}), headers=headers, content=content
+            )
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            raise DeadlineExceeded(f"{self._url} did not answer in time") from error
+        except httpx.TransportError as error:
+            cause = str(error) or type(error).__name__
+            raise Unavailable(f"no Warmline can be reached at {self._url}: {cause}") from error
+        return result_of(response, self._url)
+
+    async def aclose(self) -> None:
+        """Closes the client; the next request opens a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _opened(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                base_url=self._url,
+                headers=self._headers,
+                timeout=_TIMEOUT,
+                limits=_NO_IDLE_CONNECTIONS,
+                trust_env=self._trust_env,
+                transport=self._transport,
+            )
+        return self._client
+
+
+def connect(tenant: TenantId, url: str | None, api_key: str | None) -> Connection:
+    """The connection of a tenant's client.
+
+    It leads to `url`. Without one, it goes over a Serve handle inside Ray, and to this machine elsewhere.
+    """
+    headers: dict[str, str] = {TENANT_HEADER: tenant}
+    if api_key is not None:
+        headers["authorization"] = f"Bearer {api_key}"
+    if url is None and _inside_ray():
+        from serve_app.client.ray_transport import RayTransport
+
+        return Connection("http://ingress", headers, transport=RayTransport())
+    # A proxy that the environment names does not lead to this machine.
+    return Connection(url or default_url(os.environ), headers, trust_env=url is not None)
+
+
+def default_url(environ: Mapping[str, str]) -> str:
+    """Where an application on this machine listens, by the settings in `environ`."""
+    host, port = (
+        environ.get(variable(field)) or str(Settings.model_fields[field].default)
+        for field in ("http_host", "http_port")
+    )
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _inside_ray() -> bool:
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
