@@ -9,11 +9,11 @@ from deployments.core.documents import Retrieval
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.retrievals import RetrievalKey
+from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
+from deployments.redis.walking import unlinked, walk
 from deployments.token_cache.codec import CorruptEntry
-from deployments.token_cache.connection import WRONG_TYPE, RedisLink, expect
 from deployments.token_cache.keys import retrieval_name, retrievals_pattern
 from deployments.token_cache.retrieval_codec import decode_retrieval, encode_retrieval
-from deployments.token_cache.walking import unlinked, walk
 
 log = logging.getLogger(__name__)
 

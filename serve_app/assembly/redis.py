@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
 from serve_app.settings import Settings
 
 

@@ -7,7 +7,7 @@ from deployments.core.ports import Retriever
 from deployments.rag.lease_keeper import LeaseKeeper
 from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
 from deployments.rag.rhythms import Rhythms
-from deployments.token_cache.connection import RedisLink
+from deployments.redis.connection import RedisLink
 from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.ttl import retrieval_ttl_s
 from serve_app.handles.knowledge import KnowledgeHandle

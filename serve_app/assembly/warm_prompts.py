@@ -20,7 +20,7 @@ from deployments.core.salt import cache_salt
 from deployments.core.token_ids import TokenIds
 from deployments.engine.warm_plan import WarmPrompt, plan
 from deployments.rag.prompt import PromptAssembler
-from deployments.token_cache.connection import RedisLink
+from deployments.redis.connection import RedisLink
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from deployments.engine.deployment import Engine
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.embedded_server import EmbeddedRedis
 from tests.bench.bed import Bed
 
 

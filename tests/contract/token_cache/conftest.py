@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from deployments.core.ports import CounterStore, HotPaths, SegmentStore
-from deployments.token_cache.connection import RedisLink, expect
+from deployments.redis.connection import RedisLink, expect
+from deployments.redis.embedded_server import EmbeddedRedis
 from deployments.token_cache.counters import RedisCounterStore
-from deployments.token_cache.embedded_server import EmbeddedRedis
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.memory_store import (
     InMemoryCounterStore,

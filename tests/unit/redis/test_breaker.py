@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deployments.core.errors import CacheUnavailable
-from deployments.token_cache.breaker import BreakerState, CircuitBreaker
+from deployments.redis.breaker import BreakerState, CircuitBreaker
 
 FAILURES, OPEN_S = 3, 1.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.token_cache.embedded_server import EmbeddedRedis
-from tests.integration.token_cache.embedded_processes import processes_naming, until
+from deployments.redis.embedded_server import EmbeddedRedis
+from tests.integration.redis.embedded_processes import processes_naming, until
 
 
 @pytest.fixture

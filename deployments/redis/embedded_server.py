@@ -19,8 +19,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deployments.core.errors import CacheUnavailable, ConfigurationError
-from deployments.token_cache import embedded_supervisor
-from deployments.token_cache.embedded_supervisor import lock, open_lock
+from deployments.redis import embedded_supervisor
+from deployments.redis.embedded_supervisor import lock, open_lock
 
 _SOCKET_PATH_BYTES = 100
 """The kernel allows 107."""

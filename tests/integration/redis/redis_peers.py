@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.token_cache.connection import RedisLink
+from deployments.redis.connection import RedisLink
 
 A = Scope(TenantId("a"), CollectionName("kb"))
 KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
