@@ -38,14 +38,14 @@ from deployments.knowledge.document_versions import DocumentHistory
 from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
-from deployments.knowledge.leased_search import LeasedSearch
-from deployments.knowledge.leases import Leases
 from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
 from deployments.knowledge.store import DocumentStore, Overtaken, Stored, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
+from deployments.retrieval.lease_granting import Leases
+from deployments.retrieval.leased_search import LeasedSearch
 
 log = logging.getLogger(__name__)
 

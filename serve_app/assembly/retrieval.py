@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
-from deployments.rag.lease_keeper import LeaseKeeper
-from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
-from deployments.rag.rhythms import Rhythms
 from deployments.redis.connection import RedisLink
-from deployments.token_cache.retrieval_store import RedisRetrievalStore
+from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.redis_store import RedisRetrievalStore
+from deployments.retrieval.rhythms import Rhythms
 from deployments.token_cache.ttl import retrieval_ttl_s
 from serve_app.handles.knowledge import KnowledgeHandle
 

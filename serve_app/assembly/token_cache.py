@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from deployments.retrieval.redis_store import RedisRetrievalStore
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
-from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.service import TokenCacheService
 from deployments.token_cache.ttl import segment_ttl_s
 from serve_app.assembly.redis import watched_redis_link

@@ -16,11 +16,11 @@ from deployments.core.errors import CacheUnavailable, KnowledgeUnavailable
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.core.retrievals import RetrievalKey
-from deployments.knowledge.lease_table import GRANTED_S
-from deployments.knowledge.leases import Leases
-from deployments.rag.lease_keeper import LeaseKeeper
-from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
-from deployments.rag.rhythms import Rhythms
+from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
+from deployments.retrieval.lease_granting import Leases
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.lease_table import GRANTED_S
+from deployments.retrieval.rhythms import Rhythms
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
 UPDATES = {"sqlite": 200, "postgresql": 40}

@@ -13,9 +13,9 @@ from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease, LeasedRetrieval
 from deployments.core.retrievals import RetrievalKey
-from deployments.rag.lease_keeper import LeaseKeeper
-from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
-from deployments.rag.rhythms import Rhythms
+from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.rhythms import Rhythms
 from tests.fakes import FakeClock, a_passage
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))

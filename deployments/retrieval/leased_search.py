@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import Scope
 from deployments.core.leases import LEASE_S, HolderId, Lease, LeasedRetrieval
-from deployments.knowledge.leases import Leases
 from deployments.knowledge.search import HybridSearch
+from deployments.retrieval.lease_granting import Leases
 
 
 class LeasedSearch:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.rag.retrieval_lru import RetrievalLru
+from deployments.retrieval.retrieval_lru import RetrievalLru
 from tests.fakes import a_passage
 
 

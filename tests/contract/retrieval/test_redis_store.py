@@ -11,8 +11,8 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.retrievals import RetrievalKey
 from deployments.redis.connection import RedisLink
+from deployments.retrieval.redis_store import RedisRetrievalStore
 from deployments.token_cache.keys import retrieval_name, segment_prefix
-from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from tests.contract.token_cache.conftest import Stores
 from tests.fakes import a_passage
 

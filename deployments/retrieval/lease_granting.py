@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from deployments.core.ids import Scope
 from deployments.core.leases import POLL_S, HolderId, lease_clock
-from deployments.knowledge.lease_table import GRANTED_S, LeaseTable
+from deployments.retrieval.lease_table import GRANTED_S, LeaseTable
 
 
 class Signal:

@@ -21,7 +21,7 @@ from deployments.core.leases import (
     LeasingKnowledge,
     lease_clock,
 )
-from deployments.rag.held_leases import HeldLeases
+from deployments.retrieval.held_leases import HeldLeases
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from deployments.core.ids import CollectionName, TenantId
 from deployments.core.retrievals import RetrievalKey
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import unlinked, walk
+from deployments.retrieval.retrieval_codec import decode_retrieval, encode_retrieval
 from deployments.token_cache.codec import CorruptEntry
 from deployments.token_cache.keys import retrieval_name, retrievals_pattern
-from deployments.token_cache.retrieval_codec import decode_retrieval, encode_retrieval
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
 from deployments.core.retrievals import RetrievalKey, RetrievalStore, Rhythm, normalised
-from deployments.rag.lease_keeper import LeaseKeeper
-from deployments.rag.retrieval_lru import RetrievalLru
-from deployments.rag.rhythms import Rhythms
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.retrieval_lru import RetrievalLru
+from deployments.retrieval.rhythms import Rhythms
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from deployments.core.documents import Passage, Retrieval
 from deployments.core.ids import DocId
-from deployments.token_cache import retrieval_codec
+from deployments.retrieval import retrieval_codec
+from deployments.retrieval.retrieval_codec import HEADER_BYTES, decode_retrieval, encode_retrieval
 from deployments.token_cache.codec import CorruptEntry
-from deployments.token_cache.retrieval_codec import HEADER_BYTES, decode_retrieval, encode_retrieval
 
 texts = st.text(st.characters(), max_size=20)
 passages = st.builds(

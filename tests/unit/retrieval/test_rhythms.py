@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.retrievals import Rhythm
-from deployments.rag.rhythms import Rhythms
+from deployments.retrieval.rhythms import Rhythms
 from tests.fakes import FakeClock
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))

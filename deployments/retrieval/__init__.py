@@ -1,0 +1,1 @@
+"""Retrieval without searching: results kept under leases, and the leases on both sides."""
