@@ -18,6 +18,7 @@ from deployments.core.documents import (
     Retrieval,
     SearchQuery,
     TextHit,
+    normalised,
 )
 from deployments.core.ids import (
     DEFAULT_TENANT,
@@ -29,7 +30,6 @@ from deployments.core.ids import (
 )
 from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.core.ports import SegmentWriter
-from deployments.core.retrievals import normalised
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.knowledge.chunking import Chunker
@@ -44,8 +44,7 @@ from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
 from deployments.knowledge.store import DocumentStore, Overtaken, Stored, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
-from deployments.retrieval.lease_granting import Leases
-from deployments.retrieval.leased_search import LeasedSearch
+from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
 log = logging.getLogger(__name__)
 

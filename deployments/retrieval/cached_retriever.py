@@ -1,8 +1,7 @@
-"""Retrieval without asking Knowledge: a question asked before, on a collection that has not changed since.
+"""A retriever that answers a question asked before without a search, while the collection has not changed.
 
-An entry counts only while this process holds a lease on the collection in the state that the entry was found
-in (see `core.leases`). The moment at which that is looked up lies behind the request's arrival, so an answer
-is never older than the request.
+It uses a kept result only while this process holds a lease on the collection in the state that the result was
+found in. It looks that up after the request has arrived, so an answer is never older than the request.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from deployments.core.documents import Retrieval, SearchQuery
+from deployments.core.documents import Retrieval, SearchQuery, normalised
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
-from deployments.core.retrievals import RetrievalKey, RetrievalStore, Rhythm, normalised
 from deployments.retrieval.lease_keeper import LeaseKeeper
 from deployments.retrieval.retrieval_lru import RetrievalLru
-from deployments.retrieval.rhythms import Rhythms
+from deployments.retrieval.rhythms import Rhythms, retrieval_ttl_s
 
 log = logging.getLogger(__name__)
 
@@ -27,30 +26,65 @@ RETRIEVAL_L1_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievalKey:
+    """Everything that decides what a retriever returns."""
+
+    query: SearchQuery
+    """Its text is normalised."""
+    state: str
+    """The state of the collection, as in `Lease`."""
+    kind: str
+    """The kind of retriever; "" for the knowledge base's own search."""
+
+
+class RetrievalStore(Protocol):
+    """Retrievals shared by all replicas. The key contains the state, so an entry never changes.
+
+    Every method raises CacheUnavailable, and nothing else, when the store cannot be used.
+    """
+
+    async def get(self, key: RetrievalKey) -> Retrieval | None:
+        """What was stored; None if there is nothing, or if the entry was damaged (it is then deleted)."""
+
+    async def put(self, key: RetrievalKey, retrieval: Retrieval, ttl_s: int) -> None:
+        """Stores an entry that expires after `ttl_s` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalCacheParts:
-    """`ttl_s` says how long a collection's entries are worth keeping in `shared`, by their rhythm."""
+    """What a `CachedRetriever` is made of."""
 
     keeper: LeaseKeeper
     rhythms: Rhythms
     shared: RetrievalStore
-    ttl_s: Callable[[CollectionName, Rhythm], int]
+    """The store that all replicas share."""
+    most_ttl_s: Callable[[CollectionName], int]
+    """The longest time, in seconds, that entries of a collection stay in `shared`."""
     max_bytes: int = RETRIEVAL_L1_BYTES
+    """How much this process keeps itself."""
     clock: Callable[[], float] = lease_clock
+    """Gives seconds."""
 
 
 class CachedRetriever:
-    """A `Retriever`. `hits`, `shared_hits` (from the other replicas' store) and `misses` count its answers.
+    """A `Retriever` that keeps results, in this process and in a store that all replicas share.
 
-    Without `inner` it searches the knowledge base. With one, whose answer may be put together from several
-    calls, that answer is kept only if the collection was in one state before and behind them; `kind` keeps
-    its entries apart from others'.
+    Attributes:
+        hits: answers from this process.
+        shared_hits: answers from the shared store.
+        misses: answers that were searched for.
     """
 
     def __init__(self, parts: RetrievalCacheParts, inner: Retriever | None = None, kind: str = "") -> None:
+        """Without `inner`, it searches the knowledge base.
+
+        `inner` may make several calls for one answer, so its answer is kept only if the collection was in the
+        same state before and after them. `kind` separates its entries from those of other retrievers.
+        """
         self._keeper = parts.keeper
         self._rhythms = parts.rhythms
         self._shared = parts.shared
-        self._ttl_s = parts.ttl_s
+        self._most_ttl_s = parts.most_ttl_s
         self._clock = parts.clock
         self._lru = RetrievalLru(parts.max_bytes)
         self._inner = inner
@@ -60,24 +94,24 @@ class CachedRetriever:
         self.misses = 0
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """See `Retriever`."""
+        """The passages found, best first. Raises KnowledgeUnavailable."""
         query = replace(query, text=normalised(query.text))
         state = self._keeper.state(query.scope)
         if state is not None:
-            if (known := self._known(query, state)) is not None:
+            if (kept := self._kept(query, state)) is not None:
                 self.hits += 1
-                return known
-            if (shared := await self._from_others(query, state)) is not None:
+                return kept
+            if (shared := await self._from_shared(query, state)) is not None:
                 self.shared_hits += 1
                 return shared
         self.misses += 1
         return await self._searched(query, state)
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Drops this process's entries of a tenant; returns how many there were."""
+        """Drops this process's entries of a tenant, of one collection or all; returns how many there were."""
         return self._lru.clear(tenant, collection)
 
-    def _known(self, query: SearchQuery, state: str) -> Retrieval | None:
+    def _kept(self, query: SearchQuery, state: str) -> Retrieval | None:
         found = self._lru.get(query, state)
         if found is None:
             return None
@@ -86,7 +120,7 @@ class CachedRetriever:
         found.used_s = now_s
         return found.retrieval
 
-    async def _from_others(self, query: SearchQuery, state: str) -> Retrieval | None:
+    async def _from_shared(self, query: SearchQuery, state: str) -> Retrieval | None:
         try:
             found = await self._shared.get(RetrievalKey(query, state, self._kind))
         except CacheUnavailable as error:
@@ -110,7 +144,7 @@ class CachedRetriever:
         return found
 
     async def _share(self, query: SearchQuery, found: Retrieval) -> None:
-        ttl_s = self._ttl_s(query.scope.collection, self._rhythms.of(query.scope))
+        ttl_s = retrieval_ttl_s(self._rhythms.of(query.scope), self._most_ttl_s(query.scope.collection))
         try:
             await self._shared.put(RetrievalKey(query, found.state, self._kind), found, ttl_s)
         except CacheUnavailable as error:

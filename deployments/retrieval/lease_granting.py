@@ -1,43 +1,55 @@
-"""Changes that wait for those who hold leases, and holders that wait for changes."""
+"""The knowledge base's side of leases: searches that grant them, and changes that wait for them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Protocol
 
+from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import Scope
-from deployments.core.leases import POLL_S, HolderId, lease_clock
+from deployments.core.leases import LEASE_S, POLL_S, HolderId, Lease, LeasedRetrieval, lease_clock
 from deployments.retrieval.lease_table import GRANTED_S, LeaseTable
 
 
+class StatefulSearch(Protocol):
+    """A search that tells the state of the collection it searched. Raises KnowledgeUnavailable."""
+
+    async def search(self, query: SearchQuery) -> Retrieval:
+        """The passages found, with the generation and state that they were read at."""
+
+    async def states(self, scopes: Iterable[Scope]) -> Mapping[Scope, tuple[int, str]]:
+        """The generation and state of each collection now."""
+
+
 class Signal:
-    """Wakes all who wait for it now, and nobody who comes later."""
+    """Wakes all tasks that wait for it now, but none that starts to wait later."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     async def wait(self) -> None:
-        """Until the next `fire`."""
+        """Returns at the next `fire`."""
         await self._event.wait()
 
     def fire(self) -> None:
-        """Wakes all."""
+        """Wakes all waiting tasks."""
         self._event.set()
         self._event = asyncio.Event()
 
 
 class Leases:
-    """A `LeaseTable` with the waiting around it. Belongs to one event loop.
-
-    `alone`: no other process grants leases on this database. Otherwise nobody knows who holds one, and each
-    change waits for as long as a lease may last. `predecessor`: a process before this one may have granted
-    some on it.
-    """
+    """A `LeaseTable` in `table`, and the waiting around it. Belongs to one event loop."""
 
     def __init__(
         self, *, alone: bool, predecessor: bool = True, clock: Callable[[], float] = lease_clock
     ) -> None:
+        """`alone` says that no other process grants leases on this database. Otherwise this process does not
+        know all holders, and each change waits for as long as a lease may last.
+        `predecessor` says that an earlier process may have granted leases on this database that still last.
+        `clock` gives seconds.
+        """
         self.table = LeaseTable(clock, predecessor=predecessor)
         self._alone = alone
         self._clock = clock
@@ -47,7 +59,7 @@ class Leases:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Changes in here wait for nobody: this is the process's own start, not a caller's call."""
+        """Changes inside this context wait for no lease: the process itself makes them while it starts."""
         self._starting = True
         try:
             yield
@@ -56,10 +68,10 @@ class Leases:
 
     @asynccontextmanager
     async def settling(self, scope: Scope, generation: int) -> AsyncIterator[None]:
-        """Enter when a change has been committed; ends when nobody uses older texts of the scope any more.
+        """Enter it after a change was committed; it ends when no holder uses older texts of the scope.
 
-        Also for one that has changed nothing: an equal one may have been committed, and its caller gone,
-        before the last holder heard of it.
+        Enter it also for a change that changed nothing: an earlier equal change may have been committed whose
+        caller was cancelled before the last holder heard of it.
         """
         changed_s = self._clock()
         self.table.announce(scope, generation)
@@ -71,15 +83,15 @@ class Leases:
         finally:
             self.table.withdraw(scope, generation)
 
-    async def news(self, holder: HolderId) -> None:
-        """Returns when a change waits for the holder, and after `POLL_S`."""
+    async def wait_for_change(self, holder: HolderId) -> None:
+        """Returns when a change waits for the holder, at the latest after `POLL_S` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
                 while not self.table.behind(holder):
                     await self._announced.wait()
 
     def acknowledge(self, holder: HolderId, known: Mapping[Scope, int]) -> None:
-        """A holder uses nothing older than this from now on."""
+        """Records that a holder uses nothing older than these generations from now on."""
         self.table.acknowledge(holder, known)
         self._acknowledged.fire()
 
@@ -91,3 +103,34 @@ class Leases:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(until_s - self._clock(), 0.0)):
                     await self._acknowledged.wait()
+
+
+class LeasedSearch:
+    """Implements `LeasingKnowledge` over a search. Awaits nothing between a grant and the return."""
+
+    def __init__(self, search: StatefulSearch, leases: Leases) -> None:
+        self._search = search
+        self._leases = leases
+
+    async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
+        """Searches and grants a lease on what was found. Raises KnowledgeUnavailable."""
+        table = self._leases.table
+        with table.reading(query.scope) as reading:
+            found = await self._search.search(query)
+            granted = table.grant(reading, query.scope, holder, found.generation)
+        return LeasedRetrieval(found, LEASE_S if granted else 0.0)
+
+    async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> dict[Scope, Lease]:
+        """Waits for changes, then renews leases. Raises KnowledgeUnavailable."""
+        table = self._leases.table
+        self._leases.acknowledge(holder, known)
+        if all(generation >= 0 for generation in known.values()):
+            await self._leases.wait_for_change(holder)
+        scopes = known.keys() | table.behind(holder)
+        renewed: dict[Scope, Lease] = {}
+        with ExitStack() as readings:
+            reading_of = {scope: readings.enter_context(table.reading(scope)) for scope in scopes}
+            for scope, (generation, state) in (await self._search.states(scopes)).items():
+                granted = table.grant(reading_of[scope], scope, holder, generation)
+                renewed[scope] = Lease(generation, state, LEASE_S if granted else 0.0)
+        return renewed

@@ -1,4 +1,4 @@
-"""Keeps leases alive while they are used, and brings the news that ends them."""
+"""The holder's side of leases: which leases this process holds, and the task that renews them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import uuid4
 
 from deployments.core.documents import SearchQuery
@@ -21,21 +22,85 @@ from deployments.core.leases import (
     LeasingKnowledge,
     lease_clock,
 )
-from deployments.retrieval.held_leases import HeldLeases
 
 log = logging.getLogger(__name__)
 
+KEPT_SCOPES = 1000
+"""How many scopes may have leases here. Those used least recently are forgotten first."""
+
 WATCHED_S = 30.0
-"""A scope that nobody has asked about for so long is not watched: its lease runs out."""
+"""How long after its last use the lease on a scope is still renewed."""
 
 _RETRY_S = 1.0
 
 
-class LeaseKeeper:
-    """The leases of one process on one knowledge base. Belongs to one event loop.
+@dataclass(slots=True)
+class _Held:
+    generation: int
+    state: str
+    until_s: float  # when the lease runs out
+    learnt_s: float  # when this process first heard of the generation
+    used_s: float  # when the state was last asked for
 
-    One call waits at the knowledge base as long as anything is asked; nothing is sent when nobody asks.
-    `changed` is told of a scope whose state is another than before.
+
+class HeldLeases:
+    """The leases that this process holds, by scope. Nothing here waits; `clock` gives seconds.
+
+    After this process has heard of a generation, a late answer with an older one is ignored, because this
+    process may have acknowledged the newer one. An older generation is accepted only after every call that
+    was sent earlier has run out of time, so that a database replaced by an older copy is believed in the end.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._held: dict[Scope, _Held] = {}
+
+    def state(self, scope: Scope) -> str | None:
+        """The state that the scope is certainly in now; None without a valid lease."""
+        held = self._held.get(scope)
+        if held is None:
+            return None
+        held.used_s = self._clock()
+        return held.state if held.used_s < held.until_s else None
+
+    def accept(self, scope: Scope, lease: Lease, sent_s: float) -> bool:
+        """Takes a lease from the answer to a call sent at `sent_s`; returns whether the scope has changed."""
+        now_s = self._clock()
+        held = self._held.get(scope)
+        until_s = sent_s + lease.lease_s
+        if held is not None and lease.generation < held.generation:
+            is_replaced = now_s >= held.learnt_s + LEASE_S and now_s < until_s
+            if not is_replaced:
+                return False
+        if held is not None and (held.generation, held.state) == (lease.generation, lease.state):
+            held.until_s = max(held.until_s, until_s)
+            return False
+        used_s = now_s if held is None else held.used_s
+        self._held[scope] = _Held(lease.generation, lease.state, until_s, now_s, used_s)
+        self._forget(now_s)
+        return held is not None
+
+    def known(self, used_within_s: float) -> dict[Scope, int]:
+        """The generations of the scopes that were used within so many seconds."""
+        since_s = self._clock() - used_within_s
+        return {scope: held.generation for scope, held in self._held.items() if held.used_s >= since_s}
+
+    def _forget(self, now_s: float) -> None:
+        """Drops the least recently used scopes whose generation no earlier call can contradict any more."""
+        if len(self._held) <= KEPT_SCOPES:
+            return
+        for scope, held in sorted(self._held.items(), key=lambda item: item[1].used_s):
+            if len(self._held) <= KEPT_SCOPES:
+                return
+            if now_s >= max(held.until_s, held.learnt_s + LEASE_S):
+                del self._held[scope]
+
+
+class LeaseKeeper:
+    """Gets and renews the leases of one process on one knowledge base. Belongs to one event loop.
+
+    While scopes are in use, one call at a time waits at the knowledge base for changes. When none is in use,
+    this sends nothing.
     """
 
     def __init__(
@@ -44,6 +109,7 @@ class LeaseKeeper:
         changed: Callable[[Scope], None] = lambda _scope: None,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
+        """`changed` is called with each scope whose state has changed; `clock` gives seconds."""
         self._knowledge = knowledge
         self._changed = changed
         self._clock = clock
@@ -52,13 +118,13 @@ class LeaseKeeper:
         self._watching: asyncio.Task[None] | None = None
 
     def state(self, scope: Scope) -> str | None:
-        """The state that a scope is in at this moment, for certain; None when there is no saying."""
+        """The state that the scope is certainly in now; None without a valid lease."""
         state = self._held.state(scope)
         self._watch()
         return state
 
     async def current_state(self, scope: Scope) -> str | None:
-        """The same, asking where it is not known. Raises KnowledgeUnavailable."""
+        """As `state`, but asks the knowledge base where it is unknown. Raises KnowledgeUnavailable."""
         if (state := self.state(scope)) is not None:
             return state
         sent_s = self._clock()
@@ -75,7 +141,7 @@ class LeaseKeeper:
         return found
 
     async def close(self) -> None:
-        """Stops watching; leases run out."""
+        """Stops renewing; the leases run out."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -87,8 +153,8 @@ class LeaseKeeper:
 
     def _watch(self) -> None:
         if (self._watching is None or self._watching.done()) and self._held.known(WATCHED_S):
-            # In a context of its own: it outlives the request that happens to start it, and a Serve handle
-            # takes calls that are made within one request for parts of it.
+            # The task gets an empty context because it outlives the request that starts it: a Serve handle
+            # treats calls made in a request's context as parts of that request.
             self._watching = asyncio.get_running_loop().create_task(
                 self._keep_watching(), context=contextvars.Context()
             )

@@ -1,11 +1,11 @@
-"""Who may use what for how long: a knowledge base's record of the leases it has granted. Nothing waits here.
+"""The leases that a knowledge base has granted: who may use which generation, and until when. Never waits.
 
 How each order of events ends, where a search reads generation 1 and a change makes it 2:
 
-    search answered, then change                  a lease on 1 is on record, and the change waits for it
+    search answered, then change                  the table has a lease on 1, and the change waits for it
     search read 1, change announced, answered     no lease: the reading was told of 2
-    search reads 2 while the change waits         a lease on 2, which nothing waits for
-    an acknowledgement of 2 overtakes an answer   its holder uses 1 no more, whatever arrives later
+    search reads 2 while the change waits         a lease on 2, which no change waits for
+    an acknowledgement of 2 overtakes an answer   its holder does not use 1 again, whatever arrives later
     an acknowledgement or an answer is lost       the change waits until the lease has run out
 """
 
@@ -19,25 +19,24 @@ from deployments.core.ids import Scope
 from deployments.core.leases import LEASE_S, HolderId
 
 GRANTED_S = LEASE_S * 1.02
-"""How long a lease counts here: the clocks of two machines may differ in pace."""
+"""How long a lease counts here: longer than for its holder, since two clocks may differ in speed."""
 
 _SWEEP_S = 60.0
 
 
 class Reading:
-    """A search that is under way. `least` is the lowest generation that it may still be given a lease on."""
+    """A search that is running."""
 
     def __init__(self) -> None:
         self.least = 0
+        """The lowest generation on which the search may still get a lease."""
 
 
 class LeaseTable:
-    """The leases of one process; `clock` gives seconds.
-
-    A `predecessor` may have granted some as well, until this was made.
-    """
+    """The leases that one process has granted."""
 
     def __init__(self, clock: Callable[[], float], *, predecessor: bool) -> None:
+        """`clock` gives seconds. `predecessor`: an earlier process may have granted leases until now."""
         self._clock = clock
         self._predecessors_until_s = clock() + (GRANTED_S if predecessor else 0.0)
         self._granted: dict[Scope, dict[HolderId, dict[int, float]]] = {}
@@ -47,7 +46,7 @@ class LeaseTable:
 
     @contextmanager
     def reading(self, scope: Scope) -> Iterator[Reading]:
-        """Around a search, from before it reads until it is answered."""
+        """Wraps a search, from before it reads until its answer is returned."""
         reading = Reading()
         self._readings[scope].add(reading)
         try:
@@ -58,7 +57,7 @@ class LeaseTable:
                 del self._readings[scope]
 
     def grant(self, reading: Reading, scope: Scope, holder: HolderId, generation: int) -> bool:
-        """A lease for a holder that is about to be answered; False where it gets none."""
+        """Records a lease for a holder whose call is about to be answered; returns False if it gets none."""
         if generation < reading.least:
             return False
         now_s = self._clock()
@@ -69,27 +68,27 @@ class LeaseTable:
         return True
 
     def acknowledge(self, holder: HolderId, known: Mapping[Scope, int]) -> None:
-        """A holder uses nothing older than this from now on."""
+        """Records that a holder uses nothing older than these generations from now on."""
         for scope, generation in known.items():
             held = self._granted.get(scope, {}).get(holder, {})
             for older in [granted for granted in held if granted < generation]:
                 del held[older]
 
     def announce(self, scope: Scope, generation: int) -> None:
-        """A change has been committed; whoever made it waits until `withdraw`."""
+        """Records that a change has been committed and waits for holders until `withdraw`."""
         self._announced.setdefault(scope, Counter())[generation] += 1
         for reading in self._readings.get(scope, ()):
             reading.least = max(reading.least, generation)
 
     def withdraw(self, scope: Scope, generation: int) -> None:
-        """The end of an `announce`."""
+        """Records that a change waits no longer."""
         waiting = self._announced[scope]
         waiting[generation] -= 1
         if not +waiting:
             del self._announced[scope]
 
     def behind(self, holder: HolderId) -> set[Scope]:
-        """Where changes wait for a holder."""
+        """The scopes where a change waits for this holder."""
         return {
             scope
             for scope, waiting in self._announced.items()
@@ -97,7 +96,7 @@ class LeaseTable:
         }
 
     def wait_until_s(self, scope: Scope, generation: int) -> float | None:
-        """When the last lease on what is older will have run out; None when there is none left."""
+        """When the last lease on an older generation runs out; None if there is no such lease."""
         ends = [self._until_s(scope, holder, generation) for holder in self._granted.get(scope, ())]
         ends.append(self._predecessors_until_s)
         return max((end for end in ends if end is not None and end > self._clock()), default=None)

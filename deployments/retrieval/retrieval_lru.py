@@ -1,4 +1,4 @@
-"""The first level: what this process retrieved last, bounded by the bytes it takes."""
+"""The first level of the cache: the retrievals that this process used last, within a number of bytes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, TenantId
 
 _OVERHEAD_BYTES = 600
-"""What an entry costs beside its texts: query, objects and its place in the ordered dict."""
+"""What an entry takes besides its texts: query, objects and its place in the ordered dict."""
 
 
 @dataclass(slots=True)
 class CachedRetrieval:
-    """A retrieval and when it was last used."""
+    """An entry of the cache."""
 
     retrieval: Retrieval
     used_s: float
+    """When it was last used, by the clock of the cache's owner."""
 
 
 class RetrievalLru:
-    """By query; least recently used ones go first. A retrieval counts only in the state it has itself."""
+    """Retrievals by query. The least recently used are dropped first. Each counts only in its own state."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -31,14 +32,14 @@ class RetrievalLru:
 
     @property
     def bytes_used(self) -> int:
-        """Never more than `max_bytes`."""
+        """The size of all entries; never more than `max_bytes`."""
         return self._bytes_used
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, query: SearchQuery, state: str) -> CachedRetrieval | None:
-        """What is kept of a query in this state, now the most recently used."""
+        """The entry for a query in this state, and makes it the most recently used; None if there is none."""
         found = self._entries.get(query)
         if found is None or found[0].retrieval.state != state:
             return None
@@ -46,7 +47,7 @@ class RetrievalLru:
         return found[0]
 
     def put(self, query: SearchQuery, retrieval: Retrieval, now_s: float) -> None:
-        """Keeps a retrieval instead of one in another state; one larger than all is not kept."""
+        """Keeps a retrieval, in place of one for the same query. One larger than `max_bytes` is not kept."""
         self._drop(query)
         cost = _cost(query, retrieval)
         if cost > self._max_bytes:

@@ -1,17 +1,43 @@
-"""How often entries are used again, and how often collections change, as this process sees it."""
+"""How often kept results are used again and collections change, and so how long results are worth keeping."""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.core.ids import Scope
-from deployments.core.retrievals import Rhythm
+
+LEAST_RETRIEVAL_TTL_S = 60
 
 _WEIGHT = 0.1
-"""Of the latest interval in a mean: about the last twenty count."""
+"""The weight of the latest interval in a mean, which so covers about the last twenty."""
 _KEPT_SCOPES = 1000
+_REUSES = 4
+"""A TTL covers so many mean intervals: uses at random times leave a longer gap once in fifty times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Mean intervals in one scope."""
+
+    reuse_s: float | None = None
+    """Mean seconds between two uses of an entry; None before the first was measured."""
+    update_s: float | None = None
+    """Mean seconds between two changes of the collection; None before the first was measured."""
+
+
+def retrieval_ttl_s(rhythm: Rhythm, most_s: int) -> int:
+    """How many seconds a retrieval is worth keeping: between `LEAST_RETRIEVAL_TTL_S` and `most_s`.
+
+    It covers several mean intervals between uses, but no more than the mean interval between changes of the
+    collection, since a change makes all its entries useless. Without a measured interval between uses, it
+    covers `most_s`.
+    """
+    wanted_s = float(most_s) if rhythm.reuse_s is None else _REUSES * rhythm.reuse_s
+    useful_s = wanted_s if rhythm.update_s is None else min(wanted_s, rhythm.update_s)
+    return math.ceil(min(max(useful_s, LEAST_RETRIEVAL_TTL_S), most_s))
 
 
 @dataclass(slots=True)
@@ -22,26 +48,27 @@ class _Seen:
 
 
 class Rhythms:
-    """Moving means by scope, of those that were met last; `clock` gives seconds."""
+    """Moving means by scope, as this process sees them. Least recently used scopes are forgotten first."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds."""
         self._clock = clock
         self._seen: OrderedDict[Scope, _Seen] = OrderedDict()
 
     def reused(self, scope: Scope, after_s: float) -> None:
-        """An entry was used again, `after_s` seconds after its last use."""
+        """Counts that an entry was used again, `after_s` seconds after its last use."""
         seen = self._of(scope)
         seen.reuse_s = _mean(seen.reuse_s, after_s)
 
     def changed(self, scope: Scope) -> None:
-        """A collection has changed."""
+        """Counts that a collection has changed now."""
         seen, now_s = self._of(scope), self._clock()
         if seen.changed_s is not None:
             seen.update_s = _mean(seen.update_s, now_s - seen.changed_s)
         seen.changed_s = now_s
 
     def of(self, scope: Scope) -> Rhythm:
-        """What was seen. A change that does not come makes the mean longer as well."""
+        """The means so far. The time since the last change counts where it is longer than their mean."""
         seen = self._seen.get(scope, _Seen())
         update_s = seen.update_s
         if update_s is not None and seen.changed_s is not None:

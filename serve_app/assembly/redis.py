@@ -11,7 +11,7 @@ from serve_app.settings import Settings
 
 
 async def redis_link(settings: Settings) -> RedisLink:
-    """A link for this process. Raises ConfigurationError on a bad URL, or when no server can run."""
+    """A link for this process. Raises ConfigurationError on a bad URL, or when no server can run here."""
     link, _ = await watched_redis_link(settings)
     return link
 
@@ -19,9 +19,9 @@ async def redis_link(settings: Settings) -> RedisLink:
 async def watched_redis_link(
     settings: Settings,
 ) -> tuple[RedisLink, Callable[[], Awaitable[None]] | None]:
-    """A link, and what starts the embedded server again should it be gone; None for a configured one.
+    """A link, and a function that starts the embedded server again if it is gone (None for a configured one).
 
-    The share that a process takes in the embedded server lasts until the process ends.
+    This process uses the embedded server until it exits.
     """
     revive = None
     if settings.redis_url is None:

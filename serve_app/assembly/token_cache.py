@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from deployments.retrieval.redis_store import RedisRetrievalStore
+from deployments.retrieval.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths

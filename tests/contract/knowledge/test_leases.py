@@ -15,8 +15,7 @@ from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable, KnowledgeUnavailable
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.leases import HolderId, Lease, LeasedRetrieval
-from deployments.core.retrievals import RetrievalKey
-from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
+from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts, RetrievalKey
 from deployments.retrieval.lease_granting import Leases
 from deployments.retrieval.lease_keeper import LeaseKeeper
 from deployments.retrieval.lease_table import GRANTED_S

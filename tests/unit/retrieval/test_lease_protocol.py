@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease
-from deployments.retrieval.held_leases import HeldLeases
+from deployments.retrieval.lease_keeper import HeldLeases
 from deployments.retrieval.lease_table import GRANTED_S, LeaseTable, Reading
 from tests.fakes import FakeClock
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -9,14 +10,14 @@ import pytest
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.core.retrievals import RetrievalKey
 from deployments.redis.connection import RedisLink
-from deployments.retrieval.redis_store import RedisRetrievalStore
-from deployments.token_cache.keys import retrieval_name, segment_prefix
-from tests.contract.token_cache.conftest import Stores
+from deployments.retrieval.cached_retriever import RetrievalKey
+from deployments.retrieval.retrieval_store import RedisRetrievalStore, retrieval_name
+from deployments.token_cache.keys import segment_prefix
 from tests.fakes import a_passage
 
 SCOPE = Scope(TenantId("a"), CollectionName("kb"))
+Advance = Callable[[int], Awaitable[None]]
 KEY = RetrievalKey(SearchQuery(SCOPE, "question", 5), "state", "")
 FOUND = Retrieval((a_passage(0), a_passage(1)), 7, "state")
 
@@ -26,14 +27,14 @@ def in_scope(tenant: str, collection: str) -> RetrievalKey:
     return replace(KEY, query=replace(KEY.query, scope=scope))
 
 
-async def test_what_was_put_is_found_in_its_state_until_it_expires(link: RedisLink, in_redis: Stores):
+async def test_what_was_put_is_found_in_its_state_until_it_expires(link: RedisLink, advance_redis: Advance):
     store = RedisRetrievalStore(link)
     assert await store.get(KEY) is None
     await store.put(KEY, FOUND, 60)
     assert await store.get(KEY) == FOUND
     assert await store.get(replace(KEY, state="later")) is None
     assert await store.get(replace(KEY, kind="other")) is None
-    await in_redis.advance(60)
+    await advance_redis(60)
     assert await store.get(KEY) is None
 
 
