@@ -22,7 +22,7 @@ from serve_app.assembly.agents import AgentPeers, business_service, documentatio
 from serve_app.assembly.engine import start_engine
 from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
 from serve_app.assembly.token_cache import token_cache_service
-from serve_app.assembly.warm_prompts import warm_prompts
+from serve_app.assembly.warming import warm_prompts
 from serve_app.handles.engine_router import PreferenceRouter
 from serve_app.ingress import Ingress
 from serve_app.local_models import Models

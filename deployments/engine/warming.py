@@ -14,7 +14,7 @@ from deployments.core.errors import DeadlineExceeded, EngineUnavailable, Warmlin
 from deployments.core.ids import RequestId
 from deployments.core.messages import EngineInfo, GenerateRequest, Sampling, Warmed
 from deployments.core.ports import Generator
-from deployments.engine.warm_plan import WarmPrompt
+from deployments.engine.warm_prompts import WarmPrompt
 
 log = logging.getLogger(__name__)
 

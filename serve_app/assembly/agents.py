@@ -37,7 +37,7 @@ from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import cached_retriever
-from serve_app.assembly.warm_prompts import ClusterWarmer, prompt_source
+from serve_app.assembly.warming import ClusterWarmer, prompt_source
 from serve_app.handles.business import BusinessMemoryHandle
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle

@@ -26,10 +26,10 @@ from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope
 from deployments.core.reuse.paths import SegmentId, segment_id
 from deployments.engine.resident_engine import ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
-from deployments.engine.warm_plan import WarmPrompt, plan
+from deployments.engine.warm_prompts import WarmPrompt, plan
 from deployments.engine.warming import warm
 from deployments.token_cache.memory_store import InMemoryHotPaths
-from serve_app.assembly.warm_prompts import HOT_PATHS
+from serve_app.assembly.warming import HOT_PATHS
 from serve_app.local_models import local_models
 from tests.bench.claims import Claim
 from tests.bench.lossy_events import LossyEvents, none

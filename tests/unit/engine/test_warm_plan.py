@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deployments.core.reuse.paths import SegmentId, Step, unpack_steps
 from deployments.core.token_ids import from_bytes, token_ids
-from deployments.engine.warm_plan import WarmPrompt, plan
+from deployments.engine.warm_prompts import WarmPrompt, plan
 
 LENGTHS = (0, 7, 5, 3, 11, 2)
 """Of segments 1 to 5."""

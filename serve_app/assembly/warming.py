@@ -18,7 +18,7 @@ from deployments.core.ports import HotPaths, SegmentStore
 from deployments.core.reuse.paths import ids_segment, segment_id
 from deployments.core.salt import cache_salt
 from deployments.core.token_ids import TokenIds
-from deployments.engine.warm_plan import WarmPrompt, plan
+from deployments.engine.warm_prompts import WarmPrompt, plan
 from deployments.rag.prompt import PromptAssembler
 from deployments.redis.connection import RedisLink
 from deployments.token_cache.encoder import BundleEncoder

@@ -6,10 +6,10 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.reuse.paths import ids_segment, segment_id
 from deployments.core.token_ids import token_ids
-from deployments.engine.warm_plan import WarmPrompt
+from deployments.engine.warm_prompts import WarmPrompt
 from deployments.token_cache.codec import encode
 from deployments.token_cache.memory_store import InMemoryHotPaths, InMemorySegmentStore
-from serve_app.assembly.warm_prompts import PromptSource
+from serve_app.assembly.warming import PromptSource
 
 KB, DOCS = CollectionName("kb"), CollectionName("docs")
 A, B = TenantId("a"), TenantId("b")
