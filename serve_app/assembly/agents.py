@@ -22,6 +22,7 @@ from deployments.core.ids import Scope
 from deployments.core.ports import Retriever
 from deployments.core.reuse.ordering import POLICIES
 from deployments.core.salt import cache_salt
+from deployments.engine.warming import ClusterWarmer
 from deployments.rag.answer_log import AnswerLog
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
@@ -37,7 +38,7 @@ from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import cached_retriever
-from serve_app.assembly.warming import ClusterWarmer, prompt_source
+from serve_app.assembly.warming import prompt_source
 from serve_app.handles.business import BusinessMemoryHandle
 from serve_app.handles.engine import EngineHandle
 from serve_app.handles.knowledge import KnowledgeHandle

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.reuse.paths import ids_segment, segment_id
 from deployments.core.token_ids import token_ids
-from deployments.engine.warm_prompts import WarmPrompt
+from deployments.engine.warm_prompts import PromptSource, WarmPrompt
 from deployments.token_cache.codec import encode
 from deployments.token_cache.memory_store import InMemoryHotPaths, InMemorySegmentStore
-from serve_app.assembly.warming import PromptSource
+from deployments.token_cache.stored_segments import stored_segments
 
 KB, DOCS = CollectionName("kb"), CollectionName("docs")
 A, B = TenantId("a"), TenantId("b")
@@ -30,7 +32,8 @@ async def source(paths: InMemoryHotPaths | None = None) -> PromptSource:
     for key in (K1, K2, K3):
         await segments.put_many(Scope(A, KB), {key: encode(IDS[key], key, 49_152)}, 60)
     await segments.put_many(Scope(B, KB), {K1: encode(IDS[K1], K1, 49_152), K2: b"damaged"}, 60)
-    return PromptSource(paths or InMemoryHotPaths(), segments, lambda name: f"salt-{name}", HEADS, [WRITER])
+    stored = partial(stored_segments, segments)
+    return PromptSource(paths or InMemoryHotPaths(), stored, lambda name: f"salt-{name}", HEADS, [WRITER])
 
 
 def opened(tenant: TenantId, collection: CollectionName, *keys: SegmentKey) -> WarmPrompt:
