@@ -87,7 +87,7 @@ class Leases:
         """Returns when a change waits for the holder, at the latest after `POLL_S` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
-                while not self.table.behind(holder):
+                while not self.table.outdated(holder):
                     await self._announced.wait()
 
     def acknowledge(self, holder: HolderId, known: Mapping[Scope, int]) -> None:
@@ -126,7 +126,7 @@ class LeasedSearch:
         self._leases.acknowledge(holder, known)
         if all(generation >= 0 for generation in known.values()):
             await self._leases.wait_for_change(holder)
-        scopes = known.keys() | table.behind(holder)
+        scopes = known.keys() | table.outdated(holder)
         renewed: dict[Scope, Lease] = {}
         with ExitStack() as readings:
             reading_of = {scope: readings.enter_context(table.reading(scope)) for scope in scopes}

@@ -87,7 +87,7 @@ class LeaseTable:
         if not +waiting:
             del self._announced[scope]
 
-    def behind(self, holder: HolderId) -> set[Scope]:
+    def outdated(self, holder: HolderId) -> set[Scope]:
         """The scopes where a change waits for this holder."""
         return {
             scope

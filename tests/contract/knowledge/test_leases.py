@@ -1,4 +1,4 @@
-"""Holders of leases beside changes, on the real knowledge base: nothing that has changed is used."""
+"""Holders of leases and changes on the real knowledge base: no holder uses what has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An embedded server of one's own, in a state directory that must be left without any process."""
+"""An embedded server for one test, in a state directory in which no process may be left running."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.redis.embedded_processes import processes_naming, until
 
 @pytest.fixture
 def state_dir(tmp_path: Path) -> Iterator[Path]:
-    """A state directory; when the test is over, nothing of it may be left running."""
+    """A state directory. After the test, no process that uses it may be left."""
     path = tmp_path / "state"
     yield path
     until(lambda: not processes_naming(str(path)), "an orphan outlives the application")

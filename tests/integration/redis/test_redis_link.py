@@ -1,4 +1,4 @@
-"""The way to Redis when something on it is wrong: one error, soon, and everything works again after."""
+"""Failures of the way to Redis: each soon raises one kind of error, and afterwards everything works again."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ READS: list[Callable[[RedisLink], Awaitable[object]]] = [
 
 
 async def outcome(url: str, read: Callable[[RedisLink], Awaitable[object]]) -> type[BaseException] | None:
-    """The kind of error that a call ends in, on a connection and circuit of its own; None for none."""
+    """The type of error that a call raises, on its own connection and circuit; None if it raises none."""
     async with opened(url) as link:
         try:
             await read(link)
@@ -168,7 +168,7 @@ async def test_a_call_given_up_leaves_no_reply_to_the_next_one(tmp_path):
 
 
 async def test_counts_that_arrive_after_they_were_given_up_count_once(tmp_path):
-    """The server was asleep: what it reads when it wakes is what was given up, and what came again."""
+    """A stopped server reads, when it continues, both the call that was given up and its repetition."""
     sent = batch({"hits": 1}, {KEYS[0]: 1})
     async with (
         valkey(tmp_path, "--enable-debug-command", "yes") as url,

@@ -1,4 +1,4 @@
-"""What a Redis URL can say: a password, TLS, options; and what is refused at the start."""
+"""What a Redis URL can contain: a password, TLS, options; and which URLs are refused at the start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_password_is_used_and_a_wrong_one_is_a_failure(tmp_path):
 
 @pytest.fixture
 def certificate(tmp_path) -> Path:
-    """A key and a certificate that vouches for itself, for 127.0.0.1, in one file."""
+    """A key and a self-signed certificate for 127.0.0.1, in one file."""
     x509 = pytest.importorskip("cryptography.x509")
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -60,7 +60,7 @@ def certificate(tmp_path) -> Path:
 
 @asynccontextmanager
 async def tls_in_front(path: Path, certificate: Path) -> AsyncIterator[str]:
-    """Ends TLS and passes on to the server, since the embedded one is built without."""
+    """Terminates TLS and forwards to the server, because the embedded server is built without TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 

@@ -1,4 +1,4 @@
-"""What a new engine replica is told to prefill."""
+"""How the cluster's prompts begin, as a new engine replica prefills them."""
 
 from __future__ import annotations
 

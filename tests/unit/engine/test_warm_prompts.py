@@ -1,4 +1,4 @@
-"""What is prefilled before it is asked for."""
+"""Which prompts are selected for prefilling."""
 
 from __future__ import annotations
 

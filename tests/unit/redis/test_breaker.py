@@ -1,4 +1,4 @@
-"""The circuit breaker, by its promises, over any order of events."""
+"""What the circuit breaker guarantees, for any order of events."""
 
 import asyncio
 from contextlib import AbstractContextManager
@@ -27,7 +27,7 @@ def outcome(call: AbstractContextManager[None], error: BaseException | None) -> 
 
 
 def enter(breaker: CircuitBreaker) -> AbstractContextManager[None] | None:
-    """A call under way, or None when it was refused."""
+    """Starts a call; None when the breaker refused it."""
     call = breaker.call()
     try:
         call.__enter__()
@@ -37,7 +37,7 @@ def enter(breaker: CircuitBreaker) -> AbstractContextManager[None] | None:
 
 
 class BreakerPromises(RuleBasedStateMachine):
-    """Any number of calls under way, ending in any order."""
+    """Any number of running calls, which end in any order."""
 
     def __init__(self) -> None:
         super().__init__()

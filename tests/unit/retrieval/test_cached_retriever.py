@@ -1,4 +1,4 @@
-"""Answers that are put together from several calls are kept only where nothing changed between them."""
+"""What is kept, and for how long. An answer made from several calls is kept only if nothing changed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ QUERY = SearchQuery(SCOPE, "question", 5)
 
 
 class FakeKnowledge:
-    """A `LeasingKnowledge` at one generation, whose `watch` waits for a change; `Retriever` of two calls.
+    """A `LeasingKnowledge` whose `watch` waits for a change, and a `Retriever` that makes two calls.
 
-    `between` happens between these.
+    `between` is called between the two.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class NoStore:
 
 
 async def news_arrives() -> None:
-    """Lets whoever watches go on until it waits again."""
+    """Lets the watching task run until it waits again."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""What a holder believes, and for how long. The whole protocol is tested beside the knowledge base's side."""
+"""Which states a holder accepts, and for how long."""
 
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, Lease
@@ -48,7 +48,7 @@ def test_a_refused_lease_ends_those_on_older_generations() -> None:
 
 
 def test_older_generations_are_believed_when_no_call_from_before_can_bring_them() -> None:
-    """So a database that was replaced by an older one is cached again."""
+    """Results from a database that was replaced by an older copy are kept again."""
     held = HeldLeases(clock := FakeClock())
     held.accept(SCOPE, a_lease(9), clock())
     clock.pass_s(LEASE_S - 0.1)

@@ -1,4 +1,4 @@
-"""Whatever the order of events: once a change has returned, no holder's lease is on anything older.
+"""After a change has returned, no holder has a lease on anything older, for any order of events.
 
 Knowledge bases are killed, calls and answers lost or late, holders join. Time passes when a rule says so.
 """
@@ -32,7 +32,7 @@ class Holder:
 
 @dataclass(eq=False)
 class Call:
-    """A search or a `watch` on its way; what it read is None until it has."""
+    """A running search or `watch`. `read` is the generation that it has read, None before that."""
 
     holder: Holder
     sent_s: float
@@ -43,7 +43,7 @@ class Call:
 
 @dataclass(eq=False)
 class Answer:
-    """What a call brings back, if it arrives."""
+    """The answer to a call, which may or may not arrive."""
 
     holder: Holder
     sent_s: float
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(eq=False)
 class Change:
-    """A change, committed as `generation`; its caller waits once it is announced."""
+    """A change, committed as `generation`. Its caller waits from when it is announced."""
 
     generation: int
     announced: bool = False
@@ -60,7 +60,7 @@ class Change:
 
 @dataclass
 class Knowledge:
-    """One life of a knowledge base."""
+    """One process of a knowledge base."""
 
     table: LeaseTable
     calls: list[Call] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Simulation:
         self.knowledge = Knowledge(LeaseTable(self.clock, predecessor=False))
 
     def run(self, steps: int) -> None:
-        """Checks behind every step."""
+        """Takes steps, and checks after each."""
         self.join()
         events = {
             self.call: 8,
@@ -102,7 +102,7 @@ class Simulation:
             self.check()
 
     def check(self) -> None:
-        """Nobody is behind."""
+        """No holder uses anything older than the last change that has returned."""
         for holder in self.holders:
             state = holder.held.state(SCOPE)
             assert state is None or int(state.removeprefix("state ")) >= self.returned
@@ -117,7 +117,7 @@ class Simulation:
         self.holders.append(Holder(HolderId(str(self.names)), HeldLeases(self.clock)))
 
     def call(self) -> None:
-        """It arrives at once, which loses nothing: what counts is when it reads, and is answered."""
+        """A call arrives at once: its delay does not matter, only when it reads and when it is answered."""
         holder = self.random.choice(self.holders)
         ended = ExitStack()
         if self.random.random() < 0.5:  # it is a `watch`
@@ -147,7 +147,7 @@ class Simulation:
             self.answers.pop(self.random.randrange(len(self.answers)))
 
     def change(self) -> None:
-        """An equal document changes nothing, but its call is no sooner back than that of the first one."""
+        """Storing an equal document changes nothing, but the call returns no sooner than the first one."""
         self.generation += self.random.random() < 0.8
         self.knowledge.changes.append(Change(self.generation))
 
@@ -161,12 +161,12 @@ class Simulation:
                 self.knowledge.table.announce(SCOPE, change.generation)
 
     def cancel_change(self) -> None:
-        """Its caller has gone: it is committed, and never returns."""
+        """The caller of a change has gone: the change is committed, but never returns."""
         if self.knowledge.changes:
             self._withdraw(self.random.choice(self.knowledge.changes))
 
     def wait_for_change(self) -> None:
-        """None waits longer than a lease."""
+        """No change waits longer than a lease lasts."""
         for change in [change for change in self.knowledge.changes if change.announced]:
             until_s = self.knowledge.table.wait_until_s(SCOPE, change.generation)
             if until_s is not None:
@@ -176,7 +176,7 @@ class Simulation:
             assert change not in self.knowledge.changes
 
     def kill_knowledge(self) -> None:
-        """Answers that are on their way may still arrive."""
+        """The knowledge base is replaced by a new process. Answers already sent may still arrive."""
         self.knowledge = Knowledge(LeaseTable(self.clock, predecessor=True))
 
     def _answer(self, call: Call, read: int) -> None:
@@ -190,7 +190,7 @@ class Simulation:
         call.ended.close()
 
     def _return(self, change: Change) -> None:
-        """Where that is allowed now."""
+        """Returns a change to its caller if no older lease is left."""
         if self.knowledge.table.wait_until_s(SCOPE, change.generation) is None:
             self._withdraw(change)
             self.returned = max(self.returned, change.generation)

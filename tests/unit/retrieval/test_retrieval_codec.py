@@ -1,4 +1,4 @@
-"""Entries of retrievals come back as they were, or not at all."""
+"""Decoding an entry returns the retrieval that was encoded, or fails."""
 
 import json
 import zlib

@@ -1,4 +1,4 @@
-"""The first level: within its bytes, in one state at a time, and of one tenant when cleared."""
+"""The first level keeps within its bytes, keeps one state of a query, and clears one tenant only."""
 
 from hypothesis import given
 from hypothesis import strategies as st
