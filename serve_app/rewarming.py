@@ -1,4 +1,7 @@
-"""Prefills anew what a change of documents has made cold, off the request's path."""
+"""Decides when the Ingress asks agents to warm again: some time after a change of documents.
+
+It does no warming itself and knows no engine; `deployments.engine.warming` does that, in other processes.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,29 @@ from deployments.core.services import Agent
 log = logging.getLogger(__name__)
 
 GATHERED_S = 1.0
-"""Changes that come one upon another are followed by one warming."""
+"""How long changes are gathered, so that several in a row are followed by one warming."""
 
 
 class Rewarming:
-    """`agents` are those that read a collection. Belongs to one event loop."""
+    """Asks agents to warm what a change of documents has made cold. Belongs to one event loop."""
 
     def __init__(self, agents: Mapping[CollectionName, Agent], gathered_s: float = GATHERED_S) -> None:
+        """`agents` has the agent that reads each collection; `gathered_s` is in seconds."""
         self._agents = agents
         self._gathered_s = gathered_s
         self._waiting: dict[Scope, asyncio.Task[None]] = {}
 
     def changed(self, scope: Scope, invalidated: int) -> None:
-        """Tells of a change; one that has left no segment obsolete has made nothing cold."""
+        """Schedules a warming after a change that left `invalidated` segments obsolete; without any, none."""
         if not invalidated or scope in self._waiting or scope.collection not in self._agents:
             return
-        # A context of its own: what a request started would end with it.
+        # The task gets an empty context: Serve ends what was started in a request's context with the request.
         warming = asyncio.get_running_loop().create_task(self._warm(scope), context=contextvars.Context())
         self._waiting[scope] = warming
 
     async def _warm(self, scope: Scope) -> None:
         await asyncio.sleep(self._gathered_s)
-        del self._waiting[scope]  # what changes from now on is warmed again
+        del self._waiting[scope]  # a change from now on schedules another warming
         try:
             warmed = await self._agents[scope.collection].warm(scope.tenant, ())
         except WarmlineError as error:

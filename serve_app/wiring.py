@@ -24,7 +24,7 @@ from serve_app.assembly.agents import AgentPeers
 from serve_app.assembly.engine import engine as engine_services
 from serve_app.assembly.records import knowledge_and_records
 from serve_app.assembly.token_cache import token_cache as token_cache_services
-from serve_app.assembly.warm_prompts import warm_prompts
+from serve_app.assembly.warming import warm_prompts
 from serve_app.engine.router import PreferenceRouter
 from serve_app.ingress import AgentHandle, Ingress
 from serve_app.local_models import Models
@@ -47,13 +47,13 @@ def build_graph(
         scaling.knowledge(settings, len(agents)),
         partial(knowledge_and_records, settings, models.embedding, token_cache),
     )
-    start = WarmStart(partial(warm_prompts, settings, token_cache, secret), settings.warm_up_s)
+    start = WarmStart(partial(warm_prompts, settings, agents, token_cache, secret), settings.warm_up_s)
     engine = _bound(
         "Engine",
         scaling.engine(settings) | _BY_PREFERENCE,
         partial(engine_services, settings, models, start),
     )
-    peers = AgentPeers(token_cache, knowledge, engine, secret)
+    peers = AgentPeers(agents, token_cache, knowledge, engine, secret)
     handles = [
         AgentHandle(spec, _bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))
         for spec in agents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,14 @@ class SearchQuery:
     text: str
     top_k: int
     section: str | None = None
+
+
+def normalised(question: str) -> str:
+    """A question as it is searched for: in Unicode's NFC form, with one blank between words and none around.
+
+    Differences that an embedding model or a reader can see, such as upper and lower case, stay.
+    """
+    return " ".join(unicodedata.normalize("NFC", question).split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Leases on what a knowledge base holds: for their time, who has one need not ask whether a text is current.
+"""Leases on what a knowledge base contains: a holder of a lease need not ask whether a text is current.
 
-A lease says that a collection is at a generation. Its holder counts its time from before it asked, who
-granted it from when it answered, so the holder's always ends first. A change of documents returns when every
-holder has acknowledged it or holds no lease any more: so a request that comes afterwards meets no old text.
+A lease says that a collection is at a generation. The holder counts a lease's time from before it sent the
+call, the knowledge base from when it answered, so the holder's time always ends first. A change of documents
+returns only when every holder has acknowledged it or has no valid lease any more. A request that arrives
+after the change has returned therefore never gets an old text.
 """
 
 from __future__ import annotations
@@ -19,34 +20,37 @@ HolderId = NewType("HolderId", str)
 """A process that holds leases: random, never used twice."""
 
 LEASE_S = 2.0
-"""No lease is longer, so no change of documents waits longer, whatever has become of a holder."""
+"""The longest lease, and so the longest that a change of documents waits, whatever happens to a holder."""
 
 POLL_S = 0.8
-"""How long `watch` waits for news. The rest of a lease bears a slow machine: without it leases lapse."""
+"""How long `watch` waits for a change. The rest of a lease is a reserve, so that slow machines keep it."""
 
 UNKNOWN = -1
-"""For `watch`: the generation is not known, so answer at once."""
+"""For `watch`: the caller knows no generation of this scope, so `watch` answers at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A collection is at `generation`, for `lease_s` from before the question; 0 where none was granted.
-
-    `state` names all that a search's answer depends on beside the query: equal states, equal passages.
-    It never comes again for other contents, not even in a database that was restored or replaced.
-    """
+    """The right to treat a collection as unchanged for a time."""
 
     generation: int
+    """The collection's generation, which each change raises."""
     state: str
+    """Names everything besides the query that a search's answer depends on: equal states, equal passages.
+
+    It never returns for other contents, not even in a database that was restored or replaced.
+    """
     lease_s: float
+    """How long it lasts, counted from before the call was sent; 0 where none was granted."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedRetrieval:
-    """What was found, and a lease on the collection at the state that it was found in."""
+    """A search's answer, with a lease on the collection in the state that the search read."""
 
     retrieval: Retrieval
     lease_s: float
+    """How long the lease lasts, counted from before the call was sent; 0 where none was granted."""
 
     @property
     def lease(self) -> Lease:
@@ -55,21 +59,20 @@ class LeasedRetrieval:
 
 
 class LeasingKnowledge(Protocol):
-    """Knowledge, as those see it who keep what it found. Raises KnowledgeUnavailable."""
+    """The knowledge base, as processes see it that keep what it found. Raises KnowledgeUnavailable."""
 
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
-        """As `Retriever.search`, and a lease on the query's scope."""
+        """Searches as `Retriever.search` does, and grants a lease on the query's scope."""
 
     async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> Mapping[Scope, Lease]:
-        """New leases on the scopes of `known` and on others that have changed, after at most `POLL_S`:
-        at once when one of them changes.
+        """Renews leases: on the scopes of `known`, and on others of this holder that have changed.
 
-        `known` has the generations that the holder knows; by the call it acknowledges that it uses nothing
-        older.
+        Answers when one of them changes, at the latest after `POLL_S` seconds. `known` has the generations
+        that the holder knows. By this call the holder acknowledges that it uses nothing older.
         """
 
 
 def lease_clock() -> float:
-    """Seconds that go on while a machine is suspended, or a lease would outlive its time there."""
+    """Seconds, which also count while the machine is suspended: a lease must not last longer by that."""
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)

@@ -10,8 +10,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
 from deployments.engine.local_engine import SurveyedEngine
-from deployments.engine.warming import WarmStart, warm, warm_start
-from deployments.engine.warmup import warm_up
+from deployments.engine.warming import WarmStart, warm, warm_start, warm_up
 
 
 class EngineService:

@@ -1,4 +1,4 @@
-"""Prefills prompts before they are asked for, so that the first questions find their documents' KV."""
+"""Prefills prompts before they are asked for, so that first questions find their documents in the cache."""
 
 from __future__ import annotations
 
@@ -8,31 +8,53 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
-from deployments.core.ids import RequestId
+from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import EngineInfo, GenerateRequest, Sampling, Warmed
 from deployments.core.ports import Generator
-from deployments.engine.warm_plan import WarmPrompt
+from deployments.core.token_ids import to_bytes, token_ids
+from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
 
 log = logging.getLogger(__name__)
 
+FIRST_PROMPT_TOKENS = 64
+FIRST_PROMPT_DEADLINE_S = 300.0
 
 WarmPrompts: TypeAlias = "Callable[[EngineInfo], Awaitable[Sequence[WarmPrompt]]]"
-"""What a new replica prefills, most wanted first. May raise WarmlineError: then it begins cold."""
+"""What a new replica prefills, most wanted first. If it raises WarmlineError, the replica starts cold."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """What a replica prefills before it is ready, and how long that may take, in seconds (0: nothing)."""
+    """What a replica does before it is ready."""
 
     prompts: WarmPrompts
+    """Selects what it prefills."""
     within_s: float
+    """How long that may take, in seconds; with 0 it prefills nothing."""
+
+
+async def warm_up(engine: Generator) -> None:
+    """Prefills a small prompt and decodes two tokens, since an engine's first generation sets up its kernels.
+
+    The salt is random, so the prompt is never found by a request. Raises EngineUnavailable, DeadlineExceeded.
+    """
+    request = GenerateRequest(
+        request_id=RequestId("warm-up"),
+        prompt=to_bytes(token_ids(range(FIRST_PROMPT_TOKENS))),
+        sampling=Sampling(max_tokens=2, temperature=0.0),
+        cache_salt=secrets.token_hex(32),
+        deadline_s=FIRST_PROMPT_DEADLINE_S,
+    )
+    async with aclosing(engine.generate(request)) as deltas:
+        async for _ in deltas:
+            pass
 
 
 async def warm_start(engine: Generator, start: WarmStart) -> Warmed:
-    """Warms a new replica. That it can't is no error. Raises EngineUnavailable when the engine has ended."""
+    """Warms a new replica. Failing to warm is no error. Raises EngineUnavailable if the engine has ended."""
     if start.within_s <= 0:
         return Warmed()
     began = asyncio.get_running_loop().time()
@@ -52,9 +74,9 @@ async def warm_start(engine: Generator, start: WarmStart) -> Warmed:
 
 
 async def warm(engine: Generator, prompts: Iterable[tuple[str, bytes, bytes]], within_s: float) -> Warmed:
-    """Prefills one prompt after the other, each given as salt, ids and layout, while there is time.
+    """Prefills prompts, each given as salt, ids and layout, one after another until `within_s` have passed.
 
-    One that the engine refuses is passed over. Raises EngineUnavailable.
+    Skips a prompt that the engine refuses. Raises EngineUnavailable.
     """
     ends_at = asyncio.get_running_loop().time() + within_s
     warmed = Warmed()
@@ -75,8 +97,48 @@ async def warm(engine: Generator, prompts: Iterable[tuple[str, bytes, bytes]], w
     return warmed
 
 
+class WarmableEngine(Protocol):
+    """All engine replicas of the cluster. Raises EngineUnavailable."""
+
+    async def describe(self) -> EngineInfo:
+        """What each replica runs."""
+
+    async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
+        """Prefills a tenant's prompts, each given as ids and layout, in every replica."""
+
+
+class WarmLimits(Protocol):
+    """How much one warming may do, as the application's settings say."""
+
+    @property
+    def warm_up_tokens(self) -> int | None:
+        """How many tokens it prefills in each replica; None for half of the replica's KV cache."""
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long it may take, in seconds."""
+
+
+class ClusterWarmer:
+    """A `PromptWarmer` for every engine replica of the cluster."""
+
+    def __init__(self, source: PromptSource, engine: WarmableEngine, limits: WarmLimits) -> None:
+        self._source = source
+        self._engine = engine
+        self._limits = limits
+
+    async def warm(self, scope: Scope) -> Warmed:
+        """Prefills the preambles of a scope's tenant and the scope's hottest paths. Raises Unavailable."""
+        info = await self._engine.describe()
+        hottest = await self._source.hottest(scope.tenant, scope.collection)
+        wanted = [*self._source.preambles([scope.tenant]), *hottest]
+        planned = plan_for(info, wanted, self._limits.warm_up_tokens)
+        prompts = [(prompt.prompt, prompt.layout) for prompt in planned]
+        return await self._engine.warm(self._source.salt_of(scope.tenant), prompts, self._limits.warm_up_s)
+
+
 async def _prefilled(engine: Generator, salt: str, prompt: bytes, layout: bytes, within_s: float) -> int:
-    """How many of its tokens were in the cache."""
+    """Prefills one prompt; returns how many of its tokens were in the KV cache."""
     request = GenerateRequest(
         request_id=RequestId(f"warm-{secrets.token_hex(8)}"),
         prompt=prompt,

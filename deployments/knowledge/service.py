@@ -18,6 +18,7 @@ from deployments.core.documents import (
     Retrieval,
     SearchQuery,
     TextHit,
+    normalised,
 )
 from deployments.core.ids import (
     DEFAULT_TENANT,
@@ -29,7 +30,6 @@ from deployments.core.ids import (
 )
 from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.core.ports import SegmentWriter
-from deployments.core.retrievals import normalised
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.knowledge.chunking import Chunker
@@ -38,14 +38,13 @@ from deployments.knowledge.document_versions import DocumentHistory
 from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
-from deployments.knowledge.leased_search import LeasedSearch
-from deployments.knowledge.leases import Leases
 from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
 from deployments.knowledge.store import DocumentStore, Overtaken, Stored, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
+from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import NoReturn, TypeAlias, TypeVar
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.core.messages import CountBatch
-from deployments.token_cache.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
+from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
 from deployments.token_cache.keys import counted_name, counters_name, popularity_name
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from heapq import nlargest
 from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import Scope, SegmentKey, TenantId, collection_name, tenant_id
 from deployments.core.messages import HotPath
-from deployments.token_cache.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
+from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
 from deployments.token_cache.counters import trim_above
 from deployments.token_cache.keys import PATH_SCOPES, paths_name
 from deployments.token_cache.path_scores import (

@@ -9,10 +9,10 @@ from typing import TypeVar
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
+from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
+from deployments.redis.walking import BATCH, unlinked, walk
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
-from deployments.token_cache.connection import WRONG_TYPE, RedisLink, expect
 from deployments.token_cache.keys import segment_prefix, segments_pattern
-from deployments.token_cache.walking import BATCH, unlinked, walk
 
 T = TypeVar("T")
 

@@ -33,6 +33,7 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
+from deployments.engine.warming import ClusterWarmer
 from deployments.rag.answer_log import AnswerLog
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
@@ -48,7 +49,7 @@ from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import cached_retriever
-from serve_app.assembly.warm_prompts import ClusterWarmer, prompt_source
+from serve_app.assembly.warming import prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
 from serve_app.settings import Settings
@@ -56,8 +57,10 @@ from serve_app.settings import Settings
 
 @dataclass(frozen=True)
 class AgentPeers:
-    """What an agent's replica calls."""
+    """What an agent's replica knows of the application around it."""
 
+    agents: Sequence[AgentSpec]
+    """All agents, this one included."""
     token_cache: Any
     """Handle of the TokenCache deployment."""
     knowledge: Any
@@ -123,7 +126,7 @@ async def _parts(
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
-    kept = cached_retriever(knowledge, link, templates, spec.name)
+    kept = cached_retriever(spec, knowledge, link, templates)
     l1 = SegmentLru(settings.l1_bytes)
     order = settings.order_of(spec.name)
 
@@ -138,7 +141,9 @@ async def _parts(
         counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
         placer=Placer(order, POLICIES[order], EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
-        warmer=ClusterWarmer(prompt_source(link, bundle, peers.secret), engine, settings),
+        warmer=ClusterWarmer(
+            prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret), engine, settings
+        ),
         forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
         share_answers=settings.shares_answers(spec.name),

@@ -10,8 +10,8 @@ from deployments.core.services import TokenCache
 from deployments.database.connection import Database
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.embedding import Embedder
-from deployments.knowledge.leases import Leases
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
+from deployments.retrieval.lease_granting import Leases
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.remote import client_of
 from serve_app.settings import Settings

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
 from serve_app.settings import Settings
 
 
 async def redis_link(settings: Settings) -> RedisLink:
-    """A link for this process. Raises ConfigurationError on a bad URL, or when no server can run."""
+    """A link for this process. Raises ConfigurationError on a bad URL, or when no server can run here."""
     link, _ = await watched_redis_link(settings)
     return link
 
@@ -19,9 +19,9 @@ async def redis_link(settings: Settings) -> RedisLink:
 async def watched_redis_link(
     settings: Settings,
 ) -> tuple[RedisLink, Callable[[], Awaitable[None]] | None]:
-    """A link, and what starts the embedded server again should it be gone; None for a configured one.
+    """A link, and a function that starts the embedded server again if it is gone (None for a configured one).
 
-    The share that a process takes in the embedded server lasts until the process ends.
+    This process uses the embedded server until it exits.
     """
     revive = None
     if settings.redis_url is None:

@@ -1,24 +1,26 @@
-"""An agent replica's retriever: what was retrieved before is kept under leases from the knowledge base."""
+"""An agent replica's retriever, which keeps results under leases from the knowledge base."""
 
 from __future__ import annotations
 
+from deployments.core.agent_spec import AgentSpec
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
 from deployments.core.services import KnowledgeBase
-from deployments.rag.lease_keeper import LeaseKeeper
-from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
-from deployments.rag.rhythms import Rhythms
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.retrieval_store import RedisRetrievalStore
-from deployments.token_cache.ttl import retrieval_ttl_s
+from deployments.redis.connection import RedisLink
+from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.retrieval_store import RedisRetrievalStore
+from deployments.retrieval.rhythms import Rhythms
 
 
 def cached_retriever(
-    knowledge: KnowledgeBase, link: RedisLink, inner: Retriever | None = None, kind: str = ""
+    spec: AgentSpec, knowledge: KnowledgeBase, link: RedisLink, inner: Retriever | None = None
 ) -> CachedRetriever:
-    """For the knowledge base's own search, or for an `inner` retriever; see `CachedRetriever`."""
+    """An agent's retriever over the knowledge base's own search, or over an `inner` retriever.
+
+    Retrievals stay in the shared store at most as long as the segments of the agent's collection.
+    """
     rhythms = Rhythms(lease_clock)
     keeper = LeaseKeeper(knowledge, rhythms.changed)
-    return CachedRetriever(
-        RetrievalCacheParts(keeper, rhythms, RedisRetrievalStore(link), retrieval_ttl_s), inner, kind
-    )
+    parts = RetrievalCacheParts(keeper, rhythms, RedisRetrievalStore(link), spec.ttl_s)
+    return CachedRetriever(parts, inner, spec.name)

@@ -9,11 +9,11 @@ from functools import partial
 from deployments.core.agent_spec import AgentSpec, segment_ttl_s
 from deployments.core.replica import Served, serving
 from deployments.core.services import TokenCache
+from deployments.retrieval.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
-from deployments.token_cache.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.service import TokenCacheService
 from serve_app.assembly.redis import watched_redis_link
 from serve_app.settings import Settings

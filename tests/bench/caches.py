@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from deployments.engine.deployment import Engine
 from redis.asyncio import Redis
 
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.embedded_server import EmbeddedRedis
 from tests.bench.bed import Bed
 
 

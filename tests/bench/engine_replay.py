@@ -26,10 +26,9 @@ from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope
 from deployments.core.reuse.paths import SegmentId, segment_id
 from deployments.engine.resident_engine import ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
-from deployments.engine.warm_plan import WarmPrompt, plan
+from deployments.engine.warm_prompts import HOT_PATHS, WarmPrompt, plan
 from deployments.engine.warming import warm
 from deployments.token_cache.memory_store import InMemoryHotPaths
-from serve_app.assembly.warm_prompts import HOT_PATHS
 from serve_app.local_models import local_models
 from tests.bench.claims import Claim
 from tests.bench.lossy_events import LossyEvents, none
@@ -163,7 +162,7 @@ async def restart(bench: Bench, capacity: int, before: int = 200, after: int = 2
 
 
 async def _wanted(bench: Bench, paths: InMemoryHotPaths, salt: str) -> list[WarmPrompt]:
-    """The preamble and the hottest paths, as `assembly.warm_prompts` lists them."""
+    """The preamble and the hottest paths, as `PromptSource` lists them."""
     preamble = (HEAD, preamble_ids(bench.prompts.layout.preamble_tokens))
 
     def ids(key: str) -> tuple[SegmentId, Any]:

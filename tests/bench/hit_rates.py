@@ -24,7 +24,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from deployments.token_cache.deployment import TokenCache
 from redis.asyncio import Redis
 
 from deployments.agents.asking import question_of
@@ -38,7 +37,7 @@ from deployments.database.connection import Database
 from deployments.knowledge.embedding import Embedder, Matrix, SentenceEmbedder, Vector
 from deployments.rag.stats import cache_stats, increments
 from deployments.rag.stopwatch import Stopwatch
-from deployments.token_cache.embedded_server import EmbeddedRedis
+from deployments.redis.embedded_server import EmbeddedRedis
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.keys import segments_pattern
 from serve_app.assembly.knowledge import database_url, knowledge_service

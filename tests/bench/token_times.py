@@ -6,18 +6,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from deployments.token_cache.ttl import segment_ttl_s
 from redis.asyncio import Redis
 
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope
 from deployments.core.token_ids import TokenIds
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
 from deployments.token_cache.codec import decode, encode
-from deployments.token_cache.connection import RedisLink
-from deployments.token_cache.embedded_server import EmbeddedRedis
 from deployments.token_cache.keys import segment_key, segment_prefix
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver
-from deployments.token_cache.ttl import segment_ttl_s
 from tests.bench.bed import Bed
 from tests.bench.claims import Claim
 from tests.bench.report import Report

@@ -1,13 +1,15 @@
-"""An empty database on SQLite, then one on PostgreSQL."""
+"""An empty database on SQLite, then one on PostgreSQL; and an empty Redis."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from deployments.redis.connection import RedisLink, expect
+from deployments.redis.embedded_server import EmbeddedRedis
 from tests.postgres import PostgresServer, find_binaries
 
 
@@ -33,3 +35,34 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/warmline.db"
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.empty()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = EmbeddedRedis(Path(tmp_path_factory.mktemp("redis")))
+    yield server.acquire()
+    server.release()
+
+
+@pytest.fixture
+async def link(redis_url: str) -> AsyncIterator[RedisLink]:
+    """A link to an empty Redis."""
+    # What is tested here is what the server does, not how fast: a busy machine must not fail it.
+    link = RedisLink(redis_url, timeout_s=10)
+    await link.call(("FLUSHALL",))
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+def advance_redis(link: RedisLink) -> Callable[[int], Awaitable[None]]:
+    """Brings every expiry nearer by so many seconds, which for the server is the same as waiting."""
+
+    async def advance(seconds: int) -> None:
+        (names,) = await link.call(("KEYS", "*"))
+        for name in expect(list, names):
+            (left_ms,) = await link.call(("PTTL", name))
+            if expect(int, left_ms) >= 0:
+                await link.call(("PEXPIRE", name, expect(int, left_ms) - 1000 * seconds))
+
+    return advance

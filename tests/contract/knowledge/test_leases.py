@@ -1,4 +1,4 @@
-"""Holders of leases beside changes, on the real knowledge base: nothing that has changed is used."""
+"""Holders of leases and changes on the real knowledge base: no holder uses what has changed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable, KnowledgeUnavailable
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.leases import HolderId, Lease, LeasedRetrieval
-from deployments.core.retrievals import RetrievalKey
-from deployments.knowledge.lease_table import GRANTED_S
-from deployments.knowledge.leases import Leases
-from deployments.rag.lease_keeper import LeaseKeeper
-from deployments.rag.retrieval_cache import CachedRetriever, RetrievalCacheParts
-from deployments.rag.rhythms import Rhythms
+from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts, RetrievalKey
+from deployments.retrieval.lease_granting import Leases
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.lease_table import GRANTED_S
+from deployments.retrieval.rhythms import Rhythms
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
 UPDATES = {"sqlite": 200, "postgresql": 40}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from deployments.core.ports import CounterStore, HotPaths, SegmentStore
-from deployments.token_cache.connection import RedisLink, expect
+from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
-from deployments.token_cache.embedded_server import EmbeddedRedis
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.memory_store import (
     InMemoryCounterStore,
@@ -32,37 +30,13 @@ class Stores:
     link: RedisLink | None = None
 
 
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedRedis(Path(tmp_path_factory.mktemp("redis")))
-    yield server.acquire()
-    server.release()
-
-
 @pytest.fixture
-async def link(redis_url: str) -> AsyncIterator[RedisLink]:
-    # What is tested here is what the server does, not how fast: a busy machine must not fail it.
-    link = RedisLink(redis_url, timeout_s=10)
-    await link.call(("FLUSHALL",))
-    yield link
-    await link.close()
-
-
-@pytest.fixture
-def in_redis(link: RedisLink) -> Stores:
-    async def advance(seconds: int) -> None:
-        """Brings every expiry nearer, which for the server is the same as waiting."""
-        (names,) = await link.call(("KEYS", "*"))
-        for name in expect(list, names):
-            (left_ms,) = await link.call(("PTTL", name))
-            if expect(int, left_ms) >= 0:
-                await link.call(("PEXPIRE", name, expect(int, left_ms) - 1000 * seconds))
-
+def in_redis(link: RedisLink, advance_redis: Callable[[int], Awaitable[None]]) -> Stores:
     return Stores(
         RedisSegmentStore(link),
         lambda **how: RedisCounterStore(link, **how),
         lambda **how: RedisHotPaths(link, **how),
-        advance,
+        advance_redis,
         link,
     )
 

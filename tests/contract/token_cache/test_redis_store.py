@@ -8,8 +8,8 @@ from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
+from deployments.redis.connection import RedisLink, expect
 from deployments.token_cache.codec import HEADER_BYTES, encode
-from deployments.token_cache.connection import RedisLink, expect
 from deployments.token_cache.counters import REMEMBERED_S, RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.keys import (

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from deployments.engine.config import EngineConfig
 from deployments.engine.vllm_engine import VllmEngine
-from deployments.engine.warmup import warm_up
+from deployments.engine.warming import warm_up
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
-from deployments.engine.warm_plan import WarmPrompt, plan
+from deployments.engine.warm_prompts import WarmPrompt, plan
 from deployments.engine.warming import warm
 from tests.listeners import listening_sockets
 

@@ -31,6 +31,7 @@ LINTER = [
     Plant("deployments/core/planted.py", "import deployments.rag", "meet in core BROKEN"),
     Plant("deployments/rag/planted.py", "import deployments.token_cache", "meet in core BROKEN"),
     Plant("deployments/token_cache/planted.py", "import deployments.engine", "meet in core BROKEN"),
+    Plant("deployments/retrieval/planted.py", "import deployments.knowledge", "meet in core BROKEN"),
     Plant("deployments/novel/__init__.py", "", "meet in core"),
     Plant("deployments/rag/planted.py", "import fastapi", "planted -> fastapi"),
     Plant("deployments/agents/planted.py", "from starlette import requests", "planted -> starlette"),
@@ -47,6 +48,8 @@ LINTER = [
     Plant("deployments/knowledge/planted.py", "import alembic", "planted -> alembic"),
     Plant("deployments/agents/planted.py", "import deployments.database", "knows the database BROKEN"),
     Plant("deployments/database/planted.py", "import deployments.records", "meet in core BROKEN"),
+    Plant("deployments/redis/planted.py", "import deployments.database", "meet in core BROKEN"),
+    Plant("deployments/knowledge/planted.py", "import deployments.redis", "know the Redis floor BROKEN"),
     Plant("deployments/agents/planted.py", "import rapidocr", "planted -> rapidocr"),
 ]
 

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.retrievals import normalised
+from deployments.core.documents import normalised
 
 questions = st.text(st.sampled_from("aéE\u0301 \t\n\u00a0\u2003ß"), max_size=20)
 

@@ -17,7 +17,7 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.service import EngineService
-from deployments.engine.warm_plan import WarmPrompt
+from deployments.engine.warm_prompts import WarmPrompt
 from deployments.engine.warming import WarmStart
 
 

@@ -17,7 +17,7 @@ from deployments.core.errors import (
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import SegmentId
 from deployments.core.token_ids import token_ids
-from deployments.engine.warm_plan import WarmPrompt
+from deployments.engine.warm_prompts import WarmPrompt
 from deployments.engine.warming import WarmStart, warm, warm_start
 
 

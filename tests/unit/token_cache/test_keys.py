@@ -8,18 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from deployments.core.documents import SearchQuery
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
-from deployments.core.retrievals import RetrievalKey
 from deployments.core.segments import SEGMENT_SCHEMA_VERSION
 from deployments.token_cache import keys
 from deployments.token_cache.keys import (
     counted_name,
     counters_name,
     popularity_name,
-    retrieval_name,
-    retrievals_pattern,
     segment_key,
     segment_prefix,
     segments_pattern,
@@ -30,12 +26,6 @@ any_text = st.text(st.characters(), max_size=40)  # st.characters() has lone sur
 tenants = st.from_regex(r"[aA0][a._-]{0,2}", fullmatch=True).map(TenantId)
 collections = st.from_regex(r"[ab][a_0]{0,2}", fullmatch=True).map(CollectionName)
 scopes = st.builds(Scope, tenants, collections)
-retrieval_keys = st.builds(
-    RetrievalKey,
-    st.builds(SearchQuery, scopes, st.text(max_size=3), st.integers(1, 12), st.none() | st.text(max_size=3)),
-    st.text("ab", max_size=2),
-    st.text("ab", max_size=2),
-)
 FINGERPRINT = Fingerprint("f")
 
 
@@ -94,21 +84,6 @@ def test_no_two_scopes_share_a_name_and_no_pattern_of_segments_matches_counters(
 def test_a_script_finds_what_was_counted_in_the_slot_of_the_counts(scope):
     for name in (counters_name(scope), popularity_name(scope)):
         assert key_slot(counted_name(name, "writer").encode()) == key_slot(name.encode())
-
-
-@given(retrieval_keys, retrieval_keys)
-def test_two_retrievals_share_a_name_exactly_when_all_that_decides_them_is_equal(one, other):
-    assert (retrieval_name(one) == retrieval_name(other)) == (one == other)
-
-
-@given(scopes, retrieval_keys)
-def test_a_pattern_of_retrievals_matches_its_own_scope_s_only(asked, stored):
-    name, scope = retrieval_name(stored), stored.query.scope
-    of_tenant = retrievals_pattern(asked.tenant, None)
-    of_collection = retrievals_pattern(asked.tenant, asked.collection)
-    assert fnmatch.fnmatchcase(name, of_tenant) == (asked.tenant == scope.tenant)
-    assert fnmatch.fnmatchcase(name, of_collection) == (asked == scope)
-    assert not fnmatch.fnmatchcase(name, segments_pattern(scope.tenant, None))
 
 
 @pytest.mark.parametrize("bad", ["*", "a/b", "a*", "", "[ab]", "a b", "a\n", "?"])

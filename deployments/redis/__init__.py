@@ -1,0 +1,1 @@
+"""The Redis floor: connection, circuit breaker, names of entries, and the embedded server."""

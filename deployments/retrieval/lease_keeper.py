@@ -1,0 +1,174 @@
+"""The holder's side of leases: which leases this process holds, and the task that renews them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+from deployments.core.documents import SearchQuery
+from deployments.core.errors import WarmlineError
+from deployments.core.ids import Scope
+from deployments.core.leases import (
+    LEASE_S,
+    POLL_S,
+    UNKNOWN,
+    HolderId,
+    Lease,
+    LeasedRetrieval,
+    LeasingKnowledge,
+    lease_clock,
+)
+
+log = logging.getLogger(__name__)
+
+KEPT_SCOPES = 1000
+"""How many scopes may have leases here. Those used least recently are forgotten first."""
+
+WATCHED_S = 30.0
+"""How long after its last use the lease on a scope is still renewed."""
+
+_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class _Held:
+    generation: int
+    state: str
+    until_s: float  # when the lease runs out
+    learnt_s: float  # when this process first heard of the generation
+    used_s: float  # when the state was last asked for
+
+
+class HeldLeases:
+    """The leases that this process holds, by scope. Nothing here waits; `clock` gives seconds.
+
+    After this process has heard of a generation, a late answer with an older one is ignored, because this
+    process may have acknowledged the newer one. An older generation is accepted only after every call that
+    was sent earlier has run out of time, so that a database replaced by an older copy is believed in the end.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._held: dict[Scope, _Held] = {}
+
+    def state(self, scope: Scope) -> str | None:
+        """The state that the scope is certainly in now; None without a valid lease."""
+        held = self._held.get(scope)
+        if held is None:
+            return None
+        held.used_s = self._clock()
+        return held.state if held.used_s < held.until_s else None
+
+    def accept(self, scope: Scope, lease: Lease, sent_s: float) -> bool:
+        """Takes a lease from the answer to a call sent at `sent_s`; returns whether the scope has changed."""
+        now_s = self._clock()
+        held = self._held.get(scope)
+        until_s = sent_s + lease.lease_s
+        if held is not None and lease.generation < held.generation:
+            is_replaced = now_s >= held.learnt_s + LEASE_S and now_s < until_s
+            if not is_replaced:
+                return False
+        if held is not None and (held.generation, held.state) == (lease.generation, lease.state):
+            held.until_s = max(held.until_s, until_s)
+            return False
+        used_s = now_s if held is None else held.used_s
+        self._held[scope] = _Held(lease.generation, lease.state, until_s, now_s, used_s)
+        self._forget(now_s)
+        return held is not None
+
+    def known(self, used_within_s: float) -> dict[Scope, int]:
+        """The generations of the scopes that were used within so many seconds."""
+        since_s = self._clock() - used_within_s
+        return {scope: held.generation for scope, held in self._held.items() if held.used_s >= since_s}
+
+    def _forget(self, now_s: float) -> None:
+        """Drops the least recently used scopes whose generation no earlier call can contradict any more."""
+        if len(self._held) <= KEPT_SCOPES:
+            return
+        for scope, held in sorted(self._held.items(), key=lambda item: item[1].used_s):
+            if len(self._held) <= KEPT_SCOPES:
+                return
+            if now_s >= max(held.until_s, held.learnt_s + LEASE_S):
+                del self._held[scope]
+
+
+class LeaseKeeper:
+    """Gets and renews the leases of one process on one knowledge base. Belongs to one event loop.
+
+    While scopes are in use, one call at a time waits at the knowledge base for changes. When none is in use,
+    this sends nothing.
+    """
+
+    def __init__(
+        self,
+        knowledge: LeasingKnowledge,
+        changed: Callable[[Scope], None] = lambda _scope: None,
+        clock: Callable[[], float] = lease_clock,
+    ) -> None:
+        """`changed` is called with each scope whose state has changed; `clock` gives seconds."""
+        self._knowledge = knowledge
+        self._changed = changed
+        self._clock = clock
+        self._holder = HolderId(uuid4().hex)
+        self._held = HeldLeases(clock)
+        self._watching: asyncio.Task[None] | None = None
+
+    def state(self, scope: Scope) -> str | None:
+        """The state that the scope is certainly in now; None without a valid lease."""
+        state = self._held.state(scope)
+        self._watch()
+        return state
+
+    async def current_state(self, scope: Scope) -> str | None:
+        """As `state`, but asks the knowledge base where it is unknown. Raises KnowledgeUnavailable."""
+        if (state := self.state(scope)) is not None:
+            return state
+        sent_s = self._clock()
+        leases = await self._knowledge.watch(self._holder, {scope: UNKNOWN})
+        for answered, lease in leases.items():
+            self._accept(answered, lease, sent_s)
+        return self.state(scope)
+
+    async def search(self, query: SearchQuery) -> LeasedRetrieval:
+        """Searches, and takes the lease that comes with the answer. Raises KnowledgeUnavailable."""
+        sent_s = self._clock()
+        found = await self._knowledge.leased_search(self._holder, query)
+        self._accept(query.scope, found.lease, sent_s)
+        return found
+
+    async def close(self) -> None:
+        """Stops renewing; the leases run out."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+    def _accept(self, scope: Scope, lease: Lease, sent_s: float) -> None:
+        if self._held.accept(scope, lease, sent_s):
+            self._changed(scope)
+        self._watch()
+
+    def _watch(self) -> None:
+        if (self._watching is None or self._watching.done()) and self._held.known(WATCHED_S):
+            # The task gets an empty context because it outlives the request that starts it: a Serve handle
+            # treats calls made in a request's context as parts of that request.
+            self._watching = asyncio.get_running_loop().create_task(
+                self._keep_watching(), context=contextvars.Context()
+            )
+
+    async def _keep_watching(self) -> None:
+        while known := self._held.known(WATCHED_S):
+            sent_s = self._clock()
+            try:
+                async with asyncio.timeout(POLL_S + LEASE_S):
+                    leases = await self._knowledge.watch(self._holder, known)
+            except (WarmlineError, TimeoutError) as error:
+                log.info("no leases on the knowledge base, each question is searched for: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            for scope, lease in leases.items():
+                if self._held.accept(scope, lease, sent_s):
+                    self._changed(scope)

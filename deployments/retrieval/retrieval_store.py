@@ -1,0 +1,157 @@
+"""Retrievals in Redis, shared by all replicas. Uses only commands that Redis 6.2 has.
+
+An entry, as bytes:
+
+    offset  size  field
+    0       2     magic
+    2       1     version
+    3       16    BLAKE2b over the bytes before, the entry's name and the payload
+    19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...]]
+
+The checksum covers the name, so an entry stored under another entry's name fails like a damaged one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from contextlib import suppress
+from dataclasses import astuple
+from hashlib import blake2b
+from typing import Any
+
+from deployments.core.documents import Passage, Retrieval
+from deployments.core.errors import CacheUnavailable
+from deployments.core.ids import CollectionName, DocId, TenantId
+from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
+from deployments.redis.keys import digest, entries_pattern, entry_prefix
+from deployments.redis.walking import unlinked, walk
+from deployments.retrieval.cached_retriever import RetrievalKey
+
+log = logging.getLogger(__name__)
+
+HEADER_BYTES = 19
+_HEAD = b"\xf1R\x01"
+_MAX_PLAIN_BYTES = 32 * 2**20
+_Number = int | float
+
+
+class RedisRetrievalStore:
+    """A `RetrievalStore`. `corrupt_entries` counts the damaged entries that it found and deleted."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self.corrupt_entries = 0
+
+    async def get(self, key: RetrievalKey) -> Retrieval | None:
+        """What was stored; None if there is nothing, or if the entry was damaged. Raises CacheUnavailable."""
+        name = retrieval_name(key)
+        (reply,) = await self._link.call(("GET", name))
+        if reply is None:
+            return None
+        try:
+            if reply is WRONG_TYPE:
+                raise CorruptRetrieval("of another type")
+            return decode_retrieval(expect(bytes, reply), name, key.state)
+        except CorruptRetrieval as error:
+            log.warning("a damaged retrieval of %s is searched for again: %s", key.query.scope, error)
+            self.corrupt_entries += 1
+            with suppress(CacheUnavailable):  # the next reader tries again
+                await self._link.call(("UNLINK", name))
+            return None
+
+    async def put(self, key: RetrievalKey, retrieval: Retrieval, ttl_s: int) -> None:
+        """Stores an entry that expires after `ttl_s` seconds. Raises CacheUnavailable."""
+        name = retrieval_name(key)
+        await self._link.call(("SET", name, encode_retrieval(retrieval, name), "EX", ttl_s))
+
+    async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Deletes a tenant's entries, of one collection or all; returns how many. Raises CacheUnavailable."""
+        batches = walk(self._link, retrievals_pattern(tenant, collection))
+        return sum([await unlinked(self._link, names) async for names in batches if names])
+
+
+def retrieval_name(key: RetrievalKey) -> str:
+    """The name of an entry in Redis: equal only for equal keys. Raises InvalidRequest."""
+    query = key.query
+    section = ("", "") if query.section is None else ("section", query.section)
+    fields = digest(key.state, key.kind, query.text, str(query.top_k), *section)
+    return entry_prefix("ret", query.scope) + fields
+
+
+def retrievals_pattern(tenant: TenantId, collection: CollectionName | None) -> str:
+    """The SCAN pattern of a tenant's retrievals, of one collection or all. Raises InvalidRequest."""
+    return entries_pattern("ret", tenant, collection)
+
+
+class CorruptRetrieval(Exception):
+    """The bytes are not an entry of this version under this name. Delete the entry and search again."""
+
+
+def encode_retrieval(retrieval: Retrieval, name: str) -> bytes:
+    """The bytes of an entry that is stored under `name`."""
+    passages = [astuple(passage) for passage in retrieval.passages]
+    payload = zlib.compress(json.dumps([retrieval.generation, passages]).encode(), 1)
+    return _HEAD + _checksum(name, payload) + payload
+
+
+def decode_retrieval(raw: bytes, name: str, state: str) -> Retrieval:
+    """The retrieval in an entry. The bytes don't contain the state, so the caller gives it.
+
+    Raises CorruptRetrieval on any bytes that `encode_retrieval` did not make for this name.
+    """
+    payload = raw[HEADER_BYTES:]
+    if len(raw) < HEADER_BYTES or not raw.startswith(_HEAD):
+        raise CorruptRetrieval("no entry of this version")
+    if raw[len(_HEAD) : HEADER_BYTES] != _checksum(name, payload):
+        raise CorruptRetrieval("checksum or name differ")
+    try:
+        generation, passages = json.loads(_inflate(payload))
+        return Retrieval(tuple(_passage(*values) for values in passages), _is(generation, int), state)
+    except (ValueError, TypeError, RecursionError, zlib.error) as error:
+        raise CorruptRetrieval(str(error)) from error
+
+
+def _checksum(name: str, payload: bytes) -> bytes:
+    bound = name.encode()
+    head = _HEAD + len(bound).to_bytes(2, "little") + bound
+    return blake2b(head + payload, digest_size=HEADER_BYTES - len(_HEAD)).digest()
+
+
+def _inflate(payload: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    plain = inflater.decompress(payload, _MAX_PLAIN_BYTES)
+    if not inflater.eof or inflater.unused_data:
+        raise CorruptRetrieval("cut off, or larger than any entry")
+    return plain
+
+
+def _passage(  # noqa: PLR0917  -- the order of the class's own fields
+    doc_id: Any,
+    title: Any,
+    heading: Any,
+    section: Any,
+    version: Any,
+    ordinal: Any,
+    body: Any,
+    score: Any,
+    similarity: Any,
+) -> Passage:
+    return Passage(
+        DocId(_is(doc_id, str)),
+        _is(title, str),
+        _is(heading, str),
+        None if section is None else _is(section, str),
+        _is(version, int),
+        _is(ordinal, int),
+        _is(body, str),
+        float(_is(score, _Number)),
+        None if similarity is None else float(_is(similarity, _Number)),
+    )
+
+
+def _is(value: Any, kind: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} where none is")
+    return value

@@ -1,0 +1,62 @@
+"""What engine replicas prefill: prompts of this application's agents, from the cluster's shared store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from deployments.agents.specs import DOCUMENTATION_WRITER
+from deployments.core.agent_spec import AgentSpec
+from deployments.core.errors import CacheUnavailable
+from deployments.core.messages import ChatScaffold, EngineInfo
+from deployments.core.ports import TextEncoder
+from deployments.core.salt import cache_salt
+from deployments.core.services import TokenCache
+from deployments.core.token_ids import TokenIds
+from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
+from deployments.rag.prompt import PromptAssembler
+from deployments.redis.connection import RedisLink
+from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.hot_paths import RedisHotPaths
+from deployments.token_cache.redis_store import RedisSegmentStore
+from deployments.token_cache.stored_segments import stored_segments
+from serve_app.assembly.redis import redis_link
+from serve_app.remote import client_of
+from serve_app.settings import Settings
+
+
+def prompt_source(
+    agents: Sequence[AgentSpec], link: RedisLink, encoder: TextEncoder, scaffold: ChatScaffold, secret: bytes
+) -> PromptSource:
+    """The prompts of `agents`. `secret` is the key of the cache salts."""
+
+    def head(preamble: str) -> TokenIds:
+        return PromptAssembler(encoder, scaffold, preamble).head
+
+    return PromptSource(
+        paths=RedisHotPaths(link),
+        stored=partial(stored_segments, RedisSegmentStore(link)),
+        salt_of=partial(cache_salt, secret),
+        heads={spec.collection: head(spec.preamble) for spec in agents},
+        bare_heads=[head(DOCUMENTATION_WRITER.preamble)],
+    )
+
+
+async def warm_prompts(
+    settings: Settings, agents: Sequence[AgentSpec], token_cache: Any, secret: bytes, info: EngineInfo
+) -> list[WarmPrompt]:
+    """What a new replica of this engine prefills, within its budget.
+
+    `token_cache` is the handle of the TokenCache deployment. Raises Unavailable, ConfigurationError.
+    """
+    bundle = await client_of(TokenCache, token_cache, "the token cache").bundle()
+    encoder = BundleEncoder(bundle)
+    link = await redis_link(settings)
+    try:
+        wanted = await prompt_source(agents, link, encoder, bundle.scaffold, secret).most_wanted()
+    finally:
+        with suppress(CacheUnavailable):  # the paths have been read
+            await link.close()
+    return plan_for(info, wanted, settings.warm_up_tokens)

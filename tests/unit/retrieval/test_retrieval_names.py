@@ -1,0 +1,38 @@
+"""Names of retrievals in Redis: equal only for equal keys, matched by patterns of their own scope only."""
+
+import fnmatch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.core.documents import SearchQuery
+from deployments.core.ids import CollectionName, Scope, TenantId
+from deployments.retrieval.cached_retriever import RetrievalKey
+from deployments.retrieval.retrieval_store import retrieval_name, retrievals_pattern
+from deployments.token_cache.keys import segments_pattern
+
+# Few characters, so that one name is often the start of another.
+tenants = st.from_regex(r"[aA0][a._-]{0,2}", fullmatch=True).map(TenantId)
+collections = st.from_regex(r"[ab][a_0]{0,2}", fullmatch=True).map(CollectionName)
+scopes = st.builds(Scope, tenants, collections)
+retrieval_keys = st.builds(
+    RetrievalKey,
+    st.builds(SearchQuery, scopes, st.text(max_size=3), st.integers(1, 12), st.none() | st.text(max_size=3)),
+    st.text("ab", max_size=2),
+    st.text("ab", max_size=2),
+)
+
+
+@given(retrieval_keys, retrieval_keys)
+def test_two_retrievals_share_a_name_exactly_when_all_that_decides_them_is_equal(one, other):
+    assert (retrieval_name(one) == retrieval_name(other)) == (one == other)
+
+
+@given(scopes, retrieval_keys)
+def test_a_pattern_of_retrievals_matches_its_own_scope_s_only(asked, stored):
+    name, scope = retrieval_name(stored), stored.query.scope
+    of_tenant = retrievals_pattern(asked.tenant, None)
+    of_collection = retrievals_pattern(asked.tenant, asked.collection)
+    assert fnmatch.fnmatchcase(name, of_tenant) == (asked.tenant == scope.tenant)
+    assert fnmatch.fnmatchcase(name, of_collection) == (asked == scope)
+    assert not fnmatch.fnmatchcase(name, segments_pattern(scope.tenant, None))
