@@ -105,7 +105,7 @@ async def join() -> AsyncIterator[Join]:
             keeper = LeaseKeeper(line, rhythms.changed)
             stack.push_async_callback(keeper.close)
             store = shared or SharedRetrievals()
-            parts = RetrievalCacheParts(keeper, rhythms, store, lambda *_: 60)
+            parts = RetrievalCacheParts(keeper, rhythms, store, 60)
             return Replica(line, keeper, CachedRetriever(parts))
 
         yield one

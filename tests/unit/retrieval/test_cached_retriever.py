@@ -85,7 +85,7 @@ async def make() -> AsyncIterator[Make]:
         def one(knowledge: FakeKnowledge, clock: FakeClock, *, composed: bool) -> CachedRetriever:
             keeper = LeaseKeeper(knowledge, clock=clock)
             stack.push_async_callback(keeper.close)
-            parts = RetrievalCacheParts(keeper, Rhythms(clock), NoStore(), lambda *_: 60, clock=clock)
+            parts = RetrievalCacheParts(keeper, Rhythms(clock), NoStore(), 60, clock=clock)
             return CachedRetriever(parts, knowledge if composed else None)
 
         yield one
