@@ -129,6 +129,7 @@ async def _parts(
     kept = cached_retriever(spec, knowledge, link, templates)
     l1 = SegmentLru(settings.l1_bytes)
     order = settings.order_of(spec.name)
+    prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
 
     return RagParts(
         retriever=kept if settings.retrieval_cache else templates or knowledge,
@@ -141,9 +142,7 @@ async def _parts(
         counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
         placer=Placer(order, POLICIES[order], EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
-        warmer=ClusterWarmer(
-            prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret), engine, settings
-        ),
+        warmer=ClusterWarmer(prompts, engine, settings),
         forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
         share_answers=settings.shares_answers(spec.name),
