@@ -1,29 +1,100 @@
-"""A Serve handle to an object in this process."""
+"""A Serve handle to an object in this process, for tests and for the benchmark."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import pickle
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class LocalHandle:
-    """Calls the object's coroutines. What crosses is pickled, errors too, as on the way to a replica."""
+    """Calls the methods of `target` directly.
 
-    def __init__(self, target: Any) -> None:
+    With `pickled`, arguments, results and errors are pickled and loaded again, as on the way to a replica and
+    back. Without it nothing is copied. The items of a stream are never copied.
+    """
+
+    def __init__(self, target: Any, *, pickled: bool = True) -> None:
         self._target = target
+        self._pickled = pickled
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._target, name)
+    def options(self, **_: Any) -> LocalHandle:
+        """Ignores all options."""
+        return self
 
-        async def remote(*arguments: Any) -> Any:
-            try:
-                return _crossed(await method(*_crossed(arguments)))
-            except Exception as error:
-                raise _crossed(error) from error
+    def broadcast(self, name: str, *arguments: Any) -> _Broadcast:
+        """Calls the method `name` of the only replica."""
+        return _Broadcast(getattr(self, name).remote(*arguments))
 
-        return SimpleNamespace(remote=remote)
+    def __getattr__(self, name: str) -> _Method:
+        return _Method(getattr(self._target, name), self._pickled)
 
 
-def _crossed(thing: Any) -> Any:
+class _Method:
+    def __init__(self, method: Any, pickled: bool) -> None:
+        self._method = method
+        self._pickled = pickled
+
+    def remote(self, *arguments: Any) -> Any:
+        called = self._method(*(_copied(arguments) if self._pickled else arguments))
+        if inspect.isasyncgen(called):
+            return _Stream(called)
+        return _copied_answer(called) if self._pickled else called
+
+
+class _Stream:
+    def __init__(self, items: Any) -> None:
+        self._items = items
+        self._closing: asyncio.Task[None] | None = None
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        items: AsyncIterator[Any] = self._items
+        return items
+
+    def cancel(self) -> None:
+        self._closing = asyncio.ensure_future(self._items.aclose())
+
+
+class _Broadcast:
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def results_async(self, **_: Any) -> list[Any]:
+        return [await self._call]
+
+    async def _fetch_replica_results_async(self) -> list[_Reply]:
+        """Private in Ray too; the application calls it to take each replica's answer by itself."""
+        return [_Reply(self._call)]
+
+
+class _Reply:
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def get_async(self) -> Any:
+        return await self._call
+
+    def cancel(self) -> None:
+        """Does nothing: the call is cancelled with the task that awaits it."""
+
+
+async def _copied_answer(called: Awaitable[Any]) -> Any:
+    try:
+        return _copied(await called)
+    except Exception as error:
+        raise _copied(error) from error
+
+
+def _copied(thing: Any) -> Any:
     return pickle.loads(pickle.dumps(thing))
+
+
+async def constructed(kind: type[T], *arguments: Any) -> T:
+    """Creates an instance and awaits its asynchronous `__init__`, as Serve does for a replica."""
+    replica = object.__new__(kind)
+    await kind.__init__(replica, *arguments)  # type: ignore[misc]
+    return replica

@@ -1,13 +1,13 @@
-"""The ways to answer that are compared, on one engine.
+"""The ways of answering that the benchmark compares, on one engine.
 
     a  text prompts, tokenized whole, no KV reused                     the seed's "before"
     b  text prompts in rank order, the engine's prefix cache on        what a user of vLLM has today
     c  ids from the token cache, rank order, no KV reused              the seed's design
-    d  all of ours: ids, order by what is resident
-    e  d, and equal greedy requests get one answer
+    d  ids from the token cache, documents ordered by what is cached   Warmline
+    e  d, and equal greedy requests share one answer                   Warmline
 
-No KV reused means a cache salt of its own for each request. b, d and e have one salt each, so that none
-profits from another's prompts.
+For a and c each request has its own cache salt, so no KV is reused. b, d and e have one salt each, so that no
+arm finds what another has cached.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from deployments.core.ledger import Answer
 from deployments.core.messages import Ask, Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.deployment import Engine
-from tests.bench.bed import Bed
-from tests.bench.observation import Observation, document_prefilled
-from tests.bench.text_prompts import TextArm
+from tests.bench.harness.observation import Observation, document_prefilled
+from tests.bench.harness.testbed import Testbed
+from tests.bench.harness.text_arm import TextArm
 
 NAMES = {
     "a": "text, no reuse",
@@ -43,16 +43,16 @@ NAMES = {
 
 
 class Arm(Protocol):
-    """One of them. `passages` are what to answer from instead of a search."""
+    """A way of answering."""
 
     name: str
 
     async def ask(self, agent: str, ask: Ask, passages: tuple[Passage, ...] | None = None) -> Observation:
-        """The answer, as it was seen; `kind` and `question` are for the caller to fill in."""
+        """Answers from `passages` if given, else searches. The caller sets `kind` and `question`."""
 
 
 def asked(query: str, max_tokens: int, **fields: Any) -> Ask:
-    """A greedy question with an id of its own."""
+    """A greedy question with a new request id."""
     return Ask(
         DEFAULT_TENANT,
         query,
@@ -64,24 +64,24 @@ def asked(query: str, max_tokens: int, **fields: Any) -> Ask:
 
 
 class FreshSalts:
-    """An engine in which no prompt finds anything, nor is found."""
+    """An engine without prefix reuse: each request gets a new cache salt."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`."""
+        """Answers with a new salt. Tells the engine nothing about the prompt's segments."""
         fresh = replace(request, cache_salt=secrets.token_hex(32), layout=b"", known=())
         async with aclosing(self._engine.generate(fresh)) as deltas:
             async for delta in deltas:
                 yield delta
 
     async def describe(self) -> EngineInfo:
-        """See `Generator`."""
+        """The engine's own description."""
         return await self._engine.describe()
 
     async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """Of a salt that no request comes with."""
+        """Finds nothing, since no request has this salt."""
         return await self._engine.survey(salt, known)
 
 
@@ -97,11 +97,11 @@ class ServiceArm:
         self._share = share
 
     async def ask(self, agent: str, ask: Ask, passages: tuple[Passage, ...] | None = None) -> Observation:
-        """See `Arm`."""
+        """Answers as the agent does. `passages` replace its search."""
         service = self._agents[agent]
         question = replace(question_of(service.spec, ask), passages=passages, share_answer=self._share)
         started, first_s, answer = time.perf_counter(), 0.0, None
-        # The agent's own stream takes no passages.
+        # `_rag` is used directly because the agent's stream takes no passages.
         async with aclosing(service._rag.stream(question)) as events:
             async for event in events:
                 if isinstance(event, Answer):
@@ -137,19 +137,19 @@ class ServiceArm:
 
 
 def digest(prompt: bytes) -> str:
-    """Of a prompt's ids as bytes."""
+    """A short hash of a prompt's ids."""
     return blake2b(prompt, digest_size=8).hexdigest()
 
 
-async def arms(bed: Bed, engine: Engine, names: str = "abcde") -> dict[str, Arm]:
-    """The arms by letter, all on `engine`, each with caches of its own beside Redis."""
+async def build_arms(bed: Testbed, engine: Engine, names: str = "abcde") -> dict[str, Arm]:
+    """The arms by letter, all on `engine`. They share Redis; each has its own salt and L1."""
     no_reuse = FreshSalts(engine)
-    made: dict[str, Arm] = {}
+    built: dict[str, Arm] = {}
     for name in names:
         if name in "ab":
-            made[name] = TextArm(name, bed, engine if name == "b" else no_reuse)
+            built[name] = TextArm(name, bed, engine if name == "b" else no_reuse)
             continue
-        only_tokens = {"order": "rank", "retrieval_cache": False} if name == "c" else {"order": "trie"}
-        agents = await bed.agents(no_reuse if name == "c" else engine, secrets.token_bytes(32), **only_tokens)
-        made[name] = ServiceArm(name, agents, bed.head_tokens, share=name == "e")
-    return made
+        fields = {"order": "rank", "retrieval_cache": False} if name == "c" else {"order": "trie"}
+        agents = await bed.agents(no_reuse if name == "c" else engine, secrets.token_bytes(32), **fields)
+        built[name] = ServiceArm(name, agents, bed.head_tokens, share=name == "e")
+    return built

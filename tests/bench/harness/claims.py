@@ -1,4 +1,4 @@
-"""What the project says of itself, as figures with goals. Pure."""
+"""What the project claims: measured figures with goals. No input or output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A measured value against its goal. `how` says what was measured, and on how much."""
+    """A measured value and its goal. `how` says what was measured and on how large a sample."""
 
     name: str
     value: float
@@ -21,11 +21,11 @@ class Claim:
 
     @property
     def met(self) -> bool:
-        """A value that equals its goal meets it; one that is no number does not."""
+        """Whether the goal is reached. A value equal to the goal reaches it; NaN does not."""
         return self.value <= self.goal if self.better == "lower" else self.value >= self.goal
 
     def as_dict(self) -> dict[str, Any]:
-        """For the report."""
+        """The claim as the report's JSON has it."""
         return asdict(self) | {"value": round(self.value, 4), "met": self.met}
 
     def __str__(self) -> str:

@@ -1,4 +1,7 @@
-"""How fast this engine is on this machine: by it the benchmark is sized, and streams are compared with it."""
+"""Measures how fast the engine is on this machine.
+
+The sizes of the parts follow from it, and `hops` compares the speed of streams with it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _WRITTEN = 48
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tokens a second: prefilled for a prompt of 1,500, written for one answer and for sixteen at a time."""
+    """Tokens a second: prefilled of a prompt of 1,500 tokens, decoded for one answer and for 16 at a time."""
 
     prefilled_per_s: float
     written_alone_per_s: float
@@ -36,7 +39,7 @@ class Rate:
 
 
 async def rate_of(engine: Engine) -> Rate:
-    """Takes some seconds; the first prompt counts for nothing."""
+    """Takes some seconds. The first prompt only warms the engine up."""
     await _written(engine, range(64), 2)
     started_s = time.perf_counter()
     await _written(engine, range(_PROMPT), 1)

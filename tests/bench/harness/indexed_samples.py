@@ -1,4 +1,4 @@
-"""The indexed sample knowledge of an earlier run: to embed it takes a minute or two, with the same end."""
+"""Keeps the index of the sample knowledge between runs: embedding the samples takes a minute or two."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import deployments.database
 import deployments.knowledge
 import deployments.records
-from tests.bench.surroundings import model_dir
+from tests.bench.harness.surroundings import model_dir
 
 DATABASE = "warmline.db"
-_DECIDING = (deployments.knowledge, deployments.records, deployments.database)
-"""Whatever is in these packages, samples included, makes another index."""
+_INPUTS = (deployments.knowledge, deployments.records, deployments.database)
+"""Packages whose code and samples decide what is in the index."""
 
 
-def bring(state_dir: Path) -> bool:
-    """Copies the index into a new state directory; False where there is none yet."""
+def copy_to(state_dir: Path) -> bool:
+    """Copies the kept index to a new state directory. Returns False if there is none."""
     kept = _kept()
     if kept.exists():
         shutil.copyfile(kept, state_dir / DATABASE)
@@ -27,7 +27,7 @@ def bring(state_dir: Path) -> bool:
 
 
 def keep(state_dir: Path) -> None:
-    """Keeps the index of a state directory; its database may be open."""
+    """Keeps the index of a state directory, whose database may be open."""
     kept = _kept()
     kept.parent.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial")
@@ -42,7 +42,7 @@ def keep(state_dir: Path) -> None:
 
 def _kept() -> Path:
     digest = sha256()
-    for package in _DECIDING:
+    for package in _INPUTS:
         for file in sorted(Path(package.__file__ or "").parent.rglob("*")):
             if file.suffix in {".py", ".md", ".json", ".mako"}:
                 digest.update(file.name.encode() + file.read_bytes())

@@ -1,4 +1,4 @@
-"""What was seen of one answer."""
+"""What is measured of one answer."""
 
 from __future__ import annotations
 
@@ -6,49 +6,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.summaries import percentile
+from tests.bench.harness.summaries import percentile
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Of one arm's answer to one question. Times in milliseconds.
-
-    `engine_ms` is the engine's own: queue and prefill. `ttft_ms` runs from the request's arrival to the
-    first token. `document_prefilled` are the document tokens that were computed. `answer` is as in the
-    ledger. `digest` tells prompts apart by their ids.
-    """
+    """One arm's answer to one question."""
 
     arm: str
     agent: str
     kind: str
+    """Whether the question is asked for the first time, repeated, or in other words."""
     question: int
+    """The question's number."""
     prompt_tokens: int
     cached_tokens: int
+    """Prompt tokens that the engine's cache had."""
     document_tokens: int
     document_prefilled: int
+    """Document tokens that the engine computed."""
     segments: int
     segment_hits: int
+    """Segments whose ids came from L1 or Redis."""
     dropped: int
+    """Documents that did not fit into the prompt."""
     answer: str
+    """How the answer was made, as in the ledger: `generated`, `shared` or `reused`."""
     answer_tokens: int
     engine_ms: float
+    """The engine's queue and prefill."""
     ttft_ms: float
+    """From the request's arrival to the first token."""
     total_ms: float
     digest: str
+    """Equal for prompts with the same ids."""
 
     @property
     def computed_tokens(self) -> int:
-        """Prompt tokens that the engine prefilled for it."""
+        """Prompt tokens that the engine prefilled for this answer."""
         return 0 if self.answer in {"shared", "reused"} else self.prompt_tokens - self.cached_tokens
 
 
 def document_prefilled(document_tokens: int, head_tokens: int, cached_tokens: int) -> int:
-    """The document tokens behind what was found in the cache; documents stand behind `head_tokens`."""
+    """Document tokens that the cache did not have. `head_tokens` precede the documents in the prompt."""
     return document_tokens - min(max(cached_tokens - head_tokens, 0), document_tokens)
 
 
 def row(seen: Sequence[Observation]) -> dict[str, Any]:
-    """A line of a table. Raises ValueError without observations."""
+    """A row of a table over some observations. Raises ValueError if there are none."""
     segments = sum(one.segments for one in seen)
     prompt_tokens = sum(one.prompt_tokens for one in seen)
     engine, ttft = [one.engine_ms for one in seen], [one.ttft_ms for one in seen]

@@ -1,4 +1,4 @@
-"""Plots of a run's figures, as PNG beside its JSON."""
+"""Plots of a run's figures, as PNG files next to its JSON."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.arms import NAMES
+from tests.bench.harness.arms import NAMES
 
 COLOURS = {"a": "#9a9a9a", "b": "#d98b3a", "c": "#bfbf7a", "d": "#2a6fb0", "e": "#2aa07a"}
 KINDS = ("first", "repeated", "overlapping")
 
 
 def draw(sections: Mapping[str, Any], folder: Path) -> list[Path]:
-    """What there are figures for; returns the files."""
+    """Draws each section that there is; returns the files."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,6 +1,7 @@
-"""How many replicas each deployment has: `python -m tests.bench.replica_counts GCS_ADDRESS`, a line a second.
+"""Watches how many replicas each deployment of a running application has.
 
-A process of its own, since whoever joins an application's Ray cannot leave it for another.
+`python -m tests.bench.harness.replica_counts GCS_ADDRESS` prints a line of JSON a second. It is a
+separate process because a process that has connected to one Ray cluster cannot connect to another.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from pathlib import Path
 from tests.integration.application.running import ROOT, Application, _ray_environment
 
 Counts = dict[str, dict[str, int]]
-"""By deployment, by the replicas' state."""
+"""Number of replicas by deployment and state."""
 EVERY_S = 1.0
-CONNECTED_S = 60.0
+CONNECT_WITHIN_S = 60.0
 
 
 @asynccontextmanager
 async def watched(application: Application) -> AsyncIterator[list[tuple[float, Counts]]]:
-    """A list that grows while this is open: `time.monotonic()` and what there was. It has a first entry."""
+    """A list of (`time.monotonic()`, counts) that grows while this is open. It starts with one entry."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.bench.replica_counts", _gcs_address(application)),
+        *("-m", "tests.bench.harness.replica_counts", _gcs_address(application)),
         cwd=ROOT,
         env={**os.environ, **_ray_environment()},
         stdout=asyncio.subprocess.PIPE,
@@ -36,7 +37,7 @@ async def watched(application: Application) -> AsyncIterator[list[tuple[float, C
     begun = asyncio.Event()
     reading = asyncio.create_task(_read(process, seen, begun))
     try:
-        async with asyncio.timeout(CONNECTED_S):
+        async with asyncio.timeout(CONNECT_WITHIN_S):
             await begun.wait()
         yield seen
     finally:
@@ -63,7 +64,7 @@ async def _read(
 
 
 def main() -> None:
-    """Until it is ended."""
+    """Prints counts until the process is ended."""
     from serve_app.local_ray import prepare_environment
     from serve_app.settings import Settings
 

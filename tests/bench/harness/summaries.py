@@ -1,4 +1,4 @@
-"""Figures of a sample: medians, percentiles, and ratios of paired samples with their spread. Pure."""
+"""Statistics of a sample: medians, percentiles, and ratios of paired samples with confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Pairs = Sequence[tuple[float, float]]
 _Figure = Callable[[Pairs], float]
 
 ROUNDS = 2000
-"""Of the bootstrap."""
+"""Number of bootstrap samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of `n` values, in their unit."""
+    """Statistics of `n` values, in their unit."""
 
     n: int
     median: float
@@ -25,13 +25,13 @@ class Summary:
     p99: float
 
     def as_dict(self, digits: int = 3) -> dict[str, float]:
-        """For the report."""
+        """The values as the report's JSON has them."""
         return {name: round(value, digits) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio and the interval that 95 % of the bootstrap's samples lie in."""
+    """A ratio and its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -41,17 +41,17 @@ class Ratio:
         return f"{self.value:.3f} ({self.low:.3f}-{self.high:.3f})"
 
     def as_dict(self) -> dict[str, float]:
-        """For the report."""
+        """The values as the report's JSON has them."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Raises ValueError without values."""
+    """The summary of some values. Raises ValueError if there are none."""
     return Summary(len(values), percentile(values, 50), percentile(values, 95), percentile(values, 99))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Between two values, the part of the way. Raises ValueError without values."""
+    """A percentile, interpolated between two values. Raises ValueError if there are no values."""
     if not values:
         raise ValueError("no values, no percentile")
     ordered = sorted(values)
@@ -62,9 +62,9 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def ratio_of_medians(pairs: Pairs, seed: int = 0) -> Ratio:
-    """Median of the first over median of the second; pairs are drawn anew, whole, for the spread.
+    """Median of the first values over median of the second. The bootstrap draws whole pairs.
 
-    Raises ValueError without pairs.
+    Raises ValueError if there are no pairs.
     """
     return _bootstrapped(
         pairs, seed, lambda drawn: _over(median(a for a, _ in drawn), median(b for _, b in drawn))
@@ -72,17 +72,17 @@ def ratio_of_medians(pairs: Pairs, seed: int = 0) -> Ratio:
 
 
 def ratio_of_sums(pairs: Pairs, seed: int = 0) -> Ratio:
-    """As `ratio_of_medians`, of the sums."""
+    """Sum of the first values over sum of the second. Raises ValueError if there are no pairs."""
     return _bootstrapped(pairs, seed, lambda drawn: _over(sum(a for a, _ in drawn), sum(b for _, b in drawn)))
 
 
 def mean_difference(pairs: Pairs, seed: int = 0) -> Ratio:
-    """The mean of first minus second; an interval, not a ratio. Raises ValueError without pairs."""
+    """Mean of first minus second: a difference, despite the type. Raises ValueError if there are no pairs."""
     return _bootstrapped(pairs, seed, lambda drawn: sum(a - b for a, b in drawn) / len(drawn))
 
 
 def median_of_ratios(pairs: Pairs, seed: int = 0) -> Ratio:
-    """The median of the pairs' own ratios."""
+    """Median of each pair's ratio. Raises ValueError if there are no pairs."""
     return _bootstrapped(pairs, seed, lambda drawn: median(_over(a, b) for a, b in drawn))
 
 

@@ -1,26 +1,29 @@
-"""The mixed workload where the cache is too small for it: b and d have an engine each, of one size."""
+"""The mixed workload in a cache too small for it: b and d have an engine each, of the same cache size."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from tests.bench import mixed
-from tests.bench.arms import Arm, arms
-from tests.bench.bed import Bed, open_engine
-from tests.bench.report import Report
+from tests.bench.harness.arms import Arm, build_arms
+from tests.bench.harness.bench import Bench
+from tests.bench.harness.testbed import open_engine
+from tests.bench.harness.trace_replay import modelled, replayed
+from tests.bench.workload.generator import miniature
 
 BLOCK_TOKENS = 32
 MODEL_LEN = 4096
-PART = 0.25
-"""Of what b would fill an unlimited cache with."""
+SHARE = 0.25
+"""Size of the cache, as a share of the document tokens that b leaves in an unlimited cache."""
 
 
-async def run(bed: Bed, report: Report, requests: int, seed: int) -> None:
-    """As measured; there is no goal."""
-    trace = mixed.miniature(requests, seed)
+async def run(bench: Bench) -> None:
+    """Prints a table; this part makes no claim."""
+    bed, seed = await bench.testbed(), bench.seed
+    requests = bench.plan.requests((await bench.rate()).prefilled_per_s, bounded=True)
+    trace = miniature(requests, seed)
     documents = sum(trace.tokens_of(request.passages) for request in trace.asks)
-    unlimited = mixed.modelled(trace, bed)
-    capacity_tokens = max(round(PART * unlimited["b"] * documents), MODEL_LEN + BLOCK_TOKENS)
+    unlimited = modelled(trace, bed)
+    capacity_tokens = max(round(SHARE * unlimited["b"] * documents), MODEL_LEN + BLOCK_TOKENS)
     settings = bed.settings.model_copy(
         update={
             "engine_num_gpu_blocks": capacity_tokens // BLOCK_TOKENS + 1,
@@ -29,16 +32,15 @@ async def run(bed: Bed, report: Report, requests: int, seed: int) -> None:
         }
     )
     async with AsyncExitStack() as stack:
-        two: dict[str, Arm] = {}
+        arms: dict[str, Arm] = {}
         for name in "bd":
             engine = await stack.enter_async_context(open_engine(settings, bed.models, f"bounded-{name}"))
-            two |= await arms(bed, engine, name)
-        outcome = await mixed.through(bed, two, trace, seed, always="bd", seldom="")
-    report.table(f"Mixed workload, cache of {capacity_tokens} tokens ({requests} requests)", outcome.rows)
+            arms |= await build_arms(bed, engine, name)
+        outcome = await replayed(bed, arms, trace, seed, always="bd", seldom="")
+    title = f"Mixed workload, cache of {capacity_tokens} tokens ({requests} requests)"
+    bench.report.table(title, outcome.rows)
     print(f"  d against b: document tokens prefilled {outcome.documents}, median TTFT {outcome.ttft}")
-    by_model = mixed.modelled(trace, bed, capacity_tokens)
+    by_model = modelled(trace, bed, capacity_tokens)
     print(f"  the same by a model of the cache: {by_model}")
-    report.add(
-        "mixed_bounded",
-        mixed.figures(outcome) | {"capacity_tokens": capacity_tokens, "seed": seed, "modelled": by_model},
-    )
+    size = {"capacity_tokens": capacity_tokens, "seed": seed, "modelled": by_model}
+    bench.report.add("mixed_bounded", outcome.as_dict() | size)

@@ -1,4 +1,4 @@
-"""A question asked again, by the length of its prompt, which is made of the sample documentation."""
+"""A repeated question at several prompt lengths. The documents are from the sample documentation."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from typing import Any
 
 from deployments.core.documents import Passage
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope
-from tests.bench.arms import Arm, asked
-from tests.bench.bed import Bed
-from tests.bench.observation import Observation
-from tests.bench.report import Report
-from tests.bench.summaries import median_of_ratios, percentile
+from tests.bench.harness.arms import Arm, asked
+from tests.bench.harness.bench import Bench
+from tests.bench.harness.observation import Observation
+from tests.bench.harness.summaries import median_of_ratios, percentile
+from tests.bench.harness.testbed import Testbed
 
-LENGTHS = (256, 512, 1024, 2048, 4096, 8000)
-SHORT_LENGTHS = (256, 1024, 2048)
 QUESTION = "What of this matters most to somebody who begins?"
 SCOPE = Scope(DEFAULT_TENANT, CollectionName("documentation"))
 _ROOM_TOKENS = 150
-"""For the preamble, the question and the hint."""
+"""Space for the preamble, the question and the hint."""
 
 
-async def run(
-    bed: Bed, arms: Mapping[str, Arm], report: Report, lengths: Sequence[int], times: int, rng: Random
-) -> None:
-    """Asks arm a once, and b and d twice, for prompts of about each length."""
+async def run(bench: Bench) -> None:
+    """Asks arm a once, and b and d twice, for each prompt."""
+    bed, arms, rng = await bench.testbed(), await bench.arms(), Random(bench.seed)
+    times = bench.plan.length_times((await bench.rate()).prefilled_per_s)
     pool = await bed.passages(SCOPE)
     rng.shuffle(pool)
     rows = []
-    for length in lengths:
+    for length in bench.plan.lengths:
         seen: list[tuple[Observation, Observation, Observation]] = []
         for _ in range(times):
             passages = _taken(bed, pool, length - _ROOM_TOKENS)
             seen.append(await _asked(arms, passages, rng))
         rows.append(_row(length, seen))
-    report.table("Repeated question by prompt length (documentation agent)", rows)
-    report.add("lengths", rows)
+    bench.report.table("Repeated question by prompt length (documentation agent)", rows)
+    bench.report.add("lengths", rows)
 
 
-def _taken(bed: Bed, pool: list[Passage], tokens: int) -> tuple[Passage, ...]:
-    """From the front of the pool, whose order then begins with others: no prompt continues another."""
+def _taken(bed: Testbed, pool: list[Passage], tokens: int) -> tuple[Passage, ...]:
+    """Passages of about `tokens` tokens from the front of the pool, which are then moved to its end.
+
+    So the next prompt begins with other passages, and no prompt is a prefix of another.
+    """
     taken, left = list[Passage](), tokens
     for passage in pool:
         length = len(bed.encoder.encode_text(passage.segment))
@@ -61,7 +62,7 @@ async def _asked(
     for kind in ("first", "repeated"):
         for name in rng.sample("abd", 3):
             if name == "a" and kind == "first":
-                continue  # it reuses nothing: one is enough
+                continue  # a reuses nothing, so one measurement is enough
             one = await arms[name].ask("documentation", asked(QUESTION, 1), passages)
             again[name] = replace(one, kind=kind)
     return again["a"], again["b"], again["d"]

@@ -1,23 +1,23 @@
-"""How many requests a second each arm answers while the first token stays within a bound: a closed loop.
+"""How many requests a second each arm answers while TTFT stays within a bound. Closed loop.
 
 Each client asks again as soon as it has its answer. The number of clients doubles as long as the 95th
-percentile of TTFT is within the bound; what counts is the best level that was.
+percentile of TTFT is within the bound. The result of an arm is its best level within the bound.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.bench.answers import questions
-from tests.bench.arms import Arm, asked
-from tests.bench.report import Report
-from tests.bench.summaries import percentile
+from tests.bench.harness.arms import Arm, asked
+from tests.bench.harness.bench import Bench
+from tests.bench.harness.summaries import percentile
+from tests.bench.workload.agent_questions import agent_questions
 
+ARMS = "abde"
 AGENT = "support"
 P95_MS = 1500.0
 LEVELS = (1, 2, 4, 8, 16)
@@ -26,27 +26,29 @@ ANSWER_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One number of clients: what they got."""
+    """The figures of one number of clients."""
 
     clients: int
     requests_per_s: float
     ttft_p95_ms: float
 
 
-async def run(arms: Mapping[str, Arm], report: Report, names: str, duration_s: float, rng: Random) -> None:
-    """Levels rise arm by arm, so that all arms see the same moments of the machine."""
-    reached: dict[str, list[Level]] = {name: [] for name in names}
-    climbing = list(names)
+async def run(bench: Bench) -> None:
+    """Measures all arms at one level before the next, so that a change of the machine affects all arms."""
+    arms, rng = await bench.arms(), Random(bench.seed)
+    reached: dict[str, list[Level]] = {name: [] for name in ARMS}
+    climbing = list(ARMS)
     for clients in LEVELS:
         for name in rng.sample(climbing, len(climbing)):
-            level = await _level(arms[name], clients, duration_s, rng)
+            level = await _level(arms[name], clients, bench.plan.load_s, rng)
             reached[name].append(level)
             if level.ttft_p95_ms > P95_MS:
                 climbing.remove(name)
     rows = [_row(name, levels) for name, levels in reached.items()]
-    report.table(f"Requests/s with p95 TTFT within {P95_MS:.0f} ms ({AGENT}, {ANSWER_TOKENS} tokens)", rows)
+    title = f"Requests/s with p95 TTFT within {P95_MS:.0f} ms ({AGENT}, {ANSWER_TOKENS} tokens)"
+    bench.report.table(title, rows)
     levels = {name: [_shown(level) for level in found] for name, found in reached.items()}
-    report.add("load", {"p95_ms": P95_MS, "rows": rows, "levels": levels})
+    bench.report.add("load", {"p95_ms": P95_MS, "rows": rows, "levels": levels})
 
 
 async def _level(arm: Arm, clients: int, duration_s: float, rng: Random) -> Level:
@@ -59,10 +61,10 @@ async def _level(arm: Arm, clients: int, duration_s: float, rng: Random) -> Leve
 
 
 async def _client(arm: Arm, end_s: float, rng: Random, ttfts_ms: list[float]) -> None:
-    """Half of the questions are asked as they stand, half in other words; all come again."""
-    posed = questions(AGENT, 10)
+    """Asks random questions, half of them in other words, until `end_s`."""
+    questions = agent_questions(AGENT, 10)
     while time.monotonic() < end_s:
-        one = rng.choice(posed)
+        one = rng.choice(questions)
         query = one.first if rng.random() < 0.5 else one.reworded
         seen = await arm.ask(AGENT, asked(query, ANSWER_TOKENS, top_k=8))
         ttfts_ms.append(seen.ttft_ms)

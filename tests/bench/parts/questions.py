@@ -1,47 +1,56 @@
 """Thirty questions worded unlike the articles, each asked twice of the running application.
 
-They were written before the search was tuned. Reported: where the right article is cited, what the second
-asking saves, and how many of an answer's expected key words the small embedded model writes.
+They were written before the search was tuned. Reported are the position of the right article among the
+citations, what the second request saves, and how many expected key words the answers of the small embedded
+model contain.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench.report import Report
+from tests.bench.harness.bench import Bench
+from tests.bench.workload.agent_questions import FOLDER
 from tests.integration.application.running import Application
 
-QUESTIONS = Path(__file__).with_name("questions") / "support_questions.json"
+
+async def run(bench: Bench) -> None:
+    """Prints all figures as one table."""
+    questions = [q for q in json.loads((FOLDER / "support_questions.json").read_text()) if q["official"]]
+    rows = await asyncio.to_thread(_rows, await bench.application(), questions)
+    figures = _figures(rows, sum(len(question["keywords"]) for question in questions))
+    table = [{"what": name, "value": float(value)} for name, value in figures.items()]
+    bench.report.table("Thirty questions asked twice", table)
+    bench.report.add("support_questions", figures | {"rows": rows})
 
 
-def run(application: Application, report: Report) -> None:
-    """A table of one line."""
-    questions = [q for q in json.loads(QUESTIONS.read_text()) if q["official"]]
+def _rows(application: Application, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     application.http.post("/v1/cache/clear", json={}).raise_for_status()
-    rows = [_row(application, question) for question in questions]
-    found = [row for row in rows if row["prompt_tokens"]]
-    figures = {
+    return [_row(application, question) for question in questions]
+
+
+def _figures(rows: list[dict[str, Any]], key_words_expected: int) -> dict[str, Any]:
+    with_prompt = [row for row in rows if row["prompt_tokens"]]
+    return {
         "questions": len(rows),
         "right_article_first": sum(row["first"] for row in rows),
         "right_article_cited": sum(row["cited"] for row in rows),
         "key_words": sum(row["key_words"] for row in rows),
-        "key_words_expected": sum(len(question["keywords"]) for question in questions),
-        "prompt_tokens_median": median(row["prompt_tokens"] for row in found),
+        "key_words_expected": key_words_expected,
+        "prompt_tokens_median": median(row["prompt_tokens"] for row in with_prompt),
         "first_tokenized_segments": sum(row["tokenized"][0] for row in rows),
         "second_tokenized_segments": sum(row["tokenized"][1] for row in rows),
-        "kv_share_second_min": min(row["kv_share"] for row in found),
-        "engine_ttft_first_ms_median": median(row["engine_ms"][0] for row in found),
-        "engine_ttft_second_ms_median": median(row["engine_ms"][1] for row in found),
-        "engine_ttft_lower_by_median": median(row["lower_by"] for row in found),
-        "engine_ttft_lower_by_min": min(row["lower_by"] for row in found),
-        "ttft_first_ms_median": median(row["ttft_ms"][0] for row in found),
-        "ttft_second_ms_median": median(row["ttft_ms"][1] for row in found),
+        "kv_share_second_min": min(row["kv_share"] for row in with_prompt),
+        "engine_ttft_first_ms_median": median(row["engine_ms"][0] for row in with_prompt),
+        "engine_ttft_second_ms_median": median(row["engine_ms"][1] for row in with_prompt),
+        "engine_ttft_lower_by_median": median(row["lower_by"] for row in with_prompt),
+        "engine_ttft_lower_by_min": min(row["lower_by"] for row in with_prompt),
+        "ttft_first_ms_median": median(row["ttft_ms"][0] for row in with_prompt),
+        "ttft_second_ms_median": median(row["ttft_ms"][1] for row in with_prompt),
     }
-    report.table("Thirty questions asked twice", [{"what": k, "value": float(v)} for k, v in figures.items()])
-    report.add("support_questions", figures | {"rows": rows})
 
 
 def _row(application: Application, question: dict[str, Any]) -> dict[str, Any]:
@@ -69,4 +78,5 @@ def _engine_ms(answer: dict[str, Any]) -> float:
 
 
 def _plain(text: str) -> str:
+    """Lower case, and "5%" for "5 %"."""
     return text.lower().replace(" %", "%")

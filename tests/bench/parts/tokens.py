@@ -1,4 +1,4 @@
-"""The token benchmark, on the sample knowledge: size of stored ids, and reading them against tokenizing."""
+"""The token cache on the sample knowledge: bytes a token, and reading ids compared with tokenizing."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver
 from deployments.token_cache.ttl import segment_ttl_s
-from tests.bench.bed import Bed
-from tests.bench.claims import Claim
-from tests.bench.report import Report
-from tests.bench.summaries import percentile
+from tests.bench.harness.bench import Bench
+from tests.bench.harness.claims import Claim
+from tests.bench.harness.summaries import percentile
+from tests.bench.harness.testbed import Testbed
 
 COUNTS = (1, 5, 20, 50)
 LONG_TOKENS = 200
 SCOPE = Scope(DEFAULT_TENANT, CollectionName("documentation"))
 _L1_BYTES = 64 * 2**20
 
-Work = Callable[[], Awaitable[object]]
+Operation = Callable[[], Awaitable[object]]
 
 
-async def run(bed: Bed, report: Report, runs: int) -> None:
-    """Tables and claims."""
+async def run(bench: Bench) -> None:
+    """Prints a table for sizes, for times and for the codec."""
+    bed, report = await bench.testbed(), bench.report
     texts = [passage.segment for passage in await bed.passages(SCOPE)]
     url = EmbeddedRedis(bed.settings.state_dir).acquire()
     link = RedisLink(url, timeout_s=1.0)
     sizes = await _sizes(bed, url, texts)
     report.table("Bytes a token", [sizes])
     long = [text for text in texts if len(bed.encoder.encode_text(text)) >= LONG_TOKENS]
-    rows = [await _times(bed, link, long[:count], runs) for count in COUNTS]
+    rows = [await _times(bed, link, long[:count], bench.plan.token_runs) for count in COUNTS]
     report.table("Ids of so many segments, median in microseconds", rows)
     codec = _codec(bed, long)
     report.table("Codec", [codec])
@@ -53,8 +54,8 @@ async def run(bed: Bed, report: Report, runs: int) -> None:
     report.claim(Claim("five_segments_from_redis", five["redis_us"], "us", 1000.0, "lower", how))
 
 
-async def _sizes(bed: Bed, url: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Of the entries as the application has stored them."""
+async def _sizes(bed: Testbed, url: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Bytes a token, of the stored values and of the memory that Redis uses for them."""
     ids = [bed.encoder.encode_text(text) for text in texts]
     names = [segment_prefix(SCOPE) + segment_key(bed.encoder.fingerprint, text) for text in texts]
     async with Redis.from_url(url) as redis:
@@ -78,11 +79,11 @@ async def _sizes(bed: Bed, url: str, texts: Sequence[str]) -> dict[str, Any]:
     }
 
 
-async def _times(bed: Bed, link: RedisLink, texts: Sequence[str], runs: int) -> dict[str, Any]:
-    """Keys are computed, sources counted: what a request pays. L1 of no bytes always asks Redis."""
+async def _times(bed: Testbed, link: RedisLink, texts: Sequence[str], runs: int) -> dict[str, Any]:
+    """Median microseconds of each operation. Resolving includes computing the keys, as in a request."""
     store = RedisSegmentStore(link)
-    warm = CachedResolver(bed.encoder, SegmentLru(_L1_BYTES), store, None)
-    cold = CachedResolver(bed.encoder, SegmentLru(0), store, None)
+    with_l1 = CachedResolver(bed.encoder, SegmentLru(_L1_BYTES), store, None)
+    no_l1 = CachedResolver(bed.encoder, SegmentLru(0), store, None)
     ids = {segment_key(bed.encoder.fingerprint, text): bed.encoder.encode_text(text) for text in texts}
     values = {key: encode(some, key, bed.bundle.vocab_size) for key, some in ids.items()}
 
@@ -94,28 +95,28 @@ async def _times(bed: Bed, link: RedisLink, texts: Sequence[str], runs: int) -> 
         await store.put_many(SCOPE, values, segment_ttl_s(SCOPE.collection))
 
     await put()
-    works: dict[str, Work] = {
-        "l1_us": lambda: warm.resolve(SCOPE, _anew(texts)),
-        "redis_us": lambda: cold.resolve(SCOPE, _anew(texts)),
+    operations: dict[str, Operation] = {
+        "l1_us": lambda: with_l1.resolve(SCOPE, _copies(texts)),
+        "redis_us": lambda: no_l1.resolve(SCOPE, _copies(texts)),
         "redis_put_us": put,
         "tokenize_us": tokenize,
     }
-    taken: dict[str, list[float]] = {name: [] for name in works}
+    taken: dict[str, list[float]] = {name: [] for name in operations}
     for _ in range(runs):
-        for name, work in works.items():
+        for name, operation in operations.items():
             started = time.perf_counter()
-            await work()
+            await operation()
             taken[name].append((time.perf_counter() - started) * 1e6)
     medians = {name: round(percentile(values_us, 50), 1) for name, values_us in taken.items()}
     return {"segments": len(texts), "tokens": sum(map(len, ids.values()))} | medians
 
 
-def _anew(texts: Sequence[str]) -> list[str]:
-    """As a request makes them: equal to those before, but not the same objects, whose hashes are known."""
+def _copies(texts: Sequence[str]) -> list[str]:
+    """New string objects, as in each request: Python caches the hash of a string in its object."""
     return [text[:1] + text[1:] for text in texts]
 
 
-def _codec(bed: Bed, texts: Sequence[str]) -> dict[str, Any]:
+def _codec(bed: Testbed, texts: Sequence[str]) -> dict[str, Any]:
     keys = [segment_key(bed.encoder.fingerprint, text) for text in texts]
     ids: list[TokenIds] = [bed.encoder.encode_text(text) for text in texts]
     tokens = sum(map(len, ids))

@@ -1,14 +1,17 @@
-"""Are the answers worth reading? `python -m tests.bench.answer_quality [--split dev] [--agents support,...]`.
+"""Are the answers worth reading?
 
-Asks a running application (`--url`), or one that it starts itself, the questions of `questions/quality/`.
-People who had read only the documents wrote them, before anything was tuned; tuning uses `--split dev`. Each
-question goes to its agent as a chat of one message, greedy, 96 tokens at most. Reported for each agent:
-whether the right document is cited first and among the first five, how many key facts the answers have, how
-many unanswerable questions are declined, and how many others are declined wrongly.
+    python -m tests.bench.studies.answer_quality [--split dev] [--agents support,...]
+
+Asks the questions of `workload/questions/quality/`, either of a running application (`--url`) or of one that
+it starts itself. People who had read only the documents wrote the questions, before anything was tuned;
+tuning uses `--split dev`. Each question goes to its agent as a chat of one message, greedy, 96 tokens at
+most. Reported for each agent: whether the right document is cited first and among the first five, how many
+key facts the answers have, how many unanswerable questions are declined, and how many others are declined
+wrongly.
 
 An answer has a fact if it contains one of the fact's spellings, in upper or lower case. With `--judge URL` a
-model behind any OpenAI-compatible API also says whether each answer tells what it should. Writes every answer
-to `bench-results/answer-quality.json`.
+model with an OpenAI-compatible API also judges whether each answer is right. All answers are written to
+`bench-results/answer-quality.json`.
 """
 
 from __future__ import annotations
@@ -29,11 +32,11 @@ from typing import Any
 import httpx
 
 from serve_app.settings import Settings
-from tests.bench.report import RESULTS, Report
-from tests.bench.summaries import percentile
+from tests.bench.harness.report import RESULTS, Report
+from tests.bench.harness.summaries import percentile
+from tests.bench.workload.agent_questions import FOLDER
 from tests.integration.application.running import running_application
 
-QUESTIONS = Path(__file__).with_name("questions") / "quality"
 AGENTS = ("support", "documentation", "business")
 ANSWER_TOKENS = 96
 AT_ONCE = 4
@@ -49,12 +52,12 @@ _DECLINED = re.compile(
     r"|\b(unable|not able) to (answer|find|tell)",
     re.IGNORECASE,
 )
-"""Words by which an answer says that the documents do not tell."""
+"""Phrases that say that the documents do not have the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to an agent. `doc_id` is None where no document answers it."""
+    """A question to an agent. `doc_id` is None if no document answers it."""
 
     id: str
     split: str
@@ -63,22 +66,25 @@ class Question:
     also: Sequence[str]
     """Other documents that answer it."""
     facts: Sequence[Sequence[str]]
-    """What a right answer contains: of each fact, one of the spellings."""
+    """The spellings of each fact. A right answer contains one spelling of every fact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """An answer and what it is worth."""
+    """An answer and its grades."""
 
     id: str
     question: str
     answer: str
     first: bool
+    """Whether the first citation is a right document."""
     among_five: bool
+    """Whether one of the first five citations is a right document."""
     facts: int
     facts_expected: int
     declined: bool
     judged_right: bool | None
+    """None without a judge."""
     prompt_tokens: int
     kv_cached_tokens: int
     answer_tokens: int
@@ -87,8 +93,8 @@ class Graded:
 
 
 def questions(agent: str, split: str) -> list[Question]:
-    """Those of an agent: `split` is dev or test."""
-    rows = json.loads((QUESTIONS / f"{agent}.json").read_text())
+    """An agent's questions. `split` is `dev` or `test`."""
+    rows = json.loads((FOLDER / "quality" / f"{agent}.json").read_text())
     return [Question(**row) for row in rows if row["split"] == split]
 
 
@@ -104,12 +110,12 @@ def declines(answer: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Without what is no difference: case, marks of Markdown, curly quotes, a blank before a percent sign."""
+    """Removes what does not count: case, Markdown, curly quotes, the space before a percent sign."""
     return re.sub(r"[*`]", "", text).lower().replace("\u2019", "'").replace(" %", "%")
 
 
 class Grader:
-    """Asks an application, and optionally a judge."""
+    """Asks the application and, if there is one, the judge."""
 
     def __init__(self, application: httpx.Client, judge: httpx.Client | None, judge_model: str) -> None:
         self._application = application
@@ -117,7 +123,7 @@ class Grader:
         self._judge_model = judge_model
 
     def grade(self, agent: str, question: Question) -> Graded:
-        """Raises httpx.HTTPStatusError when the application refuses."""
+        """Asks a question and grades the answer. Raises httpx.HTTPStatusError if the application refuses."""
         body = {"model": agent, "temperature": 0, "max_tokens": ANSWER_TOKENS}
         found = _chat(self._application, body, question.question)
         text, ledger = found["choices"][0]["message"]["content"], found["warmline"]
@@ -160,7 +166,7 @@ def _chat(client: httpx.Client, body: Mapping[str, Any], text: str) -> dict[str,
 
 
 def summary(agent: str, graded: Sequence[Graded]) -> dict[str, Any]:
-    """The line of an agent."""
+    """A row of the table: an agent's figures."""
     answerable = [one for one in graded if one.facts_expected]
     others = [one for one in graded if not one.facts_expected]
     row: dict[str, Any] = {
@@ -201,7 +207,9 @@ def _application(url: str | None) -> Iterator[httpx.Client]:
 
 def main() -> None:
     """Asks all questions of a split."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", help="of a running application; else one is started")
     parser.add_argument("--split", choices=("dev", "test"), default="test")
     parser.add_argument("--agents", default=",".join(AGENTS))

@@ -1,4 +1,4 @@
-"""For the benchmarks that need no engine and so run under pytest: `python -m pytest tests/bench -s`."""
+"""For the studies that need no engine and run under pytest: `python -m pytest tests/bench -s`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.bench.report import RESULTS, machine, versions
+from tests.bench.harness.report import RESULTS, machine, versions
 
 
 @pytest.fixture(scope="session")
 def results() -> Iterator[dict[str, Any]]:
-    """Figures by name; written to bench-results/pytest.json with machine and versions at the end."""
+    """Figures by name, written to bench-results/pytest.json at the end with machine and versions."""
     figures: dict[str, Any] = {"machine": machine(), "versions": versions()}
     yield figures
     RESULTS.mkdir(exist_ok=True)

@@ -1,12 +1,14 @@
-"""Does the model of the cache find what vLLM finds? `python -m tests.bench.engine_replay [--only replay]`.
+"""Does the model of the cache find what vLLM finds?
 
-Requests of the frozen generator, one after the other, through the application's own order and routing: once
-to real engines, whose `num_cached_tokens` counts, once to modelled caches of the same size. One replica and
-two; documents in rank order to a replica by chance, and in resident order to the best ("trie"). Both sides
-begin cold in the midst of the week. Then a replica that is started anew, with and without warming; and
-engines whose events are lost.
+    python -m tests.bench.studies.engine_replay [--only replay restart faults]
 
-The engines run a tiny model of random numbers (`tiny_engine.py`): what is found depends on ids alone.
+`replay` sends requests of the generated week, one after the other, through the application's own ordering and
+routing: once to real engines, which report `num_cached_tokens`, and once to modelled caches of the same size.
+It does so with one and with two replicas, and with two policies: rank order to a random replica, and resident
+order ("trie") to the best replica. Both sides start with an empty cache in the middle of the week. `restart`
+compares a restarted replica with and without warming. `faults` loses events of the engine.
+
+The engines run a tiny model with random weights (`tiny_engine.py`), since hits depend on the ids only.
 Percentages are of document tokens, as in `tests.bench.workload`.
 """
 
@@ -31,11 +33,11 @@ from deployments.engine.warming import warm
 from deployments.token_cache.memory_store import InMemoryHotPaths
 from serve_app.assembly.warm_prompts import HOT_PATHS
 from serve_app.local_models import local_models
-from tests.bench.claims import Claim
-from tests.bench.lossy_events import LossyEvents, none
-from tests.bench.report import RESULTS, Report
-from tests.bench.surroundings import environment, settings_for
-from tests.bench.through_replicas import (
+from tests.bench.harness.claims import Claim
+from tests.bench.harness.report import RESULTS, Report
+from tests.bench.harness.surroundings import environment, settings_for
+from tests.bench.studies.lossy_events import LossyEvents, none
+from tests.bench.studies.through_replicas import (
     HEAD,
     Found,
     ModelReplica,
@@ -44,7 +46,7 @@ from tests.bench.through_replicas import (
     as_expected,
     share,
 )
-from tests.bench.tiny_engine import (
+from tests.bench.studies.tiny_engine import (
     BLOCK_TOKENS,
     EngineReplica,
     make_model,
@@ -61,18 +63,18 @@ from tests.bench.workload.trace import Trace
 RANK, TRIE = POLICIES["random + rank"], POLICIES["joint (rank behind)"]
 GOAL_POINTS = 5.0
 CACHE_TOKENS = 50_000
-"""Of a replica that is restarted, or whose events are lost."""
+"""Cache size of a replica that is restarted, or whose events are lost."""
 SETTLE_S = 0.02
-"""Waited behind each answer, for the engine's events."""
+"""Wait after each answer for the engine's events."""
 WARM_WITHIN_S = 60.0
 LOSSES = ("nothing", "every 5th batch, repeated when asked for", "every 5th batch for good", "all")
 QUICK = {"ask_every_s": 0.3, "answer_within_s": 1.0}
-"""Requests come every few hundredths of a second here: an engine that tells nothing must be noticed."""
+"""Short timeouts for the follower of the events: here requests come every few hundredths of a second."""
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What all parts need."""
+class Study:
+    """What the three comparisons need."""
 
     trace: Trace
     prompts: Prompts
@@ -83,36 +85,36 @@ class Bench:
     seed: int
 
     def through(self, policy: Any, replicas: Sequence[Replica]) -> Through:
-        """New views on these replicas."""
+        """A new sequence of requests, which knows nothing of the replicas yet."""
         return Through(self.trace, self.prompts, policy, replicas, self.seed)
 
 
-async def replay(bench: Bench, capacities: Sequence[int]) -> None:
-    """The engines beside the models."""
+async def replay(study: Study, capacities: Sequence[int]) -> None:
+    """Compares engines with models."""
     rows: list[dict[str, Any]] = []
     for capacity in capacities:
         async with AsyncExitStack() as stack:
             names = ("a", "b")
-            vllms = [await stack.enter_async_context(open_vllm(bench.model, capacity)) for _ in names]
+            vllms = [await stack.enter_async_context(open_vllm(study.model, capacity)) for _ in names]
             engines = {name: await resident(vllm, name) for name, vllm in zip(names, vllms, strict=True)}
             for count in (1, 2):
                 for shown, policy in (("rank", RANK), ("trie", TRIE)):
                     salt = secrets.token_hex(8)
                     real = [EngineReplica(n, engines[n], salt, SETTLE_S) for n in names[:count]]
                     modelled = [ModelReplica(n, capacity, BLOCK_TOKENS) for n in names[:count]]
-                    founds = [await _all(bench, policy, side) for side in (real, modelled)]
+                    founds = [await _all(study, policy, side) for side in (real, modelled)]
                     rows.append({"cache": capacity, "replicas": count, "policy": shown} | _compared(*founds))
                     print(f"  {rows[-1]}", flush=True)
-    bench.report.table(f"{bench.requests} requests, % of document tokens found", rows)
-    bench.report.sections["replay"] = rows
+    study.report.table(f"{study.requests} requests, % of document tokens found", rows)
+    study.report.sections["replay"] = rows
     worst = max(abs(row["points"]) for row in rows)
-    bench.report.claim(Claim("engine against model", worst, "points", GOAL_POINTS, "lower", "the worst row"))
+    study.report.claim(Claim("engine against model", worst, "points", GOAL_POINTS, "lower", "the worst row"))
 
 
-async def _all(bench: Bench, policy: Any, replicas: Sequence[Replica]) -> list[Found]:
-    through = bench.through(policy, replicas)
+async def _all(study: Study, policy: Any, replicas: Sequence[Replica]) -> list[Found]:
+    through = study.through(policy, replicas)
     await through.open()
-    return await through.all(bench.first, bench.requests)
+    return await through.all(study.first, study.requests)
 
 
 def _compared(real: Sequence[Found], modelled: Sequence[Found]) -> dict[str, Any]:
@@ -127,48 +129,48 @@ def _compared(real: Sequence[Found], modelled: Sequence[Found]) -> dict[str, Any
     }
 
 
-async def restart(bench: Bench, capacity: int, before: int = 200, after: int = 20) -> None:
-    """The first requests of a replica that is started anew: cold, warmed, and had it never been away."""
+async def restart(study: Study, capacity: int, before: int = 200, after: int = 20) -> None:
+    """Compares the first requests of a replica: restarted cold, restarted and warmed, and not restarted."""
     paths, scope = InMemoryHotPaths(), Scope(DEFAULT_TENANT, CollectionName("support_kb"))
     salt = secrets.token_hex(8)
     rows: list[dict[str, Any]] = []
 
     async def asked(engine: ResidentEngine, shown: str, warmed: str = "") -> None:
-        through = bench.through(TRIE, [EngineReplica("a", engine, salt, SETTLE_S)])
+        through = study.through(TRIE, [EngineReplica("a", engine, salt, SETTLE_S)])
         await through.open()
-        found = await through.all(bench.first + before, after)
+        found = await through.all(study.first + before, after)
         rows.append({"replica": shown, "found": round(share(found), 2), "warmed": warmed})
 
-    async with open_vllm(bench.model, capacity) as vllm:
+    async with open_vllm(study.model, capacity) as vllm:
         engine = await resident(vllm, "a")
-        through = bench.through(TRIE, [EngineReplica("a", engine, salt, SETTLE_S)])
+        through = study.through(TRIE, [EngineReplica("a", engine, salt, SETTLE_S)])
         await through.open()
-        for one in await through.all(bench.first, before):
+        for one in await through.all(study.first, before):
             await paths.record({scope: [one.keys]})
         await asked(engine, "not restarted")
-    async with open_vllm(bench.model, capacity) as vllm:
+    async with open_vllm(study.model, capacity) as vllm:
         await asked(await resident(vllm, "a"), "restarted cold")
-    async with open_vllm(bench.model, capacity) as vllm:
+    async with open_vllm(study.model, capacity) as vllm:
         info = await vllm.describe()
         engine = await resident(vllm, "a")
-        wanted = await _wanted(bench, paths, salt)
+        wanted = await _wanted(study, paths, salt)
         planned = plan(wanted, info.kv_cache_tokens // 2, info.max_model_len - 1)
         prompts = [(prompt.salt, prompt.prompt, prompt.layout) for prompt in planned]
         done = await warm(engine, prompts, WARM_WITHIN_S)
         await asked(engine, "restarted warmed", f"{done.prompts} prompts, {done.prefilled_tokens} tokens")
-    bench.report.table(
+    study.report.table(
         f"The first {after} requests after a restart, {before} before it, cache of {capacity}", rows
     )
-    bench.report.sections["restart"] = rows
+    study.report.sections["restart"] = rows
 
 
-async def _wanted(bench: Bench, paths: InMemoryHotPaths, salt: str) -> list[WarmPrompt]:
-    """The preamble and the hottest paths, as `assembly.warm_prompts` lists them."""
-    preamble = (HEAD, preamble_ids(bench.prompts.layout.preamble_tokens))
+async def _wanted(study: Study, paths: InMemoryHotPaths, salt: str) -> list[WarmPrompt]:
+    """The preamble and the hottest paths, listed as in `assembly.warm_prompts`."""
+    preamble = (HEAD, preamble_ids(study.prompts.layout.preamble_tokens))
 
     def ids(key: str) -> tuple[SegmentId, Any]:
         passage = int(key, 16)
-        return segment_id(key), passage_ids(passage, bench.trace.tokens[passage])  # type: ignore[arg-type]
+        return segment_id(key), passage_ids(passage, study.trace.tokens[passage])  # type: ignore[arg-type]
 
     hottest = await paths.hottest(HOT_PATHS)
     return [
@@ -177,30 +179,25 @@ async def _wanted(bench: Bench, paths: InMemoryHotPaths, salt: str) -> list[Warm
     ]
 
 
-async def faults(bench: Bench, capacity: int) -> None:
-    """In the second third of the requests events are lost; then all is well again."""
-    third = bench.requests // 3
+async def faults(study: Study, capacity: int) -> None:
+    """Loses events during the second third of the requests only."""
+    third = study.requests // 3
     rows: list[dict[str, Any]] = []
-    async with open_vllm(bench.model, capacity) as vllm:
-        for shown in (
-            "nothing",
-            "every 5th batch, repeated when asked for",
-            "every 5th batch for good",
-            "all",
-        ):
+    async with open_vllm(study.model, capacity) as vllm:
+        for shown in LOSSES:
             async with _lossy(vllm) as (events, engine):
-                through = bench.through(TRIE, [EngineReplica("a", engine, secrets.token_hex(8), SETTLE_S)])
+                through = study.through(TRIE, [EngineReplica("a", engine, secrets.token_hex(8), SETTLE_S)])
                 await through.open()
-                for part, phase in enumerate(("before", "lost", "after")):
+                for number, phase in enumerate(("before", "lost", "after")):
                     await _set(events, shown if phase == "lost" else "nothing")
-                    found = await through.all(bench.first + part * third, third)
-                    rows.append({"lost": shown, "phase": phase} | _told(found))
+                    found = await through.all(study.first + number * third, third)
+                    rows.append({"lost": shown, "phase": phase} | _counted(found))
                     print(f"  {rows[-1]}", flush=True)
-    bench.report.table(f"Events lost, {third} requests each, cache of {capacity}", rows)
-    bench.report.sections["faults"] = rows
+    study.report.table(f"Events lost, {third} requests each, cache of {capacity}", rows)
+    study.report.sections["faults"] = rows
 
 
-def _told(found: Sequence[Found]) -> dict[str, Any]:
+def _counted(found: Sequence[Found]) -> dict[str, Any]:
     return {
         "answered": len(found),
         "estimated": sum(one.estimated for one in found),
@@ -217,7 +214,7 @@ async def _lossy(vllm: VllmEngine) -> AsyncIterator[tuple[LossyEvents, ResidentE
         await events.start()
         engine = await resident(vllm, "a", events.addresses, **QUICK)
         try:
-            await asyncio.sleep(1.0)  # until it has asked for what was before it
+            await asyncio.sleep(1.0)  # until the follower has asked for earlier events
             yield events, engine
         finally:
             for follower in engine._beside:
@@ -238,15 +235,15 @@ async def _set(events: LossyEvents, loss: str) -> None:
 
 
 async def run(options: argparse.Namespace, model: Path, report: Report) -> None:
-    """The parts asked for."""
+    """Runs the chosen comparisons."""
     trace = generate(options.seed)
-    bench = Bench(trace, Prompts(trace.tokens), model, report, options.first, options.requests, options.seed)
+    study = Study(trace, Prompts(trace.tokens), model, report, options.first, options.requests, options.seed)
     if "replay" in options.only:
-        await replay(bench, options.capacity_tokens)
+        await replay(study, options.capacity_tokens)
     if "restart" in options.only:
-        await restart(bench, CACHE_TOKENS)
+        await restart(study, CACHE_TOKENS)
     if "faults" in options.only:
-        await faults(bench, CACHE_TOKENS)
+        await faults(study, CACHE_TOKENS)
 
 
 def main() -> None:
@@ -255,7 +252,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=300)
-    parser.add_argument("--first", type=int, default=2000, help="the request of the week to begin with")
+    parser.add_argument("--first", type=int, default=2000, help="number of the first request in the week")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--capacity-tokens", type=int, nargs="+", default=[200_000, 50_000, 10_000])
     parser.add_argument("--only", nargs="+", default=["replay", "restart", "faults"])

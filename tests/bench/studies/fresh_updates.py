@@ -1,8 +1,10 @@
-"""Is anything answered from old text? `python -m tests.bench.fresh_updates [--updates 1000] [--replicas 3]`.
+"""Is anything answered from old text?
 
-The running application with several replicas of each agent. One client changes documents, one change after
-another; others look them up all the while. A look-up that was sent after a change had returned must find that
-version or a later one, by its citation and by the very ids of its prompt. Prints how many did not.
+    python -m tests.bench.studies.fresh_updates [--updates 1000] [--replicas 3]
+
+Starts the application with several replicas of each agent. One client changes documents, one change after
+another, while others look them up. A look-up that is sent after a change has returned must find that version
+or a later one, both in its citations and in the ids of its prompt. Prints how many did not.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import local_models
 from serve_app.settings import Settings
-from tests.bench.surroundings import BENCH_MODEL
+from tests.bench.harness.surroundings import BENCH_MODEL
 from tests.integration.application.running import running_application
 
 DOCUMENTS = 5
@@ -30,7 +32,7 @@ _BODY = "The weekly code word of room {room} is {word}. Ask at the front desk of
 
 
 class Check:
-    """Writers and readers of a few documents."""
+    """A writer and readers of a few documents, and what they have found."""
 
     def __init__(self, http: httpx.AsyncClient, encoder: BundleEncoder) -> None:
         self._http = http
@@ -44,7 +46,7 @@ class Check:
         self.counts_wrong: list[Any] = []
 
     async def write(self, updates: int) -> None:
-        """Changes one document after the other."""
+        """Changes the documents in turn, `updates` times in all."""
         for number in range(updates):
             room = number % DOCUMENTS
             await self._put(room, self._returned[room] + 1)
@@ -68,8 +70,8 @@ class Check:
         room = reader % DOCUMENTS
         while not self._done:
             room = (room + 1) % DOCUMENTS
-            least = self._returned[room]
-            if not least:
+            returned = self._returned[room]
+            if not returned:
                 await asyncio.sleep(0.01)
                 continue
             asked = {"agent": "support", "query": f"What is the code word of room {room}?"}
@@ -78,14 +80,14 @@ class Check:
             if answer.status_code != 200:
                 self.failed.append(answer.text)
                 continue
-            self._judge(room, least, answer.json())
+            self._judge(room, returned, answer.json())
 
-    def _judge(self, room: int, least: int, found: dict[str, Any]) -> None:
+    def _judge(self, room: int, returned: int, found: dict[str, Any]) -> None:
         cited = {c["doc_id"]: c["version"] for c in found["metadata"]["citations"]}
         version = cited.get(f"room-{room}", 0)
         text = self._encoder.decode(array("I", found["token_ids"]))
-        if version < least or _word(room, version) not in text:
-            self.stale.append(f"room {room}: version {version}, {least} had returned")
+        if version < returned or _word(room, version) not in text:
+            self.stale.append(f"room {room}: version {version}, {returned} had returned")
 
 
 def _word(room: int, version: int) -> str:
@@ -93,16 +95,18 @@ def _word(room: int, version: int) -> str:
 
 
 async def check(url: str, encoder: BundleEncoder, updates: int, readers: int) -> Check:
-    """Runs writers and readers at once."""
+    """Runs the writer and the readers at the same time."""
     async with httpx.AsyncClient(base_url=url, timeout=60, headers={"x-business-id": "rooms"}) as http:
-        made = Check(http, encoder)
-        await asyncio.gather(made.write(updates), *(made.read(n) for n in range(readers)))
-    return made
+        running = Check(http, encoder)
+        await asyncio.gather(running.write(updates), *(running.read(n) for n in range(readers)))
+    return running
 
 
 def main() -> None:
     """Prints the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--updates", type=int, default=1000)
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--readers", type=int, default=6)
@@ -115,13 +119,13 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         running_application(Path(folder), settings.models, **replicas) as application,
     ):
-        made = asyncio.run(check(str(application.http.base_url), encoder, asked.updates, asked.readers))
-    ordered = sorted(made.update_ms)
+        done = asyncio.run(check(str(application.http.base_url), encoder, asked.updates, asked.readers))
+    ordered = sorted(done.update_ms)
     p99 = ordered[len(ordered) * 99 // 100]
     print(f"{len(ordered)} updates, median {median(ordered):.0f} ms, p99 {p99:.0f} ms")
-    print(f"{made.lookups} look-ups on {asked.replicas} replicas of the agent")
-    print(f"answered from old text: {len(made.stale)} {made.stale[:3]}")
-    print(f"failed: {len(made.failed)} {made.failed[:3]}; wrong counts: {made.counts_wrong[:3]}")
+    print(f"{done.lookups} look-ups on {asked.replicas} replicas of the agent")
+    print(f"answered from old text: {len(done.stale)} {done.stale[:3]}")
+    print(f"failed: {len(done.failed)} {done.failed[:3]}; wrong counts: {done.counts_wrong[:3]}")
 
 
 if __name__ == "__main__":

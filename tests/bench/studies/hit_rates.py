@@ -1,11 +1,13 @@
-"""How often is a document segment tokenized already? `python -m tests.bench.hit_rates [--passages 3000]`.
+"""How often is a document segment tokenized already?
 
-For each agent a collection of its own, then questions drawn from a skewed distribution, worded in words of
-the passages that they are about; every question is really retrieved, and its segments resolved as an agent's
-replica does. Three times: the collection stored as it is by default (written through), the same after the
-cache was cleared (as if it had been stored without), and that again after many other questions. Rates are
-those of the application's own statistics. The real knowledge base, chunker, tokenizer and Redis, and the real
-embedder, which is asked once for each text: the collections hold the same passages, the questions differ.
+    python -m tests.bench.studies.hit_rates [--passages 3000]
+
+For each agent this stores a collection, then asks questions about randomly chosen passages, some of which are
+asked about much more often than others. Each question is really searched for, and the segments found are
+resolved as an agent's replica does, with three states of the cache: as storing the documents leaves it
+(written through); cleared; and cleared, then filled by many other questions. Rates are those of the
+application's statistics. Knowledge base, chunker, tokenizer, Redis and embedder are the real ones. The
+collections hold the same passages, which are embedded only once.
 """
 
 from __future__ import annotations
@@ -14,27 +16,26 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, count, islice
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 from redis.asyncio import Redis
 
 from deployments.agents.asking import question_of
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.specs import AGENTS
-from deployments.core.documents import DocumentDraft, Passage
-from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Fingerprint, Scope
+from deployments.core.documents import Passage
+from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Scope
 from deployments.core.ledger import Reuse
 from deployments.core.messages import SegmentSource
 from deployments.database.connection import Database
-from deployments.knowledge.embedding import Embedder, Matrix, SentenceEmbedder, Vector
+from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.rag.stats import cache_stats, increments
 from deployments.rag.stopwatch import Stopwatch
 from deployments.token_cache.deployment import TokenCache
@@ -44,87 +45,35 @@ from deployments.token_cache.keys import segments_pattern
 from serve_app.assembly.knowledge import database_url, knowledge_service
 from serve_app.assembly.token_cache import token_cache_service
 from serve_app.local_models import Models, local_models
-from tests.bench.arms import asked
-from tests.bench.bed import Bed
-from tests.bench.claims import Claim
-from tests.bench.in_process import InProcess, made
-from tests.bench.report import Report, as_table
-from tests.bench.surroundings import environment, settings_for
-from tests.bench.workload.generator import FROZEN
-from tests.bench.workload.texts import OPENINGS, Texts
+from tests.bench.harness.arms import asked
+from tests.bench.harness.claims import Claim
+from tests.bench.harness.report import Report, as_table
+from tests.bench.harness.surroundings import environment, settings_for
+from tests.bench.harness.testbed import Testbed, in_process
+from tests.bench.studies.articles import RememberingEmbedder, articles, questions
+from tests.local_handle import constructed
 
 GOALS = {"support": 70.0, "business": 65.0, "documentation": 75.0}
-"""Percent of segments, after warm-up."""
+"""Hit rate of each agent, in percent of segments."""
 MEMORY_GOAL_MIB = 100.0
-EXPONENT = 1.25
-FLAT_PART = 1 / 60
-"""The passage of rank r is asked for as (r + FLAT_PART * passages) ** -EXPONENT. With 3,000 passages the
-first 1 / 3 / 10 / 20 % take 17.2 / 35.2 / 59.9 / 73.6 % of the questions; in the published week 17.8 / 34 /
-58.6 / 74.4 % of the accesses."""
 MODEL_TOKENS = 8192
-WORDS = 6
-"""Of a passage in a question about it."""
 AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One question: its segments by where their ids came from, and what was found."""
+    """What one question found."""
 
     counters: dict[str, float]
+    """Increments of the application's statistics."""
     segments: tuple[str, ...]
     found: bool
+    """Whether the search found the passage that the question is about."""
     cache_error: str | None
 
 
-@dataclass(frozen=True)
-class Remembering:
-    """An `Embedder` that asks another for each text once."""
-
-    real: Embedder
-    documents: dict[str, Vector] = field(default_factory=dict)
-    queries: dict[str, Vector] = field(default_factory=dict)
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """See `Embedder`."""
-        return self.real.fingerprint
-
-    @property
-    def dimensions(self) -> int:
-        """See `Embedder`."""
-        return self.real.dimensions
-
-    async def embed_query(self, text: str) -> Vector:
-        """See `Embedder`."""
-        if text not in self.queries:
-            self.queries[text] = await self.real.embed_query(text)
-        return self.queries[text]
-
-    async def embed_queries(self, texts: Sequence[str]) -> Matrix:
-        """See `Embedder`."""
-        return await self.real.embed_queries(texts)
-
-    async def embed_documents(self, texts: Sequence[str]) -> Matrix:
-        """See `Embedder`."""
-        new = [text for text in dict.fromkeys(texts) if text not in self.documents]
-        self.documents.update(zip(new, await self.real.embed_documents(new), strict=True))
-        return np.array([self.documents[text] for text in texts], np.float32).reshape(len(texts), -1)
-
-
-def articles(seed: int) -> Iterator[DocumentDraft]:
-    """Without end: of the frozen generator's lengths, in sentences of the sample articles."""
-    texts, rng = Texts(), Random(f"lengths {seed}")
-    longest = 2 * FROZEN.mean_passage_tokens - 20
-    for number in count():
-        wide = rng.gauss(FROZEN.mean_passage_tokens, FROZEN.spread_passage_tokens)
-        article = texts.passage(number, round(min(max(wide, 20), longest)))
-        name = DocId(f"article-{number}")
-        yield DocumentDraft(name, article.title, None, "text/markdown", article.body.encode())
-
-
-async def stored(bed: Bed, scope: Scope, passages: int, seed: int) -> tuple[Passage, ...]:
-    """Stores articles as a user does until there are so many passages. Returns these."""
+async def stored(bed: Testbed, scope: Scope, passages: int, seed: int) -> tuple[Passage, ...]:
+    """Stores articles over the public interface until there are enough passages. Returns the passages."""
     drafts, names, found = articles(seed), list[DocId](), 0
     while found < passages:
         batch = list(islice(drafts, AT_ONCE))
@@ -134,22 +83,8 @@ async def stored(bed: Bed, scope: Scope, passages: int, seed: int) -> tuple[Pass
     return tuple((await bed.knowledge.passages_of.remote(scope, names)).passages)
 
 
-def questions(of: Sequence[Passage], rng: Random) -> Iterator[tuple[Passage, str]]:
-    """Without end: which passage it is about, and the question."""
-    flat = FLAT_PART * len(of)
-    upto = list(accumulate((rank + 1 + flat) ** -EXPONENT for rank in range(len(of))))
-    by_rank = rng.sample(of, len(of))
-    while True:
-        (target,) = rng.choices(by_rank, cum_weights=upto)
-        about, _, _ = target.title.rpartition(", part ")
-        words = sorted({word.strip(".,:;()*`").lower() for word in target.body.split()} - {""})
-        long = [word for word in words if len(word) > 4] or words
-        named = " ".join(rng.sample(long, min(WORDS, len(long))))
-        yield target, f"{rng.choice(OPENINGS)} {about.lower()}: {named}?"
-
-
 async def ask(agent: CachedAgent, target: Passage, text: str) -> Seen:
-    """Retrieves and resolves; there is no engine to answer."""
+    """Searches and resolves the segments. Nothing answers: there is no engine."""
     watch = Stopwatch(time.monotonic)
     question = question_of(agent.spec, asked(text, 64, top_k=5))
     found = await agent._rag._preparer.select(question, MODEL_TOKENS, watch)  # type: ignore[attr-defined]
@@ -170,8 +105,8 @@ async def ask(agent: CachedAgent, target: Passage, text: str) -> Seen:
     return Seen(counters, segments, target.segment in segments, found.cache_error)
 
 
-async def memory(bed: Bed, scope: Scope) -> tuple[int, int]:
-    """How many segments Redis holds, and what they take of its memory, in bytes."""
+async def memory(bed: Testbed, scope: Scope) -> tuple[int, int]:
+    """The number of segments in Redis, and the bytes of memory that they take."""
     sizes = {}
     async with Redis.from_url(EmbeddedRedis(bed.settings.state_dir).acquire()) as redis:
         async for name in redis.scan_iter(segments_pattern(scope.tenant, scope.collection)):
@@ -180,9 +115,9 @@ async def memory(bed: Bed, scope: Scope) -> tuple[int, int]:
 
 
 async def row(
-    bed: Bed, scope: Scope, name: str, phase: str, seen: Sequence[Seen], passages: int
+    bed: Testbed, scope: Scope, name: str, phase: str, seen: Sequence[Seen], passages: int
 ) -> dict[str, Any]:
-    """Of some questions' figures."""
+    """A row of the table: the figures of some questions."""
     total: dict[str, float] = {}
     for one in seen:
         total = {key: total.get(key, 0) + one.counters.get(key, 0) for key in {*total, *one.counters}}
@@ -208,16 +143,16 @@ async def row(
 
 
 async def measure(
-    bed: Bed, name: str, collection: CollectionName, options: argparse.Namespace
+    bed: Testbed, name: str, collection: CollectionName, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """One agent's three rows. Before each cache state, its replica is a new one."""
+    """The three rows of an agent, with a new replica for each state of the cache."""
     scope = Scope(DEFAULT_TENANT, collection)
     started_s = time.monotonic()
     of = await stored(bed, scope, options.passages, options.seed)
     print(f"  {name}: {len(of)} passages stored in {time.monotonic() - started_s:.0f} s", flush=True)
-    posed = questions(of, Random(f"questions {options.seed} {name}"))
+    endless = questions(of, Random(f"questions {options.seed} {name}"))
     first, others, last = (
-        list(islice(posed, number)) for number in (options.questions, options.warm_up, options.questions)
+        list(islice(endless, number)) for number in (options.questions, options.warm_up, options.questions)
     )
 
     async def phase(shown: str, agent: CachedAgent, asks: Sequence[tuple[Passage, str]]) -> dict[str, Any]:
@@ -234,13 +169,13 @@ async def measure(
     return rows
 
 
-async def _replica(bed: Bed, name: str) -> CachedAgent:
-    """With an empty L1. It has no engine, which nothing here asks."""
+async def _replica(bed: Testbed, name: str) -> CachedAgent:
+    """A new agent with an empty L1 and without an engine."""
     return (await bed.agents(None, b"unused", order="rank"))[name]
 
 
 def claims(rows: Sequence[dict[str, Any]]) -> list[Claim]:
-    """Each row's rate, and the memory of each agent's cache at its fullest."""
+    """A claim for each row's hit rate, and one for the most memory that each agent's segments take."""
     found = []
     for one in rows:
         how = f"{one['questions']} questions; whole prompts {one['request_hit_rate']} %"
@@ -253,16 +188,16 @@ def claims(rows: Sequence[dict[str, Any]]) -> list[Claim]:
 
 
 @asynccontextmanager
-async def opened(models: Models, state_dir: Path) -> AsyncIterator[Bed]:
-    """Without samples and without records: nothing is in it but what is stored here."""
+async def opened(models: Models, state_dir: Path) -> AsyncIterator[Testbed]:
+    """A testbed without samples and records: it holds only what this study stores."""
     settings = settings_for(state_dir, samples=False, retrieval_cache=False)
-    token_cache = await made(TokenCache, partial(token_cache_service, settings, models.llm))
-    cached, bundle = InProcess(token_cache), await token_cache.bundle()
+    token_cache = await constructed(TokenCache, partial(token_cache_service, settings, models.llm))
+    cached, bundle = in_process(token_cache), await token_cache.bundle()
     database = await Database.open(database_url(settings))
     embedder = await SentenceEmbedder.open(models.embedding)
-    knowledge = await knowledge_service(settings, Remembering(embedder), cached, database)
+    knowledge = await knowledge_service(settings, RememberingEmbedder(embedder), cached, database)
     try:
-        yield Bed(settings, models, cached, InProcess(knowledge), bundle, BundleEncoder(bundle))
+        yield Testbed(settings, models, cached, in_process(knowledge), bundle, BundleEncoder(bundle))
     finally:
         await knowledge.close()
         await database.close()
@@ -270,7 +205,7 @@ async def opened(models: Models, state_dir: Path) -> AsyncIterator[Bed]:
 
 
 async def run(models: Models, state_dir: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """All agents' rows."""
+    """The rows of all agents."""
     rows: list[dict[str, Any]] = []
     async with opened(models, state_dir) as bed:
         for spec in AGENTS:
@@ -280,11 +215,11 @@ async def run(models: Models, state_dir: Path, options: argparse.Namespace) -> l
 
 
 def main() -> None:
-    """Prints the tables and what of the goals is met."""
+    """Prints the tables and whether the goals are met."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--passages", type=int, default=3000, help="of each agent, at least")
+    parser.add_argument("--passages", type=int, default=3000, help="at least, of each agent")
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--warm-up", type=int, default=400, help="questions before the last ones")
     parser.add_argument("--seed", type=int, default=1)

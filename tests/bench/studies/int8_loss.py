@@ -1,9 +1,11 @@
-"""What does int8 cost, and what does it gain? `python -m tests.bench.int8_loss [--model qwen2.5-coder-0.5b]`.
+"""What does int8 cost, and what does it gain?
 
-Converts an embedded model to both forms, and measures each on its own engine, one after the other: perplexity
-over sample articles, seconds to prefill 1,000 tokens, milliseconds a token of decoding. On a CPU only. How
-many key facts both answer with is shown by `answer_quality`, with WARMLINE_MODEL naming the folder of one
-form. Writes `bench-results/int8-loss.json`.
+    python -m tests.bench.studies.int8_loss [--model qwen2.5-coder-0.5b]
+
+Converts an embedded model to int8 and bfloat16 and measures each form on an engine: perplexity over sample
+articles, seconds to prefill 1,000 tokens, milliseconds to decode a token. Runs on a CPU only. To compare the
+key facts in the answers, run `answer_quality` with WARMLINE_MODEL set to the folder of each form. Writes
+`bench-results/int8-loss.json`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from serve_app.settings import Settings
 from serve_app.setup.catalog import EMBEDDED, LARGE
 from serve_app.setup.models import ensure_embedded_llm
 from serve_app.setup.weights import Form
-from tests.bench.report import RESULTS, Report
+from tests.bench.harness.report import RESULTS, Report
 
 SAMPLES = Path("deployments/knowledge/samples/support_kb")
 ARTICLES = 30
@@ -43,7 +45,7 @@ ROUNDS = 5
 
 
 class Measured:
-    """One engine on one form of the weights."""
+    """Measures one form of the weights on its engine."""
 
     def __init__(self, engine: VllmEngine) -> None:
         self._engine = engine
@@ -51,7 +53,7 @@ class Measured:
         self._asked = 0
 
     async def seconds(self, prompt_tokens: int, answer_tokens: int) -> tuple[float, float]:
-        """To the first token of a prompt that is in no cache, and for each later one."""
+        """Time to the first token of a prompt that is not cached, and time of each later token."""
         ids = [self._rng.randrange(1000, 30_000) for _ in range(prompt_tokens)]
         self._asked += 1
         request = GenerateRequest(
@@ -67,7 +69,7 @@ class Measured:
         return times_s[0] - started_s, (times_s[-1] - times_s[0]) / max(answer_tokens - 1, 1)
 
     async def negative_log_likelihood(self, ids: Sequence[int]) -> float:
-        """Of a text by its tokens, the first left out; natural logarithm."""
+        """Sum over all tokens of a text but the first, in nats."""
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
 
@@ -82,14 +84,14 @@ class Measured:
 
 
 def sample_articles(folder: Path) -> list[list[int]]:
-    """The first tokens of sample articles, by the tokenizer of a model's folder."""
+    """The first tokens of sample articles. The tokenizer is in `folder`."""
     encoder = BundleEncoder(load_bundle(str(folder)))
     texts = [re.sub(r"^---.*?---", "", p.read_text(), flags=re.DOTALL) for p in sorted(SAMPLES.glob("*.md"))]
     return [list(encoder.encode_text(text.strip()))[:ARTICLE_TOKENS] for text in texts[:ARTICLES]]
 
 
 async def measure(folder: Path, form: Form, articles: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """The line of a form."""
+    """A row of the table: one form's figures."""
     engine = await VllmEngine.start(EngineConfig(str(folder), form, max_model_len=4096))
     try:
         measured = Measured(engine)
@@ -109,7 +111,9 @@ async def measure(folder: Path, form: Form, articles: Sequence[Sequence[int]]) -
 
 def main() -> None:
     """Measures both forms."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", choices=EMBEDDED, default=LARGE)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")

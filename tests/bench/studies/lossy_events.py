@@ -1,4 +1,4 @@
-"""Between an engine and who follows its events: loses batches, or all of them."""
+"""A relay between an engine and the follower of its events. It can lose some batches of events, or all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _END = -1
 
 
 def none(_number: int) -> bool:
-    """Loses nothing."""
+    """Is true of no batch."""
     return False
 
 
 class LossyEvents:
-    """Passes an engine's events on, at `addresses`, while it runs.
+    """Publishes an engine's events again at `addresses`.
 
-    `lost` says of a batch's number that it is not published, `gone` that it is not repeated either.
+    `lost` tells by a batch's number whether the batch is not published, and `gone` whether it is not repeated
+    on request either.
     """
 
     def __init__(self, source: EventAddresses, folder: Path) -> None:
@@ -35,12 +36,12 @@ class LossyEvents:
         self._running: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Passes on from now."""
+        """Starts the relay."""
         self._running = [asyncio.create_task(self._publish()), asyncio.create_task(self._repeat())]
-        await asyncio.sleep(0.1)  # for the sockets
+        await asyncio.sleep(0.1)  # until the sockets are connected
 
     async def stop(self) -> None:
-        """Nothing passes any more, and nobody answers."""
+        """Stops the relay: events are lost, and requests to repeat them are not answered."""
         for task in self._running:
             task.cancel()
         for task in self._running:

@@ -1,13 +1,15 @@
-"""Does the order of documents cost answers? `python -m tests.bench.order_quality [--questions 200]`.
+"""Does the order of documents cost right answers?
 
-Each question asks for one fact that one of five documents tells, the one that retrieval ranks first. Three
-in ten questions are *plain*: the other documents tell of other places, in titles too. The others are
-*confusable*: the question uses other words, and each other document tells the same of the same place for
-other people, or for the same people at another place. Each question is put with its documents in rank
-order; in an order that has nothing to do with the rank, as a cache may dictate it; in that one with the best
-document first, or last; with and without the hint at what is most relevant. Greedy; an answer is right
-where it has the fact's number. The real engine and model, the real assembly of prompts; WARMLINE_MODEL is
-asked, else the default one. Writes `bench-results/order-quality.json`.
+    python -m tests.bench.studies.order_quality [--questions 200]
+
+Each question asks for a fact that only one of five documents has, the one that is ranked first. Three in ten
+questions are *plain*: the other documents are about other places and have other titles. The others are
+*confusable*: the question uses other words, and each other document has the same fact for the same place and
+other people, or for another place and the same people. Each question is asked with its documents in rank
+order; in a random order, as a cache may require; and in the random order with the best document first, or
+last; with and without the hint at the most relevant document. Answers are greedy; an answer is right if it
+contains the fact's number. Engine, model and prompt assembly are the real ones; WARMLINE_MODEL names another
+model than the default. Writes `bench-results/order-quality.json`.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import local_models
 from serve_app.settings import Settings
-from tests.bench.report import RESULTS, Report
-from tests.bench.summaries import mean_difference
+from tests.bench.harness.report import RESULTS, Report
+from tests.bench.harness.summaries import mean_difference
 
 SAMPLES = Path("deployments/knowledge/samples/support_kb")
 DOCUMENTS = 5
@@ -69,12 +71,15 @@ _THINGS = (
         "What is the locker number in the {place} for {people}?",
     ),
 )
-"""A fact, the question in other words, and in the fact's own."""
+"""A fact, a question about it in other words, and a question in the same words."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """`documents` are (title, body) in rank order; the first tells the fact."""
+    """A question and its documents.
+
+    `documents` are (title, body) in rank order; the first has the fact. `shuffled` is a random order of them.
+    """
 
     question: str
     answer: str
@@ -84,7 +89,7 @@ class Case:
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """Facts hidden in sample articles."""
+    """`count` cases, with facts put into excerpts of the sample articles."""
     rng = random.Random(seed)
     texts = [_plain(path.read_text()) for path in sorted(SAMPLES.glob("*.md"))]
     return [_case(rng, texts, plain=number < PLAIN_SHARE * count) for number in range(count)]
@@ -98,11 +103,11 @@ def _case(rng: random.Random, texts: Sequence[str], *, plain: bool) -> Case:
     for i, number in enumerate(numbers):
         shares_place = i % 2 == 1 and not plain
         place = places[0 if shares_place else i]
-        told = fact.format(place=place, people=people[i if shares_place else 0])
+        sentence = fact.format(place=place, people=people[i if shares_place else 0])
         sentences = rng.choice(texts).split(". ")
         start = rng.randrange(max(len(sentences) - SENTENCES, 1))
         body = sentences[start : start + SENTENCES]
-        body.insert(rng.randrange(len(body) + 1), f"{told[0].upper()}{told[1:]} is {number}")
+        body.insert(rng.randrange(len(body) + 1), f"{sentence[0].upper()}{sentence[1:]} is {number}")
         documents.append(
             (f"About the {place}" if plain else f"Notice {rng.randrange(100, 1000)}", ". ".join(body))
         )
@@ -119,7 +124,7 @@ def _plain(markdown: str) -> str:
 
 
 class Asker:
-    """Puts cases to the engine."""
+    """Asks the engine."""
 
     def __init__(self, engine: VllmEngine, model: str) -> None:
         self._engine = engine
@@ -172,11 +177,11 @@ ARMS: Mapping[str, tuple[Callable[[Case], Sequence[int]], bool]] = {
     "best last": (_best_last, False),
     "best last, hint": (_best_last, True),
 }
-"""Order and whether there is a hint, which is none where the order is the rank's."""
+"""The order of each arm, and whether its prompts have a hint. In rank order a hint would be empty."""
 
 
 async def measure(count: int, seed: int) -> dict[str, list[bool]]:
-    """Whether each case was answered rightly, by arm. Each case is asked in all arms before the next."""
+    """Whether each answer is right, by arm. A few cases at a time are asked in all arms before the next."""
     model = local_models(Settings.from_env(os.environ), print).llm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -204,7 +209,7 @@ async def _ask(asker: Asker, arm: str, group: Sequence[Case]) -> list[bool]:
 
 
 def rows(right: Mapping[str, Sequence[bool]]) -> list[dict[str, Any]]:
-    """A line an arm: percent right, and the paired difference to two other arms in percent points."""
+    """A row for each arm: percent right, and the paired difference to two arms in percentage points."""
     return [
         {
             "arm": arm,
@@ -224,7 +229,9 @@ def _difference(found: Sequence[bool], base: Sequence[bool]) -> str:
 
 def main() -> None:
     """Asks all questions in each order."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()

@@ -1,9 +1,11 @@
-"""An engine replica killed while it answers: `python -m tests.bench.replica_death [--clients 4]`.
+"""Kills an engine replica while it answers.
 
-The running application with two engine replicas. Clients ask, each again as soon as it has its answer; the
-engine replica that answers at that moment is killed with all its processes. Prints what was answered, and how
-many of the prompts' tokens were found, before the kill, without that replica, and once it is back. Ends with
-1 where a request failed or a prompt was other than its documents in their order.
+    python -m tests.bench.studies.replica_death [--clients 4]
+
+Starts the application with two engine replicas. Each client asks again as soon as it has its answer. The
+busiest engine replica is killed with all its processes. Prints the number of answers and the share of prompt
+tokens found in the cache: before the kill, without that replica, and after it is back. The exit status is 1
+if a request failed, or if an answer had no citation or reports more cached tokens than its prompt can have.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from tests.bench.answers import questions
-from tests.bench.replica_counts import Counts, watched
-from tests.bench.report import as_table
-from tests.bench.scaling import RUNNING
-from tests.bench.surroundings import model_dir
+from tests.bench.harness.replica_counts import Counts, watched
+from tests.bench.harness.report import as_table
+from tests.bench.harness.surroundings import model_dir
+from tests.bench.studies.scaling import RUNNING
+from tests.bench.workload.agent_questions import agent_questions
 from tests.integration.application.running import Application, running_application
 from tests.listeners import family
 
@@ -38,7 +40,7 @@ PHASES = ("both", "killed", "back")
 
 @dataclass
 class Tally:
-    """What a phase's requests found."""
+    """The answers of one phase."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
@@ -46,7 +48,7 @@ class Tally:
     wrong: int = 0
 
     def add(self, body: dict[str, Any]) -> None:
-        """Takes an answer. Wrong is one without documents, or with more found than there was."""
+        """Counts an answer. It is wrong without citations, or if its whole prompt counts as cached."""
         reuse = body["reuse"]
         self.prompt_tokens += reuse["prompt_tokens"]
         self.cached_tokens += reuse["kv_cached_tokens"]
@@ -55,18 +57,19 @@ class Tally:
 
 @dataclass
 class Run:
-    """All phases; `now` is the one in which requests are sent."""
+    """The answers of all phases. `now` is the present phase."""
 
     phases: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in PHASES})
     now: str = PHASES[0]
     done: bool = False
-    said: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    """The first error message of each status."""
 
     async def client(self, session: ClientSession, rng: Random) -> None:
-        """Asks until all is done."""
-        posed = questions("support", 10)
+        """Asks until `done`."""
+        questions = agent_questions("support", 10)
         while not self.done:
-            query = f"{rng.choice(posed).first} It is about case {rng.randrange(10**6)}."
+            query = f"{rng.choice(questions).first} It is about case {rng.randrange(10**6)}."
             body = {"query": query, "max_tokens": 16, "temperature": 0}
             tally = self.phases[self.now]
             try:
@@ -78,30 +81,30 @@ class Run:
             if status == "200":
                 tally.add(found)
             else:
-                self.said.setdefault(status, str(found)[:300])
+                self.errors.setdefault(status, str(found)[:300])
 
 
 async def run(application: Application, clients: int, phase_s: float, seed: int) -> Run:
-    """Three phases."""
-    made = Run()
+    """Runs the three phases."""
+    running = Run()
     async with (
         ClientSession(str(application.http.base_url), timeout=ClientTimeout(300)) as session,
         watched(application) as counts,
     ):
-        asking = [asyncio.create_task(made.client(session, Random(seed + n))) for n in range(clients)]
+        asking = [asyncio.create_task(running.client(session, Random(seed + n))) for n in range(clients)]
         await asyncio.sleep(phase_s)
         _kill_busiest_engine(application)
-        made.now = "killed"
+        running.now = "killed"
         await asyncio.sleep(5)  # until Serve has seen it
         for _ in range(BACK_WITHIN_S):
             await asyncio.sleep(1)
             if _engines(counts) == REPLICAS:
                 break
-        made.now = "back"
+        running.now = "back"
         await asyncio.sleep(phase_s)
-        made.done = True
+        running.done = True
         await asyncio.gather(*asking)
-    return made
+    return running
 
 
 def _engines(counts: list[tuple[float, Counts]]) -> int:
@@ -109,7 +112,7 @@ def _engines(counts: list[tuple[float, Counts]]) -> int:
 
 
 def _kill_busiest_engine(application: Application) -> None:
-    """The one whose worker computes more at this moment: replica, scheduler and worker."""
+    """Kills replica, scheduler and worker of the engine that uses more CPU time at this moment."""
     replicas = {pid: family(pid) for pid in family(application.process.pid) if _is_engine(pid)}
     before = {pid: _cpu(family) for pid, family in replicas.items()}
     time.sleep(0.5)
@@ -122,18 +125,18 @@ def _is_engine(pid: int) -> bool:
     try:
         return b"ServeReplica:default:Engine" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False  # gone meanwhile
+        return False  # the process has ended
 
 
 def _fields(stat: Path) -> list[str]:
     try:
         return stat.read_text().rpartition(")")[2].split()
     except OSError:
-        return []  # gone meanwhile
+        return []  # the process has ended
 
 
 def _cpu(pids: Iterable[int]) -> int:
-    """Clock ticks that processes have computed for."""
+    """CPU time of the processes, in clock ticks."""
     read = [_fields(Path(f"/proc/{pid}/stat")) for pid in pids]
     return sum(int(fields[11]) + int(fields[12]) for fields in read if fields)
 
@@ -150,7 +153,7 @@ def main() -> None:
     settings = {"WARMLINE_ENGINE_REPLICAS": str(REPLICAS), "WARMLINE_REQUEST_TIMEOUT_S": "300"}
     state_dir = Path(tempfile.mkdtemp(prefix="replica-death-"))
     with running_application(state_dir, model_dir(), **settings) as application:
-        made = asyncio.run(run(application, asked.clients, asked.seconds, asked.seed))
+        done = asyncio.run(run(application, asked.clients, asked.seconds, asked.seed))
     shown = [
         {
             "phase": name,
@@ -159,11 +162,11 @@ def main() -> None:
             "found_percent": round(100 * tally.cached_tokens / max(tally.prompt_tokens, 1), 1),
             "wrong": tally.wrong,
         }
-        for name, tally in made.phases.items()
+        for name, tally in done.phases.items()
     ]
     print(as_table(shown))
-    print(made.said or "every request was answered")
-    raise SystemExit(1 if made.said or any(tally.wrong for tally in made.phases.values()) else 0)
+    print(done.errors or "every request was answered")
+    raise SystemExit(1 if done.errors or any(tally.wrong for tally in done.phases.values()) else 0)
 
 
 if __name__ == "__main__":

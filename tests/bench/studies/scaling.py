@@ -1,9 +1,11 @@
-"""Load on one agent: `python -m tests.bench.scaling [--clients 40] [--seconds 75]`.
+"""Does an agent scale with its load without losing requests?
 
-The running application, with short delays of scaling. Many clients ask the support agent, each again as soon
-as it has its answer; then one alone goes on, so that a request lost to a replica that leaves would be seen,
-until the agent is back at one replica. Prints the counts of replicas over time, and ends with 1 where a
-request failed, the agent did not grow and return, or another agent or what they share did not stay.
+    python -m tests.bench.studies.scaling [--clients 40] [--seconds 75]
+
+Starts the application with short scaling delays. Many clients ask the support agent, each again as soon as it
+has its answer. Then one client goes on until the agent is back at one replica, to notice requests that a
+stopping replica loses. Prints the number of replicas over time. The exit status is 1 if a request failed, if
+the agent did not grow and shrink again, or if any other deployment but the ingress grew.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
-from tests.bench.answers import questions
-from tests.bench.replica_counts import Counts, watched
-from tests.bench.report import as_table
-from tests.bench.surroundings import model_dir
+from tests.bench.harness.replica_counts import Counts, watched
+from tests.bench.harness.report import as_table
+from tests.bench.harness.surroundings import model_dir
+from tests.bench.workload.agent_questions import agent_questions
 from tests.integration.application.running import Application, running_application
 
 LOADED = "Support"
 MAY_GROW = "Ingress"
-"""All requests go through it, so it has a load of its own."""
+"""May grow because all requests go through it."""
 RUNNING = "RUNNING"
 BACK_WITHIN_S = 180
 STEADY_S = 5.0
@@ -43,21 +45,22 @@ DELAYS = {
 
 @dataclass
 class Tally:
-    """What clients got, by status or by the error's name."""
+    """The clients' answers, by HTTP status or by the exception's name."""
 
     statuses: Counter[str] = field(default_factory=Counter)
-    said: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    """The first error message of each status."""
     slowest_s: float = 0.0
 
     @property
     def lost(self) -> int:
-        """All that was no answer."""
+        """Requests without an answer."""
         return self.statuses.total() - self.statuses["200"]
 
 
 @dataclass
 class Run:
-    """Counts over time, and when the many clients came and went (`time.monotonic()`)."""
+    """Counts over time, and when the load began and ended (`time.monotonic()`)."""
 
     counts: list[tuple[float, Counts]]
     began_s: float
@@ -66,7 +69,7 @@ class Run:
 
 
 async def run(application: Application, clients: int, load_s: float, seed: int) -> Run:
-    """Many clients, then one."""
+    """Runs many clients, then one."""
     tally = Tally()
     connector, timeout = TCPConnector(limit=0), ClientTimeout(150)
     base = str(application.http.base_url)
@@ -88,31 +91,31 @@ async def run(application: Application, clients: int, load_s: float, seed: int) 
 
 
 async def _client(session: ClientSession, end_s: float, rng: Random, tally: Tally) -> None:
-    posed = questions("support", 10)
+    questions = agent_questions("support", 10)
     while (started_s := time.monotonic()) < end_s:
-        query = f"{rng.choice(posed).first} It is about case {rng.randrange(10**6)}."
+        query = f"{rng.choice(questions).first} It is about case {rng.randrange(10**6)}."
         body = {"query": query, "max_tokens": rng.choice((8, 12, 16)), "temperature": 0}
         try:
             async with session.post("/v1/support/answer", json=body) as response:
-                status, said = str(response.status), await response.text()
+                status, text = str(response.status), await response.text()
         except (ClientError, TimeoutError) as error:
-            status, said = type(error).__name__, str(error)
+            status, text = type(error).__name__, str(error)
         tally.statuses[status] += 1
         tally.slowest_s = max(tally.slowest_s, time.monotonic() - started_s)
         if status != "200":
-            tally.said.setdefault(status, said[:300])
+            tally.errors.setdefault(status, text[:300])
             await asyncio.sleep(0.5)
 
 
 def _is_back(counts: Sequence[tuple[float, Counts]]) -> bool:
-    """For some seconds there was one replica and no other that starts or stops."""
+    """Whether for some seconds there was one replica, and none was starting or stopping."""
     latest_s, _ = counts[-1]
     recent = [found for at_s, found in counts if at_s > latest_s - STEADY_S]
     return len(recent) > 1 and all(found[LOADED] == {RUNNING: 1} for found in recent)
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
-    """A row at each change of any count."""
+    """A row of the table for each change of a count."""
     found: list[dict[str, Any]] = []
     before: dict[str, str] = {}
     for at_s, counts in run.counts:
@@ -127,13 +130,13 @@ def rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _shown(by_state: dict[str, int]) -> str:
-    """How many are running, and the others behind it: `2 +1 STARTING`."""
+    """The number of running replicas, then the others: `2 +1 starting`."""
     others = [f"+{n} {state.lower()}" for state, n in sorted(by_state.items()) if state != RUNNING]
     return " ".join([str(by_state.get(RUNNING, 0)), *others])
 
 
 def failures(run: Run) -> list[str]:
-    """What does not hold."""
+    """What went wrong."""
     most: Counter[str] = Counter()
     for _, counts in run.counts:
         for name, by_state in counts.items():
@@ -160,7 +163,7 @@ def main() -> None:
     print(as_table(rows(done)))
     took_s, back_s = done.eased_s - done.began_s, done.counts[-1][0] - done.eased_s
     print(
-        f"{done.tally.statuses.total()} requests: {json.dumps(done.tally.statuses)} {done.tally.said or ''}"
+        f"{done.tally.statuses.total()} requests: {json.dumps(done.tally.statuses)} {done.tally.errors or ''}"
     )
     print(f"{options.clients} clients for {took_s:.0f} s, one for {back_s:.0f} s more; ")
     print(f"the slowest answer took {done.tally.slowest_s:.1f} s")

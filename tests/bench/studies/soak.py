@@ -1,7 +1,9 @@
-"""Many clients for minutes: `python -m tests.bench.soak [--clients 64] [--minutes 5]`.
+"""Runs many clients for minutes and watches errors and memory.
 
-Counted are answers, 429s and all other errors; watched is the memory of the application's processes. Ends
-with 1 where there was an error, or where memory grew by more than the caches may still take.
+    python -m tests.bench.studies.soak [--clients 64] [--minutes 5]
+
+Counts answers, 429s and all other errors, and measures the memory of the application's processes. The exit
+status is 1 if there was an error other than 429, or if memory grew by more than the caches may still take.
 """
 
 from __future__ import annotations
@@ -21,57 +23,58 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
-from tests.bench.answers import questions
-from tests.bench.claims import Claim
-from tests.bench.report import RESULTS, Report, as_table
-from tests.bench.streams import StreamFailed, streamed
-from tests.bench.summaries import summary
-from tests.bench.surroundings import model_dir
+from tests.bench.harness.claims import Claim
+from tests.bench.harness.report import RESULTS, Report, as_table
+from tests.bench.harness.streams import StreamFailed, streamed
+from tests.bench.harness.summaries import summary
+from tests.bench.harness.surroundings import model_dir
+from tests.bench.workload.agent_questions import agent_questions
 from tests.integration.application.running import Application, running_application
 from tests.listeners import family
 
 PAGE_BYTES = 4096
-WARM_PART = 0.2
-"""Of the time, before memory is compared: until then caches fill and pools open."""
+WARM_UP = 0.2
+"""Share of the time before memory is compared: caches fill and pools open first."""
 RETRY_S = 0.5
 GROWTH_MIB = 300.0
-"""What caches may still grow by afterwards: token ids 64 MiB a process at most, retrievals 32, Redis 256,
-of which this run can fill but a part."""
+"""Growth allowed after that. Caches may take 64 MiB of token ids a process, 32 of retrievals, 256 of Redis;
+this run can fill only some of it."""
 
 
 @dataclass
 class Tally:
-    """What clients got."""
+    """The clients' answers."""
 
     ttfts_ms: list[float] = field(default_factory=list)
     totals_ms: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
-    said: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    """The first error message of each status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Resident memory of each process, MiB, by its number and what it is. Shared pages count for each."""
+    """Resident memory of each process in MiB, by its id and name. Shared pages count for each process."""
 
     at_s: float
     sizes: Mapping[tuple[int, str], float]
 
     @classmethod
     def of(cls, application: Application) -> Sample:
-        """As it is now."""
+        """A sample of the application now."""
         sizes = {}
         for pid in {*family(application.process.pid), *application.pids("valkey")}:
             try:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
             except (OSError, IndexError):
-                continue  # gone meanwhile
+                continue  # the process has ended
             name = words[0].decode(errors="replace").rpartition("/")[2][:40]
             sizes[pid, name] = pages * PAGE_BYTES / 2**20
         return cls(time.monotonic(), sizes)
 
     def row(self) -> dict[str, float]:
-        """By what a process is, and all of it."""
+        """A row of the table: memory in all, and by name of the process."""
         by_name: dict[str, float] = {}
         for (_, name), size in sorted(self.sizes.items(), key=lambda item: item[0][1]):
             by_name[name] = by_name.get(name, 0.0) + size
@@ -79,12 +82,12 @@ class Sample:
         return {"at_s": round(self.at_s, 1), "all": round(sum(self.sizes.values()), 1), **found}
 
     def grown_since(self, earlier: Sample) -> float:
-        """What processes take more that are in both: a replica that was added is no growth of another."""
+        """Growth of the processes that are in both samples: a new replica does not count as growth."""
         return sum(size - earlier.sizes.get(process, size) for process, size in self.sizes.items())
 
 
 async def soak(application: Application, clients: int, duration_s: float, seed: int) -> dict[str, Any]:
-    """Runs the clients; figures with memory over time."""
+    """Runs the clients; returns the figures, with memory over time."""
     tally, samples = Tally(), list[Sample]()
     end_s = time.monotonic() + duration_s
     connector = TCPConnector(limit=0)
@@ -95,12 +98,12 @@ async def soak(application: Application, clients: int, duration_s: float, seed: 
         await asyncio.gather(*(_client(session, end_s, Random(seed + n), tally) for n in range(clients)))
         watching.cancel()
     samples.append(Sample.of(application))
-    warm = samples[min(round(len(samples) * WARM_PART), len(samples) - 1)]
+    warm = samples[min(round(len(samples) * WARM_UP), len(samples) - 1)]
     return {
         "clients": clients,
         "duration_s": duration_s,
         "statuses": dict(tally.statuses),
-        "said": tally.said,
+        "said": tally.errors,
         "requests_per_s": round(len(tally.totals_ms) / duration_s, 2),
         "ttft_ms": summary(tally.ttfts_ms).as_dict(1),
         "total_ms": summary(tally.totals_ms).as_dict(1),
@@ -116,13 +119,13 @@ async def _client(session: ClientSession, end_s: float, rng: Random, tally: Tall
             seen = await streamed(session, path, body)
         except StreamFailed as error:
             name = str(error.status)
-            tally.said.setdefault(name, error.said[:300])
+            tally.errors.setdefault(name, error.message[:300])
             tally.statuses[name] += 1
-            await asyncio.sleep(RETRY_S * (1 + rng.random()))  # as a client does that is told to come later
+            await asyncio.sleep(RETRY_S * (1 + rng.random()))  # as a client does after 429
             continue
         except (ClientError, TimeoutError) as error:
             tally.statuses[type(error).__name__] += 1
-            tally.said.setdefault(type(error).__name__, str(error)[:300])
+            tally.errors.setdefault(type(error).__name__, str(error)[:300])
             continue
         tally.statuses["200"] += 1
         tally.ttfts_ms.append(seen.ttft_ms)
@@ -130,9 +133,9 @@ async def _client(session: ClientSession, end_s: float, rng: Random, tally: Tall
 
 
 def _request(rng: Random) -> tuple[str, dict[str, Any]]:
-    """Half of them were asked before, the others are new to the retrieval."""
+    """A random request. Half of the questions repeat earlier ones, half are new."""
     agent = rng.choice(("support", "support", "documentation", "business"))
-    one = rng.choice(questions(agent, 10))
+    one = rng.choice(agent_questions(agent, 10))
     body: dict[str, Any] = {"max_tokens": rng.choice((4, 8, 16)), "stream": True, "temperature": 0}
     if agent == "business":
         return "/v1/business/templates/recall", body | {"business_type": one.section}
@@ -148,7 +151,7 @@ async def _watch(application: Application, samples: list[Sample]) -> None:
 
 
 def claims(figures: dict[str, Any]) -> list[Claim]:
-    """Of a soak's figures."""
+    """The two claims, from the figures of `soak`."""
     statuses = dict(figures["statuses"])
     fine, busy = statuses.pop("200", 0), statuses.pop("429", 0)
     memory = figures["memory_mib"]
@@ -170,7 +173,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that started processes are ended
     report = Report(vars(options))
     with (
         TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder,

@@ -1,4 +1,4 @@
-"""What it costs to choose order and replica. Nothing is asserted."""
+"""How long choosing order and replica takes. Nothing is asserted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deployments.core.reuse.ordering import Candidate
 from deployments.core.reuse.placing import ReplicaState
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.reuse.residency import Residency
-from tests.bench.topical_prompts import (
+from tests.bench.studies.topical_prompts import (
     DOCUMENTS,
     SALT,
     Traffic,
@@ -37,7 +37,7 @@ def _view(residency: Residency) -> ReplicaView:
 
 
 def _filled(orders: Iterator[list[Candidate]]) -> ReplicaView:
-    """A view of as many paths as such prompts leave in a cache without limit."""
+    """A view of a cache without limit, after these prompts have filled it with about `NODES` paths."""
     residency = new_residency(10**9)
     for nonce, candidates in enumerate(orders):
         steps = steps_of(candidates)
@@ -55,7 +55,7 @@ def _topical(seed: int) -> tuple[ReplicaView, Callable[[], list[Candidate]]]:
 
 
 def _every_order(seed: int) -> tuple[ReplicaView, Callable[[], list[Candidate]]]:
-    """The worst case: all prompts have the same documents, each in an order of its own."""
+    """The worst case: all prompts have the same documents in different orders."""
     rng, documents = Random(seed), [document(number) for number in range(DOCUMENTS)]
 
     def request() -> list[Candidate]:
@@ -65,7 +65,7 @@ def _every_order(seed: int) -> tuple[ReplicaView, Callable[[], list[Candidate]]]
 
 
 def _some_of_many(seed: int) -> tuple[ReplicaView, Callable[[], list[Candidate]]]:
-    """Nearly as bad: three to seven of forty documents, of which any ten are asked for."""
+    """Nearly as bad: the cache has three to seven of forty documents, requests are for any ten of them."""
     rng, documents = Random(seed), [document(number) for number in range(40)]
     orders = (rng.sample(documents, rng.randint(3, 7)) for _ in range(10**9))
     return _filled(orders), lambda: rng.sample(documents, DOCUMENTS)
@@ -77,7 +77,7 @@ def test_choosing_order_and_replica(
     results: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ten documents on trees of 100,000 paths; 64 replicas are four trees, each 16 times."""
+    """Ten documents, trees of 100,000 paths. 64 replicas use four trees, each 16 times."""
     built = [shape(seed) for seed in range(4)]
     views, request = [view for view, _ in built], built[0][1]
     figures: dict[str, Any] = {"paths": [len(view) for view in views]}
@@ -99,7 +99,7 @@ def test_choosing_order_and_replica(
 def _timed(requests: list[list[Candidate]], states: list[ReplicaState]) -> dict[str, float]:
     rng, times_ms = Random(0), []
     for candidates in requests:
-        start_ns = time.thread_time_ns()  # of the processor: a busy machine is nothing of its own
+        start_ns = time.thread_time_ns()  # CPU time, which other processes do not change
         placed(candidates, states, rng)
         times_ms.append((time.thread_time_ns() - start_ns) / 1e6)
     percentiles = quantiles(times_ms, n=100)

@@ -1,4 +1,4 @@
-"""Requests one after the other find what they find in simulated time, where the clock is no matter."""
+"""Requests sent one after the other find the same as in simulated time, where the clock does not matter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.bench.through_replicas import Found, ModelReplica, Through, as_expected, share
+from tests.bench.studies.through_replicas import Found, ModelReplica, Through, as_expected, share
 from tests.bench.workload.cluster import POLICIES, Cluster, through_cluster
 from tests.bench.workload.generator import Habits, generate
 from tests.bench.workload.prompts import Prompts
@@ -26,7 +26,7 @@ async def _found(policy: str, capacity_tokens: int) -> list[Found]:
 def test_one_modelled_replica_finds_what_a_simulated_cluster_of_one_finds(
     policy: str, capacity_tokens: int
 ) -> None:
-    """The same order and views, so the same hits; and what is expected comes true."""
+    """Order and views are the same, so the hits are the same, and every expectation is right."""
     found = asyncio.run(_found(policy, capacity_tokens))
     cluster = Cluster(replicas=1, capacity_tokens=capacity_tokens)
     simulated = through_cluster(TRACE, POLICIES[policy], cluster, 3)

@@ -1,7 +1,7 @@
-"""Requests of a trace, one after the other, through the application's own order and routing.
+"""Sends the requests of a trace, one after the other, through the application's own ordering and routing.
 
-The replicas are real engines or modelled ones; all else is the same code for both. Time is the trace's own: a
-question every hundred seconds, so what is known of each replica is asked for anew beside each.
+The replicas are real engines or modelled ones; all other code is the same for both. Time is the trace's own:
+there are about a hundred seconds between requests, so the replicas are surveyed again with each request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TENANT = "tenant"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A prompt as it goes to a replica: its question's number, its passages in their order, and steps."""
+    """A prompt as a replica gets it: the question's number, the passages in order, and the steps."""
 
     number: int
     documents: tuple[int, ...]
@@ -38,7 +38,7 @@ class Sent:
 
 
 class Served(NamedTuple):
-    """What a replica found in its cache, in tokens, and its news."""
+    """How many tokens a replica found in its cache, and its residency update."""
 
     cached_tokens: int
     update: ResidencyUpdate
@@ -50,16 +50,16 @@ class Replica(Protocol):
     name: str
 
     async def serve(self, sent: Sent, known: Sequence[Known]) -> Served:
-        """One prompt, to its end."""
+        """Answers one prompt."""
         ...
 
     def survey(self, known: Sequence[Known]) -> ResidencyUpdate:
-        """What it holds beyond what is known."""
+        """What has changed in its cache since what is `known`."""
         ...
 
 
 class ModelReplica:
-    """A `Replica` that is a model of the cache."""
+    """A replica whose cache is a model."""
 
     def __init__(self, name: str, capacity_tokens: int, block_tokens: int) -> None:
         self.name = name
@@ -67,37 +67,41 @@ class ModelReplica:
         self._modelled = SimulatedReplica(name, capacity_tokens, block_tokens, 1.0, lambda: self._now_s)
 
     async def serve(self, sent: Sent, known: Sequence[Known]) -> Served:
-        """See `Replica`."""
+        """Admits the prompt to the modelled cache."""
         job = self._modelled.take(sent.prompt, sent.steps)
         self._now_s = job.done_at_s
         self._modelled.finish(job)
         return Served(job.hit_tokens, self._modelled.update_for(known))
 
     def survey(self, known: Sequence[Known]) -> ResidencyUpdate:
-        """See `Replica`."""
+        """The update of the modelled replica."""
         return self._modelled.update_for(known)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One request: tokens of its documents, those found, what the cache found of the whole prompt and
-    what was expected of it, and whether the replica says that it only estimates. `keys` are its documents."""
+    """The figures of one request."""
 
     document_tokens: int
     found_tokens: int
+    """Document tokens that the cache had."""
     cached_tokens: int
+    """Prompt tokens that the cache had."""
     expected_tokens: int
+    """Prompt tokens that the application expected the cache to have."""
     estimated: bool
+    """Whether the replica only estimates what is in its cache."""
     keys: tuple[SegmentKey, ...]
+    """The documents, in the order of the prompt."""
 
 
 def share(found: Sequence[Found]) -> float:
-    """Percent of document tokens that were found."""
+    """Percent of document tokens that the cache had."""
     return 100 * sum(one.found_tokens for one in found) / sum(one.document_tokens for one in found)
 
 
 def as_expected(found: Sequence[Found]) -> float:
-    """Percent of requests that found to the token what was expected."""
+    """Percent of requests for which the expectation was exactly right."""
     return 100 * sum(one.cached_tokens == one.expected_tokens for one in found) / len(found)
 
 
@@ -124,7 +128,7 @@ class Through:
             await replica.serve(self._sent((), -1), ())
 
     async def ask(self, ask: Ask, number: int) -> Found:
-        """One request. `number` tells its question from all others."""
+        """Sends one request. `number` makes its question unique."""
         self._now_s = ask.at_s
         placing, replica = await self._place(ask)
         sent = self._sent([ask.passages[i] for i in placing.order], number)
@@ -143,7 +147,7 @@ class Through:
         )
 
     async def all(self, first: int, count: int) -> list[Found]:
-        """So many requests of the trace from one on."""
+        """Sends `count` requests of the trace, beginning with number `first`."""
         asks = self._trace.asks[first : first + count]
         return [await self.ask(ask, first + i) for i, ask in enumerate(asks)]
 
@@ -153,7 +157,7 @@ class Through:
         layout = self._prompts.layout
         prompt_tokens = layout.preamble_tokens + self._trace.tokens_of(ask.passages) + layout.question_tokens
         self._placer.views.refresh(TENANT)
-        await asyncio.sleep(0)  # for the survey
+        await asyncio.sleep(0)  # lets the survey run
         if self._policy.routed:
             placing = await self._placer.place(TENANT, HEAD, candidates, prompt_tokens)
             return placing, self._replicas[placing.replicas[0]]
@@ -177,5 +181,5 @@ class Through:
 
 
 def key_of(passage: int) -> SegmentKey:
-    """A passage's key."""
+    """The key of a passage."""
     return SegmentKey(f"{passage:016x}")

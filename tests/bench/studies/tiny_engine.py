@@ -1,8 +1,8 @@
-"""The real engine on a model that knows nothing, made on the spot: two layers of random numbers.
+"""The real engine with a tiny model: two layers of random weights.
 
-How many tokens of a prompt an engine finds in its cache depends on the ids alone, never on the weights, and
-this model prefills about a hundred times faster than the embedded one. So hundreds of requests go through
-vLLM itself, its block pool and its events, in seconds.
+How many tokens an engine finds in its cache depends on the ids only, not on the weights. This model prefills
+about a hundred times faster than the embedded one, so hundreds of requests go through vLLM, its block pool
+and its events within seconds.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from deployments.engine.config import EngineConfig, EventAddresses
 from deployments.engine.kv_events import ANSWER_WITHIN_S, ASK_EVERY_S, KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
-from tests.bench.through_replicas import Sent, Served
+from tests.bench.studies.through_replicas import Sent, Served
 
 BLOCK_TOKENS = 32
 MODEL_LEN = 4096
 VOCABULARY = 49_152
 ORDINARY = 1_000
-"""Ids from here on are no control tokens."""
+"""The first id that is no control token."""
 
 
 def make_model(folder: Path, tokenizer_of: Path) -> Path:
-    """Writes the model to `folder`, with another's tokenizer of `VOCABULARY` ids; returns the folder."""
+    """Writes the model to `folder`, with the tokenizer of another model; returns the folder."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -60,7 +60,7 @@ def make_model(folder: Path, tokenizer_of: Path) -> Path:
 
 @asynccontextmanager
 async def open_vllm(model: Path, capacity_tokens: int) -> AsyncIterator[VllmEngine]:
-    """A cold engine of this cache, beside the one block that vLLM never fills."""
+    """An engine with an empty cache of this capacity, plus the one block that vLLM never fills."""
     config = EngineConfig(
         str(model),
         "tiny",
@@ -71,7 +71,7 @@ async def open_vllm(model: Path, capacity_tokens: int) -> AsyncIterator[VllmEngi
         num_gpu_blocks=capacity_tokens // BLOCK_TOKENS + 1,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
+        warnings.simplefilter("ignore")  # importing torch and vLLM raises deprecation warnings
         engine = await VllmEngine.start(config)
     try:
         yield engine
@@ -87,7 +87,7 @@ async def resident(
     ask_every_s: float = ASK_EVERY_S,
     answer_within_s: float = ANSWER_WITHIN_S,
 ) -> ResidentEngine:
-    """Around an engine, as `assembly.engine` puts it together. `events` are the engine's own by default."""
+    """A resident engine around `vllm`, as in `assembly.engine`. `events` default to the engine's own."""
     info = await vllm.describe()
     engine = ResidentEngine(
         vllm, info, ReplicaName(name, secrets.token_hex(8)), time.monotonic, vllm.hash_seed
@@ -101,27 +101,27 @@ async def resident(
 
 @cache
 def ids_of(name: str, tokens: int) -> TokenIds:
-    """The same ids for the same name, always."""
+    """Random ids, always the same for the same name."""
     return token_ids(Random(name).choices(range(ORDINARY, VOCABULARY), k=tokens))
 
 
 def passage_ids(passage: int, tokens: int) -> TokenIds:
-    """Of one of the generator's passages, at its length."""
+    """The ids of one of the generator's passages."""
     return ids_of(f"passage {passage}", tokens)
 
 
 def preamble_ids(tokens: int) -> TokenIds:
-    """What opens all prompts."""
+    """The ids at the start of all prompts."""
     return ids_of("preamble", tokens)
 
 
 class EngineReplica:
-    """A `Replica` that is a real engine."""
+    """A replica that is a real engine."""
 
     def __init__(self, name: str, engine: ResidentEngine, salt: str, settle_s: float) -> None:
-        """Another `salt` begins with nothing: what others left is evicted before anything of its own.
+        """With a new `salt` the cache is as good as empty: blocks of other salts are evicted first.
 
-        `settle_s` is waited behind each answer, for the engine's events.
+        Each answer is followed by a wait of `settle_s`, until the engine's events have arrived.
         """
         self.name = name
         self._engine = engine
@@ -129,19 +129,19 @@ class EngineReplica:
         self._settle_s = settle_s
 
     async def serve(self, sent: Sent, known: Sequence[Known]) -> Served:
-        """See `Replica`. One token is sampled."""
+        """Prefills the prompt and samples one token."""
         preamble, *documents = sent.steps
-        parts = [preamble_ids(preamble.tokens)]
-        parts += [
+        segments = [preamble_ids(preamble.tokens)]
+        segments += [
             passage_ids(passage, step.tokens) for passage, step in zip(sent.documents, documents, strict=True)
         ]
         asked = sent.prompt.prompt_tokens - sum(step.tokens for step in sent.steps)
-        parts.append(
+        segments.append(
             token_ids(Random(f"question {sent.number}").choices(range(ORDINARY, VOCABULARY), k=asked))
         )
         request = GenerateRequest(
             request_id=RequestId(secrets.token_hex(8)),
-            prompt=to_bytes(join(parts)),
+            prompt=to_bytes(join(segments)),
             sampling=Sampling(max_tokens=1, temperature=0.0),
             cache_salt=self._salt,
             deadline_s=60.0,
@@ -159,5 +159,5 @@ class EngineReplica:
         return found[0]
 
     def survey(self, known: Sequence[Known]) -> ResidencyUpdate:
-        """See `Replica`."""
+        """The update of the engine."""
         return self._engine.survey(self._salt, known)

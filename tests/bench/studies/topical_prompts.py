@@ -1,6 +1,6 @@
-"""Prompts for ten documents of a topic each, some topics asked about more, and names for their blocks.
+"""Prompts with ten documents of one topic each. Some topics are asked about more often than others.
 
-Hashes stand for blocks, as they do in the engine's events.
+Blocks are hashes, as in the engine's events.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DOCUMENTS = 10
 
 
 class Traffic:
-    """Requests for ten documents of a topic each."""
+    """Random requests for ten documents of one topic each."""
 
     def __init__(self, seed: int, topics: int = 500, documents: int = 16) -> None:
         self._rng = Random(seed)
@@ -33,25 +33,25 @@ class Traffic:
         self._weights = list(accumulate((rank + 1) ** -0.8 for rank in range(topics)))
 
     def request(self) -> list[Candidate]:
-        """By rank; what is relevant to a topic mostly comes first."""
+        """The documents of a request, by rank. Those most relevant to the topic mostly come first."""
         (topic,) = self._rng.choices(self._topics, cum_weights=self._weights)
         by_relevance = sorted(range(len(topic)), key=lambda n: n * self._rng.random())
         return [topic[n] for n in by_relevance[:DOCUMENTS]]
 
 
 def document(number: int) -> Candidate:
-    """A document by its number."""
+    """The document of a number."""
     key = SegmentKey(hashlib.sha256(str(number).encode()).hexdigest())
     return Candidate(key, 60 + number * 7919 % 320)
 
 
 def steps_of(candidates: Sequence[Candidate]) -> list[Step]:
-    """A prompt's segments."""
+    """The segments of a prompt: the preamble, then the documents."""
     return [HEAD, *(Step(segment_id(candidate.key), candidate.tokens) for candidate in candidates)]
 
 
 def hashes_of(steps: Sequence[Step], nonce: int) -> list[int]:
-    """A block's hash: of the path in which it ends, and its number."""
+    """The hashes of a prompt's blocks: of the path in which a block ends, and the block's number."""
     hashes: list[int] = []
     path, end = 0, 0
     for step in [*steps, Step(SegmentId(nonce), QUESTION_TOKENS)]:
@@ -61,11 +61,11 @@ def hashes_of(steps: Sequence[Step], nonce: int) -> list[int]:
 
 
 def new_residency(capacity_blocks: int) -> Residency:
-    """Of an engine with so many blocks."""
+    """The empty residency of an engine with so many blocks."""
     return Residency("replica", "epoch", BLOCK_TOKENS, capacity_blocks, time.monotonic)
 
 
 def placed(candidates: Sequence[Candidate], states: Sequence[ReplicaState], rng: Random) -> Placing:
-    """The application's decision for a prompt with these documents."""
+    """The order and replicas that the application chooses for these documents."""
     prompt_tokens = HEAD.tokens + sum(candidate.tokens for candidate in candidates) + QUESTION_TOKENS
     return place(candidates, HEAD.segment, prompt_tokens, states, order=by_popularity, follow=True, rng=rng)

@@ -1,9 +1,9 @@
-"""What a replica's memory of its cache weighs, and an agent's view of it:
+"""How much memory a replica's record of its cache takes, and an agent's view of it.
 
-    python -m tests.bench.tree_memory [--capacity-tokens 46000]
+    python -m tests.bench.studies.tree_memory [--capacity-tokens 46000]
 
-Requests are placed one after the other by the view that follows the replica; a model of the block cache says
-what each of them stores and evicts. Memory is told on the way, each time that the requests have doubled.
+The view places one request after the other; a model of the block cache determines what each of them stores
+and evicts. Memory is reported each time the number of requests has doubled.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from deployments.core.reuse.block_cache import BlockCacheModel
 from deployments.core.reuse.placing import ReplicaState
 from deployments.core.reuse.replica_view import ReplicaView
-from tests.bench.report import RESULTS, Report
-from tests.bench.topical_prompts import (
+from tests.bench.harness.report import RESULTS, Report
+from tests.bench.studies.topical_prompts import (
     BLOCK_TOKENS,
     SALT,
     Traffic,
@@ -31,15 +31,15 @@ from tests.bench.topical_prompts import (
     steps_of,
 )
 
-_FIRST_WEIGHED = 1000
+_FIRST_MEASURED = 1000
 _CODE = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType)
 
 
-def weighed(capacity_tokens: int, requests: int) -> Iterator[dict[str, float]]:
-    """Memory after 1,000, 2,000, 4,000... requests and after the last."""
+def measured(capacity_tokens: int, requests: int) -> Iterator[dict[str, float]]:
+    """Rows after 1,000, 2,000, 4,000... requests and after the last."""
     blocks = capacity_tokens // BLOCK_TOKENS
     cache, residency, view = BlockCacheModel(blocks), new_residency(blocks), ReplicaView("replica")
-    traffic, rng, weighed_at = Traffic(0), Random(0), _FIRST_WEIGHED
+    traffic, rng, measured_at = Traffic(0), Random(0), _FIRST_MEASURED
     start_s = time.thread_time()
     for number in range(1, requests + 1):
         candidates = traffic.request()
@@ -51,8 +51,8 @@ def weighed(capacity_tokens: int, requests: int) -> Iterator[dict[str, float]]:
         residency.stored(admitted.stored)
         residency.served(SALT, steps, hashes)
         view.apply(residency.update_for(SALT, view.known, 0))
-        if number in {weighed_at, requests}:
-            weighed_at *= 2
+        if number in {measured_at, requests}:
+            measured_at *= 2
             yield {
                 "requests": number,
                 "paths": residency.paths(),
@@ -65,7 +65,7 @@ def weighed(capacity_tokens: int, requests: int) -> Iterator[dict[str, float]]:
 
 
 def _bytes(root: object) -> int:
-    """Of an object and all that it leads to, code and types aside."""
+    """Size of an object and of all objects that it refers to, without code and types."""
     seen: set[int] = set()
     waiting, total = [root], 0
     while waiting:
@@ -83,7 +83,7 @@ def _process_bytes() -> int:
 
 
 def main() -> None:
-    """Prints each row as it comes, and writes `bench-results/tree-memory-CAPACITY.json`."""
+    """Prints each row when it is measured, and writes `bench-results/tree-memory-CAPACITY.json`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--capacity-tokens", type=int, default=46_000, help="of the engine's cache")
     options = parser.parse_args()
     rows = []
-    for row in weighed(options.capacity_tokens, options.requests):
+    for row in measured(options.capacity_tokens, options.requests):
         print(row, flush=True)
         rows.append(row)
     report = Report(vars(options))

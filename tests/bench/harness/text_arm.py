@@ -1,4 +1,4 @@
-"""Prompts as text, as before a plain engine: retrieved, rendered by the model's template, tokenized."""
+"""Answers from text prompts, as an application without Warmline does: retrieve, render, tokenize."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from deployments.core.ids import DEFAULT_TENANT, Scope
 from deployments.core.messages import Ask, Delta, GenerateRequest, Sampling
 from deployments.core.ports import Retriever
 from deployments.core.token_ids import to_bytes, token_ids
-from tests.bench.bed import Bed
-from tests.bench.observation import Observation, document_prefilled
+from tests.bench.harness.observation import Observation, document_prefilled
+from tests.bench.harness.testbed import Testbed
 
 SPECS = {spec.name: spec for spec in AGENTS}
 
 
 class TextArm:
-    """One salt for all requests, so what the engine's prefix cache holds counts, unless `engine` says no."""
+    """Has one cache salt, so the engine reuses prefixes unless `engine` replaces the salts."""
 
-    def __init__(self, name: str, bed: Bed, engine: Any) -> None:
+    def __init__(self, name: str, bed: Testbed, engine: Any) -> None:
         from serve_app.handles.business import BusinessMemoryHandle
         from serve_app.handles.knowledge import KnowledgeHandle
 
@@ -40,7 +40,7 @@ class TextArm:
         )
 
     async def ask(self, agent: str, ask: Ask, passages: tuple[Passage, ...] | None = None) -> Observation:
-        """See `Arm`."""
+        """Answers from `passages` if given, else searches as the agent does."""
         started = time.perf_counter()
         if passages is None:
             passages = await self._retrieved(agent, ask)
@@ -100,13 +100,13 @@ class TextArm:
 
 
 def messages(agent: str, question: str, passages: Sequence[Passage]) -> list[dict[str, str]]:
-    """The agent's preamble and documents, and the question."""
+    """A chat: the agent's preamble with the documents, then the question."""
     system = SPECS[agent].preamble.strip() + "".join(passage.segment for passage in passages)
     return [{"role": "system", "content": system}, {"role": "user", "content": question.strip()}]
 
 
 def rendered(model: str, agent: str, question: str, passages: Sequence[Passage]) -> str:
-    """The whole prompt by the model's own chat template, to where its answer begins."""
+    """The whole prompt as the model's chat template writes it, up to where the answer begins."""
     return str(
         _tokenizer(model).apply_chat_template(
             messages(agent, question, passages), tokenize=False, add_generation_prompt=True
@@ -115,7 +115,7 @@ def rendered(model: str, agent: str, question: str, passages: Sequence[Passage])
 
 
 def tokenized(model: str, text: str) -> list[int]:
-    """Ids of a rendered prompt."""
+    """The ids of a rendered prompt."""
     return list(_tokenizer(model)(text, add_special_tokens=False)["input_ids"])
 
 

@@ -1,7 +1,7 @@
-"""The application's own parts in one process, around one real engine: what all arms are measured on.
+"""The application's components in one process with one real engine, which all arms are measured on.
 
-Parts are put together by `serve_app.assembly`, as the deployments are; only the handles between them are
-replaced by direct calls. So what is measured has no hops; these have a benchmark of their own.
+`serve_app.assembly` builds the components, as it does for the deployments. Direct calls replace the handles
+between them, so no hop is measured here; hops have a part of their own.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from deployments.token_cache.deployment import TokenCache
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import Models
 from serve_app.settings import Settings
-from tests.bench import indexed_samples
-from tests.bench.in_process import InProcess, made
+from tests.bench.harness import indexed_samples
+from tests.local_handle import LocalHandle, constructed
 
 
 @dataclass(frozen=True)
-class Bed:
+class Testbed:
     """Knowledge with the samples in SQLite, a token cache in the embedded Redis, and a tokenizer."""
 
     settings: Settings
     models: Models
-    token_cache: InProcess
-    knowledge: InProcess
+    token_cache: LocalHandle
+    knowledge: LocalHandle
     bundle: TokenizerBundle
     encoder: BundleEncoder
 
     def head_tokens(self, agent: str) -> int:
-        """How many tokens open each of an agent's prompts, before the documents."""
+        """The number of tokens before the documents in each of an agent's prompts."""
         preamble = next(spec.preamble for spec in AGENTS if spec.name == agent)
         head = ScaffoldText(self.bundle.scaffold.head)
         return len(self.encoder.encode_prompt([head, PlainText(preamble.strip())]))
 
     async def passages(self, scope: Scope) -> list[Passage]:
-        """All of a collection, document by document."""
+        """All passages of a collection, document by document."""
         from serve_app.handles.knowledge import KnowledgeHandle
 
         knowledge = KnowledgeHandle(self.knowledge)
@@ -57,7 +57,10 @@ class Bed:
         return list(found.passages)
 
     async def agents(self, engine: Any, secret: bytes, **fields: Any) -> dict[str, CachedAgent]:
-        """The agents by name, on `engine`. `secret` makes the salts: other secrets share no KV."""
+        """The agents by name, on `engine`, with `fields` of the settings changed.
+
+        `secret` makes the cache salts: agents with different secrets share no KV blocks.
+        """
         from serve_app.assembly.agents import (
             AgentPeers,
             business_service,
@@ -66,7 +69,7 @@ class Bed:
         )
 
         settings = self.settings.model_copy(update=fields)
-        peers = AgentPeers(self.token_cache, self.knowledge, InProcess(engine), secret)
+        peers = AgentPeers(self.token_cache, self.knowledge, in_process(engine), secret)
         return {
             "support": await support_service(settings, peers),
             "business": await business_service(settings, peers),
@@ -74,16 +77,21 @@ class Bed:
         }
 
 
+def in_process(target: Any) -> LocalHandle:
+    """A handle that copies nothing, so that only the application's own work is measured."""
+    return LocalHandle(target, pickled=False)
+
+
 def _quiet() -> None:
-    """Answers are logged, as in a replica, but a table is no place for it."""
+    """Turns off the log line of each answer, which would be printed between the tables."""
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
 
 @asynccontextmanager
-async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
-    """With the samples in the settings' state directory, which nobody else uses until it is closed.
+async def open_testbed(settings: Settings, models: Models) -> AsyncIterator[Testbed]:
+    """A testbed with the samples, in the settings' state directory. Nothing else may use that directory.
 
-    The first run of a checkout embeds them; later ones take that run's index.
+    The first run of a checkout embeds the samples and keeps the index; later runs copy it.
     """
     from serve_app.assembly.records import KnowledgeAndRecords, knowledge_and_records
     from serve_app.assembly.token_cache import token_cache_service
@@ -91,18 +99,18 @@ async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
     _quiet()
     if not settings.samples:
         raise ValueError("the index that is kept between runs holds the samples")
-    brought = indexed_samples.bring(settings.state_dir)
+    copied = indexed_samples.copy_to(settings.state_dir)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch deprecates things as it is imported
-        token_cache = await made(TokenCache, partial(token_cache_service, settings, models.llm))
-        cached = InProcess(token_cache)
-        knowledge = await made(
+        warnings.simplefilter("ignore")  # importing torch raises deprecation warnings
+        token_cache = await constructed(TokenCache, partial(token_cache_service, settings, models.llm))
+        cached = in_process(token_cache)
+        knowledge = await constructed(
             KnowledgeAndRecords, partial(knowledge_and_records, settings, models.embedding, cached)
         )
     bundle = await token_cache.bundle()
-    bed = Bed(settings, models, cached, InProcess(knowledge), bundle, BundleEncoder(bundle))
+    bed = Testbed(settings, models, cached, in_process(knowledge), bundle, BundleEncoder(bundle))
     try:
-        if brought:
+        if copied:
             await _write_through(bed)
         else:
             indexed_samples.keep(settings.state_dir)
@@ -112,8 +120,8 @@ async def open_bed(settings: Settings, models: Models) -> AsyncIterator[Bed]:
         await knowledge._service._database.close()
 
 
-async def _write_through(bed: Bed) -> None:
-    """The segments' ids, which storing the documents would have written."""
+async def _write_through(bed: Testbed) -> None:
+    """Stores the ids of all segments in Redis, as storing the documents would have done."""
     for spec in AGENTS:
         scope = Scope(DEFAULT_TENANT, spec.collection)
         segments = [passage.segment for passage in await bed.passages(scope)]
@@ -122,13 +130,13 @@ async def _write_through(bed: Bed) -> None:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, models: Models, name: str = "bench") -> AsyncIterator[Engine]:
-    """An Engine replica as the application has it, on a real vLLM."""
+    """An Engine replica as the application builds it, on a real vLLM engine."""
     from serve_app.assembly import engine as assembly
 
     with warnings.catch_warnings(), patch.object(assembly, "replica_name", lambda: name):
         warnings.simplefilter("ignore")
         build = partial(assembly.start_engine, settings, models)
-        engine = await made(Engine, build, settings.stream_interval_ms / 1000)
+        engine = await constructed(Engine, build, settings.stream_interval_ms / 1000)
     try:
         yield engine
     finally:

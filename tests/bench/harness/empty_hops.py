@@ -1,7 +1,7 @@
-"""Three deployments that do nothing, one behind the other: `hops_app.py STATE_DIR PORT default|ours`.
+"""A chain of three deployments that do nothing: `empty_hops.py STATE_DIR PORT default|ours`.
 
-`default` is Serve as it comes, `ours` as this application starts it. Prints a line when it serves, then waits
-to be ended.
+`default` starts Serve with its defaults, `ours` as this application does. Prints a line when it is ready and
+runs until it is ended.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if MODE == "ours":
 else:
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
-import ray  # noqa: E402  it reads the environment
+import ray  # noqa: E402  reads the environment when it is imported
 from ray import serve  # noqa: E402
 
 
 class Engine:
-    """Costs nothing."""
+    """Answers at once."""
 
     async def word(self) -> bytes:
         return b"hello"
@@ -43,15 +43,15 @@ class Engine:
 
 
 class Agent:
-    """Passes on."""
+    """Passes the engine's answer on."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._streaming = engine.options(stream=True)
 
     async def word(self) -> bytes:
-        said: bytes = await self._engine.word.remote()
-        return said
+        word: bytes = await self._engine.word.remote()
+        return word
 
     async def words(self, count: int) -> AsyncGenerator[bytes, None]:
         async for word in self._streaming.words.remote(count):
@@ -59,7 +59,7 @@ class Agent:
 
 
 class Front:
-    """Passes on over HTTP: `/` a word, `/words?count=` a stream of them."""
+    """Passes the agent's answer on over HTTP: `/` is one word, `/words?count=` a stream of words."""
 
     def __init__(self, agent: Any) -> None:
         self._agent = agent
@@ -77,7 +77,7 @@ class Front:
 
 
 def main() -> None:
-    """Serves until it is ended."""
+    """Serves until the process is ended."""
     if MODE == "ours":
         ensure_local_ray(settings)
     else:
