@@ -106,7 +106,7 @@ def as_expected(found: Sequence[Found]) -> float:
 
 
 class Through:
-    """One agent and its replicas, which begin with the preamble in their caches."""
+    """One agent and its replicas, whose caches have the preamble after `open`."""
 
     def __init__(
         self, trace: Trace, prompts: Prompts, policy: Policy, replicas: Sequence[Replica], seed: int
@@ -123,7 +123,7 @@ class Through:
         return [replica.survey(known) for replica in self._replicas.values()]
 
     async def open(self) -> None:
-        """As before a replica is reported ready."""
+        """Prefills the preamble on each replica, as a replica does before it takes requests."""
         for replica in self._replicas.values():
             await replica.serve(self._sent((), -1), ())
 
