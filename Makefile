@@ -44,7 +44,7 @@ bench-short: ## the same in about five minutes: fewer questions, fewer parts
 
 soak: ## 64 clients for five minutes: errors, latency and memory
 	@$(BOOTSTRAP) --test
-	$(BIN)/python -m tests.bench.soak $(BENCH)
+	$(BIN)/python -m tests.bench.studies.soak $(BENCH)
 
 lock: ## resolves the locks anew from pyproject.toml
 	@$(BOOTSTRAP) --test

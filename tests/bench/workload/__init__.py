@@ -1,1 +1,1 @@
-"""A workload like a published week of real RAG traffic, and its replay through modelled prefix caches."""
+"""Generates a workload like a published week of RAG traffic, and replays it through modelled caches."""

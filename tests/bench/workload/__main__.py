@@ -1,4 +1,4 @@
-"""The commands: `python -m tests.bench.workload --help`."""
+"""Generates the workload, replays it through modelled caches and prints tables."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from tests.bench.workload.trace import Trace, read_trace
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.workload", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="generated traces, seeds 1 to this (default 5)")
-    parser.add_argument("--trace", type=Path, help="a recorded trace instead, as JSON lines")
-    parser.add_argument("--lengths", type=Path, help="its passages' lengths, as JSON lines")
+    parser.add_argument("--trace", type=Path, help="replay a recorded trace (JSON lines) instead")
+    parser.add_argument("--lengths", type=Path, help="the lengths of its passages (JSON lines)")
     parser.add_argument("--block-tokens", type=int, default=32)
     parser.add_argument("--question-tokens", type=int, default=30)
-    parser.add_argument("--output-tokens", type=int, default=0, help="of an answer; they take cache space")
+    parser.add_argument("--output-tokens", type=int, default=0, help="of each answer; they take cache space")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("fit", help="how near the generator comes to the published week")
+    commands.add_parser("fit", help="compare the generator with the published week")
     commands.add_parser("orders", help="reference orders in one cache")
     texts = commands.add_parser("texts", help="the first requests of seed 1, as text")
     texts.add_argument("--requests", type=int, default=1)
     for name, what in (
         ("cluster", "the application's order and routing, many replicas"),
-        ("stale", "one policy with late news and many agents"),
+        ("stale", "one policy with late updates and many agents"),
     ):
         cluster = commands.add_parser(name, help=what)
         cluster.add_argument("--replicas", type=int, default=4)
         cluster.add_argument("--capacity-tokens", type=int, default=50_000, help="of one replica")
         cluster.add_argument("--agents", type=int, default=1)
-        cluster.add_argument("--lag-ms", type=float, default=0.0, help="how old news of a cache arrives")
-        cluster.add_argument("--use", type=float, help="of the engines, were nothing reused: 0.9 is 90 %%")
-        cluster.add_argument("--tokens-per-s", type=float, default=20_000.0, help="one engine's prefill")
+        cluster.add_argument("--lag-ms", type=float, default=0.0, help="delay of a cache's updates")
+        cluster.add_argument("--use", type=float, help="utilization without any reuse: 0.9 is 90 %%")
+        cluster.add_argument(
+            "--tokens-per-s", type=float, default=20_000.0, help="prefill speed of one engine"
+        )
         cluster.add_argument("--policy", choices=[*POLICIES], action="append", help="(default all, or joint)")
     return parser
 

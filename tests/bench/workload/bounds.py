@@ -1,4 +1,4 @@
-"""What reuse could give, whatever the order: measured on a trace without any cache."""
+"""Upper bounds of reuse for any order of documents, measured on a trace without a cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.bench.workload.trace import Trace
 
 
 def overlaps(trace: Trace, in_tokens: bool) -> list[float]:
-    """For each request the largest part of its passages that one earlier request had."""
+    """For each request, the largest share of its passages that one earlier request had."""
     weights = trace.tokens if in_tokens else dict.fromkeys(trace.tokens, 1)
     recurring = Recurring(weights)
     return [
@@ -21,14 +21,14 @@ def overlaps(trace: Trace, in_tokens: bool) -> list[float]:
 
 
 def one_earlier_prompt(trace: Trace) -> float:
-    """Share of document tokens that the best earlier prompt of each request had, order being free."""
+    """Share of document tokens that the best earlier prompt of each request had, in any order."""
     weights = [trace.tokens_of(ask.passages) for ask in trace.asks]
     found = overlaps(trace, in_tokens=True)
     return sum(w * share for w, share in zip(weights, found, strict=True)) / sum(weights)
 
 
 def any_position(trace: Trace) -> float:
-    """Share of document tokens that any earlier request had, wherever they stood."""
+    """Share of document tokens that any earlier request had, at any position."""
     seen: set[int] = set()
     found = whole = 0
     for ask in trace.asks:
@@ -39,18 +39,18 @@ def any_position(trace: Trace) -> float:
 
 
 def keyed_per_document(trace: Trace) -> float:
-    """Share of the passages of requests that were asked for before."""
+    """Share of the requests' passages that an earlier request had."""
     asked = sum(len(ask.passages) for ask in trace.asks)
     return 1 - len({passage for ask in trace.asks for passage in ask.passages}) / asked
 
 
 def keyed_by_set(trace: Trace) -> float:
-    """Share of requests whose whole ranked list an earlier one had."""
+    """Share of requests with the same ranked list as an earlier one."""
     return 1 - len({ask.passages for ask in trace.asks}) / len(trace.asks)
 
 
-def top_shares(trace: Trace, parts: tuple[float, ...]) -> list[float]:
-    """Share of the accesses that the most asked passages take, for each part of the distinct ones."""
+def top_shares(trace: Trace, fractions: tuple[float, ...]) -> list[float]:
+    """For each fraction of the distinct passages, the share of accesses that the most used of them get."""
     uses = Counter(passage for ask in trace.asks for passage in ask.passages)
     taken = [0, *accumulate(count for _, count in uses.most_common())]
-    return [taken[int(len(uses) * part)] / taken[-1] for part in parts]
+    return [taken[int(len(uses) * fraction)] / taken[-1] for fraction in fractions]

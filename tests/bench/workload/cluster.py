@@ -1,7 +1,7 @@
-"""A trace through the application's own ordering and routing, against modelled engines in simulated time.
+"""Replays a trace through the application's own ordering and routing, on modelled engines.
 
-Real are the agents' views, the placing of a prompt, and what a replica tells of its cache. Simulated are the
-clock, the engines, and how late news arrives.
+The agents' views, the placing of prompts and the replicas' residency updates are real. The clock, the engines
+and the delay of updates are simulated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEAD = SegmentId(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How documents are ordered, and whether agents choose the replica or chance does."""
+    """How documents are ordered, and whether agents choose the replica (`routed`) or it is random."""
 
     name: str
     order: OrderPolicy
@@ -53,25 +53,29 @@ POLICIES = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Engines and agents. `use` is the part of the engines' prefill speed that prompts without any
-    reuse would need; None keeps the trace's own times. News of a cache is `lag_s` old when it arrives.
-    """
+    """Engines and agents."""
 
     replicas: int = 4
     capacity_tokens: int | None = 50_000
+    """Of one replica; None is unlimited."""
     agents: int = 1
     lag_s: float = 0.0
+    """Delay of a cache's updates."""
     use: float | None = None
+    """Utilization of the engines if nothing were reused; None keeps the trace's own times."""
     tokens_per_s: float = 20_000.0
+    """Prefill speed of one engine."""
     layout: Layout = field(default_factory=Layout)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Share of document tokens found, the busiest replica's prefill over the mean, and waits."""
+    """The figures of a replay."""
 
     share: float
+    """Share of document tokens found in a cache."""
     imbalance: float
+    """Tokens that the busiest replica prefilled, over the mean."""
     mean_wait_s: float
     p95_wait_s: float
     prefilled_tokens: tuple[int, ...]
@@ -80,7 +84,7 @@ class Outcome:
 
 
 def through_cluster(trace: Trace, policy: Policy, cluster: Cluster, seed: int = 0) -> Outcome:
-    """Replays all of `trace`."""
+    """Replays the whole trace."""
     return asyncio.run(_Replay(trace, policy, cluster, seed).run())
 
 
@@ -105,7 +109,7 @@ class _Replay:
         self._waits_s: list[float] = []
 
     async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
-        """The replicas as they are now; it is known later."""
+        """The updates of all replicas as of now. They arrive `lag_s` later."""
         updates = [replica.update_for(known) for replica in self._replicas.values()]
         if self._cluster.lag_s:
             arrived = asyncio.get_running_loop().create_future()
@@ -115,7 +119,7 @@ class _Replay:
 
     async def run(self) -> Outcome:
         pace = self._pace()
-        for replica in self._replicas.values():  # as before a replica is reported ready
+        for replica in self._replicas.values():  # a replica prefills the preamble before it takes requests
             replica.finish(replica.take(self._prompts.prompt((), -1), self._steps(())))
         found = documents = prompt_tokens = hit_tokens = 0
         for number, ask in enumerate(self._trace.asks):
@@ -142,7 +146,7 @@ class _Replay:
         layout = self._cluster.layout
         prompt_tokens = layout.preamble_tokens + self._trace.tokens_of(ask.passages) + layout.question_tokens
         agent.views.refresh("tenant")
-        await asyncio.sleep(0)  # for the survey, if there is no lag
+        await asyncio.sleep(0)  # lets the survey run, if there is no lag
         if self._policy.routed:
             placing = await agent.place("tenant", HEAD, candidates, prompt_tokens)
             name = placing.replicas[0] if placing.replicas else self._rng.choice([*self._replicas])
@@ -158,7 +162,7 @@ class _Replay:
     def _send(
         self, agent: Placer, placing: Placing, replica: SimulatedReplica, job: Job, prompt_tokens: int
     ) -> None:
-        """Counts it as on its way until its first token, which brings the replica's news."""
+        """Counts the prompt as sent until its first token, which brings the replica's update."""
         sending = ExitStack()
         missing = max(prompt_tokens - placing.cached_tokens, 0)
         sending.enter_context(agent.views.sending(replica.name, missing))
@@ -180,7 +184,7 @@ class _Replay:
         return [Step(HEAD, self._cluster.layout.preamble_tokens), *documents]
 
     def _pace(self) -> float:
-        """What the trace's times are multiplied by, for the use of the engines that is wanted."""
+        """The factor for the trace's times that gives the wanted utilization."""
         layout, asks = self._cluster.layout, self._trace.asks
         if self._cluster.use is None:
             return 1.0
@@ -196,7 +200,7 @@ class _Replay:
         while self._events and self._events[0][0] <= until_s:
             self._now_s, _, action = heapq.heappop(self._events)
             action()
-            await asyncio.sleep(0)  # for who waited for it
+            await asyncio.sleep(0)  # lets tasks run that waited for it
         self._now_s = until_s
 
     def _outcome(self, share: float, prompt_tokens: int, hit_tokens: int) -> Outcome:

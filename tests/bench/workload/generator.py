@@ -1,14 +1,14 @@
-"""Makes a week of RAG requests from a seed: the same requests for the same seed, on any machine.
+"""Generates a week of RAG requests from a seed: the same requests for the same seed, on any machine.
 
-Passages belong to topics, some asked about more than others, and a topic has intents, some more frequent than
-others. An intent ranks the topic's passages; each wording of it changes that, some little and some much.
-People ask on: a request may have the topic of a recent one.
+Each passage belongs to a topic, and each topic has intents. Some topics and intents are more frequent than
+others. An intent ranks the topic's passages; each wording of it changes this ranking a little or a lot.
+People ask follow-up questions: a request may have the topic of a recent one.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import exp, log, log2
 from random import Random
@@ -20,7 +20,7 @@ WEEK_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Parameters of the generator. The defaults were fitted, see `quantiles.py`, and are frozen."""
+    """Parameters of the generator. The defaults were fitted to the figures in `quantiles.py`."""
 
     requests: int = 5641
     passages: int = 3235
@@ -45,13 +45,13 @@ FROZEN = Habits()
 class _Topic:
     pool: range
     intents: list[list[float]] = field(default_factory=list)
-    """Each gives a score to every passage of the pool."""
+    """Each intent is a list of scores, one for each passage of the pool."""
 
 
 def generate(seed: int, habits: Habits = FROZEN) -> Trace:
     """A trace in which every passage is asked for at least once.
 
-    Raises: ValueError when there are too few requests for that.
+    Raises ValueError if there are too few requests for that.
     """
     rng = Random(seed)
     topics = [_Topic(pool) for pool in _pools(habits)]
@@ -75,8 +75,20 @@ def generate(seed: int, habits: Habits = FROZEN) -> Trace:
     return Trace(asks, {passage: _length(rng, habits) for passage in range(habits.passages)})
 
 
+def miniature(requests: int, seed: int, habits: Habits = FROZEN) -> Trace:
+    """A trace of `requests` requests, with passages and topics in the same proportion as in the week."""
+    scale = requests / habits.requests
+    small = replace(
+        habits,
+        requests=requests,
+        passages=max(round(habits.passages * scale), 4 * habits.passages_per_request),
+        topics=max(round(habits.topics * scale), 2),
+    )
+    return generate(seed, small)
+
+
 def _pools(habits: Habits) -> list[range]:
-    """Each topic's passages; popular topics are written about more."""
+    """Each topic's passages. Popular topics have more."""
     least = habits.passages_per_request
     weights = list(accumulate((rank + 1) ** -habits.pool_skew for rank in range(habits.topics)))
     spare = habits.passages - least * habits.topics
@@ -98,7 +110,7 @@ def _retrieve(topic: _Topic, rng: Random, habits: Habits) -> list[int]:
 
 
 def _intent(topic: _Topic, rng: Random, habits: Habits) -> list[float]:
-    """One of the topic's, each half as frequent as the one `intents_to_half` before it."""
+    """A random intent of the topic, half as frequent as the one `intents_to_half` places before it."""
     number = int(-log2(1 - rng.random()) * habits.intents_to_half)
     while len(topic.intents) <= number:
         topic.intents.append([_gumbel(rng) for _ in topic.pool])
@@ -106,7 +118,7 @@ def _intent(topic: _Topic, rng: Random, habits: Habits) -> list[float]:
 
 
 def _use_all(retrieved: list[list[int]], rng: Random, habits: Habits) -> None:
-    """Puts each passage that nothing has asked for into the last place of some request."""
+    """Puts each passage that no request has into the last place of a random request."""
     uses = [0] * habits.passages
     for passages in retrieved:
         for passage in passages:

@@ -1,4 +1,4 @@
-"""A trace through one modelled cache, in a reference order: no time, no load."""
+"""Replays a trace through one modelled cache in a reference order, without time or load."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from tests.bench.workload.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """Document tokens in all prompts, and those found in the cache; and all tokens that were prefilled."""
+    """The figures of a replay."""
 
     document_tokens: int
+    """In all prompts."""
     found_tokens: int
+    """Document tokens found in the cache."""
     prefilled_tokens: int
+    """Tokens of any kind that were prefilled."""
 
     @property
     def share(self) -> float:
-        """Of the document tokens."""
+        """Share of document tokens that were found."""
         return self.found_tokens / self.document_tokens
 
 
@@ -36,11 +39,12 @@ def through_one_cache(
     ahead: bool = False,
     best: BestAt | None = None,
 ) -> Reuse:
-    """Replays all of `trace`. With `trie` the longest resident path comes first, then the rest by its rule.
+    """Replays the whole trace. `rest` names the order of documents.
 
-    With `ahead` the documents that a request shares with its best earlier one are prefilled on their own
-    when it is over, where no path has them all: they have recurred once and may again. With `best` all
-    that holds for the documents but the first in rank, which stands before or after them.
+    With `trie` the longest cached path comes first, and `rest` orders only the other documents. With `ahead`,
+    after each request the documents that it shares with its most similar earlier request are prefilled as a
+    prompt of their own: they have recurred and may recur again. With `best` the document ranked first is put
+    before (`first`) or after (`last`) all others, which are ordered as above.
     """
     cache = _OneCache(trace, rest, trie, capacity_tokens, layout or Layout(), best=best)
     for number, ask in enumerate(trace.asks):

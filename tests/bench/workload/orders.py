@@ -1,6 +1,7 @@
-"""Reference orders, straight from a cache's own state: what the application's order should come up to.
+"""Reference orders, computed from the state of the cache itself. The application's order should be as good.
 
-A rest rule orders documents behind those already placed. `Trie` places the longest resident path first.
+A rest rule orders the documents that follow those already placed. `longest_resident` chooses the longest
+cached path, which is placed first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tests.bench.workload.prompts import Path, Prompts
 
 
 class Earlier:
-    """The requests so far: how many had a passage, and which, a bit for each."""
+    """Earlier requests: for each passage, how many had it, and which, as a bit mask."""
 
     def __init__(self) -> None:
         self.uses: Counter[int] = Counter()
@@ -22,14 +23,14 @@ class Earlier:
         self._count = 0
 
     def add(self, passages: Sequence[int]) -> None:
-        """One request more."""
+        """Adds a request."""
         for passage in passages:
             self.uses[passage] += 1
             self.asks[passage] |= 1 << self._count
         self._count += 1
 
     def all(self) -> int:
-        """Every request's bit."""
+        """The bits of all requests."""
         return (1 << self._count) - 1
 
 
@@ -43,7 +44,7 @@ def by_rank(_placed: Sequence[int], others: Sequence[int], _earlier: Earlier) ->
 
 
 def by_id(_placed: Sequence[int], others: Sequence[int], _earlier: Earlier) -> list[int]:
-    """The same documents always in the same order."""
+    """By number, so the same documents are always in the same order."""
     return sorted(others)
 
 
@@ -53,7 +54,7 @@ def by_popularity(_placed: Sequence[int], others: Sequence[int], earlier: Earlie
 
 
 def by_company(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
-    """Next what most earlier requests had together with all that is placed; equals by rank, and the first."""
+    """Next is the document that most earlier requests had together with all placed ones; ties by rank."""
     together, order, left = earlier.all(), list[int](), list(others)
     for passage in placed:
         together &= earlier.asks[passage]
@@ -70,7 +71,7 @@ def _together(asks: int, earlier: Earlier, passage: int) -> int:
 
 
 def by_pairs(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> list[int]:
-    """The same, but knows only how often two documents came together: the sum of their parts counts."""
+    """As `by_company`, but from pairs: for each placed document, the share of its requests with the next."""
     before, left = list(placed), list(others)
 
     def company(passage: int) -> float:
@@ -79,7 +80,7 @@ def by_pairs(placed: Sequence[int], others: Sequence[int], earlier: Earlier) -> 
         )
 
     while left:
-        before.append(max(left, key=company))  # of equals the first, which is ranked higher
+        before.append(max(left, key=company))  # the first of equals, which is ranked higher
         left.remove(before[-1])
     return before[len(placed) :]
 
@@ -96,11 +97,11 @@ RESTS: dict[str, Rest] = {
 def longest_resident(
     prompts: Prompts, cache: BlockCacheModel, documents: Sequence[int], first: Sequence[int] = ()
 ) -> tuple[int, ...]:
-    """Those of the documents that save most when they follow `first`, in their order in the cache."""
+    """The documents, in the order of the cache, that find most blocks when they follow `first`."""
     best_blocks, best = 0, tuple[int, ...]()
     start = prompts.root
     for document in first:
-        start = prompts.behind(start, document)
+        start = prompts.extended(start, document)
         if cache.leading(start.own_blocks) < len(start.own_blocks):
             return best
     waiting: list[tuple[Path, tuple[int, ...]]] = [(start, ())]
@@ -109,7 +110,7 @@ def longest_resident(
         for document in documents:
             if document in placed:
                 continue
-            longer = prompts.behind(path, document)
+            longer = prompts.extended(path, document)
             found = cache.leading(longer.own_blocks)
             if path.full_blocks + found > best_blocks and found:
                 best_blocks, best = path.full_blocks + found, (*placed, document)

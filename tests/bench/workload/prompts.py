@@ -1,7 +1,8 @@
-"""A prompt as the chain of its KV blocks: what a prefix cache sees of it.
+"""A prompt as a prefix cache sees it: the chain of its KV blocks.
 
-A block's hash is made of the path of segments up to the one that the block ends in, and the block's index.
-That is exact also where a block lies across segments: it equals another only if all before it is equal.
+A block's hash is computed from the path of segments, up to the segment in which the block ends, and the
+block's index. This is exact also for a block with several segments: two blocks are equal only if all before
+them is equal.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from deployments.core.reuse.block_cache import reusable_blocks
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What stands around the documents, in tokens, and the size of a KV block."""
+    """Tokens of a prompt besides the documents, and tokens of a KV block."""
 
     preamble_tokens: int = 512
     question_tokens: int = 30
@@ -24,29 +25,31 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Full blocks of a prompt and its output, and how many of them may be found in a cache."""
+    """A prompt and its output."""
 
     chain: tuple[int, ...]
+    """Hashes of the full blocks."""
     reusable: int
+    """How many blocks may be found in a cache."""
     partial: bool
+    """Whether a block that is not full follows."""
     document_tokens: int
     prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A preamble and some documents: their hash, where they end, the full blocks up to there, and
-    the hashes of those that end in the last document.
-    """
+    """A preamble followed by some documents."""
 
     hash: int
     end_tokens: int
     full_blocks: int
     own_blocks: tuple[int, ...]
+    """Hashes of the blocks that end in the last document."""
 
 
 class Prompts:
-    """Chains for one trace. Documents are passages by their ids; the preamble is the same for all."""
+    """Makes the prompts of a trace. Documents are numbers of passages; the preamble is always the same."""
 
     def __init__(self, tokens: Mapping[int, int], layout: Layout | None = None) -> None:
         self.layout = layout or Layout()
@@ -56,8 +59,8 @@ class Prompts:
         own = tuple(hash((0, index)) for index in range(blocks))
         self.root = Path(0, self.layout.preamble_tokens, blocks, own)
 
-    def behind(self, path: Path, document: int) -> Path:
-        """The path with one document more."""
+    def extended(self, path: Path, document: int) -> Path:
+        """The path with one more document."""
         key = (path.hash, document)
         longer = self._paths.get(key)
         if longer is None:
@@ -68,11 +71,11 @@ class Prompts:
         return longer
 
     def prompt(self, documents: Sequence[int], nonce: int) -> Prompt:
-        """The whole prompt. `nonce` tells its question from all others."""
+        """The whole prompt. `nonce` makes its question unique."""
         size, path = self.layout.block_tokens, self.root
         chain = [*path.own_blocks]
         for document in documents:
-            path = self.behind(path, document)
+            path = self.extended(path, document)
             chain += path.own_blocks
         prompt_tokens = path.end_tokens + self.layout.question_tokens
         all_tokens = prompt_tokens + self.layout.output_tokens
@@ -86,6 +89,6 @@ class Prompts:
         )
 
     def hit_tokens(self, prompt: Prompt, hit_blocks: int) -> int:
-        """Document tokens among the leading blocks that were found."""
+        """Document tokens in the first `hit_blocks` blocks."""
         found = hit_blocks * self.layout.block_tokens - self.layout.preamble_tokens
         return min(max(found, 0), prompt.document_tokens)

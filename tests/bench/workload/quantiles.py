@@ -1,6 +1,6 @@
-"""What the generator was fitted to: figures of a published week of real RAG traffic, and how near it comes.
+"""The figures of a published week of RAG traffic to which the generator was fitted.
 
-Only rank order is looked at here: what other orders give was not known to the fit.
+The fit uses rank order only. What other orders give was not used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.bench.workload.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """A figure of the real week, and the range that a generated one has to lie in."""
+    """A figure of the real week, and the range allowed for a generated week."""
 
     name: str
     real: float
@@ -42,7 +42,7 @@ QUANTILES = (
 
 
 def measure(trace: Trace) -> dict[str, float]:
-    """The same figures of a trace, by name."""
+    """These figures of a trace, by name."""
     overlaps = bounds.overlaps(trace, in_tokens=False)
     used = {passage for ask in trace.asks for passage in ask.passages}
     tops = bounds.top_shares(trace, (0.01, 0.03, 0.1, 0.2))
@@ -62,5 +62,5 @@ def measure(trace: Trace) -> dict[str, float]:
 
 
 def misses(measured: dict[str, float]) -> list[str]:
-    """Names of the figures that lie outside their range."""
+    """Names of the figures outside their range."""
     return [q.name for q in QUANTILES if not q.low <= measured[q.name] <= q.high]

@@ -1,4 +1,4 @@
-"""Which documents of a request came together before, in the one earlier request that had most of them."""
+"""Finds the documents that a request shares with the one earlier request that had most of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class Recurring:
-    """Remembers requests. `tokens` weighs the documents."""
+    """Remembers requests. `tokens` are the weights of the documents."""
 
     def __init__(self, tokens: Mapping[int, int]) -> None:
         self._tokens = tokens
@@ -15,7 +15,7 @@ class Recurring:
         self._with: defaultdict[int, list[int]] = defaultdict(list)
 
     def add(self, passages: tuple[int, ...]) -> tuple[int, ...]:
-        """Takes a request; its documents, in its order, that the best earlier one had too."""
+        """Adds a request. Returns the documents, in its order, that the best earlier request also had."""
         shared: Counter[int] = Counter()
         for passage in passages:
             for other in self._with[passage]:

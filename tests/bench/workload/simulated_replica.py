@@ -1,4 +1,4 @@
-"""One engine replica in simulated time: a cache, a queue of prompts to prefill, and its real residency."""
+"""An engine replica in simulated time: a modelled cache, a queue of prompts, and the real residency."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MASK = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A prompt that was taken: its blocks as residency names them, and when its prefill ends."""
+    """A prompt in the queue: its blocks as residency names them, and when its prefill ends."""
 
     steps: Sequence[Step]
     blocks: tuple[int, ...]
@@ -26,10 +26,10 @@ class Job:
 
 
 class SimulatedReplica:
-    """Prefills one prompt after the other, `tokens_per_s`; decoding is free. `clock` gives simulated seconds.
+    """Prefills one prompt after the other; decoding takes no time. `clock` gives simulated seconds.
 
-    The cache changes when a prompt is taken, which is right for a queue: prompts are admitted in its order.
-    What residency tells changes when the prefill ends, as it does by the engine's events.
+    The cache changes when a prompt enters the queue; this is right because prompts are prefilled in that
+    order. Residency changes when the prefill ends, as with the engine's events.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class SimulatedReplica:
         return Job(steps, blocks, admission, hit_tokens, prefilled, self._free_at_s)
 
     def finish(self, job: Job) -> None:
-        """The engine's events, and what was learnt of the prompt."""
+        """Tells residency the engine's events and the prompt's segments."""
         self._residency.removed(job.admission.evicted)
         self._residency.stored(job.admission.stored)
         self._residency.served("tenant", job.steps, job.blocks)
 
     def update_for(self, known: Sequence[Known]) -> ResidencyUpdate:
-        """What this replica tells an agent who knows so much."""
+        """The update for an agent that knows `known`."""
         own = next((one for one in known if one.replica == self.name), None)
         pending = round(max(self._free_at_s - self._clock(), 0.0) * self._tokens_per_s)
         return self._residency.update_for("tenant", own, pending)

@@ -1,4 +1,4 @@
-"""The tables that the commands print, over several traces: a row a policy."""
+"""The tables that the commands print, over several traces: a row for each policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAPACITIES = (None, 1_000_000, 200_000)
 
 
 def fit(traces: Sequence[Trace]) -> Iterator[str]:
-    """How near the traces come to the published week."""
+    """Compares the traces with the published week."""
     measured = [measure(trace) for trace in traces]
     yield f"{'':30}{'real':>10}{'range':>20}   mean (least-greatest)"
     for quantile in QUANTILES:
@@ -32,7 +32,7 @@ def fit(traces: Sequence[Trace]) -> Iterator[str]:
 
 
 def orders(traces: Sequence[Trace], layout: Layout) -> Iterator[str]:
-    """Share of document tokens found in one cache, in reference orders."""
+    """Share of document tokens found in one cache, by reference order."""
     yield _row("% of document tokens found", [_tokens(capacity) for capacity in CAPACITIES])
     for trie in (False, True):
         for rest in RESTS:
@@ -59,7 +59,7 @@ def _shares(traces: Sequence[Trace], layout: Layout, rest: str, trie: bool, **ho
 
 
 def clusters(traces: Sequence[Trace], cluster: Cluster, policies: Sequence[str]) -> Iterator[str]:
-    """The application's own order and routing in a cluster."""
+    """The application's own ordering and routing in a cluster."""
     yield (
         f"{cluster.replicas} replicas of {_tokens(cluster.capacity_tokens)} tokens, {cluster.agents} agents, "
         f"news {cluster.lag_s * 1000:.0f} ms late, "
@@ -82,7 +82,7 @@ def clusters(traces: Sequence[Trace], cluster: Cluster, policies: Sequence[str])
 
 
 def stale(traces: Sequence[Trace], cluster: Cluster, policy: str) -> Iterator[str]:
-    """One policy, with news that is ever later and ever more agents that each know only a part."""
+    """One policy with growing delays, and with more and more agents that each know only some updates."""
     for agents in (1, 4, 16):
         for lag_s in (0.0, 0.1, 1.0):
             yield from clusters(traces, replace(cluster, agents=agents, lag_s=lag_s), [policy])
@@ -109,7 +109,7 @@ def _ratio(number: float) -> str:
 
 
 def _spread(values: Sequence[float], show: Callable[[float], str] = _percent) -> str:
-    """Mean, least and greatest."""
+    """Mean, minimum and maximum."""
     if len(values) == 1:
         return show(values[0])
     return f"{show(mean(values))} ({show(min(values))}-{show(max(values))})"

@@ -1,4 +1,4 @@
-"""Texts for the requests of a trace: passages of their length and questions, from the sample knowledge."""
+"""Texts for the requests of a trace, made from the sample knowledge: passages and questions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ OPENINGS = ("How do I start with", "What should I know about", "Something is wro
 
 
 def estimated_tokens(text: str) -> int:
-    """About what a tokenizer makes of English, where none is at hand."""
+    """About as many tokens as a tokenizer makes of English text."""
     return round(len(text) / 4.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A title that no other passage has, and a body."""
+    """A unique title, and a body."""
 
     title: str
     body: str
 
 
 class Texts:
-    """The same texts for the same passages, always. `count` is the tokenizer's."""
+    """Always makes the same text for the same passage. `count` counts the tokens of a text."""
 
     def __init__(self, samples: Path = SAMPLES, count: Callable[[str], int] = estimated_tokens) -> None:
         articles = [path.read_text() for path in sorted(samples.rglob("*.md"))]
@@ -37,11 +37,11 @@ class Texts:
         self._count = count
 
     def passage(self, passage: int, tokens: int) -> Passage:
-        """A body of `tokens` tokens, or one word less."""
+        """A passage whose body has `tokens` tokens, or up to one word less."""
         rng, words = Random(f"passage {passage}"), list[str]()
         while self._count(" ".join(words)) < tokens:
             words += rng.choice(self._sentences).split()
-        least, most = 1, len(words)  # of words that fit
+        least, most = 1, len(words)  # number of words that fit
         while least < most:
             middle = (least + most + 1) // 2
             fits = self._count(" ".join(words[:middle])) <= tokens
@@ -49,7 +49,7 @@ class Texts:
         return Passage(self._title(passage), " ".join(words[:least]))
 
     def question(self, passages: tuple[int, ...]) -> str:
-        """Asks for the two passages that are ranked first."""
+        """A question about the two passages ranked first."""
         opening = OPENINGS[sum(passages) % len(OPENINGS)]
         return f"{opening} {' and '.join(self._title(passage) for passage in passages[:2])}?"
 
@@ -58,10 +58,10 @@ class Texts:
 
 
 def _sentences(article: str) -> list[str]:
-    """Of its paragraphs; not of tables, lists, code and what stands above the text."""
+    """Sentences of the paragraphs; without front matter, tables, lists and code."""
     _, _, body = article.rpartition("\n---\n")
     paragraphs = re.sub(r"^```.*?^```", "", body, flags=re.MULTILINE | re.DOTALL).split("\n\n")
-    prose = [" ".join(part.split()) for part in paragraphs if part.strip()[:1].isalpha()]
+    prose = [" ".join(paragraph.split()) for paragraph in paragraphs if paragraph.strip()[:1].isalpha()]
     return [
         sentence for part in prose for sentence in re.split(r"(?<=[.!?]) ", part) if len(sentence.split()) > 3
     ]

@@ -1,4 +1,4 @@
-"""Requests over time, each a ranked list of passages; and the reader of recorded ones."""
+"""Requests over time, each a ranked list of passages. Reads recorded traces too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: when, and which passages were retrieved, the most relevant first, each once."""
+    """One request: its time, and the retrieved passages, the most relevant first, without duplicates."""
 
     at_s: float
     passages: tuple[int, ...]
@@ -19,21 +19,21 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Requests in order of time, and the length of each passage that they name."""
+    """Requests in order of time, and the length in tokens of each of their passages."""
 
     asks: Sequence[Ask]
     tokens: Mapping[int, int]
 
     def tokens_of(self, passages: Iterator[int] | Sequence[int]) -> int:
-        """Tokens of these passages together."""
+        """The sum of these passages' tokens."""
         return sum(self.tokens[passage] for passage in passages)
 
 
 def read_trace(requests: Path, lengths: Path) -> Trace:
-    """A recorded trace in JSON lines.
+    """Reads a recorded trace from JSON lines.
 
-    A request has `timestamp` (s) and `hash_ids.passages_ids`, a length `passage_id` and `token_length`.
-    Requests without passages are left out; a passage named twice in one request counts once.
+    A request has `timestamp` (s) and `hash_ids.passages_ids`; a length has `passage_id` and `token_length`.
+    Requests without passages are skipped; a passage that is twice in one request counts once.
     """
     tokens = {int(row["passage_id"]): int(row["token_length"]) for row in _json_lines(lengths)}
     asks = [

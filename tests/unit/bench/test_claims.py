@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.claims import Claim
-from tests.bench.observation import Observation, document_prefilled, row
-from tests.bench.peers import Peer, parse
-from tests.bench.report import as_table
-from tests.bench.soak import Sample
-from tests.bench.soak import claims as soak_claims
-from tests.bench.streams import piece
+from tests.bench.harness.claims import Claim
+from tests.bench.harness.observation import Observation, document_prefilled, row
+from tests.bench.harness.peer import Peer, parse
+from tests.bench.harness.report import as_table
+from tests.bench.harness.streams import piece
+from tests.bench.studies.soak import Sample
+from tests.bench.studies.soak import claims as soak_claims
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from tests.bench.answers import AGENTS, questions
-from tests.bench.in_process import InProcess, made
-from tests.bench.mixed import miniature
-from tests.bench.workload.generator import FROZEN
+from tests.bench.parts.answers import turns
+from tests.bench.workload.agent_questions import AGENTS, agent_questions
+from tests.bench.workload.generator import FROZEN, miniature
+from tests.local_handle import LocalHandle
 
 
 @pytest.mark.parametrize("requests", [24, 120])
@@ -26,13 +26,13 @@ def test_a_miniature_keeps_the_week_s_proportions(requests: int) -> None:
 @pytest.mark.parametrize("agent", AGENTS)
 def test_no_question_is_asked_twice_under_two_names(agent: str) -> None:
     """Repeated questions are the benchmark's to make."""
-    posed = questions(agent, 10)
-    texts = [(text, one.section) for one in posed for text in (one.first, one.reworded)]
+    questions = agent_questions(agent, 10)
+    texts = [(text, one.section) for one in questions for text in (one.first, one.reworded)]
     assert len(texts) == len(set(texts)) == 20
 
 
-class _Part:
-    async def __init__(self, word: str) -> None:  # type: ignore[misc]
+class _Service:
+    def __init__(self, word: str) -> None:
         self._word = word
 
     async def word(self, times: int) -> str:
@@ -45,7 +45,7 @@ class _Part:
 
 async def test_a_handle_in_process_calls_streams_and_broadcasts() -> None:
     """As Serve's does."""
-    handle = InProcess(await made(_Part, "ab"))
+    handle = LocalHandle(_Service("ab"), pickled=False)
     assert await handle.word.remote(2) == "abab"
     assert [letter async for letter in handle.options(stream=True).words.remote()] == ["a", "b"]
     assert await handle.broadcast("word", 1).results_async(return_exceptions=True) == ["ab"]
@@ -53,8 +53,6 @@ async def test_a_handle_in_process_calls_streams_and_broadcasts() -> None:
 
 def test_d_is_asked_before_e() -> None:
     """And otherwise chance decides."""
-    from tests.bench.answers import _turns
-
-    orders = {tuple(_turns(dict.fromkeys("abde"), Random(seed))) for seed in range(200)}  # type: ignore[arg-type]
+    orders = {tuple(turns(dict.fromkeys("abde"), Random(seed))) for seed in range(200)}  # type: ignore[arg-type]
     assert len(orders) == 12
     assert all(order.index("d") < order.index("e") for order in orders)

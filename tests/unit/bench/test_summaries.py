@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bench.summaries import median_of_ratios, percentile, ratio_of_medians, ratio_of_sums, summary
+from tests.bench.harness.summaries import (
+    median_of_ratios,
+    percentile,
+    ratio_of_medians,
+    ratio_of_sums,
+    summary,
+)
 
 VALUES = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=40)
 PAIRS = st.lists(st.tuples(st.floats(0.1, 1e3), st.floats(0.1, 1e3)), min_size=1, max_size=20)
