@@ -9,8 +9,8 @@ from typing import Any
 from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
 from deployments.core.token_ids import from_bytes
-from serve_app.schemas.answers import AnswerBody
-from serve_app.schemas.openai import AnswerMessage, ChatCompletion, Choice, Usage
+from serve_app.http.answers import AnswerBody
+from serve_app.http.openai_bodies import AnswerMessage, ChatCompletion, Choice, Usage
 
 _IDS = {"prompt_token_ids", "token_ids"}
 _LEDGER_ONLY: Any = {"warmline": _IDS}

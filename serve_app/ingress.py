@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import CollectionName
-from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.handles.agents import AgentHandle
 from serve_app.handles.business import BusinessHandle
@@ -22,6 +21,7 @@ from serve_app.handles.knowledge import KnowledgeHandle
 from serve_app.handles.records import RecordsHandle
 from serve_app.handles.support import SupportHandle
 from serve_app.handles.token_cache import TokenCacheHandle
+from serve_app.http.application import build_api
 from serve_app.rewarming import Rewarming
 from serve_app.services import Services
 from serve_app.settings import Settings

@@ -12,8 +12,8 @@ from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRIT
 from deployments.agents.support import SupportService, SupportTools
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.record_ports import IdempotencyKeys
-from serve_app.api.application import build_api
 from serve_app.auth import Tenants
+from serve_app.http.application import build_api
 from serve_app.services import Services
 from serve_app.settings import Settings
 from tests.fake_business import BusinessRig

@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.core.errors import CacheUnavailable
-from serve_app.schemas import CacheStatsBody
+from serve_app.http.cache_bodies import CacheStatsBody
 from tests.unit.serve_app.fake_services import error_of
 
 ACME = {"X-Business-Id": "acme"}

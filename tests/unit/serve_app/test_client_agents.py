@@ -15,7 +15,7 @@ from serve_app.client import (
     get_documentation_agent,
 )
 from serve_app.client.transport import HttpTransport
-from serve_app.schemas import CacheStatsBody
+from serve_app.http.cache_bodies import CacheStatsBody
 from tests.unit.agents.image_files import png
 
 QUESTION = "How do I reset it?"

@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from deployments.core.ids import TenantId
-from serve_app.api.application import build_api
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
+from serve_app.http.application import build_api
 from serve_app.services import Services
 from serve_app.settings import Settings
 

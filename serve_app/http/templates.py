@@ -11,11 +11,11 @@ from deployments.agents.specs import BUSINESS
 from deployments.core.business import BusinessType, TemplateQuery
 from deployments.core.ids import Scope, TenantId
 from deployments.core.messages import Ask
-from serve_app.api.answering import EVENTS, answered
-from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
-from serve_app.api.repeatable import CREATED, IdempotencyKey, created_once
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.business import (
+from serve_app.http.answering import EVENTS, answered
+from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
+from serve_app.http.template_bodies import (
     NewTemplateRequest,
     RecallAnswer,
     RecallQuestion,

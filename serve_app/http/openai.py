@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from deployments.core.errors import InvalidRequest, ModelNotFound
 from deployments.core.ids import RequestId, TenantId
 from deployments.core.messages import Ask
-from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
 from serve_app.chat_completion import ChatHead, ChunkFraming, completion
 from serve_app.conversation import conversation_of
 from serve_app.edge import EdgeClock
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.openai import ChatCompletion, ChatRequest, ModelBody, ModelList, StreamOptions
+from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.openai_bodies import ChatCompletion, ChatRequest, ModelBody, ModelList, StreamOptions
 from serve_app.services import Services
 from serve_app.sse import event_stream
 

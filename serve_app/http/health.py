@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from serve_app.api.context import ServicesDep
+from serve_app.http.context import ServicesDep
 
 router = APIRouter(tags=["health"])
 

@@ -11,7 +11,7 @@ from deployments.core.documents import Passage
 from deployments.core.support_report import SupportReport
 from deployments.core.ticket_image import TicketImage
 from deployments.core.tickets import Priority, TicketStatus
-from serve_app.schemas.moments import Seconds, moment
+from serve_app.http.moments import Seconds, moment
 
 _Point = tuple[float, float]
 _Quadrilateral = tuple[_Point, _Point, _Point, _Point]

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
 
 from deployments.core.errors import InvalidRequest
-from serve_app.api.context import ServicesDep, TenantDep
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.support import TicketImageBody
+from serve_app.http.context import ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.support_bodies import TicketImageBody
 
 router = APIRouter(prefix="/v1/support", tags=["tickets"], responses=ERROR_RESPONSES)
 

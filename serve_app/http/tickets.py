@@ -16,10 +16,10 @@ from deployments.core.tickets import (
     TicketDraft,
     TicketQuery,
 )
-from serve_app.api.context import ServicesDep, TenantDep
-from serve_app.api.repeatable import CREATED, IdempotencyKey, created_once
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.tickets import (
+from serve_app.http.context import ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
+from serve_app.http.ticket_bodies import (
     CloseRequest,
     EscalateRequest,
     EscalationBody,

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
 from serve_app.edge import EdgeClock
-from serve_app.schemas import AnswerBody, AskBody
+from serve_app.http.answers import AnswerBody, AskBody
 from serve_app.services import Agent
 from serve_app.sse import NamedEvents, event_stream
 

@@ -15,8 +15,8 @@ from deployments.core.limits import (
     MAX_STOPS,
     MAX_TEMPERATURE,
 )
-from serve_app.schemas.answers import AnswerBody
-from serve_app.schemas.body import Body
+from serve_app.http.answers import AnswerBody
+from serve_app.http.body import Body
 
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),

@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 
 from serve_app import problems
-from serve_app.api import (
-    business,
+from serve_app.edge_middleware import Edge
+from serve_app.http import (
     cache,
     docs_page,
     documentation,
@@ -13,10 +13,10 @@ from serve_app.api import (
     ideas,
     openai,
     support,
+    templates,
     ticket_images,
     tickets,
 )
-from serve_app.edge_middleware import Edge
 from serve_app.services import Services
 
 _DESCRIPTION = (
@@ -41,7 +41,7 @@ def build_api(parts: Services) -> FastAPI:
         support,
         ticket_images,
         tickets,
-        business,
+        templates,
         ideas,
         documentation,
         documents,

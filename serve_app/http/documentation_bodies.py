@@ -19,9 +19,9 @@ from deployments.core.limits import (
     MAX_TOPIC_CHARS,
 )
 from deployments.core.writing import WrittenDocument
-from serve_app.schemas.answers import AnswerBody, AskBody, ReuseBody
-from serve_app.schemas.body import Body
-from serve_app.schemas.moments import moment
+from serve_app.http.answers import AnswerBody, AskBody, ReuseBody
+from serve_app.http.body import Body
+from serve_app.http.moments import moment
 
 Section: TypeAlias = Literal["api", "guide", "tutorial", "reference"]
 

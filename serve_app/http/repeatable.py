@@ -14,7 +14,7 @@ from starlette.responses import Response
 from deployments.core.idempotency import RepeatableCall
 from deployments.core.ids import TenantId
 from deployments.core.record_ports import IdempotencyKeys
-from serve_app.schemas import ErrorBody
+from serve_app.http.error_bodies import ErrorBody
 
 IdempotencyKey = Annotated[
     str | None,

@@ -12,11 +12,9 @@ from deployments.core.ids import Scope, TenantId, doc_id
 from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask
 from deployments.core.writing import WritingOrder
-from serve_app.api.answering import EVENTS, answered
-from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
-from serve_app.api.repeatable import CREATED, IdempotencyKey, created_once
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody, IngestedBody
-from serve_app.schemas.documentation import (
+from serve_app.http.answering import EVENTS, answered
+from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.http.documentation_bodies import (
     DocumentationAnswer,
     DocumentationQuestion,
     TextHitBody,
@@ -27,6 +25,9 @@ from serve_app.schemas.documentation import (
     WritingRequest,
     WrittenBody,
 )
+from serve_app.http.documents_bodies import IngestedBody
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 
 router = APIRouter(prefix="/v1/documentation", tags=["documentation"], responses=ERROR_RESPONSES)
 

@@ -19,9 +19,9 @@ from deployments.core.business_ideas import (
     IdeaResult,
     StoredIdea,
 )
-from serve_app.schemas.answers import ReuseBody
-from serve_app.schemas.body import Body
-from serve_app.schemas.business import ENABLE_MEMORY, BusinessTypeField
+from serve_app.http.answers import ReuseBody
+from serve_app.http.body import Body
+from serve_app.http.template_bodies import ENABLE_MEMORY, BusinessTypeField
 
 
 class GenerationBody(Body):

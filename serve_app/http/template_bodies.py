@@ -19,9 +19,9 @@ from deployments.core.business import (
 )
 from deployments.core.errors import InvalidRequest
 from deployments.core.limits import DEFAULT_TOP_K, MAX_ANSWER_TOKENS, MAX_TOP_K
-from serve_app.schemas.answers import AnswerBody, AskBody
-from serve_app.schemas.body import Body
-from serve_app.schemas.moments import moment
+from serve_app.http.answers import AnswerBody, AskBody
+from serve_app.http.body import Body
+from serve_app.http.moments import moment
 
 ENABLE_MEMORY = Field(True, description="off: this call neither reads nor writes memory")
 

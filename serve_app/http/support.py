@@ -10,10 +10,11 @@ from starlette.responses import Response
 from deployments.core.errors import InvalidRequest
 from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask
-from serve_app.api.answering import EVENTS, answered
-from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
-from serve_app.schemas import ERROR_RESPONSES, SupportAnswer, SupportQuestion
-from serve_app.schemas.support import KnowledgeSearchBody, PassageBody, SupportReportBody
+from serve_app.http.answering import EVENTS, answered
+from serve_app.http.answers import SupportAnswer, SupportQuestion
+from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES
+from serve_app.http.support_bodies import KnowledgeSearchBody, PassageBody, SupportReportBody
 
 router = APIRouter(prefix="/v1/support", tags=["support"], responses=ERROR_RESPONSES)
 

@@ -10,8 +10,8 @@ from deployments.core.ledger import PromptTokens
 from deployments.core.limits import DEFAULT_TOP_K, MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import SegmentSource
 from deployments.core.token_ids import from_bytes
-from serve_app.schemas.answers import AnswerBody, AskBody, CitationBody
-from serve_app.schemas.body import Body
+from serve_app.http.answers import AnswerBody, AskBody, CitationBody
+from serve_app.http.body import Body
 
 
 class TokensRequest(Body):

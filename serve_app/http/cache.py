@@ -8,11 +8,19 @@ from starlette.responses import Response
 from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import Ask
-from serve_app.api.answering import EVENTS, answered
-from serve_app.api.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
-from serve_app.schemas import ERROR_RESPONSES, CacheStatsBody, ClearedBody, ClearRequest, ErrorBody
-from serve_app.schemas.cache import ResetBody, ResetRequest, WarmedBody, WarmRequest
-from serve_app.schemas.prompts import GeneratedAnswer, GenerateRequest, TokensBody, TokensRequest
+from serve_app.http.answering import EVENTS, answered
+from serve_app.http.cache_bodies import (
+    CacheStatsBody,
+    ClearedBody,
+    ClearRequest,
+    ResetBody,
+    ResetRequest,
+    WarmedBody,
+    WarmRequest,
+)
+from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.prompts import GeneratedAnswer, GenerateRequest, TokensBody, TokensRequest
 from serve_app.services import Agent, Services
 
 router = APIRouter(

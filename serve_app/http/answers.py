@@ -17,8 +17,8 @@ from deployments.core.limits import (
     MAX_TOP_K,
 )
 from deployments.core.token_ids import from_bytes
-from serve_app.schemas.body import Body
-from serve_app.schemas.cache import CacheStatsBody
+from serve_app.http.body import Body
+from serve_app.http.cache_bodies import CacheStatsBody
 
 
 class AskBody(Body):

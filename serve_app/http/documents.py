@@ -8,16 +8,15 @@ from pydantic import ValidationError
 from deployments.core.documents import DocumentDraft, Ingested
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, doc_id
-from serve_app.api.context import ScopeDep, ServicesDep
-from serve_app.schemas import (
-    ERROR_RESPONSES,
+from serve_app.http.context import ScopeDep, ServicesDep
+from serve_app.http.documents_bodies import (
     DocumentBody,
     DocumentLabels,
     DocumentPage,
     DocumentUpload,
-    ErrorBody,
     IngestedBody,
 )
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
 from serve_app.services import Services
 
 router = APIRouter(

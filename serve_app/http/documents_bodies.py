@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pydantic import BaseModel, Field
 
 from deployments.core.documents import MAX_WORDINGS, Document, Ingested
-from serve_app.schemas.body import Body
+from serve_app.http.body import Body
 
 
 class DocumentLabels(Body):

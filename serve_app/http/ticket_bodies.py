@@ -23,8 +23,8 @@ from deployments.core.tickets import (
     TicketOutcome,
     TicketStatus,
 )
-from serve_app.schemas.body import Body
-from serve_app.schemas.moments import Seconds, moment
+from serve_app.http.body import Body
+from serve_app.http.moments import Seconds, moment
 
 
 def _example(**fields: str | int) -> ConfigDict:

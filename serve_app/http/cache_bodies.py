@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import CacheStats, Warmed
-from serve_app.schemas.body import Body
+from serve_app.http.body import Body
 
 
 class CacheStatsBody(BaseModel):

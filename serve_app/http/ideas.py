@@ -10,10 +10,9 @@ from starlette.responses import Response
 from deployments.core.business import BusinessType
 from deployments.core.business_ideas import MAX_IDEAS_PER_PAGE, IdeaRequest
 from deployments.core.ids import RequestId, TenantId
-from serve_app.api.context import RequestIdDep, ServicesDep, TenantDep
-from serve_app.api.repeatable import CREATED, IdempotencyKey, created_once
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.ideas import (
+from serve_app.http.context import RequestIdDep, ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from serve_app.http.ideas_bodies import (
     GeneratedBatch,
     GeneratedIdea,
     GenerationBody,
@@ -22,6 +21,7 @@ from serve_app.schemas.ideas import (
     IdeaPage,
     KnownIdeaBody,
 )
+from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 from serve_app.services import Services
 
 router = APIRouter(prefix="/v1/business/ideas", tags=["business"], responses=ERROR_RESPONSES)
