@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from deployments.core.documents import Document, Ingested, TextHit
 from deployments.core.ids import DocId, RequestId, TenantId
 from deployments.core.ledger import Answer
 
-DEFAULT_DOC_TYPE = "guide"
+DEFAULT_DOC_TYPE: Final = "guide"
 
 
 @dataclass(frozen=True, slots=True)
