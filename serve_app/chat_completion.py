@@ -45,7 +45,7 @@ def completion(head: ChatHead, answer: Answer) -> dict[str, Any]:
         ],
         usage=_usage(answer),
         prompt_token_ids=_ids(answer.prompt_ids),
-        warmline=AnswerBody.of(answer, False),
+        warmline=AnswerBody.of(answer),
     )
     return body.model_dump(exclude=_LEDGER_ONLY if head.return_token_ids else _NO_IDS)
 
@@ -70,7 +70,7 @@ class ChunkFraming:
 
     def answer(self, answer: Answer) -> bytes:
         """See `Framing`."""
-        ledger = {"warmline": AnswerBody.of(answer, False).model_dump(exclude=_IDS)}
+        ledger = {"warmline": AnswerBody.of(answer).model_dump(exclude=_IDS)}
         ending = [_choice({}, finish_reason=answer.finish_reason)]
         frames = self._opening(answer.prompt_ids)
         if not self._head.include_usage:

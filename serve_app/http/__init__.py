@@ -1,1 +1,1 @@
-"""The HTTP API: one router a resource, over services that the ingress is given."""
+"""The HTTP API: each resource has its routes and the bodies of its requests and responses."""

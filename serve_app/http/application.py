@@ -12,6 +12,7 @@ from serve_app.http import (
     health,
     ideas,
     openai,
+    prompts,
     support,
     templates,
     ticket_images,
@@ -27,11 +28,11 @@ _DESCRIPTION = (
 
 
 def build_api(parts: Services) -> FastAPI:
-    """All routes over `parts`."""
+    """The application with all routes, served from `parts`."""
     app = FastAPI(
         title="Warmline",
         description=_DESCRIPTION,
-        docs_url=None,  # `docs_page` has one that loads nothing from elsewhere
+        docs_url=None,  # the page of `docs_page` loads nothing from other hosts
         redoc_url=None,
     )
     app.state.services = parts
@@ -47,6 +48,7 @@ def build_api(parts: Services) -> FastAPI:
         documents,
         openai,
         cache,
+        prompts,
         health,
         docs_page,
     ):

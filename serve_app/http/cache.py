@@ -1,117 +1,125 @@
-"""The token cache: its figures, what it makes of a question, and clearing it."""
+"""The token cache: its figures, warming it, clearing it."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import RequestId, Scope
-from deployments.core.messages import Ask
-from serve_app.http.answering import EVENTS, answered
-from serve_app.http.cache_bodies import (
-    CacheStatsBody,
-    ClearedBody,
-    ClearRequest,
-    ResetBody,
-    ResetRequest,
-    WarmedBody,
-    WarmRequest,
-)
-from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
-from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
-from serve_app.http.prompts import GeneratedAnswer, GenerateRequest, TokensBody, TokensRequest
+from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
+from deployments.core.messages import Warmed
+from serve_app.http.answers import CacheStatsBody
+from serve_app.http.body import Body, FromCore
+from serve_app.http.context import CallDep, ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
+from serve_app.http.fields import QueryText
 from serve_app.services import Agent, Services
 
 router = APIRouter(
     prefix="/v1/cache",
     tags=["cache"],
-    responses={**ERROR_RESPONSES, 404: {"model": ErrorBody, "description": "No such agent"}},
+    responses=ERROR_RESPONSES | error_responses({404: "No such agent"}),
 )
+
+
+class ClearRequest(Body):
+    """Which entries to delete: those of one agent, or the tenant's entries of all agents.
+
+    With a `pattern`, only those of the agent's documents whose ids match it.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent": "documentation", "pattern": "api-*"}]}
+    )
+
+    agent: str | None = None
+    pattern: str | None = Field(
+        None, description="a glob of document ids: `*`, `?`, `[abc]`, `[!abc]`; needs an `agent`"
+    )
+
+
+class ClearedBody(BaseModel):
+    """How many cached segments were deleted."""
+
+    cleared: int
+
+
+class WarmRequest(Body):
+    """What to prefill in advance: the prompts of `questions`, which need an `agent`. Without questions,
+    what the tenant asks most of the agent, or of all agents, in every engine replica.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agent": "support", "questions": ["How do I reset my password?"]}]}
+    )
+
+    agent: str | None = None
+    questions: list[QueryText] = Field([], max_length=50)
+    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages of each question")
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedBody(FromCore, Warmed):
+    """How many prompts are in the engines' caches now, and how many of their tokens were computed
+    (`prefilled_tokens`) or were there before (`cached_tokens`).
+
+    Each engine replica counts for itself.
+    """
+
+
+class ResetRequest(Body):
+    """Whose counters to reset: one agent's, or those of all agents."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"agent": "support"}]})
+
+    agent: str | None = None
+
+
+class ResetBody(BaseModel):
+    """The agents whose counters were reset."""
+
+    reset: list[str]
 
 
 @router.get("/stats")
 async def stats(parts: ServicesDep, owner: TenantDep) -> dict[str, CacheStatsBody]:
-    """The tenant's figures for each agent, in the whole cluster, counted and measured now."""
+    """Shows the tenant's figures for each agent, in the whole cluster, counted and measured now."""
     return {name: CacheStatsBody.of(await agent.cache_stats(owner)) for name, agent in parts.agents.items()}
 
 
 @router.post("/stats/reset")
 async def reset(body: ResetRequest, parts: ServicesDep, owner: TenantDep) -> ResetBody:
-    """Starts the tenant's counters anew; what is cached stays."""
-    agents = _agents(parts, body.agent)
+    """Sets the tenant's counters to zero; what is cached stays."""
+    agents = agents_named(parts, body.agent)
     for agent in agents.values():
         await agent.reset_stats(owner)
     return ResetBody(reset=list(agents))
 
 
-@router.post("/tokens")
-async def tokens(
-    body: TokensRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep, clock: ClockDep
-) -> TokensBody:
-    """The ids of the prompt that a question would be answered with; nothing is generated or counted."""
-    ask = Ask(
-        tenant=owner,
-        query=body.query,
-        request_id=request_id,
-        top_k=body.top_k,
-        section=body.section,
-        deadline_s=parts.settings.request_timeout_s,
-        arrived_unix_s=clock.arrived_unix_s,
-    )
-    return TokensBody.of(await _agents(parts, body.agent)[body.agent].retrieve_tokens(ask))
-
-
-@router.post("/generate", response_model=GeneratedAnswer, responses=EVENTS)
-async def generate(
-    body: GenerateRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep, clock: ClockDep
-) -> Response:
-    """Answers a free question from any agent's documents, as JSON or, with `stream`, as events."""
-    ask = Ask(
-        tenant=owner,
-        query=body.query,
-        request_id=request_id,
-        top_k=body.top_k,
-        max_tokens=body.max_tokens,
-        temperature=body.temperature,
-        seed=body.seed,
-        share_answer=body.share_answer,
-        section=body.section,
-        deadline_s=parts.settings.request_timeout_s,
-        arrived_unix_s=clock.arrived_unix_s,
-    )
-    agent = _agents(parts, body.agent)[body.agent]
-    return await answered(agent, ask, body, GeneratedAnswer, clock)
-
-
 @router.post("/warm")
-async def warm(
-    body: WarmRequest, parts: ServicesDep, owner: TenantDep, request_id: RequestIdDep
-) -> dict[str, WarmedBody]:
+async def warm(body: WarmRequest, parts: ServicesDep, call: CallDep) -> dict[str, WarmedBody]:
     """Prefills prompts, so that the first one to ask does not wait for it. Figures by agent."""
     if body.questions and body.agent is None:
         raise InvalidRequest("questions need an agent to answer them", "agent")
     asks = [
-        Ask(
-            tenant=owner,
-            query=question,
-            request_id=RequestId(f"{request_id}-{number}"),
-            top_k=body.top_k,
-            deadline_s=parts.settings.request_timeout_s,
-        )
+        replace(call.ask(question, body.top_k), request_id=RequestId(f"{call.request_id}-{number}"))
         for number, question in enumerate(body.questions)
     ]
-    agents = _agents(parts, body.agent)
-    return {name: WarmedBody.of(await agent.warm(owner, asks)) for name, agent in agents.items()}
+    agents = agents_named(parts, body.agent)
+    return {name: WarmedBody.of(await agent.warm(call.tenant, asks)) for name, agent in agents.items()}
 
 
 @router.post("/clear")
 async def clear(body: ClearRequest, parts: ServicesDep, owner: TenantDep) -> ClearedBody:
-    """Deletes the tenant's cached token ids; the next questions tokenize anew.
+    """Deletes the tenant's cached token ids; the next questions are tokenized again.
 
     `cleared` counts the entries of the shared cache; each replica's own copies are dropped as well.
     """
-    agents = _agents(parts, body.agent)
+    agents = agents_named(parts, body.agent)
     collection = None if body.agent is None else parts.collections[body.agent]
     if body.pattern is None:
         cleared = await parts.cache.clear(owner, collection)
@@ -124,8 +132,8 @@ async def clear(body: ClearRequest, parts: ServicesDep, owner: TenantDep) -> Cle
     return ClearedBody(cleared=cleared)
 
 
-def _agents(parts: Services, name: str | None) -> Mapping[str, Agent]:
-    """The agent of a name, or all. Raises: NotFound."""
+def agents_named(parts: Services, name: str | None) -> Mapping[str, Agent]:
+    """The agent of this name, or all agents. Raises: NotFound."""
     if name is None:
         return parts.agents
     if name not in parts.agents:

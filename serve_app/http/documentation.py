@@ -1,94 +1,189 @@
-"""Documentation: looked up, written, updated, searched, and what it said before."""
+"""Documentation: looked up, written, updated, searched, and its earlier versions."""
 
-from dataclasses import replace
-from typing import Annotated, Any
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from deployments.agents.specs import DOCUMENTATION
+from deployments.agents.specs import DOCUMENTATION, DOCUMENTATION_WRITER, Section
+from deployments.core.documents import Document, TextHit
 from deployments.core.ids import Scope, TenantId, doc_id
-from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_TOP_K
-from deployments.core.messages import Ask
-from deployments.core.writing import WritingOrder
-from serve_app.http.answering import EVENTS, answered
-from serve_app.http.context import ClockDep, RequestIdDep, ServicesDep, TenantDep
-from serve_app.http.documentation_bodies import (
-    DocumentationAnswer,
-    DocumentationQuestion,
-    TextHitBody,
-    TextSearchBody,
-    UpdateRequest,
-    VersionBody,
-    VersionPage,
-    WritingRequest,
-    WrittenBody,
+from deployments.core.limits import (
+    DEFAULT_TOP_K,
+    MAX_ANSWER_TOKENS,
+    MAX_CONTENT_CHARS,
+    MAX_MATERIAL_CHARS,
+    MAX_QUERY_CHARS,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+    MAX_TOPIC_CHARS,
 )
-from serve_app.http.documents_bodies import IngestedBody
-from serve_app.http.error_bodies import ERROR_RESPONSES, ErrorBody
+from deployments.core.writing import DEFAULT_DOC_TYPE, WritingOrder, WrittenDocument
+from serve_app.http.answers import EVENTS, AnswerBody, AskBody, ReuseBody, answered
+from serve_app.http.body import Body, FromCore
+from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
+from serve_app.http.documents import IngestedBody
+from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
+from serve_app.http.fields import AnswerTokens, Moment, QueryText
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 
 router = APIRouter(prefix="/v1/documentation", tags=["documentation"], responses=ERROR_RESPONSES)
 
-_MISSING: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorBody, "description": "No such document, or no such version of it"}
-}
-_UNREADABLE: dict[int | str, dict[str, Any]] = {
-    422: {"model": ErrorBody, "description": "No text to store; nothing was stored"}
-}
+_MISSING = error_responses({404: "No such document, or no such version of it"})
+_UNREADABLE = error_responses({422: "No text to store; nothing was stored"})
 _MAX_VERSION = 2**31 - 1
 
 
-@router.post("/lookup", response_model=DocumentationAnswer, responses=EVENTS)
-async def lookup(
-    body: DocumentationQuestion,
-    parts: ServicesDep,
-    owner: TenantDep,
-    request_id: RequestIdDep,
-    clock: ClockDep,
-) -> Response:
-    """Answers a question from the documentation, as JSON or, with `stream`, as events."""
-    ask = Ask(
-        tenant=owner,
-        query=body.query,
-        request_id=request_id,
-        top_k=body.top_k,
-        max_tokens=body.max_tokens,
-        temperature=body.temperature,
-        seed=body.seed,
-        share_answer=body.share_answer,
-        section=body.section,
-        deadline_s=parts.settings.request_timeout_s,
-        arrived_unix_s=clock.arrived_unix_s,
+class DocumentationQuestion(AskBody):
+    """A question to the documentation agent; with a `section`, answered from its documents only."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"query": "How to authenticate?", "section": "api"}]}
     )
-    return await answered(parts.agents[DOCUMENTATION.name], ask, body, DocumentationAnswer, clock)
+
+    query: QueryText
+    section: Section | None = None
+    max_tokens: AnswerTokens = DOCUMENTATION.max_tokens
 
 
-@router.post("/generate", response_model=WrittenBody, status_code=201, responses={**CREATED, **_UNREADABLE})
+class DocumentationAnswer(AnswerBody):
+    """The documentation agent's answer."""
+
+    text_field = "documentation"
+    documentation: str
+
+
+class WritingRequest(Body):
+    """What to write about, and from what: the prompt has both texts, whole."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "topic": "Greeting people",
+                    "doc_type": "api",
+                    "source_code": "def greet(name: str) -> str:\n    return f'Hello, {name}'",
+                }
+            ]
+        }
+    )
+
+    topic: str = Field(min_length=1, max_length=MAX_TOPIC_CHARS, description="the document's title")
+    doc_type: Section = Field(DEFAULT_DOC_TYPE, description="the section that the document is stored in")
+    source_code: str | None = Field(None, max_length=MAX_MATERIAL_CHARS)
+    specifications: str | None = Field(None, max_length=MAX_MATERIAL_CHARS)
+    max_tokens: int = Field(
+        DOCUMENTATION_WRITER.max_tokens, ge=1, le=MAX_ANSWER_TOKENS, description="of the document"
+    )
+    temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
+
+    def order(self, call: Call) -> WritingOrder:
+        """What to write."""
+        return WritingOrder(
+            call.tenant,
+            request_id=call.request_id,
+            deadline_s=call.timeout_s,
+            arrived_unix_s=call.clock.arrived_unix_s,
+            **self.model_dump(),
+        )
+
+
+class WrittenBody(FromCore, BaseModel):
+    """A document that was written and stored.
+
+    `tokens` counts its text, `total_tokens` the prompt and its text. `finish_reason` is "length" when
+    `max_tokens` cut it off.
+    """
+
+    doc_id: str
+    title: str
+    section: str | None
+    version: int
+    content: str
+    tokens: int
+    total_tokens: int
+    finish_reason: str
+    latency_ms: float
+    reuse: ReuseBody
+    timings_ms: dict[str, float]
+    request_id: str
+
+    @classmethod
+    def from_written(cls, written: WrittenDocument) -> Self:
+        """The body of a document and of the answer that it was made from."""
+        return cls.of(written.document, written.answer, tokens=written.answer.answer_tokens)
+
+
+class UpdateRequest(Body):
+    """A document's new text, as Markdown; its title and section stay."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"content": "# Greeting\n\nCall `greet`."}]})
+
+    content: str = Field(min_length=1, max_length=MAX_CONTENT_CHARS)
+    invalidate_cache: bool = Field(
+        True, description="false: the old text stays in the token cache until it expires, unused"
+    )
+
+
+class VersionBody(FromCore, BaseModel):
+    """A document's text from `stored_at` until its next version. `content` is null in lists."""
+
+    doc_id: str
+    version: int
+    title: str
+    section: str | None
+    stored_at: Moment
+    content: str | None
+
+    @classmethod
+    def present(cls, document: Document) -> Self:
+        """The version that a document has now."""
+        return cls.of(document, stored_at=document.updated_at_s)
+
+
+class VersionPage(BaseModel):
+    """Versions, newest first; `next` is what to pass as `before` for older ones."""
+
+    versions: list[VersionBody]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextHitBody(FromCore, TextHit):
+    """A document that was found; scores can be compared within one search only."""
+
+
+class TextSearchBody(BaseModel):
+    """Documents that a full text search found, best first."""
+
+    query: str
+    total_results: int
+    results: list[TextHitBody]
+
+
+@router.post("/lookup", response_model=DocumentationAnswer, responses=EVENTS)
+async def lookup(body: DocumentationQuestion, parts: ServicesDep, call: CallDep) -> Response:
+    """Answers a question from the documentation, as JSON or, with `stream`, as events."""
+    ask = body.ask(call, body.query, body.section)
+    return await answered(parts.agents[DOCUMENTATION.name], ask, body, DocumentationAnswer, call.clock)
+
+
+@router.post("/generate", response_model=WrittenBody, status_code=201, responses=CREATED | _UNREADABLE)
 async def generate(
-    body: WritingRequest,
-    parts: ServicesDep,
-    owner: TenantDep,
-    *,
-    request_id: RequestIdDep,
-    clock: ClockDep,
-    key: IdempotencyKey = None,
+    body: WritingRequest, parts: ServicesDep, call: CallDep, key: IdempotencyKey = None
 ) -> Response:
     """Has the model write a document from source code and specifications, and stores it."""
-    order = WritingOrder(
-        owner,
-        request_id=request_id,
-        deadline_s=parts.settings.request_timeout_s,
-        arrived_unix_s=clock.arrived_unix_s,
-        **body.model_dump(),
-    )
+    order = body.order(call)
 
     async def write(token: str | None) -> BaseModel:
         written = await parts.documentation.generate_documentation(replace(order, token=token))
-        return WrittenBody.of(replace(written, answer=clock.stamp(written.answer)))
+        return WrittenBody.from_written(replace(written, answer=call.clock.stamp(written.answer)))
 
-    return await created_once(parts.idempotency, (owner, "documentation.generate"), key, body, write)
+    return await created_once(parts.idempotency, (call.tenant, "documentation.generate"), key, body, write)
 
 
 @router.get("/search")
@@ -98,13 +193,13 @@ async def search(
     query: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARS, examples=["webhook signature"])],
     limit: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
 ) -> TextSearchBody:
-    """Documents with the words of a query, by full text, best first."""
+    """Finds documents that have the words of a query, by full text search, best first."""
     hits = await parts.documentation.search_documentation(owner, query, limit)
     results = [TextHitBody.of(hit) for hit in hits]
     return TextSearchBody(query=query, total_results=len(results), results=results)
 
 
-@router.put("/{identifier}", responses={**_MISSING, **_UNREADABLE})
+@router.put("/{identifier}", responses=_MISSING | _UNREADABLE)
 async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner: TenantDep) -> IngestedBody:
     """Stores a new version of a document; no answer uses the old text once this has returned."""
     call = parts.documentation.update_documentation
@@ -119,14 +214,14 @@ async def get(
     parts: ServicesDep,
     owner: TenantDep,
     version: Annotated[
-        int | None, Query(ge=1, le=_MAX_VERSION, description="the present one if none")
+        int | None, Query(ge=1, le=_MAX_VERSION, description="without one, the present version")
     ] = None,
 ) -> VersionBody:
-    """A document as it is, or as it was."""
+    """Reads a document as it is now, or one of its earlier versions."""
     name = doc_id(identifier)
     if version is None:
         return VersionBody.present(await parts.library.get(_scope(owner), name))
-    return VersionBody.of(name, await parts.library.version(_scope(owner), name, version))
+    return VersionBody.of(await parts.library.version(_scope(owner), name, version), doc_id=name)
 
 
 @router.get("/{identifier}/versions", responses=_MISSING)
@@ -137,10 +232,10 @@ async def versions(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     before: Annotated[int | None, Query(ge=1, le=_MAX_VERSION)] = None,
 ) -> VersionPage:
-    """A document's versions, newest first, without their contents."""
+    """Lists a document's versions, newest first, without their contents."""
     name = doc_id(identifier)
     found = await parts.library.versions(_scope(owner), name, limit + 1, before)
-    shown = [VersionBody.of(name, version) for version in found[:limit]]
+    shown = [VersionBody.of(version, doc_id=name) for version in found[:limit]]
     return VersionPage(versions=shown, next=shown[-1].version if len(found) > limit else None)
 
 

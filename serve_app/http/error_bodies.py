@@ -1,10 +1,14 @@
-"""The one body of all errors, and the statuses every route can answer with."""
+"""The body that all errors have, and how a route's errors are documented."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+"""FastAPI's `responses` of a route or router."""
 
 
 class ErrorDetail(BaseModel):
@@ -17,19 +21,27 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """The one body of all errors."""
+    """The body of every error."""
 
     error: ErrorDetail
 
 
-ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorBody, "description": "The request can't be used; `param` names the field"},
-    401: {"model": ErrorBody, "description": "No API key, or an unknown one"},
-    403: {"model": ErrorBody, "description": "The key belongs to another tenant"},
-    413: {"model": ErrorBody, "description": "The body is too large"},
-    429: {"model": ErrorBody, "description": "Too many requests at once"},
-    503: {"model": ErrorBody, "description": "A part is not ready"},
-    504: {"model": ErrorBody, "description": "The request's deadline passed"},
-    # Also keeps FastAPI from documenting a body of its own for 422, which is never sent.
-    "default": {"model": ErrorBody, "description": "Any other error"},
-}
+def error_responses(descriptions: Mapping[int | str, str]) -> Responses:
+    """`responses` from descriptions by status."""
+    return {status: {"model": ErrorBody, "description": said} for status, said in descriptions.items()}
+
+
+ERROR_RESPONSES = error_responses(
+    {
+        400: "The request can't be used; `param` names the field",
+        401: "No API key, or an unknown one",
+        403: "The key belongs to another tenant",
+        413: "The body is too large",
+        429: "Too many requests at once",
+        503: "A part is not ready",
+        504: "The request's deadline passed",
+        # Also keeps FastAPI from documenting a body of its own for 422, which is never sent.
+        "default": "Any other error",
+    }
+)
+"""Errors that every route can answer with."""

@@ -1,17 +1,27 @@
-"""Bodies about any agent's prompts: their token ids alone, or with an answer."""
+"""Any agent's prompts: their token ids alone, or with an answer."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from deployments.core.ledger import PromptTokens
-from deployments.core.limits import DEFAULT_TOP_K, MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
 from deployments.core.messages import SegmentSource
 from deployments.core.token_ids import from_bytes
-from serve_app.http.answers import AnswerBody, AskBody, CitationBody
-from serve_app.http.body import Body
+from serve_app.http.answers import EVENTS, AnswerBody, AskBody, CitationBody, answered
+from serve_app.http.body import Body, FromCore
+from serve_app.http.cache import agents_named
+from serve_app.http.context import CallDep, ServicesDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
+from serve_app.http.fields import AnswerTokens, QueryText
+
+router = APIRouter(
+    prefix="/v1/cache",
+    tags=["cache"],
+    responses=ERROR_RESPONSES | error_responses({404: "No such agent"}),
+)
 
 
 class TokensRequest(Body):
@@ -22,12 +32,12 @@ class TokensRequest(Body):
     )
 
     agent: str
-    query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
+    query: QueryText
     top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
-    section: str | None = Field(None, description="confines the passages to one section of documents")
+    section: str | None = Field(None, description="takes passages from this section of documents only")
 
 
-class GenerateRequest(AskBody):
+class PromptRequest(AskBody):
     """A question to any agent, answered from its documents."""
 
     model_config = ConfigDict(
@@ -35,9 +45,9 @@ class GenerateRequest(AskBody):
     )
 
     agent: str
-    query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
-    max_tokens: int = Field(1024, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")
-    section: str | None = Field(None, description="confines the passages to one section of documents")
+    query: QueryText
+    max_tokens: AnswerTokens = 1024
+    section: str | None = Field(None, description="takes passages from this section of documents only")
 
 
 class GeneratedAnswer(AnswerBody):
@@ -47,7 +57,7 @@ class GeneratedAnswer(AnswerBody):
     response: str
 
 
-class TokensMetadata(BaseModel):
+class TokensMetadata(FromCore, BaseModel):
     """What a prompt was made of.
 
     `sources` says of each of the `segments` of documents, in rank order, where its ids came from; `dropped`
@@ -65,22 +75,30 @@ class TokensMetadata(BaseModel):
 
 
 class TokensBody(BaseModel):
-    """A prompt as the engine would get it; no ids where there is nothing to answer from."""
+    """A prompt as the engine would get it; no ids when no documents were found to answer from."""
 
     token_ids: list[int]
     metadata: TokensMetadata
 
     @classmethod
-    def of(cls, prompt: PromptTokens) -> TokensBody:
-        """From the message."""
-        metadata = TokensMetadata(
-            citations=[CitationBody(**asdict(citation)) for citation in prompt.citations],
-            context_tokens=prompt.context_tokens,
-            query_tokens=prompt.query_tokens,
-            segments=len(prompt.sources),
-            sources=list(prompt.sources),
-            order=prompt.order,
-            dropped=list(prompt.dropped),
-            cache_error=prompt.cache_error,
-        )
+    def from_prompt(cls, prompt: PromptTokens) -> TokensBody:
+        """The body of a prompt."""
+        metadata = TokensMetadata.of(prompt, segments=len(prompt.sources))
         return cls(token_ids=from_bytes(prompt.ids).tolist(), metadata=metadata)
+
+
+@router.post("/tokens")
+async def tokens(body: TokensRequest, parts: ServicesDep, call: CallDep) -> TokensBody:
+    """Shows the ids of the prompt that a question would be answered with.
+
+    Nothing is generated, and no counter changes.
+    """
+    agent = agents_named(parts, body.agent)[body.agent]
+    return TokensBody.from_prompt(await agent.retrieve_tokens(call.ask(body.query, body.top_k, body.section)))
+
+
+@router.post("/generate", response_model=GeneratedAnswer, responses=EVENTS)
+async def generate(body: PromptRequest, parts: ServicesDep, call: CallDep) -> Response:
+    """Answers a free question from any agent's documents, as JSON or, with `stream`, as events."""
+    agent = agents_named(parts, body.agent)[body.agent]
+    return await answered(agent, body.ask(call, body.query, body.section), body, GeneratedAnswer, call.clock)

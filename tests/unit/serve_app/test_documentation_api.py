@@ -4,10 +4,9 @@ from typing import get_args
 
 import pytest
 
-from deployments.agents.specs import SECTIONS
+from deployments.agents.specs import SECTIONS, Section
 from deployments.core.errors import EngineUnavailable
 from serve_app.http.answers import AnswerBody
-from serve_app.http.documentation_bodies import Section
 from tests.unit.serve_app.fake_services import Api, error_of
 
 PREFIX = "/v1/documentation"
