@@ -9,8 +9,8 @@ from typing import Any
 from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
 from deployments.core.token_ids import from_bytes
-from serve_app.schemas.answers import AnswerBody
-from serve_app.schemas.openai import AnswerMessage, ChatCompletion, Choice, Usage
+from serve_app.http.answers import AnswerBody
+from serve_app.http.openai_bodies import AnswerMessage, ChatCompletion, Choice, Usage
 
 _IDS = {"prompt_token_ids", "token_ids"}
 _LEDGER_ONLY: Any = {"warmline": _IDS}
@@ -45,7 +45,7 @@ def completion(head: ChatHead, answer: Answer) -> dict[str, Any]:
         ],
         usage=_usage(answer),
         prompt_token_ids=_ids(answer.prompt_ids),
-        warmline=AnswerBody.of(answer, False),
+        warmline=AnswerBody.of(answer),
     )
     return body.model_dump(exclude=_LEDGER_ONLY if head.return_token_ids else _NO_IDS)
 
@@ -70,7 +70,7 @@ class ChunkFraming:
 
     def answer(self, answer: Answer) -> bytes:
         """See `Framing`."""
-        ledger = {"warmline": AnswerBody.of(answer, False).model_dump(exclude=_IDS)}
+        ledger = {"warmline": AnswerBody.of(answer).model_dump(exclude=_IDS)}
         ending = [_choice({}, finish_reason=answer.finish_reason)]
         frames = self._opening(answer.prompt_ids)
         if not self._head.include_usage:

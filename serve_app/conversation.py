@@ -9,7 +9,7 @@ from itertools import takewhile
 from deployments.core.errors import InvalidRequest
 from deployments.core.limits import MAX_QUERY_CHARS
 from deployments.core.messages import Turn
-from serve_app.schemas.openai import ChatMessage
+from serve_app.http.openai_bodies import ChatMessage
 
 _INSTRUCTING = ("system", "developer")
 

@@ -22,9 +22,9 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
-from serve_app.api.application import build_api
 from serve_app.auth import Tenants
 from serve_app.engine.handle import EngineHandle
+from serve_app.http.application import build_api
 from serve_app.remote import client_of
 from serve_app.rewarming import Rewarming
 from serve_app.services import Services

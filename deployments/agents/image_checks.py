@@ -149,3 +149,5 @@ def _webp_size(image: bytes) -> tuple[int, int]:
 
 
 _SIZES = {"image/png": _png_size, "image/jpeg": _jpeg_size, "image/webp": _webp_size}
+IMAGE_TYPES = tuple(_SIZES)
+"""Media types of the images that are read."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal, TypeAlias, get_args
 
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.ids import CollectionName
 
-SECTIONS = ("api", "guide", "tutorial", "reference")
-"""Of the documentation, and so the kinds of documents that can be written."""
+Section: TypeAlias = Literal["api", "guide", "tutorial", "reference"]
+"""A section of the documentation, and so a kind of document that can be written."""
+SECTIONS: tuple[str, ...] = get_args(Section)
 
 
 def _doubt(documents: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NewType
 from deployments.core.documents import as_wordings
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import TenantId
-from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
+from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K, MAX_USER_ID_CHARS
 from deployments.core.texts import check_text
 
 MAX_NAME_CHARS = 200
@@ -22,7 +22,6 @@ MAX_TEMPLATE_CHARS = 32_768
 MAX_TEMPLATE_DEPTH = 8
 MAX_METRICS = 64
 MAX_METRIC_CHARS = 64
-MAX_USER_ID_CHARS = 200
 SUCCESS_SCORE = "success_score"
 DEFAULT_MIN_SUCCESS = 0.7
 

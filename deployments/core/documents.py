@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, Scope
@@ -24,6 +25,15 @@ def as_wordings(given: Sequence[str], param: str = "asked_as") -> tuple[str, ...
     if any(len(wording) > MAX_WORDING_CHARS for wording in wordings):
         raise InvalidRequest(f"a wording in {param} must have at most {MAX_WORDING_CHARS} characters", param)
     return wordings
+
+
+class MediaType(StrEnum):
+    """What a document can be uploaded as. The knowledge base has one reader for each."""
+
+    MARKDOWN = "text/markdown"
+    PLAIN = "text/plain"
+    HTML = "text/html"
+    PDF = "application/pdf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from deployments.core.messages import CacheStats, SegmentSource
 
@@ -110,10 +110,6 @@ class Answer:
     request_id: str
     prompt_ids: bytes = b""
     answer_ids: bytes = b""
-
-    def reuse_dict(self) -> dict[str, object]:
-        """`reuse` as the API shows it."""
-        return asdict(self.reuse) | {"dropped": list(self.reuse.dropped)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,5 +19,6 @@ MAX_TOPIC_CHARS = 200
 MAX_MATERIAL_CHARS = 200_000
 """Of source code or specifications to write from; the model's length is reached long before."""
 MAX_CONTENT_CHARS = 5_000_000
+MAX_USER_ID_CHARS = 200
 MAX_SEED = 2**63 - 1
 """Engines keep a seed in 64 signed bits."""

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import TenantId
+from deployments.core.limits import MAX_USER_ID_CHARS
 from deployments.core.texts import check_text
 
-MAX_USER_ID_CHARS = 200
 MAX_TICKET_TEXT_CHARS = 20_000
 MAX_REASON_CHARS = 4_000
 MAX_TEAM_CHARS = 100

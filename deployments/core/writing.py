@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from deployments.core.documents import Document
 from deployments.core.ids import RequestId, TenantId
 from deployments.core.ledger import Answer
 
-DEFAULT_DOC_TYPE = "guide"
+DEFAULT_DOC_TYPE: Final = "guide"
 
 
 @dataclass(frozen=True, slots=True)

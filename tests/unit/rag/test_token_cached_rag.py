@@ -1,7 +1,7 @@
 """From a question to its answer: complete in every case, and exact in its ids."""
 
 import asyncio
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
 
 import pytest
@@ -43,7 +43,7 @@ async def test_a_hit_is_complete():
     assert answer.answer_tokens == len("Press Reset.")
     prompt_tokens = len(from_bytes(answer.prompt_ids))
     assert answer.total_tokens == prompt_tokens + answer.answer_tokens
-    assert answer.reuse_dict() == {
+    assert asdict(answer.reuse) == {
         "segments": 3,
         "l1": 1,
         "redis": 2,
@@ -51,7 +51,7 @@ async def test_a_hit_is_complete():
         "prompt_tokens": prompt_tokens,
         "kv_cached_tokens": 32,
         "order": "named",
-        "dropped": [],
+        "dropped": (),
         "answer": "generated",
     }
     assert [citation.doc_id for citation in answer.citations] == ["doc-0", "doc-1", "doc-2"]

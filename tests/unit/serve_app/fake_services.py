@@ -12,8 +12,8 @@ from deployments.agents.support import SupportService
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
 from deployments.core.record_ports import IdempotencyKeys, TicketDesk
-from serve_app.api.application import build_api
 from serve_app.auth import Tenants
+from serve_app.http.application import build_api
 from serve_app.services import Services
 from serve_app.settings import Settings
 from tests.fake_business import BusinessRig

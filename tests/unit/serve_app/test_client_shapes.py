@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from deployments.core.ids import TenantId
-from serve_app.api.application import build_api
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
 from serve_app.client.connection import Connection
+from serve_app.http.application import build_api
 from serve_app.services import Services
 from serve_app.settings import Settings
 from tests.unit.serve_app.json_shapes import shape

@@ -1,13 +1,10 @@
 """Documentation over HTTP: looked up, written, updated, searched, and what it said before."""
 
-from typing import get_args
-
 import pytest
 
-from deployments.agents.specs import SECTIONS
+from deployments.agents.specs import DOCUMENTATION, SECTIONS
 from deployments.core.errors import EngineUnavailable
-from serve_app.schemas.answers import AnswerBody
-from serve_app.schemas.documentation import Section
+from serve_app.http.answers import AnswerBody
 from tests.unit.serve_app.fake_services import Api, error_of
 
 PREFIX = "/v1/documentation"
@@ -25,9 +22,12 @@ async def generated(api):
     return response.json()
 
 
-def test_the_sections_of_the_schema_are_the_agents():
-    """A type can't be made of a tuple."""
-    assert get_args(Section) == SECTIONS
+def test_the_sections_of_the_description_are_the_agents(api):
+    """In questions, and as the kinds of documents that can be written."""
+    schemas = api.app.openapi()["components"]["schemas"]
+    asked = schemas["DocumentationQuestion"]["properties"]["section"]["anyOf"][0]["enum"]
+    written = schemas["WritingRequest"]["properties"]["doc_type"]["enum"]
+    assert tuple(asked) == tuple(written) == DOCUMENTATION.sections == SECTIONS
 
 
 async def test_a_lookup_answers_in_the_one_shape(api):

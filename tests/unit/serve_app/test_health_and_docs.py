@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from serve_app.api.docs_page import docs_html
+from serve_app.http.docs_page import docs_html
 
 
 class Loads(HTMLParser):

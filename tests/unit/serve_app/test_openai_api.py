@@ -6,7 +6,7 @@ import pytest
 
 from deployments.core.errors import EngineUnavailable, KnowledgeUnavailable
 from deployments.core.token_ids import to_bytes, token_ids
-from serve_app.schemas import AnswerBody
+from serve_app.http.answers import AnswerBody
 from tests.fakes import a_passage
 from tests.unit.rag.rig import ANSWER, Rig, delta
 from tests.unit.serve_app.fake_services import Api, error_of

@@ -11,7 +11,7 @@ from deployments.core.errors import (
     Overloaded,
 )
 from deployments.core.ledger import STAGES
-from serve_app.schemas import AnswerBody
+from serve_app.http.answers import AnswerBody
 from tests.unit.rag.rig import Rig
 from tests.unit.serve_app.fake_services import Api, error_of
 

@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 
 from serve_app import problems
-from serve_app.api import (
-    business,
+from serve_app.edge_middleware import Edge
+from serve_app.http import (
     cache,
     docs_page,
     documentation,
@@ -12,11 +12,12 @@ from serve_app.api import (
     health,
     ideas,
     openai,
+    prompts,
     support,
+    templates,
     ticket_images,
     tickets,
 )
-from serve_app.edge_middleware import Edge
 from serve_app.services import Services
 
 _DESCRIPTION = (
@@ -27,11 +28,11 @@ _DESCRIPTION = (
 
 
 def build_api(parts: Services) -> FastAPI:
-    """All routes over `parts`."""
+    """The application with all routes, served from `parts`."""
     app = FastAPI(
         title="Warmline",
         description=_DESCRIPTION,
-        docs_url=None,  # `docs_page` has one that loads nothing from elsewhere
+        docs_url=None,  # the page of `docs_page` loads nothing from other hosts
         redoc_url=None,
     )
     app.state.services = parts
@@ -41,12 +42,13 @@ def build_api(parts: Services) -> FastAPI:
         support,
         ticket_images,
         tickets,
-        business,
+        templates,
         ideas,
         documentation,
         documents,
         openai,
         cache,
+        prompts,
         health,
         docs_page,
     ):

@@ -16,10 +16,10 @@ from deployments.core.tickets import (
     TicketDraft,
     TicketQuery,
 )
-from serve_app.api.context import ServicesDep, TenantDep
-from serve_app.api.repeatable import CREATED, IdempotencyKey, created_once
-from serve_app.schemas import ERROR_RESPONSES, ErrorBody
-from serve_app.schemas.tickets import (
+from serve_app.http.context import ServicesDep, TenantDep
+from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
+from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
+from serve_app.http.ticket_bodies import (
     CloseRequest,
     EscalateRequest,
     EscalationBody,
@@ -29,6 +29,7 @@ from serve_app.schemas.tickets import (
     RespondRequest,
     ResponseBody,
     TicketBody,
+    TicketEventBody,
     TicketFilter,
     TicketHistoryBody,
     TicketPage,
@@ -38,11 +39,8 @@ from serve_app.schemas.tickets import (
 router = APIRouter(
     prefix="/v1/support/tickets",
     tags=["tickets"],
-    responses={
-        **ERROR_RESPONSES,
-        404: {"model": ErrorBody, "description": "No such ticket"},
-        409: {"model": ErrorBody, "description": "Not possible in the ticket's present status"},
-    },
+    responses=ERROR_RESPONSES
+    | error_responses({404: "No such ticket", 409: "Not possible in the ticket's present status"}),
 )
 
 
@@ -63,7 +61,7 @@ async def create(
 async def listing(
     parts: ServicesDep, owner: TenantDep, wanted: Annotated[TicketFilter, Query()]
 ) -> TicketPage:
-    """Tickets, newest first."""
+    """Lists tickets, newest first."""
     query = TicketQuery(owner, wanted.limit + 1, wanted.after, wanted.status, wanted.priority, wanted.user_id)
     found = await parts.tickets.list_tickets(query)
     shown = [TicketBody.of(ticket) for ticket in found[: wanted.limit]]
@@ -72,15 +70,16 @@ async def listing(
 
 @router.get("/{ticket_id}")
 async def get(ticket_id: str, parts: ServicesDep, owner: TenantDep) -> TicketHistoryBody:
-    """A ticket with its history."""
-    return TicketHistoryBody.with_history(await parts.tickets.get_ticket(owner, ticket_id))
+    """Reads a ticket with its history."""
+    found = await parts.tickets.get_ticket(owner, ticket_id)
+    return TicketHistoryBody.of(found.ticket, history=[TicketEventBody.of(event) for event in found.events])
 
 
 @router.post("/{ticket_id}/responses")
 async def respond(ticket_id: str, body: RespondRequest, parts: ServicesDep, owner: TenantDep) -> ResponseBody:
-    """Answers the customer; with memory, tells what is known of the customer and of similar issues."""
+    """Answers the customer. With memory, returns earlier tickets and what solved similar issues."""
     change = Respond(body.response, body.resolution_type, body.enable_memory)
-    return ResponseBody.of(await parts.tickets.change_ticket(owner, ticket_id, change))
+    return ResponseBody.from_outcome(await parts.tickets.change_ticket(owner, ticket_id, change))
 
 
 @router.post("/{ticket_id}/escalation")
@@ -89,30 +88,30 @@ async def escalate(
 ) -> EscalationBody:
     """Hands the ticket to another team."""
     change = Escalate(body.escalation_reason, body.escalation_team, body.new_priority)
-    return EscalationBody.of(await parts.tickets.change_ticket(owner, ticket_id, change))
+    return EscalationBody.from_outcome(await parts.tickets.change_ticket(owner, ticket_id, change))
 
 
 @router.post("/{ticket_id}/resolution")
 async def resolve(ticket_id: str, body: ResolveRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
-    """The issue is solved."""
+    """Marks the issue as solved."""
     change = Resolve(body.solution, body.enable_memory)
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, change)).ticket)
 
 
 @router.post("/{ticket_id}/reopening")
 async def reopen(ticket_id: str, body: ReopenRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
-    """The issue is not solved after all."""
+    """Opens a ticket again, since its issue was not solved after all."""
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Reopen(body.reason))).ticket)
 
 
 @router.post("/{ticket_id}/closure")
 async def close(ticket_id: str, body: CloseRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
-    """Puts a resolved ticket away."""
+    """Closes a resolved ticket."""
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Close(body.note))).ticket)
 
 
 @router.post("/{ticket_id}/rating")
 async def rate(ticket_id: str, body: RateRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
-    """The customer rates the solution of a resolved or closed ticket."""
+    """Stores the customer's rating of the solution of a resolved or closed ticket."""
     change = Rate(body.user_id, body.score, body.comment)
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, change)).ticket)

@@ -1,7 +1,7 @@
 """The page at /docs: the OpenAPI description as plain HTML.
 
-FastAPI's own page loads its scripts from another host, which would be told of every visit and can't be
-reached by a machine without internet. This one needs no script at all.
+FastAPI's own page loads its scripts from another host, which would learn of every visit, and which a
+machine without internet can't reach. This page needs no script at all.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _BOUNDS = {
 
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
-    """The description of this application, as it is served here."""
+    """Shows the description of this application, with the address it is served at."""
     page = docs_html(request.app.openapi(), str(request.base_url).rstrip("/"))
     return HTMLResponse(page, headers=_HEADERS)
 
 
 def docs_html(spec: Schema, base_url: str) -> str:
-    """An OpenAPI description as one page that loads nothing. `base_url` is for the examples."""
+    """An OpenAPI description as one HTML page that loads nothing. `base_url` is for the examples."""
     title = escape(spec["info"]["title"])
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} API</title>',
@@ -103,7 +103,7 @@ def _response(status: str, response: Schema) -> str:
 
 
 def _curl(spec: Schema, url: str, method: str, operation: Schema) -> str:
-    """With the first kind of body that there is, and all parameters that a request must have."""
+    """A command with the first type of body that the operation takes, and all required parameters."""
     needed = {
         p["name"]: p["schema"].get("examples", ["..."])[0]
         for p in operation.get("parameters", [])

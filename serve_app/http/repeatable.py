@@ -1,11 +1,11 @@
-"""Creating calls that may be repeated: the same Idempotency-Key creates once and answers the same."""
+"""Repeatable creating calls: with the same Idempotency-Key, one creates and all get its response."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Header
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from deployments.core.idempotency import RepeatableCall
 from deployments.core.ids import TenantId
 from deployments.core.record_ports import IdempotencyKeys
-from serve_app.schemas import ErrorBody
+from serve_app.http.error_bodies import error_responses
 
 IdempotencyKey = Annotated[
     str | None,
@@ -23,12 +23,12 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         pattern=r"^[!-~]+$",
-        description="repeating a call under the same key creates nothing more, for 24 hours",
+        description="for 24 hours, repeating a call with the same key creates nothing more",
     ),
 ]
-CREATED: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorBody, "description": "The key belongs to another request, or that is still running"}
-}
+CREATED = error_responses(
+    {409: "The key was used with another request, or the first request with it is still running"}
+)
 """`responses` of a creating route."""
 
 
@@ -39,10 +39,10 @@ async def created_once(
     body: BaseModel,
     create: Callable[[str | None], Awaitable[BaseModel]],
 ) -> Response:
-    """The response of `create`, 201, or the one it had before under this key.
+    """The 201 response with what `create` returns, or the response that an earlier call with this key had.
 
-    `call` is the tenant and the operation's name. `create` is given the claim's token, None without a
-    key; see `Claim`. What it raises leaves the key free for another attempt. Raises: Conflict.
+    `call` is the tenant and the operation's name. `create` is given the claim's token, or None if there is
+    no key. If it raises, the key can be used for another attempt. Raises: Conflict.
     """
     if key is None:
         return _created((await create(None)).model_dump_json())
@@ -53,7 +53,7 @@ async def created_once(
     try:
         text = (await create(claim.token)).model_dump_json()
         await keys.keep(request, text)
-    except BaseException:  # a caller who hangs up included
+    except BaseException:  # including the cancellation when the caller hangs up
         await keys.release(request)
         raise
     return _created(text)

@@ -15,8 +15,8 @@ from deployments.core.limits import (
     MAX_STOPS,
     MAX_TEMPERATURE,
 )
-from serve_app.schemas.answers import AnswerBody
-from serve_app.schemas.body import Body
+from serve_app.http.answers import AnswerBody
+from serve_app.http.body import Body
 
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),
@@ -35,11 +35,11 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "tools": ([],),
     "top_logprobs": (0,),
 }
-"""Values that ask for what happens anyway. With any other the field is refused, as an unknown one is."""
+"""Values that ask for what is done anyway. With any other value, the field is refused like an unknown one."""
 _LABELS = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "user"})
-"""Fields that ask for nothing: a client's own notes, which are accepted with any value."""
+"""Fields for a client's own notes. They are accepted with any value, and ignored."""
 _MESSAGE_LABELS = frozenset({"name"})
-"""The same of a message: which of several users or agents wrote it, a client's own business here."""
+"""The same in a message: `name` says which of several users or agents wrote it."""
 _TEXT_PART = {
     "type": "object",
     "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
@@ -48,13 +48,13 @@ _TEXT_PART = {
 
 
 def _joined(content: Any) -> Any:
-    """A content's text; parts of it are lines of their own. pydantic refuses what is neither."""
+    """The text of a content, each part on its own line. pydantic refuses any other type."""
     if not isinstance(content, list):
         return content
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind != "text":
-            # It may be anything: of any length, and half a character, which pydantic can't show.
+            # The value may be very long, or have lone surrogates, which pydantic can't show.
             raise PydanticCustomError(
                 "no_text", "parts of type {kind} can't be read, only text", {"kind": ascii(kind)[:80]}
             )
@@ -87,7 +87,7 @@ class ChatMessage(Body):
     @model_validator(mode="before")
     @classmethod
     def _without_nothing(cls, message: Any) -> Any:
-        """Answers of other servers come back as messages with fields that are null or empty."""
+        """Clients send back answers of other servers, which have fields that are null or empty."""
         if not isinstance(message, dict):
             return message
         return {
@@ -98,7 +98,7 @@ class ChatMessage(Body):
 
 
 class StreamOptions(Body):
-    """What a stream brings besides the answer: its usage in the end, or in every chunk up to there."""
+    """What a stream has besides the answer: the usage at its end, or the usage so far in every chunk."""
 
     include_usage: bool = False
     continuous_usage_stats: bool = False
@@ -108,10 +108,10 @@ class StreamOptions(Body):
 class ChatRequest(Body):
     """A chat with an agent, whose name is the model's.
 
-    The last message is the question that is searched for; the others stand behind the documents. `null`
-    means that a field is not there. `user`, `metadata`, `safety_identifier`, `prompt_cache_key` and a
-    message's `name` change nothing; what can't be honoured (`tools`, `logprobs`, `n` above 1, ...) is refused
-    by name.
+    The last message is the question that is searched for; the others follow the documents in the prompt.
+    `null` means that a field is not there. `user`, `metadata`, `safety_identifier`,
+    `prompt_cache_key` and a message's `name` change nothing; unsupported fields (`tools`, `logprobs`, `n`
+    above 1, ...) are refused by name.
     """
 
     model_config = ConfigDict(
@@ -136,11 +136,12 @@ class ChatRequest(Body):
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
     stop: Stops = Field([], description="a text or up to 4; the answer ends before it")
-    ignore_eos: bool = Field(False, description="writes on to max_tokens, for measurements")
+    ignore_eos: bool = Field(False, description="true: always writes max_tokens tokens, for measurements")
     share_answer: bool | None = Field(
-        None, description="an equal greedy request's answer may be given again; else as configured"
+        None,
+        description="true: the answer to an equal greedy request may be given again; null: as configured",
     )
-    return_token_ids: bool = Field(False, description="the ids that went to the engine and came from it")
+    return_token_ids: bool = Field(False, description="true: the response has the ids of prompt and answer")
 
     @model_validator(mode="before")
     @classmethod
@@ -161,7 +162,7 @@ class PromptTokensDetails(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens of prompt and answer; none of a prompt where nothing was found to answer from."""
+    """Tokens of prompt and answer. The prompt has 0 when no documents were found to answer from."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -170,7 +171,7 @@ class Usage(BaseModel):
 
     @classmethod
     def of(cls, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> Usage:
-        """With their sum."""
+        """The usage with these counts and their sum."""
         return cls(
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
@@ -187,7 +188,7 @@ class AnswerMessage(BaseModel):
 
 
 class Choice(BaseModel):
-    """The only choice. `token_ids` as the engine sampled them, a stop string's included."""
+    """The only choice. `token_ids` are as the engine sampled them, including those of a stop string."""
 
     index: int = 0
     message: AnswerMessage

@@ -1,1 +1,0 @@
-"""The HTTP API: one router a resource, over services that the ingress is given."""

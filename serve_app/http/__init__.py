@@ -1,0 +1,1 @@
+"""The HTTP API: each resource has its routes and the bodies of its requests and responses."""

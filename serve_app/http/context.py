@@ -1,0 +1,81 @@
+"""What routes depend on: the services, the request's tenant, and what agents need to know of the call.
+
+None of these functions waits. They are async all the same, because FastAPI runs a plain function in a
+thread, which costs more than any of them does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+from uuid import uuid4
+
+from fastapi import Depends, Request
+
+from deployments.core.errors import NotFound
+from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
+from deployments.core.limits import DEFAULT_TOP_K
+from deployments.core.messages import Ask
+from serve_app.edge import EdgeClock
+from serve_app.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that an agent's model works on."""
+
+    tenant: TenantId
+    request_id: RequestId
+    """New for each request. Clients can't choose it, since the engine must never see one twice."""
+    clock: EdgeClock
+    """Started when the request arrived."""
+    timeout_s: float
+
+    def ask(self, query: str, top_k: int = DEFAULT_TOP_K, section: str | None = None) -> Ask:
+        """A question to an agent, with the agent's own defaults for sampling."""
+        return Ask(
+            tenant=self.tenant,
+            query=query,
+            request_id=self.request_id,
+            top_k=top_k,
+            section=section,
+            deadline_s=self.timeout_s,
+            arrived_unix_s=self.clock.arrived_unix_s,
+        )
+
+
+async def services(request: Request) -> Services:
+    """The services that the application was built with."""
+    return cast(Services, request.app.state.services)
+
+
+async def tenant(request: Request, parts: Annotated[Services, Depends(services)]) -> TenantId:
+    """The tenant of a request. Raises Unauthorized, Forbidden, InvalidRequest."""
+    return parts.tenants.of(request.headers)
+
+
+async def call(
+    request: Request,
+    parts: Annotated[Services, Depends(services)],
+    owner: Annotated[TenantId, Depends(tenant)],
+) -> Call:
+    """The request as a call."""
+    request_id = RequestId(f"req-{uuid4().hex}")
+    clock = cast(EdgeClock, request.state.clock)
+    return Call(owner, request_id, clock, parts.settings.request_timeout_s)
+
+
+async def scope(
+    name: str, owner: Annotated[TenantId, Depends(tenant)], parts: Annotated[Services, Depends(services)]
+) -> Scope:
+    """A collection of the tenant. Raises NotFound if no agent reads a collection of this name."""
+    known = sorted(parts.collections.values())
+    if name not in known:
+        raise NotFound(f"there is no collection {name!r}; there are: {', '.join(known)}", "name")
+    return Scope(owner, CollectionName(name))
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+TenantDep = Annotated[TenantId, Depends(tenant)]
+CallDep = Annotated[Call, Depends(call)]
+ScopeDep = Annotated[Scope, Depends(scope)]

@@ -1,0 +1,25 @@
+"""Types of fields that several bodies have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_USER_ID_CHARS
+
+
+def _in_utc(value: object) -> object:
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value
+
+
+Moment = Annotated[datetime, BeforeValidator(_in_utc)]
+"""A time, made from Unix seconds. JSON has it in ISO 8601, in UTC."""
+Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
+"""A duration, rounded to the millisecond."""
+QueryText = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS)]
+UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_ID_CHARS)]
+AnswerTokens = Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")]
+"""The most tokens that an answer may have."""
+UsesMemory = Annotated[bool, Field(description="false: this call neither reads nor writes memory")]
