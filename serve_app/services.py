@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.core.business_ports import BusinessMemory
 from deployments.core.ids import CollectionName, Scope
-from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.services import (
     Agent,
     DocumentationWriter,

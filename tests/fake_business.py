@@ -12,8 +12,11 @@ from deployments.agents.idea_attempts import AttemptParts
 from deployments.agents.idea_generation import IdeaGenerator
 from deployments.agents.specs import BUSINESS
 from deployments.agents.template_retriever import TemplateRetriever
-from deployments.core.business import BusinessType, Template, TemplateDraft, TemplateQuery
-from deployments.core.business_ideas import (
+from deployments.core.documents import Passage, Retrieval
+from deployments.core.errors import NotFound
+from deployments.core.ids import DocId, RequestId, Scope, TenantId
+from deployments.core.messages import Delta, GenerateRequest
+from deployments.core.records.ideas import (
     Evidence,
     EvidenceQuery,
     IdeaDraft,
@@ -24,10 +27,7 @@ from deployments.core.business_ideas import (
     TemplateFact,
     TypeSummary,
 )
-from deployments.core.documents import Passage, Retrieval
-from deployments.core.errors import NotFound
-from deployments.core.ids import DocId, RequestId, Scope, TenantId
-from deployments.core.messages import Delta, GenerateRequest
+from deployments.core.records.templates import BusinessType, Template, TemplateDraft, TemplateQuery
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.core.words import words_of
 from deployments.records.template_document import document_of, idea_text, template_text

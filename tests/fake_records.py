@@ -8,11 +8,10 @@ from dataclasses import replace
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.errors import Conflict, NotFound
-from deployments.core.idempotency import Claim, RepeatableCall
 from deployments.core.ids import TenantId
-from deployments.core.support_report import Period, SupportReport
-from deployments.core.ticket_image import ImageText, TextLine
-from deployments.core.tickets import (
+from deployments.core.records.idempotency import Claim, RepeatableCall
+from deployments.core.records.support_report import Period, SupportReport
+from deployments.core.records.tickets import (
     MemoryContext,
     Respond,
     Ticket,
@@ -22,8 +21,9 @@ from deployments.core.tickets import (
     TicketOutcome,
     TicketQuery,
 )
+from deployments.core.ticket_image import ImageText, TextLine
 from deployments.records.report import report_of
-from deployments.records.tickets import changed, opened
+from deployments.records.ticket_life import changed, opened
 from tests.fakes import FakeClock
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.idea_generation import IdeaGenerator
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.business import BusinessType
-from deployments.core.business_ideas import IdeaBatch, IdeaRequest, IdeaResult
 from deployments.core.ports import Rag
+from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
+from deployments.core.records.templates import BusinessType
 
 
 def recall_query(business_type: BusinessType) -> str:

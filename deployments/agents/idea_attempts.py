@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from deployments.agents.idea_format import UnusableIdea, parse_idea
 from deployments.agents.idea_prompt import IdeaPrompt
 from deployments.agents.idea_scoring import Scores, scores_of
-from deployments.core.business_ideas import Evidence, EvidenceQuery, IdeaRequest, IdeaText
-from deployments.core.business_ports import BusinessMemory
 from deployments.core.errors import DeadlineExceeded, Unavailable
 from deployments.core.ids import RequestId
 from deployments.core.ledger import Answer
 from deployments.core.ports import Rag
+from deployments.core.records.ideas import Evidence, EvidenceQuery, IdeaRequest, IdeaText
+from deployments.core.records.ports import BusinessMemory
 from deployments.core.words import words_of
 
 SAME_FROM = 0.86

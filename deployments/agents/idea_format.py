@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from deployments.core.business_ideas import IdeaText
 from deployments.core.errors import InvalidRequest
+from deployments.core.records.ideas import IdeaText
 from deployments.core.texts import check_text
 
 _MAX_CHARS = 300

@@ -13,8 +13,10 @@ from deployments.agents.idea_format import example_of
 from deployments.agents.idea_prompt import LEARNED_TEMPLATES, IdeaPrompt, Lesson
 from deployments.agents.idea_scoring import types_by_evidence
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.business import BusinessType, TemplateQuery
-from deployments.core.business_ideas import (
+from deployments.core.errors import InvalidRequest, WarmlineError
+from deployments.core.ids import DocId, RequestId, Scope
+from deployments.core.library_ports import PassageReader
+from deployments.core.records.ideas import (
     MAX_BATCH,
     BusinessIdea,
     IdeaBatch,
@@ -22,9 +24,7 @@ from deployments.core.business_ideas import (
     IdeaRequest,
     IdeaResult,
 )
-from deployments.core.business_ports import PassageReader
-from deployments.core.errors import InvalidRequest, WarmlineError
-from deployments.core.ids import DocId, RequestId, Scope
+from deployments.core.records.templates import BusinessType, TemplateQuery
 
 CONCURRENT_IDEAS = 4
 """Of one batch, so that it leaves the engine room for others' answers."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployments.agents.idea_format import IDEA_SCHEMA
-from deployments.core.business import BusinessType
 from deployments.core.documents import Passage
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import Question, Sampling, Turn
+from deployments.core.records.templates import BusinessType
 
 LEARNED_TEMPLATES = 3
 """Recalled for a prompt: enough to learn from, and few enough to be read in a second on a CPU."""

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from deployments.core.business import SUCCESS_SCORE, BusinessType
-from deployments.core.business_ideas import Evidence, TemplateFact, TypeSummary
+from deployments.core.records.ideas import Evidence, TemplateFact, TypeSummary
+from deployments.core.records.templates import SUCCESS_SCORE, BusinessType
 
 NEIGHBOURS = 5
 PRIOR_WEIGHT = 0.5

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deployments.core.business import BusinessType, TemplateQuery
-from deployments.core.business_ports import BusinessMemory, PassageReader
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import DocId
+from deployments.core.library_ports import PassageReader
 from deployments.core.ports import Retriever
+from deployments.core.records.ports import BusinessMemory
+from deployments.core.records.templates import BusinessType, TemplateQuery
 
 
 class TemplateRetriever:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from deployments.core.documents import DocumentVersion, Ingested, TextHit
+from deployments.core.documents import DocumentVersion, Ingested, Retrieval, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.core.ports import DocumentLibrary
+
+
+class PassageReader(Protocol):
+    """Knowledge, as those see it who know which documents they want. Raises KnowledgeUnavailable."""
+
+    async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
+        """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are absent."""
 
 
 class VersionedLibrary(DocumentLibrary, Protocol):

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from deployments.core.business import BusinessType
-from deployments.core.business_ideas import IdeaBatch, IdeaRequest, IdeaResult
-from deployments.core.business_ports import BusinessMemory, PassageReader
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import LeasingKnowledge
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.library_ports import VersionedLibrary
+from deployments.core.library_ports import PassageReader, VersionedLibrary
 from deployments.core.messages import (
     Ask,
     CacheStats,
@@ -26,7 +23,9 @@ from deployments.core.messages import (
     Warmed,
 )
 from deployments.core.ports import Retriever, SegmentTokenizer, SegmentWriter
-from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
+from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
+from deployments.core.records.templates import BusinessType
 from deployments.core.replica import every_replica
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.ticket_image import TicketImage

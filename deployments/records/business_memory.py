@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.core.business import Template, TemplateDraft, TemplateQuery, business_type
-from deployments.core.business_ideas import Evidence, EvidenceQuery, IdeaDraft, StoredIdea, TypeSummary
 from deployments.core.errors import NotFound
 from deployments.core.ids import DEFAULT_TENANT, DocId, Scope, TenantId
 from deployments.core.ports import DocumentLibrary
+from deployments.core.records.ideas import Evidence, EvidenceQuery, IdeaDraft, StoredIdea, TypeSummary
+from deployments.core.records.templates import Template, TemplateDraft, TemplateQuery, business_type
 from deployments.database.milestones import Milestones
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from deployments.core.business_ideas import Evidence, EvidenceQuery, KnownIdea, TemplateFact
 from deployments.core.ids import Fingerprint, TenantId
+from deployments.core.records.ideas import Evidence, EvidenceQuery, KnownIdea, TemplateFact
 from deployments.records.idea_store import IdeaStore
 from deployments.records.template_document import idea_text
 from deployments.records.template_store import TemplateStore

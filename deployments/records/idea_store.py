@@ -9,15 +9,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from deployments.core.business_ideas import BusinessIdea, IdeaDraft, IdeaText, StoredIdea
 from deployments.core.errors import NotFound
 from deployments.core.ids import Fingerprint, TenantId
+from deployments.core.records.ideas import BusinessIdea, IdeaDraft, IdeaText, StoredIdea
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.records.business_tables import ideas
+from deployments.records.record_ids import is_id
 from deployments.records.template_document import idea_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
-from deployments.records.tokens import is_id
 
 MAX_COMPARED = 2_000
 """Ideas that a new one is compared with: the latest ones of a tenant."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, and_, delete, select, text, update
 
 from deployments.core.errors import Conflict
-from deployments.core.idempotency import Claim, RepeatableCall
+from deployments.core.records.idempotency import Claim, RepeatableCall
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.records.tables import idempotency_keys as keys

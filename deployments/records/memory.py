@@ -11,7 +11,7 @@ from deployments.core.documents import DocumentDraft, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Scope
 from deployments.core.limits import MAX_QUERY_CHARS
 from deployments.core.ports import DocumentLibrary, Retriever
-from deployments.core.tickets import ENDED, HelpfulSolution, MemoryContext, Ticket
+from deployments.core.records.tickets import ENDED, HelpfulSolution, MemoryContext, Ticket
 from deployments.records.ticket_store import TicketStore
 
 COLLECTION = CollectionName("support_memory")

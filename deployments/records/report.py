@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
-from deployments.core.support_report import Period, Spread, SupportReport, Topic
-from deployments.core.tickets import Priority, Ticket, TicketStatus
+from deployments.core.records.support_report import Period, Spread, SupportReport, Topic
+from deployments.core.records.tickets import Priority, Ticket, TicketStatus
 from deployments.core.words import COMMON_WORDS, words_of
-from deployments.records.tickets import is_breached
+from deployments.records.ticket_life import is_breached
 
 TOPICS = 10
 _MIN_TICKETS_OF_A_TOPIC = 2

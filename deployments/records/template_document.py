@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from deployments.core.business import Template, TemplateDraft, template_wordings
-from deployments.core.business_ideas import IdeaText
 from deployments.core.documents import DocumentDraft
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import CollectionName, DocId
+from deployments.core.records.ideas import IdeaText
+from deployments.core.records.templates import Template, TemplateDraft, template_wordings
 
 COLLECTION = CollectionName("business_templates")
 _IDEA_PARTS = (

@@ -11,17 +11,17 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, u
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.business import BusinessType, Template, TemplateDraft, TemplateQuery
-from deployments.core.business_ideas import TypeSummary
 from deployments.core.errors import NotFound
 from deployments.core.ids import Fingerprint, TenantId
+from deployments.core.records.ideas import TypeSummary
+from deployments.core.records.templates import BusinessType, Template, TemplateDraft, TemplateQuery
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.named_locks import NamedLocks
 from deployments.records.business_tables import templates
+from deployments.records.record_ids import is_id
 from deployments.records.template_document import template_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
-from deployments.records.tokens import is_id
 
 MAX_COMPARED = 2_000
 """Templates that an idea is compared with: the latest changed ones of a tenant."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from deployments.core.ids import TenantId
-from deployments.core.support_report import Period, SupportReport
-from deployments.core.tickets import (
+from deployments.core.records.support_report import Period, SupportReport
+from deployments.core.records.tickets import (
     ResolutionType,
     Resolve,
     Respond,
@@ -21,8 +21,8 @@ from deployments.core.tickets import (
 )
 from deployments.records.memory import SupportMemory
 from deployments.records.report import report_of
+from deployments.records.ticket_life import changed, is_breached, opened
 from deployments.records.ticket_store import TicketStore
-from deployments.records.tickets import changed, is_breached, opened
 
 
 class StoredTickets:

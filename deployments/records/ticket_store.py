@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.errors import NotFound
 from deployments.core.ids import TenantId
-from deployments.core.support_report import Period
-from deployments.core.tickets import (
+from deployments.core.records.support_report import Period
+from deployments.core.records.tickets import (
     Priority,
     ResolutionType,
     Ticket,
@@ -23,10 +23,10 @@ from deployments.core.tickets import (
 )
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+from deployments.records.record_ids import is_id
 from deployments.records.tables import ticket_events as events
 from deployments.records.tables import tickets
-from deployments.records.tickets import Changed
-from deployments.records.tokens import is_id
+from deployments.records.ticket_life import Changed
 
 
 class TicketStore:

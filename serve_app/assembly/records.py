@@ -6,9 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from deployments.core.business_ports import BusinessMemory
 from deployments.core.ports import DocumentLibrary
-from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Served, serving
 from deployments.core.services import KnowledgeBase
 from deployments.database.connection import Database
@@ -19,11 +18,11 @@ from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
+from deployments.records.record_ids import new_token
 from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
-from deployments.records.tokens import new_token
 from serve_app.assembly.knowledge import SAMPLES, database_url, knowledge_service
 from serve_app.settings import Settings
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployments.agents.specs import BUSINESS
-from deployments.core.business import DEFAULT_MIN_SUCCESS
-from deployments.core.business_ideas import DEFAULT_ATTEMPTS, DEFAULT_MIN_REVENUE
 from deployments.core.limits import DEFAULT_TOP_K
+from deployments.core.records.ideas import DEFAULT_ATTEMPTS, DEFAULT_MIN_REVENUE
+from deployments.core.records.templates import DEFAULT_MIN_SUCCESS
 from serve_app.client.agent import AgentClient
 from serve_app.client.results import Idea, IdeaBatch, Template, Templates, TemplatesAnswer
 

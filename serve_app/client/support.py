@@ -7,7 +7,7 @@ from datetime import date
 
 from deployments.agents.specs import SUPPORT
 from deployments.core.limits import DEFAULT_TOP_K
-from deployments.core.tickets import Priority, ResolutionType
+from deployments.core.records.tickets import Priority, ResolutionType
 from serve_app.client.agent import AgentClient, path_part
 from serve_app.client.results import SupportAnswer
 from serve_app.client.support_results import (

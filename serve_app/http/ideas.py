@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from deployments.core.business import BusinessType
-from deployments.core.business_ideas import (
+from deployments.core.records.ideas import (
     DEFAULT_ATTEMPTS,
     DEFAULT_MIN_REVENUE,
     MAX_ATTEMPTS,
@@ -22,6 +21,7 @@ from deployments.core.business_ideas import (
     IdeaResult,
     StoredIdea,
 )
+from deployments.core.records.templates import BusinessType
 from deployments.core.texts import check_storable
 from serve_app.http.answers import ReuseBody
 from serve_app.http.body import Body, FromCore

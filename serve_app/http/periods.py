@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from deployments.core.errors import InvalidRequest
-from deployments.core.support_report import Period
+from deployments.core.records.support_report import Period
 
 
 def period_of(start: str, end: str) -> Period:

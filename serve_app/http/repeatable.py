@@ -11,9 +11,9 @@ from fastapi import Header
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from deployments.core.idempotency import RepeatableCall
 from deployments.core.ids import TenantId
-from deployments.core.record_ports import IdempotencyKeys
+from deployments.core.records.idempotency import RepeatableCall
+from deployments.core.records.ports import IdempotencyKeys
 from serve_app.http.error_bodies import error_responses
 
 IdempotencyKey = Annotated[

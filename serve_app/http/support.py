@@ -13,9 +13,9 @@ from deployments.agents.specs import SUPPORT
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import Scope
 from deployments.core.limits import DEFAULT_TOP_K, MAX_CATEGORY_CHARS, MAX_QUERY_CHARS, MAX_TOP_K
-from deployments.core.support_report import Spread, SupportReport, Topic
+from deployments.core.records.support_report import Spread, SupportReport, Topic
+from deployments.core.records.tickets import Priority, TicketStatus
 from deployments.core.texts import check_text
-from deployments.core.tickets import Priority, TicketStatus
 from serve_app.http.answers import EVENTS, AnswerBody, AskBody, answered
 from serve_app.http.body import FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep

@@ -10,7 +10,10 @@ from starlette.responses import Response
 
 from deployments.agents.business import recall_query
 from deployments.agents.specs import BUSINESS
-from deployments.core.business import (
+from deployments.core.errors import InvalidRequest
+from deployments.core.ids import Scope, TenantId, doc_id
+from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
+from deployments.core.records.templates import (
     DEFAULT_MIN_SUCCESS,
     MAX_METRICS,
     BusinessType,
@@ -20,9 +23,6 @@ from deployments.core.business import (
     business_type,
     template_wordings,
 )
-from deployments.core.errors import InvalidRequest
-from deployments.core.ids import Scope, TenantId, doc_id
-from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
 from serve_app.http.answers import EVENTS, AnswerBody, AskBody, answered
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.core.tickets import (
+from deployments.core.records.tickets import (
     MAX_REASON_CHARS,
     MAX_TEAM_CHARS,
     MAX_TICKET_TEXT_CHARS,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from deployments.core.tickets import (
+from deployments.core.records.tickets import (
     Close,
     Escalate,
     Rate,

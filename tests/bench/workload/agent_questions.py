@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.agents.business import recall_query
-from deployments.core.business import BusinessType
+from deployments.core.records.templates import BusinessType
 
 FOLDER = Path(__file__).with_name("questions")
 AGENTS = ("support", "business", "documentation")

@@ -17,9 +17,9 @@ from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
+from deployments.records.record_ids import new_token
 from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
-from deployments.records.tokens import new_token
 from tests.fakes import FakeClock, FakeEmbedder
 
 COLLECTION = CollectionName("business_templates")

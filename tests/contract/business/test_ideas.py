@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from deployments.core.business import BusinessType
-from deployments.core.business_ideas import (
+from deployments.core.errors import NotFound
+from deployments.core.ids import TenantId
+from deployments.core.records.ideas import (
     BusinessIdea,
     Evidence,
     EvidenceQuery,
@@ -15,8 +16,7 @@ from deployments.core.business_ideas import (
     IdeaText,
     StoredIdea,
 )
-from deployments.core.errors import NotFound
-from deployments.core.ids import TenantId
+from deployments.core.records.templates import BusinessType
 from deployments.records.template_document import idea_text, template_text
 from tests.contract.business.conftest import Business, Open
 from tests.fake_business import ACME, SAAS, a_template, an_idea

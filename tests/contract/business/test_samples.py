@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.core.business import BusinessType, TemplateQuery
 from deployments.core.errors import NotFound
 from deployments.core.ids import DEFAULT_TENANT
+from deployments.core.records.templates import BusinessType, TemplateQuery
 from deployments.knowledge.samples import SAMPLES
 from tests.contract.business.conftest import Business, Open
 from tests.fake_business import ACME, SAAS, a_template

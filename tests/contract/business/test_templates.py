@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from deployments.core.business import BusinessType, Template, TemplateQuery
-from deployments.core.business_ideas import TypeSummary
 from deployments.core.errors import NotFound
 from deployments.core.ids import DocId, Scope, TenantId
+from deployments.core.records.ideas import TypeSummary
+from deployments.core.records.templates import BusinessType, Template, TemplateQuery
 from tests.contract.business.conftest import COLLECTION, Business, Open
 from tests.fake_business import ACME, SAAS, a_template
 

@@ -14,9 +14,9 @@ from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
+from deployments.records.record_ids import new_token
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
-from deployments.records.tokens import new_token
 from tests.fakes import FakeClock, FakeEmbedder
 
 

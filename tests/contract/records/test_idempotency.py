@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from deployments.core.errors import Conflict
-from deployments.core.idempotency import Claim, RepeatableCall
 from deployments.core.ids import TenantId
+from deployments.core.records.idempotency import Claim, RepeatableCall
 from tests.contract.records.conftest import Open, Records
 
 CALL = RepeatableCall(TenantId("acme"), "tickets.create", "key-1", "hash-1")

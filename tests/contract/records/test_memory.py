@@ -6,7 +6,7 @@ import pytest
 
 from deployments.core.errors import NotFound
 from deployments.core.ids import DocId, Scope, TenantId
-from deployments.core.tickets import (
+from deployments.core.records.tickets import (
     MemoryContext,
     Rate,
     Reopen,

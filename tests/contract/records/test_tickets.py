@@ -8,8 +8,8 @@ import pytest
 
 from deployments.core.errors import Conflict, NotFound
 from deployments.core.ids import TenantId
-from deployments.core.support_report import Period
-from deployments.core.tickets import (
+from deployments.core.records.support_report import Period
+from deployments.core.records.tickets import (
     Close,
     Escalate,
     Priority,

@@ -10,7 +10,7 @@ import pytest
 
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, DocId, Scope
-from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import IdempotencyKeys, TicketDesk
 from deployments.core.replica import serving
 from serve_app.remote import client_of
 from tests.contract.records.conftest import Open, Records

@@ -6,10 +6,10 @@ import pytest
 
 from deployments.agents.business import recall_query
 from deployments.agents.specs import BUSINESS
-from deployments.core.business import BusinessType
 from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import RequestId, TenantId
 from deployments.core.messages import Ask
+from deployments.core.records.templates import BusinessType
 from tests.fake_business import ACME, SAAS, BusinessRig, a_template
 from tests.fakes import a_passage
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from deployments.agents.idea_generation import CONCURRENT_IDEAS
-from deployments.core.business import BusinessType
-from deployments.core.business_ideas import IdeaResult
 from deployments.core.errors import EngineUnavailable, InvalidRequest, Overloaded
+from deployments.core.records.ideas import IdeaResult
+from deployments.core.records.templates import BusinessType
 from tests.fake_business import ACME, SAAS, BusinessRig, a_template, an_idea, wanted, with_templates, written
 
 RETAIL = BusinessType("retail")

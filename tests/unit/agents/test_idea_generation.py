@@ -6,7 +6,6 @@ import pytest
 
 from deployments.agents.idea_format import IDEA_SCHEMA
 from deployments.agents.idea_prompt import LEARNED_TEMPLATES
-from deployments.core.business import BusinessType
 from deployments.core.errors import (
     DeadlineExceeded,
     EngineUnavailable,
@@ -15,6 +14,7 @@ from deployments.core.errors import (
     Unavailable,
 )
 from deployments.core.ids import TenantId
+from deployments.core.records.templates import BusinessType
 from tests.fake_business import ACME, BusinessRig, a_template, an_idea, like, wanted, with_templates, written
 
 RETAIL = BusinessType("retail")

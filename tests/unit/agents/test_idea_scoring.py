@@ -17,8 +17,8 @@ from deployments.agents.idea_scoring import (
     scores_of,
     types_by_evidence,
 )
-from deployments.core.business import BusinessType
-from deployments.core.business_ideas import Evidence, KnownIdea, TemplateFact, TypeSummary
+from deployments.core.records.ideas import Evidence, KnownIdea, TemplateFact, TypeSummary
+from deployments.core.records.templates import BusinessType
 
 NOW_S = 1_700_000_000.0
 SAAS, RETAIL = BusinessType("saas"), BusinessType("retail")

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.business import (
+from deployments.core.errors import InvalidRequest
+from deployments.core.ids import TenantId
+from deployments.core.records.templates import (
     MAX_METRICS,
     MAX_TEMPLATE_CHARS,
     BusinessType,
@@ -17,8 +19,6 @@ from deployments.core.business import (
     TemplateQuery,
     business_type,
 )
-from deployments.core.errors import InvalidRequest
-from deployments.core.ids import TenantId
 from tests.fake_business import SAAS, a_template
 
 

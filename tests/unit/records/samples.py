@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from deployments.core.ids import TenantId
-from deployments.core.tickets import Priority, Ticket, TicketChange, TicketDraft
-from deployments.records.tickets import changed, opened
+from deployments.core.records.tickets import Priority, Ticket, TicketChange, TicketDraft
+from deployments.records.ticket_life import changed, opened
 
 ACME = TenantId("acme")
 HOUR_S = 3600.0

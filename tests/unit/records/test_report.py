@@ -8,8 +8,8 @@ from statistics import median
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.support_report import Period, Spread, Topic
-from deployments.core.tickets import Close, Escalate, Priority, Rate, Reopen, Resolve, Respond, Ticket
+from deployments.core.records.support_report import Period, Spread, Topic
+from deployments.core.records.tickets import Close, Escalate, Priority, Rate, Reopen, Resolve, Respond, Ticket
 from deployments.records.report import report_of, spread, top_topics
 from tests.unit.records.samples import HOUR_S, a_ticket, lived
 

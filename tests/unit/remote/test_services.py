@@ -10,8 +10,7 @@ from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
-from deployments.core.business_ports import BusinessMemory
-from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Kind, operations
 from deployments.core.services import (
     Agent,

@@ -11,7 +11,7 @@ from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRIT
 from deployments.agents.support import SupportService
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
-from deployments.core.record_ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import IdempotencyKeys, TicketDesk
 from serve_app.auth import Tenants
 from serve_app.http.application import build_api
 from serve_app.services import Services

@@ -11,9 +11,9 @@ from pydantic import BaseModel, TypeAdapter
 from deployments.core.documents import Ingested, TextHit
 from deployments.core.ledger import Citation, Reuse
 from deployments.core.messages import CacheStats, Warmed
-from deployments.core.support_report import Spread, Topic
+from deployments.core.records.support_report import Spread, Topic
+from deployments.core.records.tickets import HelpfulSolution
 from deployments.core.ticket_image import GroundingBox, TicketImage
-from deployments.core.tickets import HelpfulSolution
 from serve_app.http.body import FromCore
 from serve_app.http.fields import Moment
 from tests.unit.serve_app.fake_services import Api

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.core.tickets import Priority, TicketStatus
+from deployments.core.records.tickets import Priority, TicketStatus
 
 
 @dataclass(frozen=True, slots=True)

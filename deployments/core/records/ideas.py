@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.core.business import BusinessType
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, TenantId
 from deployments.core.ledger import Reuse
 from deployments.core.limits import MAX_USER_ID_CHARS
+from deployments.core.records.templates import BusinessType
 from deployments.core.texts import check_text
 
 DEFAULT_MIN_REVENUE = 70.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.errors import Conflict, Forbidden, InvalidRequest
-from deployments.core.tickets import (
+from deployments.core.records.tickets import (
     Close,
     Escalate,
     Priority,
@@ -24,7 +24,7 @@ from deployments.core.tickets import (
     TicketEvent,
     TicketStatus,
 )
-from deployments.records.tickets import changed, is_breached, opened
+from deployments.records.ticket_life import changed, is_breached, opened
 from tests.unit.records.samples import ACME, HOUR_S, a_ticket, lived
 
 ANSWER = Respond("Try again")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from deployments.core.errors import Conflict, Forbidden, InvalidRequest
 from deployments.core.ids import TenantId
-from deployments.core.tickets import (
+from deployments.core.records.tickets import (
     ENDED,
     Close,
     Escalate,
