@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -38,7 +38,7 @@ class FromCore:
         """
         found: dict[str, object] = {}
         for core in cores:
-            found |= asdict(core)
+            found |= _values(core)
         without_unit = {name[: -len("_s")]: value for name, value in found.items() if name.endswith("_s")}
         validator = _validator(cast(Any, cls))  # mypy does not see that a class is hashable
         body: Self = validator.validate_python(without_unit | found | others)
@@ -56,6 +56,17 @@ class FromCore:
             for field in schema["properties"].values():
                 field.pop("default", None)
         return reference
+
+
+def _values(core: DataclassInstance) -> dict[str, object]:
+    """A core's values by field. Unlike `asdict`, which is several times slower, it copies no values."""
+    return {field.name: _plain(getattr(core, field.name)) for field in fields(core)}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _values(value)
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 @cache
