@@ -53,7 +53,7 @@ class Database:
         """
         parsed = _parsed(url)
         if parsed.get_backend_name() == "sqlite":
-            lock = await _locked(parsed.database or "", lock_wait_s)
+            lock = await _acquire_file_lock(parsed.database or "", lock_wait_s)
             database = cls(_sqlite_engine(parsed), lock)
         else:
             database = cls(_postgresql_engine(parsed), None)
@@ -68,13 +68,13 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: committed at the end, rolled back on any error. Raises: KnowledgeUnavailable."""
-        async with _translated(), self._engine.begin() as connection:
+        async with _translated_errors(), self._engine.begin() as connection:
             yield connection
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """A transaction for reading, all of whose statements see one state. Raises: KnowledgeUnavailable."""
-        async with _translated(), self._reader.begin() as connection:
+        async with _translated_errors(), self._reader.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -85,7 +85,7 @@ class Database:
         """
         async with AsyncExitStack() as held:
             if self.dialect != "sqlite":
-                async with _translated():
+                async with _translated_errors():
                     connection = await held.enter_async_context(self._engine.connect())
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
             yield
@@ -104,7 +104,7 @@ class Database:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def _translated_errors() -> AsyncIterator[None]:
     try:
         yield
     except (DataError, IntegrityError, ProgrammingError) as error:
@@ -129,7 +129,7 @@ def _parsed(url: str) -> URL:
     raise ConfigurationError(f"DATABASE_URL must start with {allowed}", "database_url")
 
 
-async def _locked(path: str, wait_s: float) -> FileLock:
+async def _acquire_file_lock(path: str, wait_s: float) -> FileLock:
     try:
         return await FileLock.acquire(_lock_file(path), wait_s)
     except TimeoutError as error:

@@ -23,7 +23,7 @@ class FileLock:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline_s = time.monotonic() + wait_s
         try:
-            while not _taken(descriptor):
+            while not _try_lock(descriptor):
                 if time.monotonic() >= deadline_s:
                     raise TimeoutError(f"{path} is locked by another process")
                 await asyncio.sleep(_POLL_S)
@@ -37,7 +37,7 @@ class FileLock:
         os.close(self._descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

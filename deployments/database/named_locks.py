@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from deployments.database.connection import Database
 
-_MAX_AT_ONCE = 4
+_MAX_HELD = 4
 """On PostgreSQL each takes a connection, and its holder needs more: the pool must not run out."""
 
 
@@ -21,7 +21,7 @@ class NamedLocks:
         self._database = database
         self._kind = kind
         self._in_process: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._at_once = asyncio.Semaphore(_MAX_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_HELD)
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:
@@ -30,7 +30,7 @@ class NamedLocks:
         key = int.from_bytes(blake2b(raw, digest_size=8).digest(), signed=True)
         async with (
             self._in_process.setdefault(name, asyncio.Lock()),
-            self._at_once,
+            self._slots,
             self._database.advisory_lock(key),
         ):
             yield

@@ -39,7 +39,7 @@ class Chunker:
 
     def chunks(self, title: str, text: str) -> list[Chunk]:
         """The chunks of a Markdown text; none when it is blank."""
-        return _Cut(self, title, text).chunks()
+        return _DocumentSplitter(self, title, text).chunks()
 
     def size(self, title: str, heading: str, body: str) -> int:
         """Tokens of the segment with this body; a blank one counts nothing."""
@@ -49,7 +49,7 @@ class Chunker:
 _Path = tuple[str, ...]
 
 
-class _Cut:
+class _DocumentSplitter:
     """One document being cut."""
 
     def __init__(self, chunker: Chunker, title: str, text: str) -> None:
@@ -58,15 +58,15 @@ class _Cut:
         self._title = title
         self._text = text
         self._quarter = max(chunker.chunk_tokens // 4, 1)
-        self._bare = chunker.size(title, "", "x")
+        self._bare_size = chunker.size(title, "", "x")
         self._headings = found.headings
-        self._paths, self._named = self._heading_paths(found.headings)
+        self._paths, self._in_path = self._heading_paths(found.headings)
         self._starts = [heading.start for heading in found.headings]
         self._tables = self._repeatable_tables(found)
 
     def chunks(self) -> list[Chunk]:
         pieces = self._split()
-        bases = [self._base(start) for start, _ in pieces]
+        bases = [self._path_above(start) for start, _ in pieces]
         chunks: list[Chunk] = []
         for (start, piece), base, following in zip_longest(pieces, bases, bases[1:]):
             path, body = self._without_headings(start, piece, base, following or ())
@@ -105,18 +105,18 @@ class _Cut:
         path is then the one above it.
         """
         paths: list[_Path] = []
-        named: list[bool] = []
+        in_path: list[bool] = []
         stack: list[tuple[int, str]] = []
         for heading in headings:
             while stack and stack[-1][0] >= heading.level:
                 stack.pop()
             longer = (*(name for _, name in stack), heading.text)
-            fits = self._header_size(" > ".join(longer)) <= self._bare + self._quarter
+            fits = self._header_size(" > ".join(longer)) <= self._bare_size + self._quarter
             if heading.text and fits:
                 stack.append((heading.level, heading.text))
-            named.append(bool(heading.text) and fits)
+            in_path.append(bool(heading.text) and fits)
             paths.append(tuple(name for _, name in stack))
-        return paths, named
+        return paths, in_path
 
     def _heading_at(self, start: int) -> int | None:
         """The heading that a piece starting at `start` starts with; its indentation may be trimmed."""
@@ -125,11 +125,11 @@ class _Cut:
             return None
         return index if start < self._headings[index].end else None
 
-    def _base(self, start: int) -> _Path:
+    def _path_above(self, start: int) -> _Path:
         """The headings above a piece that starts at `start`, without those it starts with."""
         index = self._heading_at(start)
         if index is not None:
-            return self._paths[index][:-1] if self._named[index] else self._paths[index]
+            return self._paths[index][:-1] if self._in_path[index] else self._paths[index]
         above = bisect_right(self._starts, start) - 1
         return self._paths[above] if above >= 0 else ()
 
@@ -143,7 +143,7 @@ class _Cut:
         last = None
         while (index := self._heading_at(offset)) is not None and self._covers(index, end):
             last, path = index, self._paths[index]
-            offset = self._skip_blanks(self._headings[index].end, end)
+            offset = self._skip_whitespace(self._headings[index].end, end)
         body = self._text[offset:end].strip()
         if body or last is None or following[: len(path)] == path:
             return path, body
@@ -154,9 +154,9 @@ class _Cut:
         heading = self._headings[index]
         later = self._headings[index + 1 : bisect_left(self._starts, end)]
         whole = not self._text[end : heading.end].strip()
-        return self._named[index] and whole and all(h.level > heading.level for h in later)
+        return self._in_path[index] and whole and all(h.level > heading.level for h in later)
 
-    def _skip_blanks(self, offset: int, end: int) -> int:
+    def _skip_whitespace(self, offset: int, end: int) -> int:
         rest = self._text[offset:end]
         return offset + len(rest) - len(rest.lstrip()) if offset < end else end
 
@@ -169,7 +169,7 @@ class _Cut:
         return [
             table
             for table in found.tables
-            if self._chunker.size(self._title, "", table.header) <= self._bare + self._quarter
+            if self._chunker.size(self._title, "", table.header) <= self._bare_size + self._quarter
         ]
 
     def _table_header(self, start: int) -> str:

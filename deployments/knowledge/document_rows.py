@@ -40,7 +40,7 @@ async def lock_collection(connection: AsyncConnection, scope: Scope) -> int:
     return await _write_generation(connection, scope, "generation = collections.generation", 0)
 
 
-async def raise_generation(connection: AsyncConnection, scope: Scope) -> int:
+async def increment_generation(connection: AsyncConnection, scope: Scope) -> int:
     raised = "generation = collections.generation + 1, stamp = excluded.stamp"
     return await _write_generation(connection, scope, raised, 1)
 

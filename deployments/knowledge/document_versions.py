@@ -40,7 +40,7 @@ class DocumentHistory:
         async with self._database.snapshot() as connection:
             present = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
             if present.version == version:
-                return _present(present)
+                return _current(present)
             query = select(earlier).where(earlier.c.document_id == present.id, earlier.c.version == version)
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -63,9 +63,9 @@ class DocumentHistory:
             found = [
                 DocumentVersion(row.version, row.title, row.section, None, row.stored_at_s) for row in rows
             ]
-        newest = [replace(_present(present), content=None)] if present.version < bound else []
+        newest = [replace(_current(present), content=None)] if present.version < bound else []
         return tuple([*newest, *found][:limit])
 
 
-def _present(row: AnyRow) -> DocumentVersion:
+def _current(row: AnyRow) -> DocumentVersion:
     return DocumentVersion(row.version, row.title, row.section, row.content, row.updated_at_s)

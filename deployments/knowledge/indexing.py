@@ -22,7 +22,7 @@ class Indexer:
         self._worker = ThreadPoolExecutor(1, "chunker")
         self.key = IndexKey(embedder.fingerprint, tokenizer, chunker.chunk_tokens)
 
-    async def cut(self, title: str, content: str) -> list[ChunkDraft]:
+    async def split(self, title: str, content: str) -> list[ChunkDraft]:
         """The chunks of a document."""
 
         def work() -> list[ChunkDraft]:

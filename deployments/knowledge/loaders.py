@@ -78,12 +78,12 @@ class _Unreadable(ValueError):
 
 
 def _read_markdown(source: _Source) -> LoadedDocument:
-    matter, text = split_front_matter(_decoded(source))
+    front_matter, text = split_front_matter(_decoded(source))
     text = _not_blank(text)
     headings = (heading.text for heading in outline(text).headings)
-    title = matter.values.get("title") or next(headings, "")
-    asked_as = matter.lists.get("asked_as", ())
-    return LoadedDocument(_as_title(title), matter.values.get("section") or None, text, asked_as)
+    title = front_matter.values.get("title") or next(headings, "")
+    asked_as = front_matter.lists.get("asked_as", ())
+    return LoadedDocument(_as_title(title), front_matter.values.get("section") or None, text, asked_as)
 
 
 def _read_plain(source: _Source) -> LoadedDocument:

@@ -15,7 +15,7 @@ from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
-from deployments.knowledge.search_terms import names_something
+from deployments.knowledge.search_terms import has_identifier
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.vectors import VectorCache
@@ -64,7 +64,7 @@ class HybridSearch:
             state = await _read_state(connection, query.scope)
             comparable = state.embedding == self._embedder.fingerprint
             words: list[int] = []
-            if not comparable or names_something(query.text):
+            if not comparable or has_identifier(query.text):
                 wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth)
                 words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
             near: list[int] = []
@@ -78,29 +78,29 @@ class HybridSearch:
                 similarities = vectors.by_chunk(cosines, [*near, *words])
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
-        there = [hit for hit in fused if hit[0] in rows]
-        best = each_first(there, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
+        readable = [hit for hit in fused if hit[0] in rows]
+        best = each_first(readable, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
         passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
-        return Retrieval(passages, state.generation, self._named(state.stamp))
+        return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """All passages of documents, in the order of `doc_ids`; score 0. Raises: KnowledgeUnavailable."""
-        place = {doc_id: number for number, doc_id in enumerate(doc_ids)}
+        position = {doc_id: number for number, doc_id in enumerate(doc_ids)}
         wanted = select(chunks.c.id).join(documents)
         wanted = wanted.where(*_within(scope), documents.c.doc_id.in_(doc_ids))
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, scope)
             found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
             rows = (await _read_rows(connection, scope, found.all())).values()
-        ordered = sorted(rows, key=lambda row: (place[row.doc_id], row.ordinal))
+        ordered = sorted(rows, key=lambda row: (position[row.doc_id], row.ordinal))
         passages = tuple(_passage(row, 0.0, None) for row in ordered)
-        return Retrieval(passages, state.generation, self._named(state.stamp))
+        return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def states(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[int, str]]:
         """Generations and states of collections (see `core.leases`), now. Raises: KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             read = [(scope, await _read_state(connection, scope)) for scope in scopes]
-        return {scope: (state.generation, self._named(state.stamp)) for scope, state in read}
+        return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read}
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
         """Ranked full text: at most `limit` documents by their best chunk. Raises: KnowledgeUnavailable."""
@@ -116,7 +116,7 @@ class HybridSearch:
             hits.setdefault(row.doc_id, _hit(row, match))
         return tuple(hits.values())[:limit]
 
-    def _named(self, stamp: str) -> str:
+    def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
 
     def _is_similar(self, similarity: float | None) -> bool:

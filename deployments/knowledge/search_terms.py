@@ -21,11 +21,11 @@ def search_terms(question: str) -> tuple[Term, ...]:
     """
     written = [words for part in question.casefold().split() if (words := tuple(words_of(part)))]
     terms = dict.fromkeys(_terms(written))
-    telling = [term for term in terms if len(term) > 1 or term[0] not in COMMON_WORDS]
-    return tuple(telling or terms)[:MAX_TERMS]
+    uncommon = [term for term in terms if len(term) > 1 or term[0] not in COMMON_WORDS]
+    return tuple(uncommon or terms)[:MAX_TERMS]
 
 
-def names_something(question: str) -> bool:
+def has_identifier(question: str) -> bool:
     """Whether it spells an identifier: digits behind letters (`TW-4003`, `0x80070057`) or `an_underscore`.
 
     Such a word means itself, and an embedding hardly knows it; everyday words mean what they stand for, and
@@ -60,8 +60,8 @@ def without_marks(text: str) -> str:
 
 def _is_identifier(part: str) -> bool:
     core = part.strip(".,;:!?()[]\"'`")
-    behind_number = core.lstrip("0123456789.,:-")
-    mixed = any(map(str.isdigit, behind_number)) and any(map(str.isalpha, behind_number))
+    after_number = core.lstrip("0123456789.,:-")
+    mixed = any(map(str.isdigit, after_number)) and any(map(str.isalpha, after_number))
     return mixed or "_" in core
 
 

@@ -42,7 +42,7 @@ from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
-from deployments.knowledge.store import DocumentStore, Overtaken, Stored, VectorsMissing
+from deployments.knowledge.store import DocumentStore, LabelsChanged, StoreResult, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
@@ -84,7 +84,7 @@ class KnowledgeService:
         self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
         self._leases = parts.leases or Leases(alone=True, predecessor=False)
         self._leased = LeasedSearch(self._search, self._leases)
-        self._changing: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
+        self._document_locks: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
         self._rebuild: Rebuild | None = None
         self._rebuilding: asyncio.Task[None] | None = None
 
@@ -130,19 +130,19 @@ class KnowledgeService:
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
         """See `DocumentLibrary`. Puts of one document take effect in the order in which they came."""
-        async with self._lock(scope, draft.doc_id):
+        async with self._document_lock(scope, draft.doc_id):
             return await self._put(scope, draft, invalidate=True)
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
         """See `VersionedLibrary`."""
-        async with self._lock(scope, doc_id):
+        async with self._document_lock(scope, doc_id):
             while True:
                 present = await self._store.get(scope, doc_id)
                 raw, labels = content.encode(), (present.title, present.section)
                 draft = DocumentDraft(doc_id, *labels, "text/markdown", raw, present.asked_as)
                 try:
                     return await self._put(scope, draft, invalidate, present)
-                except Overtaken:
+                except LabelsChanged:
                     log.info("%s: another process has relabelled it meanwhile; once more", doc_id)
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
@@ -166,8 +166,8 @@ class KnowledgeService:
 
     async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
         """See `DocumentLibrary`."""
-        async with self._lock(scope, doc_id):
-            return await self._published(scope, await self._store.delete(scope, doc_id))
+        async with self._document_lock(scope, doc_id):
+            return await self._finish_change(scope, await self._store.delete(scope, doc_id))
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
         """See `DocumentLibrary`."""
@@ -189,23 +189,23 @@ class KnowledgeService:
             await asyncio.gather(self._rebuilding, return_exceptions=True)
         self._indexer.close()
 
-    def _lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
-        return self._changing.setdefault((scope, doc_id), asyncio.Lock())
+    def _document_lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
+        return self._document_locks.setdefault((scope, doc_id), asyncio.Lock())
 
     async def _put(
         self, scope: Scope, draft: DocumentDraft, invalidate: bool, read: Document | None = None
     ) -> Ingested:
         loaded = await load(draft)
-        drafts = await self._indexer.cut(loaded.title, loaded.text)
+        drafts = await self._indexer.split(loaded.title, loaded.text)
         document = PreparedDocument(
             scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
         )
         stored = await self._put_with_vectors(document, read)
         if not invalidate:
             stored = replace(stored, obsolete=(), ingested=replace(stored.ingested, invalidated=0))
-        return await self._published(scope, stored)
+        return await self._finish_change(scope, stored)
 
-    async def _put_with_vectors(self, document: PreparedDocument, read: Document | None) -> Stored:
+    async def _put_with_vectors(self, document: PreparedDocument, read: Document | None) -> StoreResult:
         """Embeds what is new and no more; what is new is known for certain in the transaction only."""
         vectors = DocumentVectors()
         while True:
@@ -214,19 +214,19 @@ class KnowledgeService:
             except VectorsMissing as missing:
                 vectors |= await self._indexer.vectors(missing.drafts, missing.wordings)
 
-    async def _published(self, scope: Scope, stored: Stored) -> Ingested:
+    async def _finish_change(self, scope: Scope, stored: StoreResult) -> Ingested:
         """The end of every change: when it returns, nobody uses what was there before."""
         async with self._leases.settling(scope, stored.ingested.generation):
-            return await self._written(scope, stored)
+            return await self._update_token_cache(scope, stored)
 
-    async def _written(self, scope: Scope, stored: Stored) -> Ingested:
+    async def _update_token_cache(self, scope: Scope, stored: StoreResult) -> Ingested:
         """Tells the token cache, whose failure changes nothing: it is a cache."""
         if self._writer is None:
             return stored.ingested
         try:
             async with asyncio.timeout(_TOKEN_CACHE_TIMEOUT_S):
                 written = stored.written if self._write_through else ()
-                tokens = await _publish(self._writer, scope, written, stored.obsolete)
+                tokens = await _update_segments(self._writer, scope, written, stored.obsolete)
         except Exception:
             log.warning("%s: the token cache was not told", stored.ingested.doc_id, exc_info=True)
             return stored.ingested
@@ -257,7 +257,7 @@ def _normalised(query: SearchQuery) -> SearchQuery:
     return replace(query, text=normalised(query.text))
 
 
-async def _publish(
+async def _update_segments(
     writer: SegmentWriter, scope: Scope, written: Sequence[str], obsolete: Sequence[str]
 ) -> int:
     """Returns how many token ids were written."""

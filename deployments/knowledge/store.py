@@ -18,11 +18,11 @@ from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
+    increment_generation,
     is_equal,
     labels,
     lock_collection,
     present_or_raise,
-    raise_generation,
     read_matching_segments,
     read_segments,
     select_documents,
@@ -46,7 +46,7 @@ from deployments.knowledge.wordings import read_wordings, write_wordings
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoreResult:
     """What a change did: `written` and `obsolete` are texts of segments, for the token cache."""
 
     ingested: Ingested
@@ -63,7 +63,7 @@ class VectorsMissing(Exception):
         self.wordings = wordings
 
 
-class Overtaken(Exception):
+class LabelsChanged(Exception):
     """Nothing was stored: the document has another title, section or other wordings than when it was read."""
 
 
@@ -77,29 +77,29 @@ class DocumentStore:
 
     async def put(
         self, document: PreparedDocument, vectors: DocumentVectors, read: Document | None = None
-    ) -> Stored:
+    ) -> StoreResult:
         """Stores a document or its new version; an equal one stays as it is.
 
         `read` is what a revision has its title, section and wordings of. Raises: VectorsMissing (embed those
-        and call again), KnowledgeUnavailable, and for a revision NotFound and Overtaken.
+        and call again), KnowledgeUnavailable, and for a revision NotFound and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
             active = next(index for index in all_indexes if index.active)
             generation = await lock_collection(connection, document.scope)
             found = await find_document(connection, document.scope, document.doc_id)
-            _check_unchanged(found, read)
+            _check_labels(found, read)
             if found is not None and is_equal(found, document):
                 size = len(await read_chunks(connection, active.id, found.id))
                 same = Ingested(document.doc_id, found.version, size, size, 0, generation)
-                return Stored(same, (), ())
+                return StoreResult(same, (), ())
             before = await read_segments(connection, active.id, found) if found is not None else {}
-            changes = await self._plan(connection, all_indexes, found, document, vectors)
+            changes = await self._plan_changes(connection, all_indexes, found, document, vectors)
             if found is not None:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
             for index, change in changes:
-                added = vectors.chunks if self._owns(index) else None
+                added = vectors.chunks if self._uses_our_model(index) else None
                 await self._writer.apply(connection, index.id, row_id, change, added)
                 await self._write_wordings(connection, index, row_id, document.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
@@ -109,10 +109,10 @@ class DocumentStore:
                 len(document.chunks),
                 next(change.kept for index, change in changes if index.active),
                 len(obsolete),
-                await raise_generation(connection, document.scope),
+                await increment_generation(connection, document.scope),
             )
         written = [d.segment for d in document.chunks if d.segment_hash not in before]
-        return Stored(ingested, written, obsolete)
+        return StoreResult(ingested, written, obsolete)
 
     async def put_into(
         self,
@@ -135,9 +135,9 @@ class DocumentStore:
             await self._writer.apply(connection, index.id, pending.id, change, vectors.chunks)
             await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:
-                await raise_generation(connection, pending.scope)
+                await increment_generation(connection, pending.scope)
 
-    async def delete(self, scope: Scope, doc_id: DocId) -> Stored:
+    async def delete(self, scope: Scope, doc_id: DocId) -> StoreResult:
         """Deletes a document. Raises: NotFound, KnowledgeUnavailable."""
         async with self._database.transaction() as connection:
             active = next(index for index in await read_indexes(connection) if index.active)
@@ -146,9 +146,9 @@ class DocumentStore:
             before = await read_segments(connection, active.id, found)
             await connection.execute(delete(documents).where(documents.c.id == found.id))
             obsolete = await unused_segments(connection, scope, active.id, before)
-            generation = await raise_generation(connection, scope)
+            generation = await increment_generation(connection, scope)
         ingested = Ingested(doc_id, found.version, 0, 0, len(obsolete), generation)
-        return Stored(ingested, (), obsolete)
+        return StoreResult(ingested, (), obsolete)
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         """Raises: NotFound, KnowledgeUnavailable."""
@@ -178,7 +178,7 @@ class DocumentStore:
         async with self._database.snapshot() as connection:
             return int(await connection.scalar(select(func.count()).select_from(documents)) or 0)
 
-    def _owns(self, index: IndexRow) -> bool:
+    def _uses_our_model(self, index: IndexRow) -> bool:
         return index.key.embedding == self._embedding
 
     async def _write_wordings(
@@ -191,11 +191,11 @@ class DocumentStore:
     ) -> None:
         """Leaves none where some are new to an index of another model: so the document is pending there."""
         present = await read_wordings(connection, index.id, row_id)
-        if not self._owns(index) and not present.issuperset(wanted):
+        if not self._uses_our_model(index) and not present.issuperset(wanted):
             wanted = ()
         await write_wordings(connection, index.id, row_id, wanted, vectors.wordings)
 
-    async def _plan(
+    async def _plan_changes(
         self,
         connection: AsyncConnection,
         all_indexes: Sequence[IndexRow],
@@ -213,10 +213,10 @@ class DocumentStore:
         wordings: set[str] = set()
         for index in all_indexes:
             present = await read_chunks(connection, index.id, found.id) if found is not None else []
-            wanted = document.chunks if self._owns(index) or index.active else ()
-            change = plan_change(present, wanted, with_vectors=self._owns(index))
+            wanted = document.chunks if self._uses_our_model(index) or index.active else ()
+            change = plan_change(present, wanted, with_vectors=self._uses_our_model(index))
             changes.append((index, change))
-            if self._owns(index):
+            if self._uses_our_model(index):
                 missing |= {d.segment_hash: d for d in change.added if d.segment_hash not in vectors.chunks}
                 known = await read_wordings(connection, index.id, found.id) if found is not None else ()
                 wordings |= {*document.asked_as}.difference(known, vectors.wordings)
@@ -225,10 +225,10 @@ class DocumentStore:
         return changes
 
 
-def _check_unchanged(found: AnyRow | None, read: Document | None) -> None:
+def _check_labels(found: AnyRow | None, read: Document | None) -> None:
     """Another process may have changed or deleted a document since a revision read it."""
     if read is None:
         return
     present = present_or_raise(found, read.scope, read.doc_id)
     if labels(present) != (read.title, read.section, read.asked_as):
-        raise Overtaken
+        raise LabelsChanged

@@ -60,8 +60,8 @@ class CollectionVectors:
         if section is not None:
             rows = rows[self.sections == section]
         distances = -similarities[rows]
-        of_documents = _smallest_of_owners(self.owners[rows], distances, documents)
-        wanted = np.union1d(_smallest(distances, limit), of_documents)
+        document_bests = _smallest_of_owners(self.owners[rows], distances, documents)
+        wanted = np.union1d(_smallest(distances, limit), document_bests)
         order = wanted[np.argsort(distances[wanted], kind="stable")]
         return [int(chunk_id) for chunk_id in self.chunk_ids[rows[order]]]
 
@@ -71,8 +71,8 @@ class CollectionVectors:
             return {}
         wanted = np.asarray(chunk_ids, dtype=np.int64)
         at = np.minimum(np.searchsorted(self.chunk_ids, wanted), len(self.chunk_ids) - 1)
-        there = self.chunk_ids[at] == wanted
-        return {int(wanted[i]): float(similarities[at[i]]) for i in np.flatnonzero(there)}
+        present = self.chunk_ids[at] == wanted
+        return {int(wanted[i]): float(similarities[at[i]]) for i in np.flatnonzero(present)}
 
 
 def _smallest(distances: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.int64]:
@@ -120,14 +120,14 @@ class VectorCache:
             self._entries.move_to_end(scope)
             return entry[1]
         vectors = await _read(connection, scope, index_id)
-        self._forget(scope)
+        self._evict(scope)
         self._entries[scope] = (state, vectors)
         self._bytes += vectors.nbytes + _ENTRY_BYTES
         while self._bytes > self._max_bytes and len(self._entries) > 1:
-            self._forget(next(iter(self._entries)))
+            self._evict(next(iter(self._entries)))
         return vectors
 
-    def _forget(self, scope: Scope) -> None:
+    def _evict(self, scope: Scope) -> None:
         entry = self._entries.pop(scope, None)
         if entry is not None:
             self._bytes -= entry[1].nbytes + _ENTRY_BYTES
@@ -147,11 +147,11 @@ async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> Col
     )
     rows = (await connection.execute(query)).all()
     count = len(rows)
-    of_chunks = np.fromiter((row.document_id for row in rows), np.int64, count)
+    chunk_documents = np.fromiter((row.document_id for row in rows), np.int64, count)
     return CollectionVectors(
         np.fromiter((row.id for row in rows), np.int64, count),
-        np.unique(of_chunks, return_inverse=True)[1],
+        np.unique(chunk_documents, return_inverse=True)[1],
         np.array([row.section for row in rows], dtype=np.object_),
         to_matrix([row.embedding for row in rows]),
-        await read_collection_wordings(connection, scope, index_id, of_chunks),
+        await read_collection_wordings(connection, scope, index_id, chunk_documents),
     )

@@ -18,7 +18,7 @@ from deployments.core.ids import Scope
 from deployments.database.vectors import Matrix, Vector, to_blob, to_matrix
 from deployments.knowledge.tables import documents, wordings
 
-_LIKE_A_WORDING = np.float32(0.75)
+_WORDING_WEIGHT = np.float32(0.75)
 """What resembling a wording weighs, the text weighing the rest. Of 80 questions, 0.5 to 1 put the right
 article first for 64 to 68, and no wordings for 39."""
 
@@ -83,7 +83,7 @@ class CollectionWordings:
         best = np.maximum.reduceat(alike, self.starts)[self.owners]
         raised = cosines.copy()
         own = cosines[self.rows]
-        raised[self.rows] = np.maximum(own, own + _LIKE_A_WORDING * (best - own))
+        raised[self.rows] = np.maximum(own, own + _WORDING_WEIGHT * (best - own))
         return raised
 
 
@@ -102,8 +102,8 @@ async def read_collection_wordings(
         .order_by(wordings.c.document_id, wordings.c.id)
     )
     found = (await connection.execute(query)).all()
-    of_wordings = np.fromiter((row.document_id for row in found), np.int64, len(found))
-    known, starts = np.unique(of_wordings, return_index=True)
+    wording_documents = np.fromiter((row.document_id for row in found), np.int64, len(found))
+    known, starts = np.unique(wording_documents, return_index=True)
     rows = np.flatnonzero(np.isin(chunk_documents, known))
     owners = np.searchsorted(known, chunk_documents[rows])
     return CollectionWordings(to_matrix([row.embedding for row in found]), starts, rows, owners)

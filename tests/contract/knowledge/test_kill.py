@@ -34,7 +34,7 @@ async def main(url, moment):
     if moment == "before the transaction":
         embedder.embed_documents = kill
     else:
-        store.raise_generation = kill
+        store.increment_generation = kill
     text = b"changed " * 40
     await service.put(SCOPE, DocumentDraft(DocId("a"), "T", None, "text/plain", text))
 

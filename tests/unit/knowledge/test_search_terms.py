@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from deployments.knowledge.search_terms import (
     MAX_TERMS,
     fts5_query,
+    has_identifier,
     indexed_words,
-    names_something,
     search_terms,
     tsquery,
     without_marks,
@@ -81,7 +81,7 @@ def test_a_text_is_indexed_under_the_words_and_phrases_that_it_is_asked_for(text
 )
 def test_identifiers_are_recognised(question: str) -> None:
     """They mean themselves, so full text counts in full."""
-    assert names_something(question)
+    assert has_identifier(question)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_identifiers_are_recognised(question: str) -> None:
 )
 def test_everyday_words_and_numbers_are_not_identifiers(question: str) -> None:
     """Numbers stand in every second question."""
-    assert not names_something(question)
+    assert not has_identifier(question)
