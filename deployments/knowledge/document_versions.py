@@ -1,4 +1,4 @@
-"""What documents were before their last change. Deleting a document deletes its versions, too."""
+"""Earlier versions of documents. Deleting a document also deletes its versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deployments.knowledge.tables import document_versions as earlier
 
 
 async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
-    """Keeps a document as it is before it is overwritten; part of that transaction."""
+    """Copies a document's row to its versions. Call it in the transaction that overwrites the row."""
     values = {
         "document_id": document.id,
         "version": document.version,
@@ -30,13 +30,13 @@ async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
 
 
 class DocumentHistory:
-    """Reads the versions of documents, the present ones included."""
+    """Reads the versions of documents, including the current ones."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
-        """Raises: NotFound, KnowledgeUnavailable."""
+        """Returns one version of a document. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             present = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
             if present.version == version:
@@ -50,9 +50,9 @@ class DocumentHistory:
     async def versions(
         self, scope: Scope, doc_id: DocId, limit: int, before: int | None
     ) -> tuple[DocumentVersion, ...]:
-        """At most `limit` without their contents, newest first, those older than version `before`.
+        """Returns at most `limit` versions without their contents, newest first.
 
-        Raises: NotFound, KnowledgeUnavailable.
+        With `before`, only versions older than it. Raises NotFound, KnowledgeUnavailable.
         """
         columns = (earlier.c.version, earlier.c.title, earlier.c.section, earlier.c.stored_at_s)
         async with self._database.snapshot() as connection:

@@ -1,4 +1,4 @@
-"""Documents' texts to chunks with vectors."""
+"""Splits documents into chunks and embeds them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chu
 
 
 class Indexer:
-    """Cuts texts in a worker thread of its own, since a tokenizer can't be shared by threads."""
+    """Splits and embeds documents. One worker thread splits, since threads can't share a tokenizer."""
 
     def __init__(self, chunker: Chunker, tokenizer: Fingerprint, embedder: Embedder) -> None:
         self._chunker = chunker
@@ -23,7 +23,7 @@ class Indexer:
         self.key = IndexKey(embedder.fingerprint, tokenizer, chunker.chunk_tokens)
 
     async def split(self, title: str, content: str) -> list[ChunkDraft]:
-        """The chunks of a document."""
+        """Returns the chunks of a document."""
 
         def work() -> list[ChunkDraft]:
             return [chunk_draft(title, chunk) for chunk in self._chunker.chunks(title, content)]
@@ -31,7 +31,7 @@ class Indexer:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     async def vectors(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> DocumentVectors:
-        """Vectors of chunks and of wordings."""
+        """Embeds chunks and wordings."""
         matrix = await self._embedder.embed_documents([draft.embedded_text for draft in drafts])
         asked = await self._embedder.embed_queries(wordings)
         return DocumentVectors(
@@ -40,5 +40,5 @@ class Indexer:
         )
 
     def close(self) -> None:
-        """Ends the worker thread."""
+        """Ends the worker thread. Splits that have not started are cancelled."""
         self._worker.shutdown(wait=False, cancel_futures=True)

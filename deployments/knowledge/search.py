@@ -1,4 +1,4 @@
-"""Search by exact vectors, and by full text where that knows more."""
+"""Hybrid search: exact vectors, and full text for questions that contain identifiers."""
 
 from __future__ import annotations
 
@@ -21,29 +21,33 @@ from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
-"""Both rankings are read at least so far: a passage third in both is better than one first in one."""
+"""Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the searching transaction sees."""
+    """The active index and the collection, as one transaction sees them."""
 
     index_id: int
     embedding: str
+    """Fingerprint of the index's embedding model."""
     generation: int
+    """0 if the collection does not exist."""
     stamp: str
+    """Empty if the collection does not exist."""
 
 
 class HybridSearch:
     """Searches one database.
 
-    A question in everyday words is answered by vectors alone: full text, however little it weighs, brings
-    passages forward that share words with it by chance. Of 86 such questions, worded unlike the articles,
-    vectors put the right article first for 46, fused with full text of a tenth of their weight for 41, of
-    an equal one for 33. A question that spells an identifier, which an embedding hardly knows, is fused.
+    Vectors alone rank a question in everyday words. Full text, even with a small weight, promotes
+    passages that share words with the question by chance: of 86 questions worded unlike the articles,
+    vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
+    with equal weights for 33. A question with an identifier, which an embedding hardly knows, is ranked
+    by both, fused.
 
-    While the active index is of another embedding model than `embedder`, full text alone decides:
-    vectors of two models are not comparable. `similarity` is None then and the threshold has no effect.
+    While the active index is of another embedding model than `embedder`, full text alone ranks, since
+    vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
     """
 
     def __init__(self, database: Database, embedder: Embedder, similarity_threshold: float) -> None:
@@ -54,9 +58,9 @@ class HybridSearch:
         self._vectors = VectorCache()
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """At most `top_k` passages: the best of each document, best first, then the others.
+        """Returns at most `top_k` passages: the best of each document, best first, then further ones.
 
-        Raises: KnowledgeUnavailable.
+        Raises KnowledgeUnavailable.
         """
         question = await self._embedder.embed_query(query.text)
         depth = max(_MIN_DEPTH, 4 * query.top_k)
@@ -84,7 +88,10 @@ class HybridSearch:
         return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
-        """All passages of documents, in the order of `doc_ids`; score 0. Raises: KnowledgeUnavailable."""
+        """Returns all passages of documents, in the order of `doc_ids` and then of their text.
+
+        Unknown ids are ignored. Scores are 0, similarities None. Raises KnowledgeUnavailable.
+        """
         position = {doc_id: number for number, doc_id in enumerate(doc_ids)}
         wanted = select(chunks.c.id).join(documents)
         wanted = wanted.where(*_within(scope), documents.c.doc_id.in_(doc_ids))
@@ -97,13 +104,16 @@ class HybridSearch:
         return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def states(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[int, str]]:
-        """Generations and states of collections (see `core.leases`), now. Raises: KnowledgeUnavailable."""
+        """Returns the current generation and `Lease.state` of each. Raises KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             read = [(scope, await _read_state(connection, scope)) for scope in scopes]
         return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read}
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Ranked full text: at most `limit` documents by their best chunk. Raises: KnowledgeUnavailable."""
+        """Searches full text; returns at most `limit` documents, ranked by their best chunk.
+
+        Raises KnowledgeUnavailable.
+        """
         depth = max(_MIN_DEPTH, 4 * limit)
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, scope)
@@ -137,7 +147,7 @@ async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
 async def _read_rows(
     connection: AsyncConnection, scope: Scope, chunk_ids: Sequence[int]
 ) -> dict[int, AnyRow]:
-    """Chunks with their documents, by chunk id. One that the scope doesn't have is absent."""
+    """Reads chunks with their documents, by chunk id. Chunks outside the scope are left out."""
     columns = (
         chunks.c.id,
         chunks.c.ordinal,

@@ -1,6 +1,6 @@
 """Documents in the database. Each change is one transaction: document, chunks, full text, generation.
 
-Transactions lock indexes first and the collection second, so that they can't wait for each other.
+Transactions lock the indexes first and the collection second, so that they can't deadlock.
 """
 
 from __future__ import annotations
@@ -47,15 +47,17 @@ from deployments.knowledge.wordings import read_wordings, write_wordings
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What a change did: `written` and `obsolete` are texts of segments, for the token cache."""
+    """What a change did, and the segments that the token cache has to add or drop."""
 
     ingested: Ingested
     written: Sequence[str]
+    """Texts of the document's new segments."""
     obsolete: Sequence[str]
+    """Texts of its former segments that no document of the collection has any more."""
 
 
 class VectorsMissing(Exception):
-    """Nothing was stored: these chunks and wordings are new and have no vectors yet."""
+    """Nothing was stored, because these chunks and wordings need vectors."""
 
     def __init__(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> None:
         super().__init__(drafts, wordings)
@@ -64,11 +66,11 @@ class VectorsMissing(Exception):
 
 
 class LabelsChanged(Exception):
-    """Nothing was stored: the document has another title, section or other wordings than when it was read."""
+    """Nothing was stored: title, section or wordings changed after the revision had read them."""
 
 
 class DocumentStore:
-    """Reads and writes documents. `embedding` is the fingerprint of the vectors that it is given."""
+    """Reads and writes documents. `embedding` is the fingerprint of the model that makes the vectors."""
 
     def __init__(self, database: Database, embedding: Fingerprint) -> None:
         self._database = database
@@ -78,10 +80,11 @@ class DocumentStore:
     async def put(
         self, document: PreparedDocument, vectors: DocumentVectors, read: Document | None = None
     ) -> StoreResult:
-        """Stores a document or its new version; an equal one stays as it is.
+        """Stores a document, or a new version of it if it differs from the stored one.
 
-        `read` is what a revision has its title, section and wordings of. Raises: VectorsMissing (embed those
-        and call again), KnowledgeUnavailable, and for a revision NotFound and LabelsChanged.
+        `read` is the stored document from which a revision took title, section and wordings; None for
+        other puts. Raises VectorsMissing (embed those and call again), KnowledgeUnavailable; for a
+        revision also NotFound and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
@@ -121,7 +124,11 @@ class DocumentStore:
         drafts: Sequence[ChunkDraft],
         vectors: DocumentVectors,
     ) -> None:
-        """Stores chunks of a document that an index lacked, unless it has changed meanwhile."""
+        """Adds a pending document's chunks to an index.
+
+        Does nothing if the document has changed or the index was dropped meanwhile. Raises
+        KnowledgeUnavailable.
+        """
         async with self._database.transaction() as connection:
             present = await read_indexes(connection)
             await lock_collection(connection, pending.scope)
@@ -138,7 +145,7 @@ class DocumentStore:
                 await increment_generation(connection, pending.scope)
 
     async def delete(self, scope: Scope, doc_id: DocId) -> StoreResult:
-        """Deletes a document. Raises: NotFound, KnowledgeUnavailable."""
+        """Deletes a document and its versions. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.transaction() as connection:
             active = next(index for index in await read_indexes(connection) if index.active)
             await lock_collection(connection, scope)
@@ -151,14 +158,14 @@ class DocumentStore:
         return StoreResult(ingested, (), obsolete)
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
-        """Raises: NotFound, KnowledgeUnavailable."""
+        """Returns a document. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             query = select_documents(scope).where(documents.c.doc_id == doc_id)
             row = (await connection.execute(query)).one_or_none()
         return to_document(present_or_raise(row, scope, doc_id))
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """At most `limit` documents by id, those behind `after`. Raises: KnowledgeUnavailable."""
+        """Returns at most `limit` documents by id, after `after`. Raises KnowledgeUnavailable."""
         query = select_documents(scope).order_by(documents.c.doc_id).limit(limit)
         if after is not None:
             query = query.where(documents.c.doc_id > after)
@@ -166,15 +173,15 @@ class DocumentStore:
             return tuple(to_document(row) for row in await connection.execute(query))
 
     async def segments(self, scope: Scope, pattern: str) -> Sequence[str]:
-        """Texts of the segments of those documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
+        """Returns the segment texts of all documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
 
-        Raises: KnowledgeUnavailable.
+        Each text occurs once. Raises KnowledgeUnavailable.
         """
         async with self._database.snapshot() as connection:
             return await read_matching_segments(connection, scope, pattern)
 
     async def count(self) -> int:
-        """Documents of all tenants. Raises: KnowledgeUnavailable."""
+        """Counts the documents of all tenants. Raises KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             return int(await connection.scalar(select(func.count()).select_from(documents)) or 0)
 
@@ -189,7 +196,11 @@ class DocumentStore:
         wanted: Sequence[str],
         vectors: DocumentVectors,
     ) -> None:
-        """Leaves none where some are new to an index of another model: so the document is pending there."""
+        """Stores a document's wordings in an index.
+
+        If the index is of another model and lacks a vector of a wording, all its wordings of the
+        document are deleted, so that the document becomes pending there.
+        """
         present = await read_wordings(connection, index.id, row_id)
         if not self._uses_our_model(index) and not present.issuperset(wanted):
             wanted = ()
@@ -203,10 +214,10 @@ class DocumentStore:
         document: PreparedDocument,
         vectors: DocumentVectors,
     ) -> Sequence[tuple[IndexRow, ChunkChange]]:
-        """What changes in each index, all needed vectors being there.
+        """Plans the change of each index. Raises VectorsMissing unless all needed vectors are given.
 
-        The active index gets the new text in any case, without vectors when it is of another model; a
-        building one of another model loses the old text. So the document is pending there.
+        An active index of another model gets the new text without vectors, and a building index of
+        another model loses the old text. In both, the document becomes pending.
         """
         changes: list[tuple[IndexRow, ChunkChange]] = []
         missing: dict[str, ChunkDraft] = {}
@@ -226,7 +237,7 @@ class DocumentStore:
 
 
 def _check_labels(found: AnyRow | None, read: Document | None) -> None:
-    """Another process may have changed or deleted a document since a revision read it."""
+    """Checks that no other process changed or deleted a document after a revision had read it."""
     if read is None:
         return
     present = present_or_raise(found, read.scope, read.doc_id)

@@ -19,9 +19,9 @@ from serve_app.settings import Settings
 async def knowledge_service(
     settings: Settings, embedder: Embedder, token_cache: Any, database: Database
 ) -> KnowledgeService:
-    """The knowledge base in a database; waits for the TokenCache deployment.
+    """Starts the knowledge base on a database, after the TokenCache deployment is ready.
 
-    Raises: KnowledgeUnavailable.
+    Raises KnowledgeUnavailable.
     """
     writer = client_of(TokenCache, token_cache, "the token cache")
     encoder = BundleEncoder(await writer.bundle())
@@ -31,7 +31,7 @@ async def knowledge_service(
             embedder=embedder,
             chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
             tokenizer=encoder.fingerprint,
-            # On PostgreSQL a rolling update overlaps two processes, even where one is the most there is.
+            # On PostgreSQL a rolling update overlaps two processes, even with one replica.
             leases=Leases(alone=not settings.on_postgresql),
             similarity_threshold=settings.similarity_threshold,
             writer=writer,
@@ -42,7 +42,7 @@ async def knowledge_service(
 
 
 def database_url(settings: Settings) -> str:
-    """The configured one, else a file in the state directory."""
+    """Returns the configured URL, or that of an SQLite file in the state directory."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return f"sqlite:///{settings.state_dir / 'warmline.db'}"

@@ -1,4 +1,4 @@
-"""The Knowledge deployment: knowledge and records in one process, since they share one connection."""
+"""The Knowledge deployment: knowledge base and records in one process, which share one connection."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from serve_app.settings import Settings
 async def knowledge_and_records(
     settings: Settings, embedding_model: str, token_cache: Any
 ) -> Sequence[Served]:
-    """The knowledge base and the records of the settings' database.
+    """Opens the configured database and starts the knowledge base and the records on it.
 
-    Raises: ConfigurationError, KnowledgeUnavailable.
+    Raises ConfigurationError, KnowledgeUnavailable.
     """
     database = await Database.open(database_url(settings))
     embedder = await SentenceEmbedder.open(embedding_model)
