@@ -23,7 +23,7 @@ _ENTRY_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class CollectionVectors:
-    """Vectors of a collection's chunks in an index. Arrays have an entry for each chunk with a vector."""
+    """Vectors of a collection's chunks in an index; one entry for each chunk with a vector."""
 
     chunk_ids: npt.NDArray[np.int64]
     """Row ids of the chunks, ascending."""

@@ -1,4 +1,4 @@
-"""A process killed in the middle of a put has stored nothing of it, on every database."""
+"""A process killed during a put has stored nothing of it, on every database."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_kill_stores_nothing(start: Start, database_url: str, moment: st
     await before.put("a", "as it was", "T")
     await before.service.close()
     await before.database.close()
-    child = subprocess.run(  # noqa: ASYNC221 -- nothing else runs meanwhile
+    child = subprocess.run(  # noqa: ASYNC221 -- no other task runs
         [sys.executable, "-c", _CHILD, database_url, moment],
         cwd=Path(__file__).parents[3],
         check=False,
