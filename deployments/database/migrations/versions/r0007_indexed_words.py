@@ -21,8 +21,8 @@ _NEXT = sa.text(
 _REBUILD = sa.text(
     """
     UPDATE chunk_search SET words = setweight(to_tsvector('english', :title), 'A')
-    || setweight(to_tsvector('english', :heading), 'B')
-    || setweight(to_tsvector('english', :body), 'D')
+        || setweight(to_tsvector('english', :heading), 'B')
+        || setweight(to_tsvector('english', :body), 'D')
     WHERE chunk_id = :id
     """
 )
