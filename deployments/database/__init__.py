@@ -1,1 +1,1 @@
-"""The database that knowledge and records share: its connection, the history of its tables."""
+"""The database that knowledge and records share: connection, locks, migrations, stored vectors."""

@@ -1,7 +1,8 @@
-"""The database connection, shared by all that is stored: documents and records.
+"""The database connection that documents and records share.
 
-SQLite has one connection and one process: SQLite before 3.51.3 can corrupt a WAL database that two
-connections write, and one writer is enough. PostgreSQL has a pool and any number of processes.
+On SQLite there is one connection in one process: versions before 3.51.3 can corrupt a WAL database that
+two connections write, and one writer is enough. On PostgreSQL there is a pool, in any number of
+processes.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from deployments.database.file_lock import FileLock
 from deployments.database.migrations import upgrade
 
 _POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
-_MIGRATION_LOCK = 0x5741524D  # PostgreSQL's advisory lock against two replicas that migrate at once
+_MIGRATION_LOCK = 0x5741524D  # key of PostgreSQL's advisory lock: one replica migrates at a time
 
 
 class Database:
-    """An opened, migrated database; get one from `open`.
+    """An opened and migrated database; create it by `open`.
 
-    A transaction must not be opened inside another one of the same task: SQLite's only connection
-    would wait for itself.
+    A task must not open a transaction inside another one: on SQLite it would wait forever for the only
+    connection, which it holds itself.
     """
 
     def __init__(self, engine: AsyncEngine, lock: FileLock | None) -> None:
         self._engine = engine
         self._lock = lock
         self.dialect = engine.dialect.name
-        # A search reads the generation, texts and vectors in several statements that must agree.
-        # SQLite's transactions always do.
+        # A search reads generation, texts and vectors in several statements, which must see one state.
+        # In SQLite's transactions they always do.
         self._reader = (
             engine
             if self.dialect == "sqlite"
@@ -46,14 +47,14 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, lock_wait_s: float = 60.0) -> Database:
-        """Connects and migrates. `url`: sqlite:///path, postgresql:// or postgres://.
+        """Connects and migrates. `url` is sqlite:///path, postgresql:// or postgres://.
 
-        On SQLite, another process that holds the file is waited for up to `lock_wait_s` seconds (a
-        rolling update overlaps two). Raises: KnowledgeUnavailable, ConfigurationError.
+        On SQLite, waits up to `lock_wait_s` seconds for another process that uses the file, since a
+        rolling update overlaps two processes. Raises KnowledgeUnavailable, ConfigurationError.
         """
         parsed = _parsed(url)
         if parsed.get_backend_name() == "sqlite":
-            lock = await _locked(parsed.database or "", lock_wait_s)
+            lock = await _acquire_file_lock(parsed.database or "", lock_wait_s)
             database = cls(_sqlite_engine(parsed), lock)
         else:
             database = cls(_postgresql_engine(parsed), None)
@@ -67,36 +68,42 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction: committed at the end, rolled back on any error. Raises: KnowledgeUnavailable."""
-        async with _translated(), self._engine.begin() as connection:
+        """Opens a transaction, committed at the end and rolled back on any error.
+
+        Raises KnowledgeUnavailable, and InternalFault if the database refuses a statement.
+        """
+        async with _translated_errors(), self._engine.begin() as connection:
             yield connection
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction for reading, all of whose statements see one state. Raises: KnowledgeUnavailable."""
-        async with _translated(), self._reader.begin() as connection:
+        """Opens a transaction for reading, whose statements all see one state of the database.
+
+        Raises KnowledgeUnavailable, and InternalFault if the database refuses a statement.
+        """
+        async with _translated_errors(), self._reader.begin() as connection:
             yield connection
 
     @asynccontextmanager
     async def advisory_lock(self, key: int) -> AsyncIterator[None]:
-        """Makes other processes that want the same key (64 bits, signed) wait; on SQLite there are none.
+        """Holds a lock among processes; `key` is a signed 64-bit integer. Raises KnowledgeUnavailable.
 
-        Unlike in a transaction, others can be opened inside. Raises: KnowledgeUnavailable.
+        Transactions can be opened inside. Does nothing on SQLite, which only one process uses.
         """
         async with AsyncExitStack() as held:
             if self.dialect != "sqlite":
-                async with _translated():
+                async with _translated_errors():
                     connection = await held.enter_async_context(self._engine.connect())
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
             yield
 
     async def ping(self) -> None:
-        """Returns when the database answers. Raises: KnowledgeUnavailable."""
+        """Checks that the database answers. Raises KnowledgeUnavailable."""
         async with self.transaction() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Closes connections and lets the next process in."""
+        """Closes all connections and, on SQLite, releases the file for the next process."""
         await self._engine.dispose()
         if self._lock is not None:
             self._lock.release()
@@ -104,13 +111,13 @@ class Database:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def _translated_errors() -> AsyncIterator[None]:
     try:
         yield
     except (DataError, IntegrityError, ProgrammingError) as error:
         raise InternalFault("the database refused a statement") from error
     except (DBAPIError, PoolTimeoutError, OSError) as error:
-        # The driver's own words; SQLAlchemy's would add the statement with its values.
+        # The driver's own message: SQLAlchemy's would add the statement with its values.
         cause = getattr(error, "orig", None) or error
         raise KnowledgeUnavailable(f"the database can't be used: {cause}") from error
 
@@ -119,8 +126,8 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        # Without the URL, which may hold a password.
-        raise ConfigurationError("DATABASE_URL is no database URL", "database_url") from None
+        # The message omits the URL, which may contain a password.
+        raise ConfigurationError("DATABASE_URL is not a database URL", "database_url") from None
     if parsed.drivername in _POSTGRESQL_SCHEMES:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
@@ -129,19 +136,19 @@ def _parsed(url: str) -> URL:
     raise ConfigurationError(f"DATABASE_URL must start with {allowed}", "database_url")
 
 
-async def _locked(path: str, wait_s: float) -> FileLock:
+async def _acquire_file_lock(path: str, wait_s: float) -> FileLock:
     try:
         return await FileLock.acquire(_lock_file(path), wait_s)
     except TimeoutError as error:
         raise KnowledgeUnavailable(
-            f"another process has used {path} for {wait_s:g} s; SQLite allows one"
+            f"another process has used {path} for {wait_s:g} s; SQLite allows only one"
         ) from error
     except OSError as error:
         raise KnowledgeUnavailable(f"{path} can't be used: {error}") from error
 
 
 def _lock_file(path: str) -> Path:
-    """Beside the real file, so that two names of one database share a lock."""
+    """Returns a path next to the resolved file, so that two names of one database share a lock."""
     real = Path(path).resolve()
     real.parent.mkdir(parents=True, exist_ok=True)
     return real.with_name(f"{real.name}.lock")
@@ -152,7 +159,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
-        # The driver would begin transactions at the first write only, and never for a migration.
+        # Otherwise the driver begins transactions only at the first write, and never for a migration.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "foreign_keys = ON"):

@@ -1,4 +1,4 @@
-"""A lock between processes on one machine, which the kernel releases when its holder dies."""
+"""A lock between processes on one machine. The kernel releases it when its holder dies."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _POLL_S = 0.1
 
 
 class FileLock:
-    """A held lock; get one from `acquire`. The file itself stays, since deleting it would be a race."""
+    """A held lock; create it by `acquire`. The file is never deleted, since that would be a race."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
     async def acquire(cls, path: Path, wait_s: float) -> FileLock:
-        """Waits up to `wait_s` seconds for another holder. Raises: TimeoutError, OSError."""
+        """Takes the lock; waits up to `wait_s` seconds for it. Raises TimeoutError, OSError."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline_s = time.monotonic() + wait_s
         try:
-            while not _taken(descriptor):
+            while not _try_lock(descriptor):
                 if time.monotonic() >= deadline_s:
                     raise TimeoutError(f"{path} is locked by another process")
                 await asyncio.sleep(_POLL_S)
@@ -33,11 +33,11 @@ class FileLock:
         return cls(descriptor)
 
     def release(self) -> None:
-        """Lets the next one in."""
+        """Releases the lock."""
         os.close(self._descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

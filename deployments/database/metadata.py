@@ -1,4 +1,4 @@
-"""What the tables of all features belong to."""
+"""SQLAlchemy's metadata, which the tables of all features register with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import MetaData, Row
 
 AnyRow = Row[*tuple[Any, ...]]
-"""A result row of any columns."""
+"""A result row with any columns."""
 
 metadata = MetaData(
     naming_convention={

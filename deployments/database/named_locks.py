@@ -1,4 +1,4 @@
-"""Locks by name among all processes of one database: for changes that take several transactions."""
+"""Locks by name, shared by all processes of a database, for changes that take several transactions."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from weakref import WeakValueDictionary
 
 from deployments.database.connection import Database
 
-_MAX_AT_ONCE = 4
-"""On PostgreSQL each takes a connection, and its holder needs more: the pool must not run out."""
+_MAX_HELD = 4
+"""Most locks held at once. On PostgreSQL each takes a connection, and its holder needs further ones."""
 
 
 class NamedLocks:
-    """The locks of one kind, of which a process has one object."""
+    """The locks of one kind. A process must have only one object for each kind."""
 
     def __init__(self, database: Database, kind: str) -> None:
         self._database = database
         self._kind = kind
         self._in_process: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._at_once = asyncio.Semaphore(_MAX_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_HELD)
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:
-        """Waits for whoever has the name. A lost connection gives it up. Raises: KnowledgeUnavailable."""
-        raw = f"{self._kind}/{name}".encode("utf-8", "surrogatepass")  # any text: callers say what is no name
+        """Holds the lock of a name, after waiting for its holder. Raises KnowledgeUnavailable.
+
+        If the holder's connection is lost, the database releases the lock for other processes.
+        """
+        raw = f"{self._kind}/{name}".encode("utf-8", "surrogatepass")  # callers validate names
         key = int.from_bytes(blake2b(raw, digest_size=8).digest(), signed=True)
         async with (
             self._in_process.setdefault(name, asyncio.Lock()),
-            self._at_once,
+            self._slots,
             self._database.advisory_lock(key),
         ):
             yield

@@ -1,4 +1,4 @@
-"""Documents to chunks: along Markdown structure, sized by the serving model's own tokens."""
+"""Splits documents into chunks along their Markdown structure, sized in tokens of the serving model."""
 
 from __future__ import annotations
 
@@ -13,44 +13,48 @@ from deployments.core.segments import document_segment
 from deployments.knowledge.markdown_outline import Heading, Outline, Table, outline
 
 TokenCounter = Callable[[str], int]
-"""Tokens of a text. Called from one worker thread at a time."""
+"""Counts the tokens of a text. Called from one worker thread at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of a document. `heading` is the path of headings above it; `body` is stripped, not empty."""
+    """A part of a document."""
 
     ordinal: int
+    """Position in the document, from 0."""
     heading: str
+    """Path of the headings above the chunk, joined by " > "; "" if there are none."""
     body: str
+    """Not empty, without whitespace around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunker:
-    """Cuts documents so that each chunk's whole segment, header included, has at most `chunk_tokens` tokens.
+    """Splits documents into chunks.
 
-    Where a title leaves less than a quarter of that, the body gets a quarter all the same. Headings move
-    from the text into the chunks' heading paths, and a table that is cut repeats its header; all other
-    text stands in exactly one chunk, in order.
+    Headings move from the text into the heading paths of chunks, and each part of a split table repeats
+    the table's header. All other text is in exactly one chunk, in order.
     """
 
     count_tokens: TokenCounter
     chunk_tokens: int = 256
+    """Most tokens of a chunk's segment, header included. The body gets at least a quarter of them, even
+    if a long title makes the segment exceed the limit then."""
 
     def chunks(self, title: str, text: str) -> list[Chunk]:
-        """The chunks of a Markdown text; none when it is blank."""
-        return _Cut(self, title, text).chunks()
+        """Splits a Markdown text; a blank text has no chunks."""
+        return _DocumentSplitter(self, title, text).chunks()
 
     def size(self, title: str, heading: str, body: str) -> int:
-        """Tokens of the segment with this body; a blank one counts nothing."""
+        """Counts the tokens of a segment, header included; 0 if the body is blank."""
         return self.count_tokens(document_segment(title, heading, body)) if body.strip() else 0
 
 
 _Path = tuple[str, ...]
 
 
-class _Cut:
-    """One document being cut."""
+class _DocumentSplitter:
+    """Splits one document."""
 
     def __init__(self, chunker: Chunker, title: str, text: str) -> None:
         found = outline(text)
@@ -58,15 +62,15 @@ class _Cut:
         self._title = title
         self._text = text
         self._quarter = max(chunker.chunk_tokens // 4, 1)
-        self._bare = chunker.size(title, "", "x")
+        self._bare_size = chunker.size(title, "", "x")
         self._headings = found.headings
-        self._paths, self._named = self._heading_paths(found.headings)
+        self._paths, self._in_path = self._heading_paths(found.headings)
         self._starts = [heading.start for heading in found.headings]
         self._tables = self._repeatable_tables(found)
 
     def chunks(self) -> list[Chunk]:
         pieces = self._split()
-        bases = [self._base(start) for start, _ in pieces]
+        bases = [self._path_above(start) for start, _ in pieces]
         chunks: list[Chunk] = []
         for (start, piece), base, following in zip_longest(pieces, bases, bases[1:]):
             path, body = self._without_headings(start, piece, base, following or ())
@@ -76,13 +80,14 @@ class _Cut:
         return chunks
 
     def _split(self) -> list[tuple[int, str]]:
-        """Pieces of the text, not blank, by the offset at which they start."""
+        """Returns the pieces of the text that are not blank, each with its start offset."""
         widest = max((" > ".join(path) for path in self._paths), key=self._header_size, default="")
         repeated = max((table.header for table in self._tables), key=len, default="")
         reserve = f"{repeated}\n" if repeated else ""
 
-        # Counted as if under the widest header, since a callback isn't told where the piece stands, and
-        # without that header, since the splitter takes a piece of few bytes to be of few tokens.
+        # The callback does not learn a piece's position, so the size of the widest header is assumed for
+        # all. It is subtracted again, since the splitter expects a piece of few bytes to have few
+        # tokens.
         def whole(piece: str) -> int:
             return self._chunker.size(self._title, widest, reserve + piece)
 
@@ -99,69 +104,70 @@ class _Cut:
         return self._chunker.size(self._title, path, "x")
 
     def _heading_paths(self, headings: tuple[Heading, ...]) -> tuple[list[_Path], list[bool]]:
-        """For each heading the path that ends in it, and whether it does.
+        """Returns for each heading its path, and whether the path ends in the heading itself.
 
-        A heading that would make the header too long is in no path and stays in the text: its own
-        path is then the one above it.
+        A heading that would make the header too long is in no path and stays in the text; its path is
+        then that of the heading above it.
         """
         paths: list[_Path] = []
-        named: list[bool] = []
+        in_path: list[bool] = []
         stack: list[tuple[int, str]] = []
         for heading in headings:
             while stack and stack[-1][0] >= heading.level:
                 stack.pop()
             longer = (*(name for _, name in stack), heading.text)
-            fits = self._header_size(" > ".join(longer)) <= self._bare + self._quarter
+            fits = self._header_size(" > ".join(longer)) <= self._bare_size + self._quarter
             if heading.text and fits:
                 stack.append((heading.level, heading.text))
-            named.append(bool(heading.text) and fits)
+            in_path.append(bool(heading.text) and fits)
             paths.append(tuple(name for _, name in stack))
-        return paths, named
+        return paths, in_path
 
     def _heading_at(self, start: int) -> int | None:
-        """The heading that a piece starting at `start` starts with; its indentation may be trimmed."""
+        """The index of the heading at `start`, after trimmed indentation; None if there is none."""
         index = bisect_right(self._starts, start) - 1
         if index < 0 or self._text[self._starts[index] : start].strip():
             return None
         return index if start < self._headings[index].end else None
 
-    def _base(self, start: int) -> _Path:
-        """The headings above a piece that starts at `start`, without those it starts with."""
+    def _path_above(self, start: int) -> _Path:
+        """The path of the headings above a piece at `start`, without the one that it starts with."""
         index = self._heading_at(start)
         if index is not None:
-            return self._paths[index][:-1] if self._named[index] else self._paths[index]
+            return self._paths[index][:-1] if self._in_path[index] else self._paths[index]
         above = bisect_right(self._starts, start) - 1
         return self._paths[above] if above >= 0 else ()
 
     def _without_headings(self, start: int, piece: str, base: _Path, following: _Path) -> tuple[_Path, str]:
-        """The path over all of a piece, and the piece without the leading headings it names.
+        """Returns the path that applies to a whole piece, and the piece without the path's headings.
 
-        A heading moves to the path when no sibling of it follows in the piece. A piece of headings
-        alone is empty when they are in the path of the `following` one, else the last one stays.
+        A leading heading moves to the path if no heading of its level or above follows in the piece. A
+        piece that has only headings becomes empty if the path of the `following` piece starts with them;
+        otherwise its last heading stays in the text.
         """
         path, offset, end = base, start, start + len(piece)
         last = None
         while (index := self._heading_at(offset)) is not None and self._covers(index, end):
             last, path = index, self._paths[index]
-            offset = self._skip_blanks(self._headings[index].end, end)
+            offset = self._skip_whitespace(self._headings[index].end, end)
         body = self._text[offset:end].strip()
         if body or last is None or following[: len(path)] == path:
             return path, body
         return path[:-1], self._text[self._headings[last].start : end].strip()
 
     def _covers(self, index: int, end: int) -> bool:
-        """Whether a heading can name all of its piece, which ends at `end`."""
+        """Whether a heading applies to all the rest of its piece, which ends at `end`."""
         heading = self._headings[index]
         later = self._headings[index + 1 : bisect_left(self._starts, end)]
         whole = not self._text[end : heading.end].strip()
-        return self._named[index] and whole and all(h.level > heading.level for h in later)
+        return self._in_path[index] and whole and all(h.level > heading.level for h in later)
 
-    def _skip_blanks(self, offset: int, end: int) -> int:
+    def _skip_whitespace(self, offset: int, end: int) -> int:
         rest = self._text[offset:end]
         return offset + len(rest) - len(rest.lstrip()) if offset < end else end
 
     def _heading(self, path: _Path) -> str:
-        """A path as it is shown. The document's title is in every segment and so isn't repeated."""
+        """Joins a path, without the document's title: every segment starts with the title anyway."""
         shown = path[1:] if path and path[0].casefold() == self._title.casefold() else path
         return " > ".join(shown)
 
@@ -169,10 +175,10 @@ class _Cut:
         return [
             table
             for table in found.tables
-            if self._chunker.size(self._title, "", table.header) <= self._bare + self._quarter
+            if self._chunker.size(self._title, "", table.header) <= self._bare_size + self._quarter
         ]
 
     def _table_header(self, start: int) -> str:
-        """The header of the table whose rows go on at `start`, if any."""
+        """The header of a table whose rows continue at `start`, with a line end; else ""."""
         inside = (t.header for t in self._tables if t.rows_start <= start < t.end)
         return next((f"{header}\n" for header in inside), "")

@@ -1,4 +1,4 @@
-"""Statements on the rows of documents and collections, each part of somebody's transaction."""
+"""SQL statements on documents and collections. Callers run them inside their own transactions."""
 
 from __future__ import annotations
 
@@ -24,25 +24,28 @@ from deployments.knowledge.tables import chunks, documents, indexes
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document read and cut, ready to be stored."""
+    """A document converted to Markdown and split into chunks, ready to be stored."""
 
     scope: Scope
     doc_id: DocId
     title: str
     section: str | None
     content: str
+    """Markdown."""
     asked_as: tuple[str, ...]
+    """Wordings under which people ask for the document."""
     chunks: Sequence[ChunkDraft]
 
 
 async def lock_collection(connection: AsyncConnection, scope: Scope) -> int:
-    """Makes other writers of the collection wait; returns its generation."""
+    """Locks a collection until the transaction ends; returns its generation, 0 for a new one."""
     return await _write_generation(connection, scope, "generation = collections.generation", 0)
 
 
-async def raise_generation(connection: AsyncConnection, scope: Scope) -> int:
-    raised = "generation = collections.generation + 1, stamp = excluded.stamp"
-    return await _write_generation(connection, scope, raised, 1)
+async def increment_generation(connection: AsyncConnection, scope: Scope) -> int:
+    """Increments a collection's generation and replaces its stamp; returns the new generation."""
+    change = "generation = collections.generation + 1, stamp = excluded.stamp"
+    return await _write_generation(connection, scope, change, 1)
 
 
 async def _write_generation(connection: AsyncConnection, scope: Scope, change: str, first: int) -> int:
@@ -60,24 +63,27 @@ def _in_scope(query: Select[Any], scope: Scope) -> Select[Any]:
 
 
 async def find_document(connection: AsyncConnection, scope: Scope, doc_id: DocId) -> AnyRow | None:
+    """Returns the row of a document, or None."""
     query = _in_scope(select(documents), scope).where(documents.c.doc_id == doc_id)
     row: AnyRow | None = (await connection.execute(query)).one_or_none()
     return row
 
 
 def present_or_raise(row: AnyRow | None, scope: Scope, doc_id: DocId) -> AnyRow:
+    """Returns the row. Raises NotFound if there is none."""
     if row is None:
         raise NotFound(f"there is no document {doc_id} in {scope.collection}", "doc_id")
     return row
 
 
 def is_equal(row: AnyRow, document: PreparedDocument) -> bool:
+    """Whether a stored document has the same content, title, section and wordings."""
     stored = (row.content, *labels(row))
     return stored == (document.content, document.title, document.section, document.asked_as)
 
 
 def labels(row: AnyRow) -> tuple[str, str | None, tuple[str, ...]]:
-    """What a revision leaves as it is: a stored document's title, section and wordings."""
+    """A stored document's title, section and wordings, which a revision does not change."""
     return row.title, row.section, asked_as(row)
 
 
@@ -87,7 +93,7 @@ def asked_as(row: AnyRow) -> tuple[str, ...]:
 
 
 async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRow) -> dict[str, str]:
-    """Texts of a stored document's segments by hash."""
+    """Returns the texts of a stored document's segments in an index, by segment hash."""
     query = select(chunks.c.segment_hash, chunks.c.heading, chunks.c.body).where(
         chunks.c.index_id == index_id, chunks.c.document_id == found.id
     )
@@ -98,7 +104,7 @@ async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRo
 
 
 async def read_matching_segments(connection: AsyncConnection, scope: Scope, pattern: str) -> list[str]:
-    """Texts of the segments of documents whose ids match a glob pattern, each once."""
+    """Returns the segment texts of all documents whose ids match a glob pattern, each text once."""
     start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     columns = (documents.c.doc_id, documents.c.title, chunks.c.heading, chunks.c.body)
     query = _in_scope(select(*columns).select_from(chunks.join(documents).join(indexes)), scope).where(
@@ -116,7 +122,7 @@ async def read_matching_segments(connection: AsyncConnection, scope: Scope, patt
 async def unused_segments(
     connection: AsyncConnection, scope: Scope, index_id: int, segments: Mapping[str, str]
 ) -> list[str]:
-    """Those segments that no document of the scope has any more."""
+    """Returns the texts of those `segments` (by hash) that no document of the collection has now."""
     query = _in_scope(select(chunks.c.segment_hash).join(documents), scope).where(
         chunks.c.index_id == index_id, chunks.c.segment_hash.in_(segments)
     )
@@ -127,7 +133,7 @@ async def unused_segments(
 async def write_document(
     connection: AsyncConnection, found: AnyRow | None, document: PreparedDocument
 ) -> tuple[int, int]:
-    """Row id and version."""
+    """Inserts a document, or overwrites the row `found`; returns row id and version."""
     now_s = time.time()
     values: dict[str, Any] = {
         "title": document.title,
@@ -149,6 +155,7 @@ async def write_document(
 
 
 def select_documents(scope: Scope) -> Select[Any]:
+    """Selects a collection's documents, each with its `chunk_count` in the active index."""
     counted = (
         select(func.count())
         .select_from(chunks.join(indexes))
@@ -159,6 +166,7 @@ def select_documents(scope: Scope) -> Select[Any]:
 
 
 def to_document(row: AnyRow) -> Document:
+    """Converts a row of `select_documents`."""
     return Document(
         Scope(TenantId(row.tenant), CollectionName(row.collection)),
         DocId(row.doc_id),

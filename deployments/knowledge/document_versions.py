@@ -1,4 +1,4 @@
-"""What documents were before their last change. Deleting a document deletes its versions, too."""
+"""Earlier versions of documents. Deleting a document also deletes its versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deployments.knowledge.tables import document_versions as earlier
 
 
 async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
-    """Keeps a document as it is before it is overwritten; part of that transaction."""
+    """Copies a document's row to its versions. Call it in the transaction that overwrites the row."""
     values = {
         "document_id": document.id,
         "version": document.version,
@@ -30,17 +30,17 @@ async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
 
 
 class DocumentHistory:
-    """Reads the versions of documents, the present ones included."""
+    """Reads the versions of documents, including the current ones."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
-        """Raises: NotFound, KnowledgeUnavailable."""
+        """Returns one version of a document. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             present = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
             if present.version == version:
-                return _present(present)
+                return _current(present)
             query = select(earlier).where(earlier.c.document_id == present.id, earlier.c.version == version)
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -50,9 +50,9 @@ class DocumentHistory:
     async def versions(
         self, scope: Scope, doc_id: DocId, limit: int, before: int | None
     ) -> tuple[DocumentVersion, ...]:
-        """At most `limit` without their contents, newest first, those older than version `before`.
+        """Returns at most `limit` versions without their contents, newest first.
 
-        Raises: NotFound, KnowledgeUnavailable.
+        With `before`, only versions older than it. Raises NotFound, KnowledgeUnavailable.
         """
         columns = (earlier.c.version, earlier.c.title, earlier.c.section, earlier.c.stored_at_s)
         async with self._database.snapshot() as connection:
@@ -63,9 +63,9 @@ class DocumentHistory:
             found = [
                 DocumentVersion(row.version, row.title, row.section, None, row.stored_at_s) for row in rows
             ]
-        newest = [replace(_present(present), content=None)] if present.version < bound else []
+        newest = [replace(_current(present), content=None)] if present.version < bound else []
         return tuple([*newest, *found][:limit])
 
 
-def _present(row: AnyRow) -> DocumentVersion:
+def _current(row: AnyRow) -> DocumentVersion:
     return DocumentVersion(row.version, row.title, row.section, row.content, row.updated_at_s)

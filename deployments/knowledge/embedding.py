@@ -1,4 +1,4 @@
-"""Texts to vectors: the port, and its adapter to sentence-transformers on a CPU."""
+"""The embedding model: sentence-transformers on a CPU."""
 
 from __future__ import annotations
 
@@ -9,66 +9,30 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import Fingerprint
-
-Vector = npt.NDArray[np.float32]
-"""Of shape (dimensions,), length 1."""
-Matrix = npt.NDArray[np.float32]
-"""Of shape (texts, dimensions), each row of length 1."""
+from deployments.database.vectors import Matrix, Vector
 
 _SCHEMA_VERSION = 1
-"""Part of the fingerprint. Raise it when `embedded_text` or the windows below change."""
+"""Part of the fingerprint. Raise it when `embedded_text` or the windows of long texts change."""
 _BATCH_TEXTS = 4
-"""A question waits for one batch of an ingest at most; larger batches are hardly faster on a CPU."""
+"""Texts in one call of the model. A question waits for at most one batch of an ingest, and larger
+batches are hardly faster on a CPU."""
 
 T = TypeVar("T")
 
 
 def embedded_text(title: str, heading: str, body: str) -> str:
-    """The text that stands for a chunk in vector search."""
+    """Returns the text whose vector represents a chunk in search."""
     return "\n".join(part for part in (title, heading, body) if part)
 
 
-def to_blob(vector: Vector) -> bytes:
-    """A vector as it is stored: float32, little-endian."""
-    return vector.astype("<f4").tobytes()
-
-
-def to_matrix(blobs: Sequence[bytes]) -> Matrix:
-    """Stored vectors, one a row."""
-    flat = np.frombuffer(b"".join(blobs), dtype="<f4")
-    return flat.reshape(len(blobs), -1) if blobs else np.empty((0, 0), np.float32)
-
-
-class Embedder(Protocol):
-    """A model that turns texts into vectors of length 1, whose dot product is the cosine."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Of everything that decides the vectors. Vectors of two fingerprints are never compared."""
-
-    @property
-    def dimensions(self) -> int:
-        """Length of each vector."""
-
-    async def embed_query(self, text: str) -> Vector:
-        """The vector of a question."""
-
-    async def embed_queries(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of questions, in order."""
-
-    async def embed_documents(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of chunks, in order."""
-
-
 class SentenceEmbedder:
-    """A sentence-transformers model in one worker thread of its own; get one from `open`."""
+    """Implements `Embedder` with sentence-transformers in its own thread. Create it by `open`."""
 
     def __init__(self, model: Any, worker: ThreadPoolExecutor) -> None:
         self._model = model
@@ -78,9 +42,10 @@ class SentenceEmbedder:
 
     @classmethod
     async def open(cls, path_or_name: Path | str, torch_threads: int = 1) -> SentenceEmbedder:
-        """Loads a model from a folder or by its name. More threads pay only on idle cores.
+        """Loads a model from a folder or by its name.
 
-        Raises: ConfigurationError when there is no such model.
+        More `torch_threads` help only if there are idle cores. Raises ConfigurationError when there is
+        no such model.
         """
         worker = ThreadPoolExecutor(1, "embedder")
 
@@ -88,7 +53,7 @@ class SentenceEmbedder:
             import torch
             from sentence_transformers import SentenceTransformer
 
-            # Holds for the calling thread, hence inside the worker.
+            # The setting applies to the calling thread, so the worker has to call it.
             torch.set_num_threads(torch_threads)
             return cls(SentenceTransformer(str(path_or_name), device="cpu"), worker)
 
@@ -100,25 +65,27 @@ class SentenceEmbedder:
             raise ConfigurationError(message, "embedding_model") from error
 
     async def embed_query(self, text: str) -> Vector:
-        """The vector of a question."""
+        """Returns the vector of one question."""
         question: Vector = (await self.embed_queries([text]))[0]
         return question
 
     async def embed_queries(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of questions, in order."""
+        """Returns the vectors of questions, one row each, in the order of `texts`."""
         return await self._embed(texts, self._model.encode_query)
 
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of chunks, in order."""
+        """Returns the vectors of chunks or other stored texts, one row each, in the order of `texts`."""
         return await self._embed(texts, self._model.encode_document)
 
     def close(self) -> None:
-        """Ends the worker thread after the batch it is at."""
+        """Ends the worker thread after the current batch."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     async def _embed(self, texts: Sequence[str], encode: Callable[..., Any]) -> Matrix:
-        """The model reads a limited number of word pieces: a longer text is embedded in windows of equal
-        length whose mean stands for it, so that none of it goes unread.
+        """Embeds texts of any length.
+
+        The model reads a limited number of word pieces. A longer text is split into windows of equal
+        length, and its vector is the normalised mean of theirs, so that no part of it is ignored.
         """
         if not texts:
             return np.empty((0, self.dimensions), np.float32)
@@ -141,13 +108,13 @@ class SentenceEmbedder:
 
     def _windows(self, text: str) -> list[str]:
         limit = self._model.max_seq_length
-        if not isinstance(limit, int):  # static models read texts of any length
+        if not isinstance(limit, int):  # static models have no limit
             return [text]
         encoded = self._model.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         offsets = encoded["offset_mapping"]
-        # Two word pieces of each window are the model's own [CLS] and [SEP].
+        # The model adds two word pieces to each window: [CLS] and [SEP].
         count = -(-len(offsets) // (limit - 2))
         if count <= 1:
             return [text]
@@ -162,7 +129,7 @@ def _normalised(vectors: Matrix) -> Matrix:
 
 
 def _fingerprint(model: Any) -> Fingerprint:
-    """Of weights, tokenizer and limit, not of a name or path, which may change or lie."""
+    """Hashes weights, tokenizer, limit and prompts, since a name or path may change or be wrong."""
     import torch
 
     digest = hashlib.sha256(f"{_SCHEMA_VERSION}/{model.max_seq_length}/{model.prompts}".encode())

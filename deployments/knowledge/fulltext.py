@@ -1,7 +1,7 @@
 """Full text search inside the database: FTS5 in SQLite, tsvector in PostgreSQL.
 
-Titles weigh more than headings and these more than bodies. Tenant, collection and section are
-conditions of the query itself, so a limit counts matching chunks only.
+Titles weigh more than headings, headings more than bodies. The query itself filters by tenant,
+collection and section, so its limit counts only matching chunks.
 """
 
 from __future__ import annotations
@@ -35,36 +35,39 @@ class IndexedText:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """What to look for, where. At most `limit` chunks are found. Snippets cost more than the search."""
+    """A full-text search."""
 
     index_id: int
     scope: Scope
     section: str | None
+    """Only chunks of documents in this section; None searches all sections."""
     question: str
+    """Any text; it needs no escaping."""
     limit: int
+    """Most chunks to return."""
     snippets: bool = False
+    """Whether to return snippets, which take longer than the search itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """A chunk found. `score` is larger for a better match, comparable within one search only.
-
-    `snippet` is the part of the body that matches, "" when it was not asked for.
-    """
+    """A chunk that full text search found."""
 
     chunk_id: int
     score: float
+    """Larger for a better match; comparable only within one search."""
     snippet: str
+    """The part of the body that matches; "" if the query did not ask for snippets."""
 
 
 class FullText(Protocol):
-    """Full text of chunks. Rows go with their chunks, by trigger or foreign key."""
+    """The full-text index of chunks. A trigger or foreign key deletes its rows with their chunks."""
 
     async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
-        """Makes chunks findable."""
+        """Adds chunks to the index."""
 
     async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """The best matches first; ties by chunk id. Any text is a safe question."""
+        """Returns matching chunks, best first; equal scores are ordered by chunk id."""
 
 
 _CONDITIONS = """
@@ -74,7 +77,7 @@ _CONDITIONS = """
 
 
 class SqliteFullText:
-    """Ranks by BM25. Its word statistics are those of the whole database, ranks are what leaves it."""
+    """Ranks by BM25. Word statistics cover all tenants; callers get only ranking and scores."""
 
     _ADD = text(
         "INSERT INTO chunk_search (rowid, title, heading, body) VALUES (:id, :title, :heading, :body)"
@@ -89,13 +92,13 @@ class SqliteFullText:
         """  # noqa: S608 -- constants only
 
     async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
-        """See `FullText`."""
+        """Adds chunks to the index."""
         rows = [{"id": t.chunk_id, "title": t.title, "heading": t.heading, "body": t.body} for t in texts]
         if rows:
             await connection.execute(self._ADD, rows)
 
     async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """See `FullText`."""
+        """Returns matching chunks, best first; equal scores are ordered by chunk id."""
         terms = search_terms(query.question)
         statement = self._SEARCH.format(snippet=self._SNIPPET if query.snippets else "''")
         return await _matches(connection, statement, query, query=fts5_query(terms)) if terms else []
@@ -104,8 +107,8 @@ class SqliteFullText:
 class PostgresFullText:
     """Ranks by cover density over English word stems.
 
-    That knows nothing of how rare a word is: `tw` of another error's code counts as much as `4003`. So what
-    has a phrase of the question comes before all that has only words of it.
+    Cover density ignores how rare a word is: `tw` from another error's code counts as much as `4003`. So
+    chunks with a phrase of the question rank before chunks with only words of it.
     """
 
     _ADD = text(
@@ -131,7 +134,7 @@ class PostgresFullText:
         """  # noqa: S608 -- constants only
 
     async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
-        """See `FullText`."""
+        """Adds chunks to the index."""
         rows = [
             {
                 "id": t.chunk_id,
@@ -145,7 +148,7 @@ class PostgresFullText:
             await connection.execute(self._ADD, rows)
 
     async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """See `FullText`."""
+        """Returns matching chunks, best first; equal scores are ordered by chunk id."""
         terms = search_terms(without_marks(query.question))
         if not terms:
             return []
@@ -155,7 +158,7 @@ class PostgresFullText:
 
 
 def full_text(dialect: str) -> FullText:
-    """The one of a database."""
+    """Returns the full-text index of an SQL dialect."""
     return SqliteFullText() if dialect == "sqlite" else PostgresFullText()
 
 

@@ -6,16 +6,17 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 RRF_K = 60
-"""Of Cormack, Clarke and Büttcher (2009): how little the first places differ from the next ones."""
+"""From Cormack, Clarke and Büttcher (2009). The larger it is, the less the first ranks stand out."""
 
 T = TypeVar("T")
 
 
 def fuse(rankings: Sequence[Sequence[T]], k: int = RRF_K) -> list[tuple[T, float]]:
-    """Items of all rankings with their scores, best first.
+    """Returns the items of all rankings with their scores, best first.
 
-    An item scores the sum of 1 / (k + rank) over the rankings it is in, ranks from 1. Of equal scores
-    the better single rank comes first, then the earlier ranking; so the order is always the same.
+    An item's score is the sum of 1 / (k + rank) over the rankings that contain it; ranks start at 1.
+    Equal scores are ordered by the best single rank, then by the earlier ranking: the order is
+    deterministic.
     """
     scores: dict[T, float] = {}
     best: dict[T, tuple[int, int]] = {}
@@ -28,7 +29,7 @@ def fuse(rankings: Sequence[Sequence[T]], k: int = RRF_K) -> list[tuple[T, float
 
 
 def each_first(items: Sequence[T], group: Callable[[T], Hashable]) -> list[T]:
-    """The first of each group, then all others, both in order."""
+    """Returns the first item of each group, then all other items; both parts keep their order."""
     seen: set[Hashable] = set()
     first: list[T] = []
     others: list[T] = []

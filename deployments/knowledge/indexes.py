@@ -1,6 +1,7 @@
 """Indexes: chunks and vectors of all documents, made by one embedding model, tokenizer and chunk size.
 
-Exactly one is active and serves; another may be building and takes its place when it is complete.
+Exactly one index is active: searches use it. Another one may be building; it replaces the active one
+when it is complete.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ _ACTIVE, _BUILDING = "active", "building"
 
 @dataclass(frozen=True, slots=True)
 class IndexKey:
-    """What an index was made by."""
+    """What decides the chunks and vectors of an index."""
 
     embedding: Fingerprint
+    """Of the embedding model."""
     tokenizer: Fingerprint
+    """Of the tokenizer that measures chunks."""
     chunk_tokens: int
+    """Most tokens of a chunk's segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +45,28 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class PendingDocument:
-    """A document that an index lacks, as it was at `version`."""
+    """A document that is incomplete in an index."""
 
     id: int
+    """The document's row id."""
     scope: Scope
     title: str
     content: str
     asked_as: tuple[str, ...]
     version: int
+    """The version that the other fields are from."""
 
 
 async def read_indexes(connection: AsyncConnection) -> list[IndexRow]:
-    """All indexes. Until the transaction ends, none of them is switched or dropped."""
+    """Reads all indexes and locks them: none is activated or dropped until the transaction ends."""
     rows = await connection.execute(select(indexes).order_by(indexes.c.id).with_for_update(read=True))
     return [_index(row) for row in rows]
 
 
 async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
-    """The index of `key`, made where there was none: active in an empty database, else building.
+    """Returns the index of `key`; creates it if needed, active in a new database and otherwise building.
 
-    An unfinished one of another key is dropped: nobody will finish it.
+    Drops a building index of another key, since no process will complete it.
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(text("LOCK TABLE indexes IN EXCLUSIVE MODE"))
@@ -84,7 +90,7 @@ async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
 async def pending_documents(
     connection: AsyncConnection, index_id: int, limit: int
 ) -> Sequence[PendingDocument]:
-    """Documents that lack vectors in an index, at most `limit`."""
+    """Returns at most `limit` documents that are incomplete in an index, ordered by row id."""
     columns = (*_SCOPE, *(documents.c[name] for name in _PENDING_COLUMNS))
     query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
     return [
@@ -94,15 +100,15 @@ async def pending_documents(
 
 
 async def count_pending(connection: AsyncConnection, index_id: int) -> int:
-    """How many documents an index lacks."""
+    """Counts the documents that are incomplete in an index."""
     query = _pending(select(func.count()).select_from(documents), index_id)
     return int(await connection.scalar(query) or 0)
 
 
 async def activate(connection: AsyncConnection, index_id: int) -> bool:
-    """Makes a complete index the active one and drops all others; False when it is incomplete or gone.
+    """Activates a complete index and drops all others; returns False if it is incomplete or was dropped.
 
-    Every collection's generation rises, since its chunks are others now.
+    Increments every collection's generation, since searches find other chunks from then on.
     """
     present = await connection.scalars(select(indexes.c.id).with_for_update())
     if index_id not in present.all() or await count_pending(connection, index_id):
@@ -119,7 +125,11 @@ _PENDING_COLUMNS = ("id", "title", "content", "asked_as", "version")
 
 
 def _pending(query: Select[Any], index_id: int) -> Select[Any]:
-    """Where a chunk has no vector, or there are no chunks or wordings at all (see `DocumentStore.put`)."""
+    """Selects incomplete documents: a chunk has no vector, or all chunks or all wordings are missing.
+
+    `DocumentStore.put` leaves a document in one of these states where it has no vectors of an index's
+    model.
+    """
     of_index = (chunks.c.document_id == documents.c.id, chunks.c.index_id == index_id)
     has_chunks = exists().where(*of_index)
     lacks_vectors = exists().where(*of_index, chunks.c.embedding.is_(None))

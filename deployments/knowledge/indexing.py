@@ -1,4 +1,4 @@
-"""Documents' texts to chunks with vectors."""
+"""Splits documents into chunks and embeds them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from deployments.core.ids import Fingerprint
+from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import IndexKey
 from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft
 
 
 class Indexer:
-    """Cuts texts in a worker thread of its own, since a tokenizer can't be shared by threads."""
+    """Splits and embeds documents. One worker thread splits, since threads can't share a tokenizer."""
 
     def __init__(self, chunker: Chunker, tokenizer: Fingerprint, embedder: Embedder) -> None:
         self._chunker = chunker
@@ -22,8 +22,8 @@ class Indexer:
         self._worker = ThreadPoolExecutor(1, "chunker")
         self.key = IndexKey(embedder.fingerprint, tokenizer, chunker.chunk_tokens)
 
-    async def cut(self, title: str, content: str) -> list[ChunkDraft]:
-        """The chunks of a document."""
+    async def split(self, title: str, content: str) -> list[ChunkDraft]:
+        """Returns the chunks of a document."""
 
         def work() -> list[ChunkDraft]:
             return [chunk_draft(title, chunk) for chunk in self._chunker.chunks(title, content)]
@@ -31,7 +31,7 @@ class Indexer:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     async def vectors(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> DocumentVectors:
-        """Vectors of chunks and of wordings."""
+        """Embeds chunks and wordings."""
         matrix = await self._embedder.embed_documents([draft.embedded_text for draft in drafts])
         asked = await self._embedder.embed_queries(wordings)
         return DocumentVectors(
@@ -40,5 +40,5 @@ class Indexer:
         )
 
     def close(self) -> None:
-        """Ends the worker thread."""
+        """Ends the worker thread. Splits that have not started are cancelled."""
         self._worker.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Documents of several media types to Markdown text, with a guess at the title."""
+"""Converts documents of several media types to Markdown, and finds their titles."""
 
 from __future__ import annotations
 
@@ -18,36 +18,41 @@ from deployments.knowledge.markdown_outline import outline, split_front_matter
 from deployments.knowledge.pdf import pdf_text
 
 MAX_TITLE_CHARS = 200
-"""A title stands in every segment of its document, so it has to be short."""
+"""A title is part of every segment of its document, so it has to be short."""
 
 
 _TO_MARKDOWN = MarkdownConverter(heading_style="atx", escape_asterisks=False, escape_underscores=False)
-"""No backslashes before `_` and `*`: a model reads the text, not a renderer."""
+"""Escapes neither `_` nor `*`: a language model reads the text, not a renderer."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument:
-    """A document as it is stored: Markdown with `\\n` line ends."""
+    """A document as it will be stored."""
 
     title: str
+    """Empty if a reader found none; `load` then uses the document's id."""
     section: str | None
     text: str
+    """Markdown with `\\n` line ends."""
     asked_as: tuple[str, ...] = ()
+    """Wordings under which people ask for the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Bytes to read. `charset` is the one declared with the media type, if any."""
+    """A document to read."""
 
     raw: bytes
     charset: str | None
+    """The charset declared with the media type; None if none was."""
 
 
 async def load(draft: DocumentDraft) -> LoadedDocument:
-    """Reads a draft in a worker thread.
+    """Converts a draft in a worker thread.
 
-    The draft's own title and section win over what the document says. Raises: UnsupportedMediaType,
-    UnprocessableDocument (naming the document and why), InvalidRequest (a label that can't be stored).
+    The draft's title and section take precedence over the document's own. Raises UnsupportedMediaType,
+    UnprocessableDocument (the message names the document and the reason), InvalidRequest (a title or
+    section can't be stored, or there are too many or too long wordings).
     """
     return await asyncio.to_thread(_load, draft)
 
@@ -57,7 +62,7 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
     reader = _READERS.get(kind)
     if reader is None:
         allowed = ", ".join(_READERS)
-        raise UnsupportedMediaType(f"{kind or 'no media type'} can't be read; one of {allowed} can")
+        raise UnsupportedMediaType(f"{kind or 'no media type'} is not supported; supported: {allowed}")
     given_title, given_section = " ".join(draft.title.split()), (draft.section or "").strip()
     check_text(given_title, "title", MAX_TITLE_CHARS, may_be_empty=True)
     check_storable(given_section, "section")
@@ -74,16 +79,16 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
 
 
 class _Unreadable(ValueError):
-    """Why a source has no text; `_load` adds the document's name."""
+    """A source can't be read. The message is the reason; `_load` adds the document's id."""
 
 
 def _read_markdown(source: _Source) -> LoadedDocument:
-    matter, text = split_front_matter(_decoded(source))
+    front_matter, text = split_front_matter(_decoded(source))
     text = _not_blank(text)
     headings = (heading.text for heading in outline(text).headings)
-    title = matter.values.get("title") or next(headings, "")
-    asked_as = matter.lists.get("asked_as", ())
-    return LoadedDocument(_as_title(title), matter.values.get("section") or None, text, asked_as)
+    title = front_matter.values.get("title") or next(headings, "")
+    asked_as = front_matter.lists.get("asked_as", ())
+    return LoadedDocument(_as_title(title), front_matter.values.get("section") or None, text, asked_as)
 
 
 def _read_plain(source: _Source) -> LoadedDocument:
@@ -99,20 +104,20 @@ def _read_html(source: _Source) -> LoadedDocument:
     except RecursionError as error:
         raise _Unreadable("its HTML is nested too deeply") from error
     except (ParserRejectedMarkup, ValueError) as error:
-        # ValueError: what should be a number, of a character or of columns, is none.
+        # ValueError: a character reference, list start or column span is not a number.
         raise _Unreadable("its HTML is malformed") from error
     return LoadedDocument(title, None, _not_blank(re.sub(r"\n{3,}", "\n\n", markdown)))
 
 
 def _html_text(page: str) -> tuple[str, str]:
-    """Title (or "") and text."""
+    """Returns the title (or "") and the text as Markdown."""
     soup = BeautifulSoup(page, "html.parser")
     heading = soup.title or soup.h1
     title = _as_title(heading.get_text()) if heading else ""
     for tag in soup(["head", "script", "style", "noscript", "template"]):
         tag.decompose()
     for image in soup("img"):
-        # Pictures can't be read, and their `data:` addresses would be megabytes of tokens.
+        # Images can't be read, and a `data:` URL would add megabytes of text.
         image.replace_with(_alternative_text(image))
     return title, _TO_MARKDOWN.convert_soup(soup)
 
@@ -154,12 +159,12 @@ def _decoded(source: _Source) -> str:
         text = source.raw.decode(charset)
     except UnicodeError as error:
         raise _Unreadable(f"its bytes are not valid {charset.upper()}") from error
-    except (LookupError, ValueError) as error:  # ValueError: not even a name
+    except (LookupError, ValueError) as error:  # ValueError: not a valid name
         raise UnsupportedMediaType(f"unknown charset {charset}") from error
     if "\0" in text:
         raise _Unreadable(f"it has a NUL character at position {text.index(chr(0))}")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    # Some codecs produce lone surrogates, which no database and no tokenizer takes.
+    # Some codecs produce lone surrogates, which databases and tokenizers reject.
     return text.encode("utf-8", "replace").decode()
 
 

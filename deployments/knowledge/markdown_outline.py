@@ -1,6 +1,6 @@
-"""Where a Markdown text has its headings and tables, by character offset.
+"""Finds headings, tables and front matter in a Markdown text, by character offset.
 
-Parsed by CommonMark's rules, so that a `#` inside fenced code is no heading.
+A CommonMark parser finds them, so that a `#` inside fenced code is not taken for a heading.
 """
 
 from __future__ import annotations
@@ -18,33 +18,36 @@ _BLOCKS.core.ruler.enableOnly(["normalize", "block"])
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of `level` 1-6 that stands at text[start:end]."""
+    """A heading, at text[start:end]."""
 
     start: int
     end: int
     level: int
+    """1 to 6."""
     text: str
+    """The heading without its marks, runs of blanks replaced by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose rows are text[rows_start:end]; `header` is its first two lines."""
+    """A table, whose rows are text[rows_start:end]."""
 
     rows_start: int
     end: int
     header: str
+    """The first two lines of the table, without the last line end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Headings and tables of the outermost level, in order; those in lists and quotes are content."""
+    """Headings and tables of the top level, in order; those inside lists and quotes are left out."""
 
     headings: tuple[Heading, ...]
     tables: tuple[Table, ...]
 
 
 def outline(text: str) -> Outline:
-    """The outline of a text whose line ends are `\\n`."""
+    """Parses a text, whose line ends must be `\\n`."""
     lines = text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     starts[-1] = len(text)
@@ -71,16 +74,18 @@ _FRONT_MATTER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """Values by key, and the items of lists by theirs."""
+    """The metadata at the start of a Markdown file."""
 
     values: Mapping[str, str] = field(default_factory=dict)
+    """The text after the colon of each key; may be empty."""
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The items of each key with a list."""
 
 
 def split_front_matter(text: str) -> tuple[FrontMatter, str]:
-    """Leading `key: value` lines between `---` lines, and the text behind them.
+    """Splits leading `key: value` lines, between two `---` lines, from the text after them.
 
-    A key may be followed by lines of `- item` each.
+    A key may be followed by lines of the form `- item`. A text without front matter is returned whole.
     """
     match = _FRONT_MATTER.match(text)
     if match is None:

@@ -1,4 +1,4 @@
-"""The text of PDF files."""
+"""Reads the text of PDF files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 MAX_PAGES = 2000
 _UNREADABLE = (
     PyPdfError,
-    # Kinds of encryption and of compression that the parser does not know, or needs another program for.
+    # Encryption or compression that the parser does not support, or needs another package for.
     NotImplementedError,
     DependencyError,
-    # Malformed files fail anywhere inside the parser, not with its own errors only.
+    # Malformed files make the parser fail anywhere, also with errors that are not its own.
     LookupError,
     TypeError,
     AttributeError,
@@ -25,9 +25,10 @@ _UNREADABLE = (
 
 
 def pdf_text(raw: bytes) -> tuple[str, str]:
-    """Title (or "") and text, its pages separated by blank lines.
+    """Returns the title (or "") and the text, with blank lines between pages.
 
-    Raises: ValueError saying why it can't be read. A file that opens without a password is read.
+    An encrypted file is read if it opens with an empty password. Raises ValueError, whose message says
+    why the file can't be read.
     """
     try:
         reader = PdfReader(io.BytesIO(raw))
@@ -41,11 +42,11 @@ def pdf_text(raw: bytes) -> tuple[str, str]:
         raise ValueError("it is encrypted") from error
     except _UNREADABLE as error:
         raise ValueError(f"it is no readable PDF ({type(error).__name__})") from error
-    # Metadata that are damaged have a title that is no text, whatever the parser's types say.
+    # In damaged metadata the title may not be a string, whatever the parser's types say.
     return _clean(title) if isinstance(title, str) else "", _clean(text)
 
 
 def _clean(extracted: str) -> str:
-    """Without NULs, lone surrogates and blanks at line ends, which extraction leaves behind."""
+    """Removes what extraction leaves in the text: NULs, lone surrogates, blanks at line ends."""
     text = extracted.replace("\0", "").encode("utf-8", "replace").decode()
     return re.sub(r"[ \t\r]+$", "", text, flags=re.MULTILINE)

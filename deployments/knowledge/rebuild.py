@@ -1,8 +1,7 @@
-"""Fills an index in the background while the active one serves, then switches to it.
+"""Fills a new index in the background while searches use the active one, then activates the new index.
 
-Nothing but the database knows how far it is: after a kill, the next start goes on where it was.
-Writes meanwhile go to both indexes (see `DocumentStore.put`), so the new one is complete when no
-document is pending.
+The progress is only in the database: after a kill, the next start continues. Meanwhile
+`DocumentStore.put` writes to both indexes, so the new one is complete when no document is pending.
 """
 
 from __future__ import annotations
@@ -30,10 +29,11 @@ log = logging.getLogger(__name__)
 
 _BATCH_DOCUMENTS = 16
 _RETRY_S = 5.0
+"""Pause after the database was unavailable."""
 
 
 class Rebuild:
-    """One index being filled; `run` does it, `describe` tells how far it is."""
+    """Fills one index. `pending` is the number of documents that are incomplete in it at the start."""
 
     def __init__(
         self, database: Database, store: DocumentStore, indexer: Indexer, index: IndexRow, pending: int
@@ -48,7 +48,7 @@ class Rebuild:
         self._finished = False
 
     def describe(self) -> str:
-        """For the status page."""
+        """Describes the progress, for the status page."""
         if self._finished:
             return "ready"
         if self._failure:
@@ -56,7 +56,10 @@ class Rebuild:
         return f"rebuilding: {self._total - self._pending} of {self._total} documents"
 
     async def run(self) -> None:
-        """Returns when the index serves, is gone, or could not be filled; never raises."""
+        """Fills and activates the index. Returns also if another process drops it or filling fails.
+
+        Never raises; retries while the database is unavailable.
+        """
         while not self._finished:
             try:
                 await self._fill()
@@ -81,7 +84,7 @@ class Rebuild:
                 log.info("index: %d of %d documents", self._total - self._pending, self._total)
                 logged = self._pending
             for document in batch:
-                drafts = await self._indexer.cut(document.title, document.content)
+                drafts = await self._indexer.split(document.title, document.content)
                 vectors = await self._indexer.vectors(drafts, document.asked_as)
                 await self._store.put_into(self._index, document, drafts, vectors)
                 self._pending -= 1
@@ -89,7 +92,7 @@ class Rebuild:
                 return
 
     async def _next_batch(self) -> Sequence[PendingDocument] | None:
-        """Documents to do next; None when another process has dropped this index."""
+        """Returns the next pending documents; None if another process has dropped this index."""
         async with self._database.snapshot() as connection:
             own = select(indexes.c.id).where(indexes.c.id == self._index.id)
             if await connection.scalar(own) is None:
@@ -98,7 +101,7 @@ class Rebuild:
             return await pending_documents(connection, self._index.id, _BATCH_DOCUMENTS)
 
     async def _switch(self) -> bool:
-        """False when a document has come meanwhile."""
+        """Activates the index; returns False if a document has become pending meanwhile."""
         if self._index.active:
             return True
         async with self._database.transaction() as connection:

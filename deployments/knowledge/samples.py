@@ -9,10 +9,11 @@ from deployments.core.documents import DocumentDraft
 from deployments.core.ids import collection_name, doc_id
 
 SAMPLES = Path(__file__).parent / "samples"
+"""The folder of the samples that are part of this package."""
 
 
 async def read_samples(folder: Path) -> dict[str, list[DocumentDraft]]:
-    """Documents by collection. Titles and sections are in the files' front matter."""
+    """Reads the documents of each collection. The files' front matter has their titles and sections."""
     return await asyncio.to_thread(_read, folder)
 
 

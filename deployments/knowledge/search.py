@@ -1,4 +1,4 @@
-"""Search by exact vectors, and by full text where that knows more."""
+"""Hybrid search: exact vectors, and full text for questions that contain identifiers."""
 
 from __future__ import annotations
 
@@ -12,38 +12,42 @@ from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
-from deployments.knowledge.embedding import Embedder
+from deployments.database.vectors import Embedder
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
-from deployments.knowledge.search_terms import names_something
+from deployments.knowledge.search_terms import has_identifier
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
-"""Both rankings are read at least so far: a passage third in both is better than one first in one."""
+"""Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the searching transaction sees."""
+    """The active index and the collection, as one transaction sees them."""
 
     index_id: int
     embedding: str
+    """Fingerprint of the index's embedding model."""
     generation: int
+    """0 if the collection does not exist."""
     stamp: str
+    """Empty if the collection does not exist."""
 
 
 class HybridSearch:
     """Searches one database.
 
-    A question in everyday words is answered by vectors alone: full text, however little it weighs, brings
-    passages forward that share words with it by chance. Of 86 such questions, worded unlike the articles,
-    vectors put the right article first for 46, fused with full text of a tenth of their weight for 41, of
-    an equal one for 33. A question that spells an identifier, which an embedding hardly knows, is fused.
+    Vectors alone rank a question in everyday words. Full text, even with a small weight, promotes
+    passages that share words with the question by chance: of 86 questions worded unlike the articles,
+    vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
+    with equal weights for 33. A question with an identifier, which an embedding hardly knows, is ranked
+    by both, fused.
 
-    While the active index is of another embedding model than `embedder`, full text alone decides:
-    vectors of two models are not comparable. `similarity` is None then and the threshold has no effect.
+    While the active index is of another embedding model than `embedder`, full text alone ranks, since
+    vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
     """
 
     def __init__(self, database: Database, embedder: Embedder, similarity_threshold: float) -> None:
@@ -54,9 +58,9 @@ class HybridSearch:
         self._vectors = VectorCache()
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """At most `top_k` passages: the best of each document, best first, then the others.
+        """Returns at most `top_k` passages: the best of each document, best first, then further ones.
 
-        Raises: KnowledgeUnavailable.
+        Raises KnowledgeUnavailable.
         """
         question = await self._embedder.embed_query(query.text)
         depth = max(_MIN_DEPTH, 4 * query.top_k)
@@ -64,7 +68,7 @@ class HybridSearch:
             state = await _read_state(connection, query.scope)
             comparable = state.embedding == self._embedder.fingerprint
             words: list[int] = []
-            if not comparable or names_something(query.text):
+            if not comparable or has_identifier(query.text):
                 wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth)
                 words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
             near: list[int] = []
@@ -78,32 +82,38 @@ class HybridSearch:
                 similarities = vectors.by_chunk(cosines, [*near, *words])
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
-        there = [hit for hit in fused if hit[0] in rows]
-        best = each_first(there, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
+        readable = [hit for hit in fused if hit[0] in rows]
+        best = each_first(readable, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
         passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
-        return Retrieval(passages, state.generation, self._named(state.stamp))
+        return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
-        """All passages of documents, in the order of `doc_ids`; score 0. Raises: KnowledgeUnavailable."""
-        place = {doc_id: number for number, doc_id in enumerate(doc_ids)}
+        """Returns all passages of documents, in the order of `doc_ids` and then of their text.
+
+        Unknown ids are ignored. Scores are 0, similarities None. Raises KnowledgeUnavailable.
+        """
+        position = {doc_id: number for number, doc_id in enumerate(doc_ids)}
         wanted = select(chunks.c.id).join(documents)
         wanted = wanted.where(*_within(scope), documents.c.doc_id.in_(doc_ids))
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, scope)
             found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
             rows = (await _read_rows(connection, scope, found.all())).values()
-        ordered = sorted(rows, key=lambda row: (place[row.doc_id], row.ordinal))
+        ordered = sorted(rows, key=lambda row: (position[row.doc_id], row.ordinal))
         passages = tuple(_passage(row, 0.0, None) for row in ordered)
-        return Retrieval(passages, state.generation, self._named(state.stamp))
+        return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def states(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[int, str]]:
-        """Generations and states of collections (see `core.leases`), now. Raises: KnowledgeUnavailable."""
+        """Returns the current generation and `Lease.state` of each. Raises KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             read = [(scope, await _read_state(connection, scope)) for scope in scopes]
-        return {scope: (state.generation, self._named(state.stamp)) for scope, state in read}
+        return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read}
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Ranked full text: at most `limit` documents by their best chunk. Raises: KnowledgeUnavailable."""
+        """Searches full text; returns at most `limit` documents, ranked by their best chunk.
+
+        Raises KnowledgeUnavailable.
+        """
         depth = max(_MIN_DEPTH, 4 * limit)
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, scope)
@@ -116,7 +126,7 @@ class HybridSearch:
             hits.setdefault(row.doc_id, _hit(row, match))
         return tuple(hits.values())[:limit]
 
-    def _named(self, stamp: str) -> str:
+    def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
 
     def _is_similar(self, similarity: float | None) -> bool:
@@ -137,7 +147,7 @@ async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
 async def _read_rows(
     connection: AsyncConnection, scope: Scope, chunk_ids: Sequence[int]
 ) -> dict[int, AnyRow]:
-    """Chunks with their documents, by chunk id. One that the scope doesn't have is absent."""
+    """Reads chunks with their documents, by chunk id. Chunks outside the scope are left out."""
     columns = (
         chunks.c.id,
         chunks.c.ordinal,

@@ -1,4 +1,4 @@
-"""The knowledge base: documents in and out, and search over them."""
+"""The knowledge base: stores, versions, searches and deletes documents."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
+from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.document_versions import DocumentHistory
-from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
 from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
-from deployments.knowledge.store import DocumentStore, Overtaken, Stored, VectorsMissing
+from deployments.knowledge.store import DocumentStore, LabelsChanged, StoreResult, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
@@ -53,26 +53,31 @@ _TOKEN_CACHE_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class KnowledgeParts:
-    """What a knowledge base is made of. `tokenizer` is the fingerprint of what the chunker counts by.
-
-    `writer` is told of obsolete segments and, with `write_through`, of new ones. `samples` is a folder to
-    load at the first start. `leases` may be left out where no other process has the database, or had it
-    in the last seconds.
-    """
+    """What a knowledge base consists of."""
 
     database: Database
+    """Its owner closes it."""
     embedder: Embedder
     chunker: Chunker
     tokenizer: Fingerprint
+    """Of the tokenizer that `chunker` counts with."""
     similarity_threshold: float = 0.25
+    """Searches drop passages whose similarity with the question is lower."""
     writer: SegmentWriter | None = None
+    """The token cache, which drops obsolete segments; None if there is none."""
     write_through: bool = True
+    """Whether `writer` also stores new segments."""
     samples: Path | None = None
+    """A folder of documents to load at the first start; None loads nothing."""
     leases: Leases | None = None
+    """None only if no other process uses the database, or used it while a lease may still last."""
 
 
 class KnowledgeService:
-    """Implements `Retriever`, `LeasingKnowledge` and `VersionedLibrary`; get one from `start`."""
+    """Implements `Retriever`, `LeasingKnowledge`, `PassageReader` and `VersionedLibrary`.
+
+    Create it by `start`. All methods raise KnowledgeUnavailable when the database can't be used.
+    """
 
     def __init__(self, parts: KnowledgeParts) -> None:
         self._database = parts.database
@@ -84,16 +89,17 @@ class KnowledgeService:
         self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
         self._leases = parts.leases or Leases(alone=True, predecessor=False)
         self._leased = LeasedSearch(self._search, self._leases)
-        self._changing: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
+        self._document_locks: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
         self._rebuild: Rebuild | None = None
         self._rebuilding: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, parts: KnowledgeParts) -> KnowledgeService:
-        """Ready to serve. Loads the samples into a new database, and starts to re-index an old one
-        when the embedding model, the tokenizer or the chunk size are others than before.
+        """Returns a service that can serve.
 
-        Raises: KnowledgeUnavailable.
+        Loads samples that this database has not had yet. Starts to re-index in the background if
+        embedding model, tokenizer or chunk size differ from those of the active index. Raises
+        KnowledgeUnavailable.
         """
         service = cls(parts)
         await service._start_rebuild()
@@ -104,109 +110,122 @@ class KnowledgeService:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Changes in here wait for no lease: nobody has asked for them yet."""
+        """Inside this context, changes of this process's start do not wait for leases."""
         with self._leases.starting():
             yield
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """See `Retriever`."""
+        """Returns at most `top_k` passages above the similarity threshold, best first."""
         return await self._search.search(_normalised(query))
 
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
-        """See `LeasingKnowledge`."""
+        """Searches as `search` does, and grants `holder` a lease on the query's scope."""
         return await self._leased.leased_search(holder, _normalised(query))
 
     async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> Mapping[Scope, Lease]:
-        """See `LeasingKnowledge`."""
+        """Renews leases; answers when a leased collection changes, at the latest after `POLL_S`."""
         return await self._leased.watch(holder, known)
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
-        """See `PassageReader`."""
+        """Returns all passages of documents, in the order of `doc_ids`; unknown ids are ignored."""
         return await self._search.passages_of(scope, doc_ids)
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """See `VersionedLibrary`."""
+        """Searches full text; returns at most `limit` documents, ranked by their best chunk."""
         return await self._search.search_text(scope, question, limit)
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
-        """See `DocumentLibrary`. Puts of one document take effect in the order in which they came."""
-        async with self._lock(scope, draft.doc_id):
+        """Stores a document or a new version of it. Puts of one document take effect in call order.
+
+        Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest.
+        """
+        async with self._document_lock(scope, draft.doc_id):
             return await self._put(scope, draft, invalidate=True)
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
-        """See `VersionedLibrary`."""
-        async with self._lock(scope, doc_id):
+        """Stores a new Markdown text of a document; title, section and wordings stay.
+
+        Without `invalidate`, obsolete segments stay in the token cache until they expire. Raises
+        NotFound, UnprocessableDocument.
+        """
+        async with self._document_lock(scope, doc_id):
             while True:
                 present = await self._store.get(scope, doc_id)
                 raw, labels = content.encode(), (present.title, present.section)
                 draft = DocumentDraft(doc_id, *labels, "text/markdown", raw, present.asked_as)
                 try:
                     return await self._put(scope, draft, invalidate, present)
-                except Overtaken:
-                    log.info("%s: another process has relabelled it meanwhile; once more", doc_id)
+                except LabelsChanged:
+                    log.info(
+                        "%s: another process changed its labels meanwhile; retrying",
+                        doc_id,
+                    )
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
-        """See `VersionedLibrary`."""
+        """Returns one version of a document. Raises NotFound."""
         return await self._history.version(scope, doc_id, version)
 
     async def versions(
         self, scope: Scope, doc_id: DocId, limit: int, before: int | None
     ) -> tuple[DocumentVersion, ...]:
-        """See `VersionedLibrary`."""
+        """Returns at most `limit` versions without contents, newest first. Raises NotFound."""
         return await self._history.versions(scope, doc_id, limit, before)
 
     async def discard_segments(self, scope: Scope, pattern: str) -> int:
-        """See `VersionedLibrary`."""
+        """Deletes cached segments of the documents whose ids match a glob pattern; the documents stay.
+
+        Returns how many segments the shared cache had. Raises InvalidRequest, CacheUnavailable.
+        """
         segments = await self._store.segments(scope, doc_id_pattern(pattern))
         return await self._writer.discard(scope, segments) if self._writer is not None else 0
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
-        """See `DocumentLibrary`."""
+        """Returns a document. Raises NotFound."""
         return await self._store.get(scope, doc_id)
 
     async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
-        """See `DocumentLibrary`."""
-        async with self._lock(scope, doc_id):
-            return await self._published(scope, await self._store.delete(scope, doc_id))
+        """Deletes a document and its versions. Raises NotFound."""
+        async with self._document_lock(scope, doc_id):
+            return await self._finish_change(scope, await self._store.delete(scope, doc_id))
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """See `DocumentLibrary`."""
+        """Returns at most `limit` documents ordered by id, starting after `after`."""
         return await self._store.list(scope, limit, after)
 
     async def status(self) -> dict[str, str]:
-        """How many documents there are, and how far the index is. Raises: KnowledgeUnavailable."""
+        """Returns the number of documents and the state of the index, for the status page."""
         index = self._rebuild.describe() if self._rebuild is not None else "ready"
         return {"documents": str(await self._store.count()), "index": index}
 
     async def check_health(self) -> None:
-        """Raises: KnowledgeUnavailable."""
+        """Raises KnowledgeUnavailable if the database does not answer."""
         await self._database.ping()
 
     async def close(self) -> None:
-        """Stops a rebuild (the next start goes on with it). The database is closed by its owner."""
+        """Stops a rebuild, which the next start continues. Does not close the database."""
         if self._rebuilding is not None:
             self._rebuilding.cancel()
             await asyncio.gather(self._rebuilding, return_exceptions=True)
         self._indexer.close()
 
-    def _lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
-        return self._changing.setdefault((scope, doc_id), asyncio.Lock())
+    def _document_lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
+        return self._document_locks.setdefault((scope, doc_id), asyncio.Lock())
 
     async def _put(
         self, scope: Scope, draft: DocumentDraft, invalidate: bool, read: Document | None = None
     ) -> Ingested:
         loaded = await load(draft)
-        drafts = await self._indexer.cut(loaded.title, loaded.text)
+        drafts = await self._indexer.split(loaded.title, loaded.text)
         document = PreparedDocument(
             scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
         )
         stored = await self._put_with_vectors(document, read)
         if not invalidate:
             stored = replace(stored, obsolete=(), ingested=replace(stored.ingested, invalidated=0))
-        return await self._published(scope, stored)
+        return await self._finish_change(scope, stored)
 
-    async def _put_with_vectors(self, document: PreparedDocument, read: Document | None) -> Stored:
-        """Embeds what is new and no more; what is new is known for certain in the transaction only."""
+    async def _put_with_vectors(self, document: PreparedDocument, read: Document | None) -> StoreResult:
+        """Stores a document and embeds what is new, which only the store's transaction can tell."""
         vectors = DocumentVectors()
         while True:
             try:
@@ -214,19 +233,19 @@ class KnowledgeService:
             except VectorsMissing as missing:
                 vectors |= await self._indexer.vectors(missing.drafts, missing.wordings)
 
-    async def _published(self, scope: Scope, stored: Stored) -> Ingested:
-        """The end of every change: when it returns, nobody uses what was there before."""
+    async def _finish_change(self, scope: Scope, stored: StoreResult) -> Ingested:
+        """Updates the token cache, then waits until no lease holder uses the former contents."""
         async with self._leases.settling(scope, stored.ingested.generation):
-            return await self._written(scope, stored)
+            return await self._update_token_cache(scope, stored)
 
-    async def _written(self, scope: Scope, stored: Stored) -> Ingested:
-        """Tells the token cache, whose failure changes nothing: it is a cache."""
+    async def _update_token_cache(self, scope: Scope, stored: StoreResult) -> Ingested:
+        """Sends a change to the token cache. Logs failures: answers do not depend on that cache."""
         if self._writer is None:
             return stored.ingested
         try:
             async with asyncio.timeout(_TOKEN_CACHE_TIMEOUT_S):
                 written = stored.written if self._write_through else ()
-                tokens = await _publish(self._writer, scope, written, stored.obsolete)
+                tokens = await _update_segments(self._writer, scope, written, stored.obsolete)
         except Exception:
             log.warning("%s: the token cache was not told", stored.ingested.doc_id, exc_info=True)
             return stored.ingested
@@ -241,7 +260,7 @@ class KnowledgeService:
             self._rebuilding = asyncio.create_task(self._rebuild.run())
 
     async def _load_samples(self, folder: Path) -> None:
-        """Once in the life of a database, so that a deleted sample stays deleted."""
+        """Loads each collection's samples once in the life of a database: deleted ones stay deleted."""
         milestones = Milestones(self._database)
         for collection, drafts in (await read_samples(folder)).items():
             milestone = f"samples:{collection}"
@@ -257,10 +276,10 @@ def _normalised(query: SearchQuery) -> SearchQuery:
     return replace(query, text=normalised(query.text))
 
 
-async def _publish(
+async def _update_segments(
     writer: SegmentWriter, scope: Scope, written: Sequence[str], obsolete: Sequence[str]
 ) -> int:
-    """Returns how many token ids were written."""
+    """Invalidates obsolete segments and writes new ones; returns how many token ids were written."""
     if obsolete:
         await writer.invalidate(scope, obsolete)
         await writer.replace(scope, dict(zip(obsolete, written, strict=False)))

@@ -1,6 +1,6 @@
 """Documents in the database. Each change is one transaction: document, chunks, full text, generation.
 
-Transactions lock indexes first and the collection second, so that they can't wait for each other.
+Transactions lock the indexes first and the collection second, so that they can't deadlock.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
+    increment_generation,
     is_equal,
     labels,
     lock_collection,
     present_or_raise,
-    raise_generation,
     read_matching_segments,
     read_segments,
     select_documents,
@@ -46,16 +46,18 @@ from deployments.knowledge.wordings import read_wordings, write_wordings
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What a change did: `written` and `obsolete` are texts of segments, for the token cache."""
+class StoreResult:
+    """What a change did, and the segments that the token cache has to add or drop."""
 
     ingested: Ingested
     written: Sequence[str]
+    """Texts of the document's new segments."""
     obsolete: Sequence[str]
+    """Texts of its former segments that no document of the collection has any more."""
 
 
 class VectorsMissing(Exception):
-    """Nothing was stored: these chunks and wordings are new and have no vectors yet."""
+    """Nothing was stored, because these chunks and wordings need vectors."""
 
     def __init__(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> None:
         super().__init__(drafts, wordings)
@@ -63,12 +65,12 @@ class VectorsMissing(Exception):
         self.wordings = wordings
 
 
-class Overtaken(Exception):
-    """Nothing was stored: the document has another title, section or other wordings than when it was read."""
+class LabelsChanged(Exception):
+    """Nothing was stored: title, section or wordings changed after the revision had read them."""
 
 
 class DocumentStore:
-    """Reads and writes documents. `embedding` is the fingerprint of the vectors that it is given."""
+    """Reads and writes documents. `embedding` is the fingerprint of the model that makes the vectors."""
 
     def __init__(self, database: Database, embedding: Fingerprint) -> None:
         self._database = database
@@ -77,29 +79,30 @@ class DocumentStore:
 
     async def put(
         self, document: PreparedDocument, vectors: DocumentVectors, read: Document | None = None
-    ) -> Stored:
-        """Stores a document or its new version; an equal one stays as it is.
+    ) -> StoreResult:
+        """Stores a document, or a new version of it if it differs from the stored one.
 
-        `read` is what a revision has its title, section and wordings of. Raises: VectorsMissing (embed those
-        and call again), KnowledgeUnavailable, and for a revision NotFound and Overtaken.
+        `read` is the stored document from which a revision took title, section and wordings; None for
+        other puts. Raises VectorsMissing (embed those and call again), KnowledgeUnavailable; for a
+        revision also NotFound and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
             active = next(index for index in all_indexes if index.active)
             generation = await lock_collection(connection, document.scope)
             found = await find_document(connection, document.scope, document.doc_id)
-            _check_unchanged(found, read)
+            _check_labels(found, read)
             if found is not None and is_equal(found, document):
                 size = len(await read_chunks(connection, active.id, found.id))
                 same = Ingested(document.doc_id, found.version, size, size, 0, generation)
-                return Stored(same, (), ())
+                return StoreResult(same, (), ())
             before = await read_segments(connection, active.id, found) if found is not None else {}
-            changes = await self._plan(connection, all_indexes, found, document, vectors)
+            changes = await self._plan_changes(connection, all_indexes, found, document, vectors)
             if found is not None:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
             for index, change in changes:
-                added = vectors.chunks if self._owns(index) else None
+                added = vectors.chunks if self._uses_our_model(index) else None
                 await self._writer.apply(connection, index.id, row_id, change, added)
                 await self._write_wordings(connection, index, row_id, document.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
@@ -109,10 +112,10 @@ class DocumentStore:
                 len(document.chunks),
                 next(change.kept for index, change in changes if index.active),
                 len(obsolete),
-                await raise_generation(connection, document.scope),
+                await increment_generation(connection, document.scope),
             )
         written = [d.segment for d in document.chunks if d.segment_hash not in before]
-        return Stored(ingested, written, obsolete)
+        return StoreResult(ingested, written, obsolete)
 
     async def put_into(
         self,
@@ -121,7 +124,11 @@ class DocumentStore:
         drafts: Sequence[ChunkDraft],
         vectors: DocumentVectors,
     ) -> None:
-        """Stores chunks of a document that an index lacked, unless it has changed meanwhile."""
+        """Adds a pending document's chunks to an index.
+
+        Does nothing if the document has changed or the index was dropped meanwhile. Raises
+        KnowledgeUnavailable.
+        """
         async with self._database.transaction() as connection:
             present = await read_indexes(connection)
             await lock_collection(connection, pending.scope)
@@ -135,10 +142,10 @@ class DocumentStore:
             await self._writer.apply(connection, index.id, pending.id, change, vectors.chunks)
             await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:
-                await raise_generation(connection, pending.scope)
+                await increment_generation(connection, pending.scope)
 
-    async def delete(self, scope: Scope, doc_id: DocId) -> Stored:
-        """Deletes a document. Raises: NotFound, KnowledgeUnavailable."""
+    async def delete(self, scope: Scope, doc_id: DocId) -> StoreResult:
+        """Deletes a document and its versions. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.transaction() as connection:
             active = next(index for index in await read_indexes(connection) if index.active)
             await lock_collection(connection, scope)
@@ -146,19 +153,19 @@ class DocumentStore:
             before = await read_segments(connection, active.id, found)
             await connection.execute(delete(documents).where(documents.c.id == found.id))
             obsolete = await unused_segments(connection, scope, active.id, before)
-            generation = await raise_generation(connection, scope)
+            generation = await increment_generation(connection, scope)
         ingested = Ingested(doc_id, found.version, 0, 0, len(obsolete), generation)
-        return Stored(ingested, (), obsolete)
+        return StoreResult(ingested, (), obsolete)
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
-        """Raises: NotFound, KnowledgeUnavailable."""
+        """Returns a document. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             query = select_documents(scope).where(documents.c.doc_id == doc_id)
             row = (await connection.execute(query)).one_or_none()
         return to_document(present_or_raise(row, scope, doc_id))
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """At most `limit` documents by id, those behind `after`. Raises: KnowledgeUnavailable."""
+        """Returns at most `limit` documents by id, after `after`. Raises KnowledgeUnavailable."""
         query = select_documents(scope).order_by(documents.c.doc_id).limit(limit)
         if after is not None:
             query = query.where(documents.c.doc_id > after)
@@ -166,19 +173,19 @@ class DocumentStore:
             return tuple(to_document(row) for row in await connection.execute(query))
 
     async def segments(self, scope: Scope, pattern: str) -> Sequence[str]:
-        """Texts of the segments of those documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
+        """Returns the segment texts of all documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
 
-        Raises: KnowledgeUnavailable.
+        Each text occurs once. Raises KnowledgeUnavailable.
         """
         async with self._database.snapshot() as connection:
             return await read_matching_segments(connection, scope, pattern)
 
     async def count(self) -> int:
-        """Documents of all tenants. Raises: KnowledgeUnavailable."""
+        """Counts the documents of all tenants. Raises KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             return int(await connection.scalar(select(func.count()).select_from(documents)) or 0)
 
-    def _owns(self, index: IndexRow) -> bool:
+    def _uses_our_model(self, index: IndexRow) -> bool:
         return index.key.embedding == self._embedding
 
     async def _write_wordings(
@@ -189,13 +196,17 @@ class DocumentStore:
         wanted: Sequence[str],
         vectors: DocumentVectors,
     ) -> None:
-        """Leaves none where some are new to an index of another model: so the document is pending there."""
+        """Stores a document's wordings in an index.
+
+        If the index is of another model and lacks a vector of a wording, all its wordings of the
+        document are deleted, so that the document becomes pending there.
+        """
         present = await read_wordings(connection, index.id, row_id)
-        if not self._owns(index) and not present.issuperset(wanted):
+        if not self._uses_our_model(index) and not present.issuperset(wanted):
             wanted = ()
         await write_wordings(connection, index.id, row_id, wanted, vectors.wordings)
 
-    async def _plan(
+    async def _plan_changes(
         self,
         connection: AsyncConnection,
         all_indexes: Sequence[IndexRow],
@@ -203,20 +214,20 @@ class DocumentStore:
         document: PreparedDocument,
         vectors: DocumentVectors,
     ) -> Sequence[tuple[IndexRow, ChunkChange]]:
-        """What changes in each index, all needed vectors being there.
+        """Plans the change of each index. Raises VectorsMissing unless all needed vectors are given.
 
-        The active index gets the new text in any case, without vectors when it is of another model; a
-        building one of another model loses the old text. So the document is pending there.
+        An active index of another model gets the new text without vectors, and a building index of
+        another model loses the old text. In both, the document becomes pending.
         """
         changes: list[tuple[IndexRow, ChunkChange]] = []
         missing: dict[str, ChunkDraft] = {}
         wordings: set[str] = set()
         for index in all_indexes:
             present = await read_chunks(connection, index.id, found.id) if found is not None else []
-            wanted = document.chunks if self._owns(index) or index.active else ()
-            change = plan_change(present, wanted, with_vectors=self._owns(index))
+            wanted = document.chunks if self._uses_our_model(index) or index.active else ()
+            change = plan_change(present, wanted, with_vectors=self._uses_our_model(index))
             changes.append((index, change))
-            if self._owns(index):
+            if self._uses_our_model(index):
                 missing |= {d.segment_hash: d for d in change.added if d.segment_hash not in vectors.chunks}
                 known = await read_wordings(connection, index.id, found.id) if found is not None else ()
                 wordings |= {*document.asked_as}.difference(known, vectors.wordings)
@@ -225,10 +236,10 @@ class DocumentStore:
         return changes
 
 
-def _check_unchanged(found: AnyRow | None, read: Document | None) -> None:
-    """Another process may have changed or deleted a document since a revision read it."""
+def _check_labels(found: AnyRow | None, read: Document | None) -> None:
+    """Checks that no other process changed or deleted a document after a revision had read it."""
     if read is None:
         return
     present = present_or_raise(found, read.scope, read.doc_id)
     if labels(present) != (read.title, read.section, read.asked_as):
-        raise Overtaken
+        raise LabelsChanged

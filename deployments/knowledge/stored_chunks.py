@@ -1,4 +1,4 @@
-"""The rows of one document's chunks in one index: what is unchanged keeps its row and its vector."""
+"""The stored chunks of one document in one index. Unchanged chunks keep their row and vector."""
 
 from __future__ import annotations
 
@@ -11,39 +11,45 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.segments import document_segment
+from deployments.database.vectors import Vector, to_blob
 from deployments.knowledge.chunking import Chunk
-from deployments.knowledge.embedding import Vector, embedded_text, to_blob
+from deployments.knowledge.embedding import embedded_text
 from deployments.knowledge.fulltext import FullText, IndexedText
 from deployments.knowledge.tables import chunks
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """A chunk to store, by the hash of its segment's text."""
+    """A chunk to store."""
 
     chunk: Chunk
     title: str
+    """The document's title."""
     segment: str
+    """The segment's text: title, heading and body."""
     segment_hash: str
+    """sha256 of `segment`, hex."""
 
     @property
     def embedded_text(self) -> str:
-        """What its vector is made from."""
+        """The text that is embedded."""
         return embedded_text(self.title, self.chunk.heading, self.chunk.body)
 
 
 def chunk_draft(title: str, chunk: Chunk) -> ChunkDraft:
-    """A chunk of a document with that title."""
+    """Prepares a chunk of a document with this title."""
     segment = document_segment(title, chunk.heading, chunk.body)
     return ChunkDraft(chunk, title, segment, hashlib.sha256(segment.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentVectors:
-    """Vectors of a document's chunks, by segment hash, and of its wordings."""
+    """Vectors that one document needs."""
 
     chunks: Mapping[str, Vector] = field(default_factory=dict)
+    """Vectors of chunks, by segment hash."""
     wordings: Mapping[str, Vector] = field(default_factory=dict)
+    """Vectors of wordings, by wording."""
 
     def __or__(self, more: DocumentVectors) -> DocumentVectors:
         return DocumentVectors({**self.chunks, **more.chunks}, {**self.wordings, **more.wordings})
@@ -51,7 +57,7 @@ class DocumentVectors:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A row of a chunk, as far as changing it needs."""
+    """The columns of a chunk's row that `plan_change` needs."""
 
     id: int
     ordinal: int
@@ -61,18 +67,24 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkChange:
-    """What turns the present rows into the wanted ones. `moved` are ordinals by row id."""
+    """The changes that turn the present rows into the wanted ones."""
 
     kept: int
+    """How many rows stay, moved ones included."""
     moved: Mapping[int, int]
+    """New ordinals by row id."""
     added: Sequence[ChunkDraft]
     removed: Sequence[int]
+    """Row ids."""
 
 
 def plan_change(
     present: Sequence[StoredChunk], wanted: Sequence[ChunkDraft], with_vectors: bool
 ) -> ChunkChange:
-    """Keeps a row for each equal segment; with vectors, only rows that have one can be kept."""
+    """Plans a change that keeps one row for each wanted segment that is already stored.
+
+    `with_vectors`: only rows with a vector are kept; the others are removed and added again.
+    """
     usable: dict[str, list[StoredChunk]] = defaultdict(list)
     for row in reversed(present):
         if row.has_vector or not with_vectors:
@@ -92,7 +104,7 @@ def plan_change(
 
 
 async def read_chunks(connection: AsyncConnection, index_id: int, document_id: int) -> list[StoredChunk]:
-    """A document's rows in an index, in order."""
+    """Reads a document's rows in an index, ordered by ordinal."""
     has_vector = chunks.c.embedding.is_not(None).label("has_vector")
     rows = await connection.execute(
         select(chunks.c.id, chunks.c.ordinal, chunks.c.segment_hash, has_vector)
@@ -104,7 +116,7 @@ async def read_chunks(connection: AsyncConnection, index_id: int, document_id: i
 
 @dataclass(frozen=True, slots=True)
 class ChunkWriter:
-    """Writes changes, with the rows of the full-text index."""
+    """Writes changes to the chunks and to the full-text index."""
 
     full_text: FullText
 
@@ -116,7 +128,10 @@ class ChunkWriter:
         change: ChunkChange,
         vectors: Mapping[str, Vector] | None,
     ) -> None:
-        """`vectors` are by segment hash, for all added chunks; None stores them without."""
+        """Applies a change to a document's chunks.
+
+        `vectors` has the vector of each added chunk, by segment hash; None stores them without vectors.
+        """
         if change.removed:
             await connection.execute(delete(chunks).where(chunks.c.id.in_(change.removed)))
         for row_id, ordinal in change.moved.items():

@@ -1,4 +1,4 @@
-"""The tables of the knowledge base. Their text index is dialect-specific; see `fulltext`."""
+"""The tables of the knowledge base. `fulltext` has the text index, which differs by SQL dialect."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ collections = Table(
     metadata,
     Column("tenant", String(64), primary_key=True),
     Column("name", String(64), primary_key=True),
-    # Rises in the transaction of each change, so that whoever cached a search can tell.
+    # Each change increments it in its transaction, so that caches of search results notice the change.
     Column("generation", Integer, nullable=False),
-    # Random, new with each change: unlike the generation it can't come again for other contents, in a
-    # database restored to an earlier day.
+    # Random, replaced by each change. In a database restored from a backup, the generation can repeat
+    # for other contents; the stamp can't.
     Column("stamp", String(32), nullable=False, server_default=""),
 )
 
@@ -39,7 +39,7 @@ documents = Table(
     Column("title", Text, nullable=False),
     Column("section", Text),
     Column("content", Text, nullable=False),
-    # Wordings under which people ask for it, one a line.
+    # Wordings under which people ask for the document, one a line.
     Column("asked_as", Text, nullable=False, server_default=""),
     Column("version", Integer, nullable=False),
     Column("created_at_s", Float(53), nullable=False),
@@ -51,7 +51,7 @@ documents = Table(
 document_versions = Table(
     "document_versions",
     metadata,
-    # What documents were before their last change; their present text is in `documents` alone.
+    # Earlier versions only; the current version is in `documents`.
     Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("title", Text, nullable=False),
@@ -75,7 +75,7 @@ indexes = Table(
 chunks = Table(
     "chunks",
     metadata,
-    # Never used twice (hence autoincrement): caches of vectors know chunks by it.
+    # Never reused (hence autoincrement): caches of vectors identify chunks by it.
     Column("id", Integer, primary_key=True),
     Column("index_id", ForeignKey("indexes.id", ondelete="CASCADE"), nullable=False),
     Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
@@ -84,7 +84,8 @@ chunks = Table(
     Column("body", Text, nullable=False),
     # sha256 of the segment's text, hex.
     Column("segment_hash", String(64), nullable=False),
-    # float32, little-endian; absent when the index is of another embedding model than the writer's.
+    # float32, little-endian; NULL if the process that wrote the chunk uses another embedding model than
+    # the index.
     Column("embedding", LargeBinary),
     Index(None, "index_id", "document_id"),
     Index(None, "document_id"),

@@ -1,4 +1,4 @@
-"""Exact vector search in memory: one matrix a collection, thrown away when the collection changes."""
+"""Exact vector search in memory: one matrix per collection, discarded when the collection changes."""
 
 from __future__ import annotations
 
@@ -12,74 +12,76 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import Scope
-from deployments.knowledge.embedding import Matrix, Vector, to_matrix
+from deployments.database.vectors import Matrix, Vector, to_matrix
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.wordings import CollectionWordings, read_collection_wordings
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 _ENTRY_BYTES = 4096
-"""What an entry takes beside its vectors, roughly: those of empty collections have to leave, too."""
+"""Rough size of an entry without its vectors. It makes entries of empty collections count, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionVectors:
-    """Vectors of a collection's chunks in one index. `chunk_ids` ascend; `sections` are theirs.
-
-    `owners` number their documents from 0.
-    """
+    """Vectors of a collection's chunks in an index; one entry for each chunk with a vector."""
 
     chunk_ids: npt.NDArray[np.int64]
+    """Row ids of the chunks, ascending."""
     owners: npt.NDArray[np.int64]
+    """The document of each chunk; documents are numbered from 0."""
     sections: npt.NDArray[np.object_]
+    """The section of each chunk's document, or None."""
     matrix: Matrix
+    """The vector of each chunk."""
     wordings: CollectionWordings
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all vectors."""
+        """Bytes that the vectors of chunks and wordings take."""
         return self.matrix.nbytes + self.wordings.matrix.nbytes
 
     def similarities(self, question: Vector) -> npt.NDArray[np.float32]:
-        """Cosine of each chunk with the question, or more where a wording of its document resembles it."""
+        """Returns each chunk's cosine with the question, raised by a closer wording of its document."""
         if not len(self.chunk_ids):
             return np.empty(0, np.float32)
-        # Row by row in this thread: a matrix product would start BLAS's threads, which on cores that the
-        # engine keeps busy wait for each other, 30 times longer than the product takes.
+        # vecdot runs in this thread. A matrix product would start BLAS threads; on cores that the engine
+        # keeps busy, these wait for each other for 30 times as long as the product takes.
         cosines = np.asarray(np.vecdot(self.matrix, question), dtype=np.float32)
         return self.wordings.raised(cosines, question)
 
     def nearest(
         self, similarities: npt.NDArray[np.float32], section: str | None, limit: int, documents: int
     ) -> list[int]:
-        """Ids of the most similar chunks of a section (or all), best first; ties by id.
+        """Returns ids of the most similar chunks, best first; equal similarities are ordered by id.
 
-        They are `limit` chunks and the best one of each of the `documents` nearest documents: a long
-        document of many near chunks, as one with a wording that resembles the question, hides no other.
+        They are the `limit` nearest chunks, and also the best chunk of each of the `documents` nearest
+        documents: a long document with many near chunks, for example one with a wording close to the
+        question, must not hide others. With a `section`, other sections are ignored.
         """
         rows = np.arange(len(self.chunk_ids))
         if section is not None:
             rows = rows[self.sections == section]
         distances = -similarities[rows]
-        of_documents = _smallest_of_owners(self.owners[rows], distances, documents)
-        wanted = np.union1d(_smallest(distances, limit), of_documents)
+        document_bests = _smallest_of_owners(self.owners[rows], distances, documents)
+        wanted = np.union1d(_smallest(distances, limit), document_bests)
         order = wanted[np.argsort(distances[wanted], kind="stable")]
         return [int(chunk_id) for chunk_id in self.chunk_ids[rows[order]]]
 
     def by_chunk(self, similarities: npt.NDArray[np.float32], chunk_ids: Sequence[int]) -> dict[int, float]:
-        """Similarities by chunk id; chunks without a vector are absent."""
+        """Returns similarities by chunk id, without chunks that have no vector."""
         if not len(self.chunk_ids):
             return {}
         wanted = np.asarray(chunk_ids, dtype=np.int64)
         at = np.minimum(np.searchsorted(self.chunk_ids, wanted), len(self.chunk_ids) - 1)
-        there = self.chunk_ids[at] == wanted
-        return {int(wanted[i]): float(similarities[at[i]]) for i in np.flatnonzero(there)}
+        present = self.chunk_ids[at] == wanted
+        return {int(wanted[i]): float(similarities[at[i]]) for i in np.flatnonzero(present)}
 
 
 def _smallest(distances: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.int64]:
-    """Where the `limit` smallest are, in order; ties by place."""
+    """Returns positions of the `limit` smallest distances, in order; equal ones by position."""
     if limit >= len(distances):
         return np.argsort(distances, kind="stable")
-    # All that are no farther than the last one wanted: sorting everything would take longer.
+    # Sort only those that are no farther than the last one wanted: sorting all would take longer.
     near = np.flatnonzero(distances <= np.partition(distances, limit - 1)[limit - 1])
     return near[np.argsort(distances[near], kind="stable")[:limit]]
 
@@ -87,7 +89,10 @@ def _smallest(distances: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.
 def _smallest_of_owners(
     owners: npt.NDArray[np.int64], distances: npt.NDArray[np.float32], limit: int
 ) -> npt.NDArray[np.int64]:
-    """Where the smallest distances of the `limit` nearest owners are, one each, in order; ties by place."""
+    """Returns the position of the smallest distance of each of the `limit` nearest owners.
+
+    They are in order of distance; equal ones by position.
+    """
     smallest = np.full(owners.max(initial=-1) + 1, np.inf, np.float32)
     np.minimum.at(smallest, owners, distances)
     farthest = smallest[_smallest(smallest, limit)].max(initial=-np.inf)
@@ -98,11 +103,11 @@ def _smallest_of_owners(
 
 
 class VectorCache:
-    """Matrices by collection, at most `max_bytes` of them, the least used leaving first.
+    """The vectors of collections: an LRU cache of at most `max_bytes` bytes, but at least one entry.
 
-    A matrix is used only in the state of index and collection it was read at. That comes from the same
-    transaction as the search, so that another replica's write is seen at once. It has the collection's
-    stamp, since in a database restored to an earlier day generations and ids of chunks come again.
+    An entry is valid for one state: index, generation and stamp of the collection. A search reads the
+    state in its own transaction, so it sees other replicas' writes at once. The stamp is part of the
+    state because generations and chunk ids can repeat in a database restored from a backup.
     """
 
     def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
@@ -113,21 +118,24 @@ class VectorCache:
     async def load(
         self, connection: AsyncConnection, scope: Scope, index_id: int, generation: int, stamp: str
     ) -> CollectionVectors:
-        """The collection's vectors as the connection's transaction sees them."""
+        """Returns a collection's vectors in the state that the connection's transaction sees.
+
+        `index_id`, `generation` and `stamp` are that state, read in the same transaction.
+        """
         state = (index_id, generation, stamp)
         entry = self._entries.get(scope)
         if entry is not None and entry[0] == state:
             self._entries.move_to_end(scope)
             return entry[1]
         vectors = await _read(connection, scope, index_id)
-        self._forget(scope)
+        self._evict(scope)
         self._entries[scope] = (state, vectors)
         self._bytes += vectors.nbytes + _ENTRY_BYTES
         while self._bytes > self._max_bytes and len(self._entries) > 1:
-            self._forget(next(iter(self._entries)))
+            self._evict(next(iter(self._entries)))
         return vectors
 
-    def _forget(self, scope: Scope) -> None:
+    def _evict(self, scope: Scope) -> None:
         entry = self._entries.pop(scope, None)
         if entry is not None:
             self._bytes -= entry[1].nbytes + _ENTRY_BYTES
@@ -147,11 +155,11 @@ async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> Col
     )
     rows = (await connection.execute(query)).all()
     count = len(rows)
-    of_chunks = np.fromiter((row.document_id for row in rows), np.int64, count)
+    chunk_documents = np.fromiter((row.document_id for row in rows), np.int64, count)
     return CollectionVectors(
         np.fromiter((row.id for row in rows), np.int64, count),
-        np.unique(of_chunks, return_inverse=True)[1],
+        np.unique(chunk_documents, return_inverse=True)[1],
         np.array([row.section for row in rows], dtype=np.object_),
         to_matrix([row.embedding for row in rows]),
-        await read_collection_wordings(connection, scope, index_id, of_chunks),
+        await read_collection_wordings(connection, scope, index_id, chunk_documents),
     )

@@ -1,7 +1,7 @@
-"""Wordings under which people ask for a document: vectors beside those of its chunks, never in a prompt.
+"""Wordings under which people ask for a document: used by search, never part of a prompt.
 
-An article speaks of a "sign-in lock", its readers of "it won't let me in": a small embedding model hardly
-joins the two, but knows a question that resembles another one.
+An article says "sign-in lock" where its readers say "it won't let me in". A small embedding model hardly
+connects the two, but it recognises a question that resembles another question.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import Scope
-from deployments.knowledge.embedding import Matrix, Vector, to_blob, to_matrix
+from deployments.database.vectors import Matrix, Vector, to_blob, to_matrix
 from deployments.knowledge.tables import documents, wordings
 
-_LIKE_A_WORDING = np.float32(0.75)
-"""What resembling a wording weighs, the text weighing the rest. Of 80 questions, 0.5 to 1 put the right
-article first for 64 to 68, and no wordings for 39."""
+_WORDING_WEIGHT = np.float32(0.75)
+"""Weight of the similarity with a wording, 0 to 1; the chunk's own similarity has the rest.
+
+For 80 questions, weights of 0.5 to 1 put the right article first 64 to 68 times, no wordings 39 times.
+"""
 
 
 async def read_wordings(connection: AsyncConnection, index_id: int, document_id: int) -> frozenset[str]:
-    """A document's wordings that have a vector in an index."""
+    """Returns those wordings of a document that have a vector in an index."""
     query = select(wordings.c.body).where(
         wordings.c.index_id == index_id, wordings.c.document_id == document_id
     )
@@ -38,7 +40,10 @@ async def write_wordings(
     wanted: Sequence[str],
     vectors: Mapping[str, Vector],
 ) -> None:
-    """Leaves just the wanted ones. `vectors` are by wording, for all that are new."""
+    """Replaces a document's wordings in an index by `wanted`; those already stored keep their rows.
+
+    `vectors` has the vector of each new wording, by wording.
+    """
     present = await read_wordings(connection, index_id, document_id)
     if obsolete := present.difference(wanted):
         await connection.execute(
@@ -64,33 +69,39 @@ async def write_wordings(
 
 @dataclass(frozen=True, slots=True)
 class CollectionWordings:
-    """Vectors of a collection's wordings, document by document.
-
-    Document n's are matrix[starts[n]:starts[n + 1]]. The chunks at `rows` have some: those of document
-    `owners[i]` belong to the chunk at `rows[i]`.
-    """
+    """Vectors of a collection's wordings, and which chunks they apply to."""
 
     matrix: Matrix
+    """One row for each wording, grouped by document."""
     starts: npt.NDArray[np.int64]
+    """The first row of each document in `matrix`: document n has matrix[starts[n]:starts[n + 1]]."""
     rows: npt.NDArray[np.int64]
+    """Positions, among the collection's chunks, of those whose document has wordings; ascending."""
     owners: npt.NDArray[np.int64]
+    """For each entry of `rows`, the number n of the chunk's document in `starts`."""
 
     def raised(self, cosines: npt.NDArray[np.float32], question: Vector) -> npt.NDArray[np.float32]:
-        """Cosines of chunks with a question, raised where a wording of their document resembles it more."""
+        """Returns `cosines`, raised for each chunk whose document has a wording closer to the question.
+
+        `cosines` are those of all chunks of the collection with the question; they are not modified.
+        """
         if not len(self.rows):
             return cosines
         alike = np.vecdot(self.matrix, question)
         best = np.maximum.reduceat(alike, self.starts)[self.owners]
         raised = cosines.copy()
         own = cosines[self.rows]
-        raised[self.rows] = np.maximum(own, own + _LIKE_A_WORDING * (best - own))
+        raised[self.rows] = np.maximum(own, own + _WORDING_WEIGHT * (best - own))
         return raised
 
 
 async def read_collection_wordings(
     connection: AsyncConnection, scope: Scope, index_id: int, chunk_documents: npt.NDArray[np.int64]
 ) -> CollectionWordings:
-    """The wordings of a collection, for chunks of these documents (row ids)."""
+    """Reads a collection's wordings.
+
+    `chunk_documents` has, for each chunk of the collection in order, the row id of its document.
+    """
     query = (
         select(wordings.c.document_id, wordings.c.embedding)
         .join(documents)
@@ -102,8 +113,8 @@ async def read_collection_wordings(
         .order_by(wordings.c.document_id, wordings.c.id)
     )
     found = (await connection.execute(query)).all()
-    of_wordings = np.fromiter((row.document_id for row in found), np.int64, len(found))
-    known, starts = np.unique(of_wordings, return_index=True)
+    wording_documents = np.fromiter((row.document_id for row in found), np.int64, len(found))
+    known, starts = np.unique(wording_documents, return_index=True)
     rows = np.flatnonzero(np.isin(chunk_documents, known))
     owners = np.searchsorted(known, chunk_documents[rows])
     return CollectionWordings(to_matrix([row.embedding for row in found]), starts, rows, owners)

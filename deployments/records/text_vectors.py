@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from deployments.core.ids import Fingerprint
+from deployments.database.vectors import Embedder
 
 Vector = npt.NDArray[np.float32]
 """Of length 1, so that the dot product of two is their cosine."""
 
 _REMEMBERED = 256
-
-
-class Embedder(Protocol):
-    """A model that turns texts into vectors."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Of everything that decides the vectors. Vectors of two fingerprints are never compared."""
-
-    async def embed_documents(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Of shape (texts, dimensions), each row of length 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The Knowledge deployment: knowledge and records in one process, since they share one connection."""
+"""The Knowledge deployment: knowledge base and records in one process, which share one connection."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from deployments.core.services import KnowledgeBase
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.knowledge.embedding import SentenceEmbedder
+from deployments.knowledge.samples import SAMPLES
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
@@ -23,16 +24,16 @@ from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
-from serve_app.assembly.knowledge import SAMPLES, database_url, knowledge_service
+from serve_app.assembly.knowledge import database_url, knowledge_service
 from serve_app.settings import Settings
 
 
 async def knowledge_and_records(
     settings: Settings, embedding_model: str, token_cache: Any
 ) -> Sequence[Served]:
-    """The knowledge base and the records of the settings' database.
+    """Opens the configured database and starts the knowledge base and the records on it.
 
-    Raises: ConfigurationError, KnowledgeUnavailable.
+    Raises ConfigurationError, KnowledgeUnavailable.
     """
     database = await Database.open(database_url(settings))
     embedder = await SentenceEmbedder.open(embedding_model)

@@ -1,6 +1,6 @@
-"""The database's history, of all features that store in it: one line of revisions in `versions`.
+"""Migrations of the database, for all features that store in it: one line of revisions in `versions`.
 
-Revisions don't import tables from the code: they describe what was, the code what is.
+Revisions don't import tables from the code: they describe past schemas, the code the current one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Brings a database up to a revision, the newest one, inside the connection's transaction."""
+    """Migrates a database to a revision (by default the newest) in the connection's transaction."""
     config = Config()
-    # Percent signs are for interpolation there.
+    # The option interpolates percent signs.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates on the connection it is given."""
+"""Alembic runs this file; it migrates on the connection in the config's attributes."""
 
 from alembic import context
 

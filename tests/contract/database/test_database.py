@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 import deployments.database.milestones
 import deployments.knowledge.tables
 import deployments.records.business_tables
-import deployments.records.tables  # noqa: F401  and these theirs
+import deployments.records.tables  # noqa: F401  registers its tables, as the two above do
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata
@@ -30,7 +30,7 @@ async def milestones(database: Database) -> int:
 
 async def test_migrations_and_tables_agree(database_url: str) -> None:
     def differences(connection: Connection) -> list[object]:
-        # The text index is made by hand, differently in each dialect.
+        # The text index is created by SQL statements that differ by dialect, not from the metadata.
         options = {"include_name": lambda name, kind, parents: not str(name).startswith("chunk_search")}
         context = MigrationContext.configure(connection, opts={"compare_type": True, **options})
         return list(compare_metadata(context, metadata))
@@ -106,13 +106,13 @@ async def test_transactions_wait_for_each_other(database_url: str) -> None:
 
 
 async def processes(url: str) -> tuple[Database, Database]:
-    """Two on PostgreSQL; SQLite allows one."""
+    """Two processes' databases on PostgreSQL; on SQLite, which allows one process, twice the same."""
     first = await Database.open(url)
     return first, first if first.dialect == "sqlite" else await Database.open(url)
 
 
-async def test_who_holds_a_name_is_alone_with_it_among_all_processes(database_url: str) -> None:
-    """More names than there are connections, each with a transaction inside."""
+async def test_a_name_has_one_holder_among_all_processes(database_url: str) -> None:
+    """With more names than connections, and a transaction inside each lock."""
     databases = await processes(database_url)
     of_process = {database: NamedLocks(database, "kind") for database in databases}
     inside = dict.fromkeys(map(str, range(20)), 0)
@@ -137,7 +137,7 @@ async def test_who_holds_a_name_is_alone_with_it_among_all_processes(database_ur
 
 @pytest.mark.parametrize("end", [OSError("error"), asyncio.CancelledError()])
 async def test_a_name_is_free_again_after_an_error(database_url: str, end: BaseException) -> None:
-    """Which comes out as it was."""
+    """The error itself passes through unchanged."""
     first, second = await processes(database_url)
     with pytest.raises(type(end)) as raised:
         async with NamedLocks(first, "kind").held("name"):
@@ -149,7 +149,7 @@ async def test_a_name_is_free_again_after_an_error(database_url: str, end: BaseE
         await database.close()
 
 
-async def test_a_statement_that_the_database_refuses_is_a_fault_of_ours(database_url: str) -> None:
+async def test_a_statement_that_the_database_refuses_is_an_internal_fault(database_url: str) -> None:
     database = await Database.open(database_url)
 
     async def insert_twice() -> None:
@@ -187,7 +187,7 @@ async def test_a_second_process_waits_for_the_sqlite_file_and_then_gives_up(tmp_
     await second.close()
 
 
-async def test_what_cannot_be_opened_is_reported_without_a_password(tmp_path: Path) -> None:
+async def test_the_error_of_opening_a_database_has_no_password(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("this is not a database" * 100)
     for url in (
         "postgres://me:secret@/db?host=/nowhere",

@@ -1,4 +1,4 @@
-"""One knowledge base on SQLite, then one on PostgreSQL."""
+"""Starts knowledge bases on SQLite, then on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SCOPE = Scope(TenantId("acme"), CollectionName("kb"))
 
 
 def count_words(text: str) -> int:
-    """The tests' tokenizer."""
+    """Counts words: the tests' tokenizer."""
     return len(text.split())
 
 
 @dataclass
 class FakeWriter:
-    """A `SegmentWriter` that keeps what it was told, and fails while `down` is set."""
+    """A `SegmentWriter` that records its calls, and fails while `down` is set."""
 
     written: list[str] = field(default_factory=list)
     invalidated: list[str] = field(default_factory=list)
@@ -61,13 +61,13 @@ class FakeWriter:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Returns when a condition holds; fails after a minute."""
     async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 -- what is waited for has no event
+        while not await condition():  # noqa: ASYNC110 -- the condition has no event
             await asyncio.sleep(0.001)
 
 
 @dataclass
 class Knowledge:
-    """A service with what it was made of, and short forms of what tests do with it."""
+    """A service with its parts, and shortcuts for tests."""
 
     service: KnowledgeService
     database: Database
@@ -91,11 +91,11 @@ class Knowledge:
         return (await self.service.search(SearchQuery(scope, text, top_k, section))).passages
 
     async def index(self) -> str:
-        """What the status says of the index."""
+        """Returns the status of the index."""
         return (await self.service.status())["index"]
 
     async def found(self, text: str, **how: Any) -> list[str]:
-        """Ids of the documents found, best first."""
+        """Returns the ids of the documents found, best first."""
         return list(dict.fromkeys(passage.doc_id for passage in await self.search(text, **how)))
 
 
@@ -104,9 +104,9 @@ Start = Callable[..., Awaitable[Knowledge]]
 
 @pytest.fixture
 async def start(database_url: str) -> AsyncIterator[Start]:
-    """Starts knowledge bases on one database; on SQLite, only one at a time can be open.
+    """Starts knowledge bases on one database; on SQLite, only one database object can be open at a time.
 
-    A second one over the `database` of the first is beside it on SQLite, too.
+    With `database`, a second knowledge base uses the database object of the first, also on SQLite.
     """
     async with AsyncExitStack() as stack:
 

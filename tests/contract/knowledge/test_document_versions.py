@@ -1,4 +1,4 @@
-"""Documents' history: what every version said, and which cached segments belong to it, on every database."""
+"""Versions of documents, and the cached segments that a new version invalidates, on every database."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ async def listed(knowledge: Knowledge, limit: int = 10, before: int | None = Non
 
 
 async def test_every_version_can_be_read(knowledge: Knowledge) -> None:
-    """With the title, section and time of its own, the present one included."""
+    """With its own title, section and time; the current version included."""
     await knowledge.put("doc", "first text", "Old title", "guide")
     await knowledge.put("doc", "second text 漢字", "New title", "api")
     assert await revised(knowledge, "third text") == 3
-    said = [await knowledge.service.version(SCOPE, DOC, number) for number in (1, 2, 3)]
-    assert [(v.version, v.title, v.section, v.content) for v in said] == [
+    versions = [await knowledge.service.version(SCOPE, DOC, number) for number in (1, 2, 3)]
+    assert [(v.version, v.title, v.section, v.content) for v in versions] == [
         (1, "Old title", "guide", "first text"),
         (2, "New title", "api", "second text 漢字"),
         (3, "New title", "api", "third text"),
     ]
-    assert 1_700_000_000 < said[0].stored_at_s <= said[1].stored_at_s <= said[2].stored_at_s
+    assert 1_700_000_000 < versions[0].stored_at_s <= versions[1].stored_at_s <= versions[2].stored_at_s
     present = await knowledge.service.get(SCOPE, DOC)
-    assert (present.content, present.updated_at_s) == ("third text", said[2].stored_at_s)
+    assert (present.content, present.updated_at_s) == ("third text", versions[2].stored_at_s)
 
 
 async def test_versions_are_listed_newest_first_in_pages(knowledge: Knowledge) -> None:
@@ -51,15 +51,15 @@ async def test_versions_are_listed_newest_first_in_pages(knowledge: Knowledge) -
     assert {v.content for v in await knowledge.service.versions(SCOPE, DOC, 9, None)} == {None}
 
 
-async def test_an_equal_revision_is_no_version(knowledge: Knowledge) -> None:
-    """Nothing has changed."""
+async def test_an_equal_revision_makes_no_version(knowledge: Knowledge) -> None:
+    """The document keeps its version."""
     await knowledge.put("doc", "text", "T", "guide")
     assert await revised(knowledge, "text") == 1
     assert await listed(knowledge) == [1]
 
 
-async def test_what_is_not_there_is_not_found(knowledge: Knowledge) -> None:
-    """Nor what another tenant has under the same name."""
+async def test_unknown_versions_and_documents_are_not_found(knowledge: Knowledge) -> None:
+    """Another tenant's document of the same id is not found either."""
     await knowledge.put("doc", "text", "T")
     for version in (0, 2):
         with pytest.raises(NotFound):
@@ -74,8 +74,8 @@ async def test_what_is_not_there_is_not_found(knowledge: Knowledge) -> None:
     assert await listed(knowledge) == [1]
 
 
-async def test_two_tenants_documents_of_one_name_have_their_own_history(knowledge: Knowledge) -> None:
-    """A revision of one is none of the other."""
+async def test_two_tenants_documents_of_one_id_have_their_own_versions(knowledge: Knowledge) -> None:
+    """A revision of one does not change the other."""
     await knowledge.put("doc", "ours", "T")
     await knowledge.put("doc", "theirs", "T", scope=OTHER)
     await revised(knowledge, "theirs, revised", scope=OTHER)
@@ -84,7 +84,7 @@ async def test_two_tenants_documents_of_one_name_have_their_own_history(knowledg
 
 
 async def test_a_deleted_documents_versions_are_gone(knowledge: Knowledge) -> None:
-    """Who deletes a text wants all of it gone; a document of the same name starts anew."""
+    """A deletion removes all texts; a new document of the same id starts at version 1."""
     await knowledge.put("doc", "secret", "T")
     await revised(knowledge, "public")
     await knowledge.service.delete(SCOPE, DOC)
@@ -95,7 +95,7 @@ async def test_a_deleted_documents_versions_are_gone(knowledge: Knowledge) -> No
 
 
 async def test_concurrent_revisions_are_all_kept(knowledge: Knowledge) -> None:
-    """Each is one version, whatever their order."""
+    """Each makes one version, in any order."""
     await knowledge.put("doc", "text", "T")
     made = await asyncio.gather(*(revised(knowledge, f"text {n}") for n in range(5)))
     assert sorted(made) == [2, 3, 4, 5, 6]
@@ -104,17 +104,17 @@ async def test_concurrent_revisions_are_all_kept(knowledge: Knowledge) -> None:
 
 
 async def held_up(knowledge: Knowledge, content: str) -> asyncio.Task[int]:
-    """A revision that has read the document and is being embedded until the gate opens."""
+    """Starts a revision that has read the document and waits for the embedder's gate."""
     knowledge.embedder.gate.clear()
     revising = asyncio.create_task(revised(knowledge, content))
     await until(lambda: asyncio.sleep(0, bool(knowledge.embedder.waiting)))
     return revising
 
 
-async def test_a_revision_keeps_the_labels_that_another_replica_has_put_meanwhile(
+async def test_a_revision_keeps_labels_that_another_replica_put_meanwhile(
     knowledge: Knowledge, start: Start
 ) -> None:
-    """They are other ones than it had read."""
+    """The labels differ from those that the revision had read."""
     other = await start(database=knowledge.database)
     await knowledge.put("doc", "text", "Old")
     revising = await held_up(knowledge, "revised text")
@@ -126,7 +126,7 @@ async def test_a_revision_keeps_the_labels_that_another_replica_has_put_meanwhil
     assert present.content == "revised text"
 
 
-async def test_a_revision_of_what_another_replica_has_deleted_meanwhile_brings_nothing_back(
+async def test_a_revision_does_not_restore_a_document_that_another_replica_deleted_meanwhile(
     knowledge: Knowledge, start: Start
 ) -> None:
     other = await start(database=knowledge.database)
@@ -140,15 +140,17 @@ async def test_a_revision_of_what_another_replica_has_deleted_meanwhile_brings_n
 
 
 async def test_a_revision_that_cannot_be_read_leaves_no_version(knowledge: Knowledge) -> None:
-    """Nothing of it is stored."""
+    """Nothing is stored."""
     await knowledge.put("doc", "text", "T")
     with pytest.raises(UnprocessableDocument):
         await revised(knowledge, " \n ")
     assert await listed(knowledge) == [1]
 
 
-async def test_a_revision_invalidates_exactly_what_no_document_has_any_more(knowledge: Knowledge) -> None:
-    """What another document or the new text still has stays cached."""
+async def test_a_revision_invalidates_exactly_the_segments_that_no_document_has_any_more(
+    knowledge: Knowledge,
+) -> None:
+    """Segments that another document or the new text has stay cached."""
     parts = ["alpha " * 20, "beta " * 20, "gamma " * 20]
     await knowledge.put("doc", "\n\n".join(parts), "T")
     await knowledge.put("twin", parts[1], "T")
@@ -158,7 +160,7 @@ async def test_a_revision_invalidates_exactly_what_no_document_has_any_more(know
 
 
 async def test_without_invalidation_old_segments_are_left_to_expire(knowledge: Knowledge) -> None:
-    """And still only the new text is found."""
+    """A search finds only the new text all the same."""
     await knowledge.put("doc", "the old colour is red", "T")
     ingested = await knowledge.service.revise(SCOPE, DOC, "the new colour is blue", False)
     assert (ingested.version, ingested.invalidated) == (2, 0)
@@ -169,7 +171,7 @@ async def test_without_invalidation_old_segments_are_left_to_expire(knowledge: K
 
 
 async def test_obsolete_segments_are_invalidated_without_write_through_too(start: Start) -> None:
-    """Only new ones are not written ahead of their first use."""
+    """New segments are not written before their first use."""
     knowledge = await start(write_through=False)
     await knowledge.put("doc", "old", "T")
     assert (await knowledge.service.revise(SCOPE, DOC, "new", True)).tokens_written == 0
@@ -193,7 +195,7 @@ async def test_obsolete_segments_are_invalidated_without_write_through_too(start
 async def test_a_pattern_discards_the_segments_of_the_documents_it_names(
     knowledge: Knowledge, pattern: str, bodies: set[str]
 ) -> None:
-    """Of this tenant's collection only; a glob, in which case counts, and no LIKE."""
+    """In this tenant's collection only. The pattern is a case-sensitive glob, not a LIKE pattern."""
     for doc_id, body in (("api-1", "one"), ("api-10", "two"), ("guide-1", "three"), ("API-1", "four")):
         await knowledge.put(doc_id, body, "T")
     await knowledge.put("api-1", "not ours", "T", scope=OTHER)
@@ -204,14 +206,14 @@ async def test_a_pattern_discards_the_segments_of_the_documents_it_names(
 
 @pytest.mark.parametrize("pattern", ["", "%", "a/b", "a\0", "é", "x" * 201])
 async def test_a_pattern_of_other_characters_is_refused(knowledge: Knowledge, pattern: str) -> None:
-    """No id has them."""
+    """No id has such characters."""
     with pytest.raises(InvalidRequest) as refused:
         await knowledge.service.discard_segments(SCOPE, pattern)
     assert refused.value.param == "pattern"
 
 
 async def test_an_earlier_versions_segments_are_not_the_documents_any_more(knowledge: Knowledge) -> None:
-    """They were invalidated when they were replaced."""
+    """The replacement has invalidated them, so a pattern discards only the current ones."""
     await knowledge.put("doc", "old", "T")
     await revised(knowledge, "new")
     await knowledge.service.discard_segments(SCOPE, "doc")

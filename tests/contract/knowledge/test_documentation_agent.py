@@ -1,4 +1,4 @@
-"""The documentation agent on a real knowledge base and token cache, on every database."""
+"""The documentation agent with a real knowledge base and token cache, on every database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BUNDLE = TokenizerBundle("{}", ChatScaffold("", "", "", "", ""), Fingerprint("f
 
 
 class Replicas:
-    """Two replicas of the agent, each with an L1 of its own, over one knowledge base and one cache."""
+    """Two replicas of the agent, each with its own L1, over one knowledge base and one cache."""
 
     def __init__(self, knowledge: Knowledge, cache: TokenCacheService, store: InMemorySegmentStore) -> None:
         self.knowledge = knowledge
@@ -59,7 +59,7 @@ class Replicas:
         return await self.knowledge.service.search_text(Scope(tenant, DOCUMENTATION.collection), words, 5)
 
     async def clear(self, pattern: str) -> int:
-        """As the API does: in the shared cache, then in each replica."""
+        """Clears the shared cache, then each replica's L1, as the API does."""
         scope = Scope(ACME, DOCUMENTATION.collection)
         cleared = await self.knowledge.service.discard_segments(scope, pattern)
         for service in self.services:
@@ -86,7 +86,7 @@ def prompt(answer: Answer) -> str:
 async def test_a_lookup_right_after_an_update_answers_from_the_new_text(
     replicas: Replicas, invalidate: bool
 ) -> None:
-    """On every replica, those included that hold the old text in L1; whether or not Redis still does."""
+    """On every replica, also if its L1 has the old text, and whether or not Redis still has it."""
     await replicas.put("colour", "The colour of the sky is red.")
     for replica in (0, 1):
         assert "is red" in prompt(await replicas.ask("colour of the sky", replica))
@@ -100,7 +100,7 @@ async def test_a_lookup_right_after_an_update_answers_from_the_new_text(
 
 
 async def test_lookups_during_updates_see_one_version_or_the_other(replicas: Replicas) -> None:
-    """Never a mixture, and after the last update the last text."""
+    """Never a mixture; after the last update, the last text."""
     texts = [f"The colour number {n} is here and here {n}." for n in range(6)]
     await replicas.put("colour", texts[0])
 
@@ -117,8 +117,8 @@ async def test_lookups_during_updates_see_one_version_or_the_other(replicas: Rep
     assert texts[-1] in prompt(await replicas.ask("colour number", 1))
 
 
-async def test_a_lookup_confined_to_a_section_sees_no_other(replicas: Replicas) -> None:
-    """Even where another one's passages are nearer."""
+async def test_a_lookup_in_a_section_finds_no_other_section(replicas: Replicas) -> None:
+    """Even if another section has more similar passages."""
     await replicas.put("near", "How to authenticate with a token", "guide")
     await replicas.put("far", "authenticate", "api")
     assert [c.doc_id for c in (await replicas.ask("How to authenticate", section="api")).citations] == ["far"]
@@ -127,7 +127,7 @@ async def test_a_lookup_confined_to_a_section_sees_no_other(replicas: Replicas) 
 
 
 async def test_a_written_document_is_found_at_once(replicas: Replicas) -> None:
-    """By search and by look-up, its first question a hit; by no other tenant."""
+    """Search and lookup find it, its first question is a cache hit, and other tenants don't find it."""
     order = WritingOrder(ACME, "Resetting it", RequestId("req-1"), "tutorial", source_code="def reset(): ...")
     document = (await replicas.services[0].generate_documentation(order)).document
     assert (document.title, document.section, document.content) == (
@@ -144,8 +144,8 @@ async def test_a_written_document_is_found_at_once(replicas: Replicas) -> None:
     assert await replicas.search(OTHER, "reset") == ()
 
 
-async def test_clearing_by_pattern_makes_those_documents_be_tokenized_anew(replicas: Replicas) -> None:
-    """Exactly those, with their exact count: the others stay cached, and so does another tenant's."""
+async def test_clearing_by_pattern_makes_matching_documents_be_tokenized_again(replicas: Replicas) -> None:
+    """It counts the cleared segments; other documents and other tenants' segments stay cached."""
     for doc_id, word in (("api-1", "alpha"), ("api-2", "beta"), ("guide-1", "gamma")):
         await replicas.put(doc_id, f"{word} words")
     await replicas.put("api-1", "alpha words", tenant=OTHER)

@@ -103,7 +103,7 @@ async def test_a_segment_that_another_document_has_is_not_invalidated(knowledge:
     assert [t.split()[-1] for t in knowledge.writer.invalidated] == ["alpha"]
 
 
-async def test_another_tenants_equal_segment_does_not_keep_ones_own(knowledge: Knowledge) -> None:
+async def test_a_segment_is_invalidated_even_if_another_tenant_has_it(knowledge: Knowledge) -> None:
     other = Scope(TenantId("other"), SCOPE.collection)
     await knowledge.put("a", PARTS[0], "T")
     await knowledge.put("a", PARTS[0], "T", scope=other)
@@ -159,7 +159,7 @@ async def test_a_put_that_is_cancelled_while_embedding_stores_nothing(knowledge:
     assert [await rows(knowledge, table) for table in ("documents", "chunks", "collections")] == [0, 0, 0]
 
 
-async def test_concurrent_puts_of_one_document_all_count(knowledge: Knowledge) -> None:
+async def test_concurrent_puts_of_one_document_each_make_a_version(knowledge: Knowledge) -> None:
     texts = [paragraphs(PARTS[0], f"version {n} " * 8) for n in range(8)]
     done = await asyncio.gather(*(knowledge.put("a", text_, "T") for text_ in texts))
     assert sorted(ingested.version for ingested in done) == list(range(1, 9))

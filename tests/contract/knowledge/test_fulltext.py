@@ -1,4 +1,4 @@
-"""Full text finds what is written with signs inside, on every database and in older ones."""
+"""Full text finds identifiers (`TW-4003`, `config.yaml`), on every database and after migrations."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FIRST = [
     ("resume", "accents"),
 ]
 CHUNKS = 2100
-"""Of the older database: more than are migrated at once."""
+"""Chunks of the older database: more than one batch of the migration."""
 
 
 @pytest.mark.parametrize(("question", "first"), FIRST)
-async def test_what_has_the_whole_identifier_comes_first(
+async def test_a_chunk_with_the_whole_identifier_ranks_first(
     knowledge: Knowledge, question: str, first: str
 ) -> None:
     for doc_id, body in TEXTS.items():
@@ -48,13 +48,15 @@ async def test_what_has_the_whole_identifier_comes_first(
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-async def test_a_search_joins_vectors_with_the_identifier(knowledge: Knowledge) -> None:
+async def test_a_search_fuses_vectors_with_the_identifier(knowledge: Knowledge) -> None:
     for doc_id, body in TEXTS.items():
         await knowledge.put(doc_id, body, "T")
     assert (await knowledge.found("Which is TW-4003"))[0] == "too-large"
 
 
-async def test_an_older_database_finds_them_too(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_older_database_finds_identifiers_after_migration(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("deployments.database.connection.upgrade", partial(upgrade, revision="0006"))
         older = await Database.open(database_url)
@@ -73,14 +75,14 @@ async def test_an_older_database_finds_them_too(database_url: str, monkeypatch: 
 
 
 def bodies() -> dict[int, str]:
-    """By chunk id, the telling ones among others of no account, first and last of all."""
+    """Texts by chunk id: `TEXTS` spread among filler chunks, from the first to the last."""
     filler = dict.fromkeys(range(1, CHUNKS + 1), "other words")
     places = [CHUNKS * number // (len(TEXTS) - 1) or 1 for number in range(len(TEXTS))]
     return filler | dict(zip(places, TEXTS.values(), strict=True))
 
 
 async def fill(connection: AsyncConnection, dialect: str) -> None:
-    """One document of many chunks, as revision 0006 had them."""
+    """Inserts one document with many chunks, as revision 0006 stored them."""
     words = {
         "sqlite": "INSERT INTO chunk_search (rowid, title, heading, body) VALUES (:id, 'T', 'H', :body)",
         "postgresql": "INSERT INTO chunk_search VALUES (:id, setweight(to_tsvector('english', 'T'), 'A') "
@@ -102,11 +104,11 @@ async def fill(connection: AsyncConnection, dialect: str) -> None:
 
 
 async def check_words(database: Database) -> None:
-    """What is migrated is what would be written anew."""
+    """Migrated rows are equal to rows that are written again."""
     statement = text("SELECT chunk_id, CAST(words AS text) FROM chunk_search ORDER BY chunk_id")
     async with database.transaction() as connection:
         migrated = (await connection.execute(statement)).all()
         await connection.execute(text("DELETE FROM chunk_search"))
-        anew = [IndexedText(id_, "T", "H", body) for id_, body in bodies().items()]
-        await full_text(database.dialect).add(connection, anew)
+        texts = [IndexedText(id_, "T", "H", body) for id_, body in bodies().items()]
+        await full_text(database.dialect).add(connection, texts)
         assert (await connection.execute(statement)).all() == migrated

@@ -1,4 +1,4 @@
-"""A process killed in the middle of a put has stored nothing of it, on every database."""
+"""A process killed during a put has stored nothing of it, on every database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def main(url, moment):
     if moment == "before the transaction":
         embedder.embed_documents = kill
     else:
-        store.raise_generation = kill
+        store.increment_generation = kill
     text = b"changed " * 40
     await service.put(SCOPE, DocumentDraft(DocId("a"), "T", None, "text/plain", text))
 
@@ -48,7 +48,7 @@ async def test_a_kill_stores_nothing(start: Start, database_url: str, moment: st
     await before.put("a", "as it was", "T")
     await before.service.close()
     await before.database.close()
-    child = subprocess.run(  # noqa: ASYNC221 -- nothing else runs meanwhile
+    child = subprocess.run(  # noqa: ASYNC221 -- no other task runs
         [sys.executable, "-c", _CHILD, database_url, moment],
         cwd=Path(__file__).parents[3],
         check=False,

@@ -1,4 +1,4 @@
-"""Holders of leases and changes on the real knowledge base: no holder uses what has changed."""
+"""Leases on the real knowledge base: after a change returned, no holder uses the former contents."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SharedRetrievals:
 
 @dataclass
 class Wire:
-    """A `LeasingKnowledge` some way off: messages take their time, and are lost while `broken` is set."""
+    """A remote `LeasingKnowledge`: messages take `delay_s`, and are lost while `broken` is set."""
 
     knowledge: Knowledge
     delay_s: Callable[[], float] = lambda: 0.0
@@ -79,14 +79,14 @@ class Wire:
 
 @dataclass
 class Replica:
-    """An agent's replica, as far as it retrieves."""
+    """The part of an agent's replica that retrieves."""
 
     wire: Wire
     keeper: LeaseKeeper
     retriever: CachedRetriever
 
     async def read(self, text: str, scope: Scope = SCOPE) -> list[str]:
-        """Bodies of the passages found."""
+        """Returns the bodies of the passages found."""
         found = await self.retriever.search(SearchQuery(scope, text, 5))
         return [passage.body for passage in found.passages]
 
@@ -112,13 +112,13 @@ async def join() -> AsyncIterator[Join]:
 
 
 async def seconds(call: Awaitable[object]) -> float:
-    """How long a call takes."""
+    """Measures how long a call takes."""
     begun = time.monotonic()
     await call
     return time.monotonic() - begun
 
 
-async def test_a_warm_question_asks_nobody(knowledge: Knowledge, join: Join) -> None:
+async def test_a_warm_question_needs_no_search(knowledge: Knowledge, join: Join) -> None:
     await knowledge.put("a", "the first text")
     replica = join(knowledge)
     cold = await replica.read("first  text ")
@@ -140,7 +140,7 @@ async def test_the_cache_answers_as_a_search_does(knowledge: Knowledge, join: Jo
     assert replica.retriever.hits == 2
 
 
-async def test_a_lease_lives_as_long_as_it_is_used(knowledge: Knowledge, join: Join) -> None:
+async def test_a_lease_is_renewed_as_long_as_it_is_used(knowledge: Knowledge, join: Join) -> None:
     await knowledge.put("a", "the first text")
     replica = join(knowledge)
     await replica.read("first")
@@ -162,7 +162,7 @@ async def test_an_update_is_seen_by_all_when_it_returns(knowledge: Knowledge, jo
     assert [await replica.read("version") for replica in replicas] == [[], [], []]
 
 
-async def test_another_scope_s_leases_hold_nobody_up(knowledge: Knowledge, join: Join) -> None:
+async def test_a_change_does_not_wait_for_another_scope_s_leases(knowledge: Knowledge, join: Join) -> None:
     await knowledge.put("a", "mine")
     replica = join(knowledge)
     await replica.read("mine")
@@ -170,7 +170,9 @@ async def test_another_scope_s_leases_hold_nobody_up(knowledge: Knowledge, join:
     assert await seconds(knowledge.put("a", "theirs", scope=OTHER)) < GRANTED_S / 2
 
 
-async def test_a_holder_that_was_cut_off_costs_a_lease_and_no_more(knowledge: Knowledge, join: Join) -> None:
+async def test_a_change_waits_for_an_unreachable_holder_until_its_lease_ends(
+    knowledge: Knowledge, join: Join
+) -> None:
     await knowledge.put("a", "old text")
     replica = join(knowledge)
     assert await replica.read("text") == ["old text"]
@@ -206,7 +208,7 @@ async def test_an_equal_update_waits_for_the_first_one_s_holders(knowledge: Know
         await replica.read("text")
 
 
-async def test_where_others_grant_leases_too_every_change_waits(start: Start) -> None:
+async def test_every_change_waits_if_other_processes_grant_leases_too(start: Start) -> None:
     shared = await start(leases=Leases(alone=False))
     assert await seconds(shared.put("a", "text")) >= GRANTED_S
 
@@ -215,7 +217,7 @@ async def test_a_new_process_waits_for_its_predecessor_s_leases(start: Start) ->
     begun = time.monotonic()
     new = await start(leases=Leases(alone=True))
     with new.service.starting():
-        await new.put("b", "its own start waits for nobody")
+        await new.put("b", "its own start does not wait")
     assert time.monotonic() - begun < GRANTED_S
     await new.put("a", "text")
     assert time.monotonic() - begun >= GRANTED_S
@@ -244,7 +246,7 @@ async def test_a_store_that_is_down_is_never_an_error(knowledge: Knowledge, join
 
 
 async def test_the_same_generation_of_other_contents_is_another_state(knowledge: Knowledge) -> None:
-    """As in a database restored to an earlier day, which comes to the same generations again."""
+    """In a database restored from a backup, generations repeat."""
     found = []
     for collection in ("one", "two"):
         scope = Scope(SCOPE.tenant, CollectionName(collection))
@@ -266,8 +268,8 @@ async def test_clearing_drops_a_tenant_s_entries_only(knowledge: Knowledge, join
     assert (replica.retriever.hits, replica.retriever.shared_hits) == (1, 1)
 
 
-async def test_updates_beside_three_readers(knowledge: Knowledge, join: Join) -> None:
-    """Each answer has at least the version whose update had returned when the question was asked."""
+async def test_updates_concurrent_with_three_readers(knowledge: Knowledge, join: Join) -> None:
+    """Each answer is at least as new as the last update that returned before the question."""
     chance = random.Random(0)
     shared = SharedRetrievals()
     returned = 0

@@ -7,12 +7,12 @@ from tests.contract.knowledge.conftest import SCOPE, Knowledge
 
 
 def long_text(word: str) -> str:
-    """More than one chunk of 32 words."""
+    """Returns a text of several chunks of 32 words."""
     return "\n\n".join(f"{word} {number} " + "text " * 20 for number in range(4))
 
 
-async def test_they_come_in_the_order_asked_for_and_in_that_of_their_text(knowledge: Knowledge) -> None:
-    """They are the chunks that a search finds, so that their segments are the same."""
+async def test_passages_come_in_the_order_of_the_ids_and_of_their_text(knowledge: Knowledge) -> None:
+    """They are the chunks that a search finds, with the same segments."""
     for name in ("a", "b", "c"):
         await knowledge.put(name, long_text(name), f"Title {name}", section="s")
     found = await knowledge.service.passages_of(SCOPE, [DocId("c"), DocId("a")])
@@ -26,7 +26,7 @@ async def test_they_come_in_the_order_asked_for_and_in_that_of_their_text(knowle
     assert found.generation == 3
 
 
-async def test_unknown_documents_and_other_tenants_ones_are_absent(knowledge: Knowledge) -> None:
+async def test_unknown_documents_and_those_of_other_tenants_are_absent(knowledge: Knowledge) -> None:
     other = Scope(TenantId("other"), SCOPE.collection)
     elsewhere = Scope(SCOPE.tenant, CollectionName("elsewhere"))
     await knowledge.put("theirs", "text", "T", scope=other)
@@ -36,7 +36,7 @@ async def test_unknown_documents_and_other_tenants_ones_are_absent(knowledge: Kn
     assert (await knowledge.service.passages_of(SCOPE, [])).passages == ()
 
 
-async def test_they_are_those_of_the_newest_version(knowledge: Knowledge) -> None:
+async def test_passages_are_of_the_newest_version(knowledge: Knowledge) -> None:
     await knowledge.put("a", "old text", "T")
     await knowledge.put("a", "new text", "T")
     (passage,) = (await knowledge.service.passages_of(SCOPE, [DocId("a")])).passages

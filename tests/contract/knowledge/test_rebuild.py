@@ -19,13 +19,13 @@ LONG = "\n\n".join(f"{name} " * 20 for name in ("alpha", "beta", "gamma"))
 
 
 async def stopped(knowledge: Knowledge) -> None:
-    """As if its process had ended."""
+    """Closes everything, as at the end of a process."""
     await knowledge.service.close()
     await knowledge.database.close()
 
 
 async def filled(start: Start, count: int = 5) -> None:
-    """A database with documents, made by the embedding model "fake"."""
+    """Fills a database with documents, embedded by the model "fake"."""
     first = await start()
     for number in range(count):
         await first.put(f"d{number}", f"needle{number} common\n\n{LONG}", f"T{number}")
@@ -46,7 +46,7 @@ async def indexes(knowledge: Knowledge) -> list[tuple[str, str]]:
 
 
 async def chunk_counts(knowledge: Knowledge) -> tuple[int, int, int]:
-    """Chunks, those without a vector, and rows of the text index."""
+    """Counts chunks, chunks without a vector, and rows of the text index."""
     statement = (
         "SELECT (SELECT count(*) FROM chunks), (SELECT count(*) FROM chunks WHERE embedding IS NULL), "
         "(SELECT count(*) FROM chunk_search)"
@@ -78,11 +78,11 @@ async def test_a_new_embedding_model_takes_over_when_its_index_is_complete(start
     assert passages[0].similarity is not None
     chunks, without_vector, findable = await chunk_counts(changed)
     assert (without_vector, findable) == (0, chunks)
-    # Of eight changes five made the documents and one is the switch, before or behind the put above.
+    # Eight changes: five puts by `filled`, two here, and the switch, before or after the first put here.
     assert (await changed.put("new", "text")).generation == 8
 
 
-async def test_wordings_are_embedded_anew_too(start: Start) -> None:
+async def test_wordings_are_embedded_again_too(start: Start) -> None:
     first = await start()
     await first.put("lock", "---\nasked_as:\n- let me in\n---\nsign-in", "T")
     await stopped(first)
@@ -91,7 +91,7 @@ async def test_wordings_are_embedded_anew_too(start: Start) -> None:
     assert (await changed.search("let me in"))[0].similarity == pytest.approx(0.75 + 0.25 / 3)
 
 
-async def test_until_then_full_text_alone_serves(start: Start) -> None:
+async def test_full_text_alone_serves_during_a_rebuild(start: Start) -> None:
     await filled(start)
     changed = await start("another", gate=closed_gate(), similarity_threshold=0.99)
     assert await changed.index() == "rebuilding: 0 of 5 documents"
@@ -118,7 +118,7 @@ async def test_writes_during_a_rebuild_are_seen_at_once_and_survive_it(start: St
     assert (await changed.service.status())["documents"] == "5"
 
 
-async def test_a_rebuild_that_was_killed_goes_on_where_it_was(start: Start) -> None:
+async def test_a_killed_rebuild_continues_at_the_next_start(start: Start) -> None:
     await filled(start)
     killed = await start("another")
     await until(lambda: asyncio.sleep(0, bool(killed.embedder.embedded)))
@@ -127,13 +127,13 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(start: Start) -> N
     resumed = await start_when_free(start)
     await rebuilt(resumed)
     assert await indexes(resumed) == [("another", "active")]
-    # A document that was being embedded when it stopped is embedded again; one that was stored is not.
+    # The document that was being embedded at the kill is embedded again; stored ones are not.
     assert len(killed.embedder.embedded) + len(resumed.embedder.embedded) <= 5 * 3 + 3
     assert await resumed.found("needle4", top_k=1) == ["d4"]
 
 
 async def start_when_free(start: Start) -> Knowledge:
-    """The thread of a cancelled statement ends a moment later, and holds SQLite's lock till then."""
+    """Retries: the thread of a cancelled statement holds SQLite's lock until it ends, a moment later."""
     for _ in range(20):
         with contextlib.suppress(KnowledgeUnavailable):
             return await start("another")
@@ -150,7 +150,7 @@ async def test_going_back_before_it_is_complete_drops_the_new_index(start: Start
     assert (await chunk_counts(back))[1] == 0
 
 
-async def test_documents_changed_under_another_model_get_vectors_of_ones_own(start: Start) -> None:
+async def test_documents_changed_under_another_model_get_vectors_of_the_own_model(start: Start) -> None:
     await filled(start)
     other = await start("another")
     await other.put("d1", "edited text", "T")
@@ -163,7 +163,7 @@ async def test_documents_changed_under_another_model_get_vectors_of_ones_own(sta
 
 @pytest.fixture
 def unfinished(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """No index is filled until it is called."""
+    """No index is filled until the returned function is called."""
 
     async def wait(_rebuild: Rebuild) -> None:
         await asyncio.Event().wait()
@@ -172,10 +172,10 @@ def unfinished(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return monkeypatch.undo
 
 
-async def test_a_chunk_changed_under_another_model_gets_a_vector_of_ones_own(
+async def test_a_chunk_changed_under_another_model_gets_a_vector_of_the_own_model(
     start: Start, unfinished: Callable[[], None]
 ) -> None:
-    """The document's other chunks have kept theirs."""
+    """The document's other chunks keep their vectors."""
     await filled(start)
     other = await start("another")
     edited = await other.put("d1", f"needle1 common\n\n{LONG.replace('gamma', 'delta')}", "T1")
@@ -194,10 +194,10 @@ def asked_as(*wordings: str) -> str:
 
 
 @pytest.mark.parametrize("now", [("open up",), ("let me in", "open up"), ("go on",), ("let me in",), ()])
-async def test_wordings_changed_under_another_model_get_vectors_of_ones_own(
+async def test_wordings_changed_under_another_model_get_vectors_of_the_own_model(
     start: Start, unfinished: Callable[[], None], now: tuple[str, ...]
 ) -> None:
-    """And no former ones are left."""
+    """No former wordings are left."""
     first = await start()
     await first.put("lock", asked_as("let me in", "go on"), "T")
     await stopped(first)

@@ -25,9 +25,7 @@ def samples(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_samples_are_there_at_the_first_start_for_the_default_tenant_only(
-    start: Start, samples: Path
-) -> None:
+async def test_the_first_start_loads_samples_for_the_default_tenant_only(start: Start, samples: Path) -> None:
     knowledge = await start(samples=samples)
     listed = await knowledge.service.list(KB, 10, None)
     assert [(d.doc_id, d.title, d.section) for d in listed] == [("one", "One", "s"), ("two", "Two", "s")]
@@ -46,9 +44,7 @@ async def test_a_deleted_sample_stays_deleted_and_an_edited_one_edited(start: St
     assert (await again.service.get(KB, DocId("two"))).content == "Edited."
 
 
-async def test_a_collection_that_comes_with_a_later_version_is_loaded_then(
-    start: Start, samples: Path
-) -> None:
+async def test_a_collection_added_by_a_later_release_is_loaded_then(start: Start, samples: Path) -> None:
     first = await start(samples=samples)
     await first.service.close()
     await first.database.close()

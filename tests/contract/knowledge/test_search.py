@@ -1,4 +1,4 @@
-"""What search finds, on every database."""
+"""What a search finds, on every database."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_passage_says_where_it_is_from(knowledge: Knowledge) -> None:
     assert found.generation == 1
 
 
-async def test_the_best_passages_come_first_and_no_more_than_asked_for(knowledge: Knowledge) -> None:
+async def test_at_most_top_k_passages_come_best_first(knowledge: Knowledge) -> None:
     for number in range(6):
         await knowledge.put(f"d{number}", "needle " * (6 - number) + "hay " * (number + 1) * 3, "T")
     found = await knowledge.search("needle", top_k=3)
@@ -56,24 +56,24 @@ async def test_the_best_passages_come_first_and_no_more_than_asked_for(knowledge
     assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
 
 
-async def test_each_document_comes_once_before_any_comes_again(knowledge: Knowledge) -> None:
+async def test_the_best_passage_of_each_document_precedes_further_ones(knowledge: Knowledge) -> None:
     await knowledge.put("long", "\n\n".join(f"needle needle {'hay ' * 18} {n}" for n in range(3)), "T")
     await knowledge.put("short", f"needle {'straw ' * 20}", "T")
     found = await knowledge.search("needle", top_k=3)
     assert [p.doc_id for p in found] == ["long", "short", "long"]
 
 
-async def test_shared_words_count_beside_meaning_only_where_an_identifier_is_spelt(
+async def test_shared_words_count_only_if_the_question_has_an_identifier(
     knowledge: Knowledge,
 ) -> None:
-    """Full text leaves common words out, so that here it finds the second document alone."""
+    """Full text ignores common words, so it finds only the second document here."""
     await knowledge.put("near", "what is what is", "T")
     await knowledge.put("says it", "the needle TW-4003 in all of this hay", "T")
     assert await knowledge.found("what is needle", top_k=2) == ["near", "says it"]
     assert await knowledge.found("what is TW-4003", top_k=2) == ["says it", "near"]
 
 
-async def test_a_document_is_found_by_a_wording_under_which_it_is_asked_for(knowledge: Knowledge) -> None:
+async def test_a_document_is_found_by_a_wording(knowledge: Knowledge) -> None:
     await knowledge.put("other", "come in come in", "T")
     await knowledge.put("lock", ASKED.format("it will not let me come in"), "T")
     assert (await knowledge.found("it will not let me come in", top_k=2)) == ["lock", "other"]
@@ -93,7 +93,7 @@ async def test_a_long_document_with_a_wording_hides_no_other(knowledge: Knowledg
     assert (first, {*rest}) == ("long", others)
 
 
-async def test_a_wording_goes_with_the_version_that_has_it(knowledge: Knowledge) -> None:
+async def test_a_wording_is_removed_with_the_version_that_has_it(knowledge: Knowledge) -> None:
     await knowledge.put("lock", ASKED.format("old words"), "T")
     again = await knowledge.put("lock", ASKED.format("new words"), "T")
     assert (again.version, again.kept, again.invalidated, again.tokens_written) == (2, 1, 0, 0)
@@ -110,7 +110,7 @@ async def test_a_wording_goes_with_the_version_that_has_it(knowledge: Knowledge)
     assert (await knowledge.search("new words"))[0].similarity == pytest.approx(0)
 
 
-async def test_wordings_are_another_tenants_as_little_as_texts(knowledge: Knowledge) -> None:
+async def test_another_tenants_wordings_are_not_used(knowledge: Knowledge) -> None:
     other = Scope(TenantId("other"), SCOPE.collection)
     await knowledge.put("lock", ASKED.format("let us through"), "T", scope=other)
     await knowledge.put("lock", "sign-in lock", "T")
@@ -151,7 +151,7 @@ async def test_another_tenants_or_collections_passages_are_never_found(knowledge
     assert [h.doc_id for h in await knowledge.service.search_text(SCOPE, "needle", 50)] == ["mine"]
 
 
-async def test_what_is_less_similar_than_the_threshold_is_dropped(start: Start) -> None:
+async def test_passages_below_the_similarity_threshold_are_dropped(start: Start) -> None:
     knowledge = await start(similarity_threshold=0.5)
     await knowledge.put("near", "red green", "T")
     await knowledge.put("far", "red one two three four five six seven eight", "T")

@@ -1,4 +1,4 @@
-"""Nothing is lost, nothing is too long, and each chunk knows its headings."""
+"""Chunks keep all text, have a limited size and name their headings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_any_text_gives_stripped_bodies_and_keeps_its_characters(text: str, chun
     text = text.replace("\r", "\n").replace("\0", "")
     chunks = Chunker(len, chunk_tokens).chunks("t", text)
     assert all(chunk.body and chunk.body == chunk.body.strip() for chunk in chunks)
-    # Marks of headings go with the headings; all else that is visible stays.
+    # A heading's marks are dropped; all other visible characters stay.
     visible = re.sub(r"[\s#=-]", "", text)
     assert is_subsequence(list(visible), list("".join(segments("t", chunks))))
 
@@ -87,7 +87,7 @@ def test_headings_become_the_path_and_leave_the_body() -> None:
     assert not any("#" in chunk.body for chunk in chunks)
 
 
-def test_a_heading_over_a_part_of_its_chunk_only_stays_in_the_text() -> None:
+def test_a_heading_of_only_a_part_of_its_chunk_stays_in_the_text() -> None:
     text = "# A\n\n## B\n\none\n\n## C\n\ntwo"
     assert Chunker(count_words, 64).chunks("T", text) == [Chunk(0, "A", "## B\n\none\n\n## C\n\ntwo")]
 
@@ -116,7 +116,7 @@ def test_a_long_heading_stays_in_the_text() -> None:
     assert is_subsequence(words(f"{long} body"), words("\n".join(c.body for c in chunks)))
 
 
-def test_a_cut_table_repeats_its_header() -> None:
+def test_each_part_of_a_split_table_has_its_header() -> None:
     rows = "\n".join(f"| row {n} | value {n} |" for n in range(30))
     chunks = Chunker(count_words, 64).chunks("T", f"| Name | Value |\n|---|---|\n{rows}\n\nafter the table")
     in_table = [chunk for chunk in chunks if "row" in chunk.body]
@@ -131,7 +131,7 @@ def test_a_title_longer_than_the_limit_leaves_room_for_a_body() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 3000, "漢字" * 1500, "😀" * 2000, "|" * 500, "# " * 300])
-def test_text_without_boundaries_is_cut_all_the_same(text: str) -> None:
+def test_text_without_boundaries_is_split_too(text: str) -> None:
     chunks = Chunker(len, 256).chunks("T", text)
     assert all(len(segment) <= 256 for segment in segments("T", chunks))
     assert sum(len(chunk.body) for chunk in chunks) >= len(text.replace(" ", "")) - 8

@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion, and the first of each group before the others."""
+"""Reciprocal rank fusion, and the order by groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents of every type become Markdown, and what can't be read is named."""
+"""Documents of every type become Markdown; the error of an unreadable one says why."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def pdf(
 
 
 def certificate_encrypted_pdf() -> bytes:
-    """Its `/Encrypt` names the handler of certificates in place of that of passwords."""
+    """A PDF whose `/Encrypt` names the handler for certificates instead of the one for passwords."""
     raw = pdf("x", password="secret")
     assert raw.count(b"/Filter /Standard") == 1
     return raw.replace(b"/Filter /Standard", b"/Filter /Adobe.PubSec")
@@ -79,7 +79,7 @@ async def test_too_many_or_too_long_wordings_are_refused(wordings: tuple[str, ..
         await load(DocumentDraft(DocId("d"), "", None, "text/plain", b"Text.", wordings))
 
 
-async def test_the_drafts_own_title_and_section_win() -> None:
+async def test_the_drafts_title_and_section_take_precedence() -> None:
     found = await loaded(b"---\ntitle: A\nsection: b\n---\nx", "text/markdown", " My  title ", "mine")
     assert (found.title, found.section) == ("My title", "mine")
 
@@ -160,7 +160,7 @@ async def test_a_pdf_that_opens_without_password_is_read() -> None:
         (b"", "application/pdf", "no readable PDF"),
     ],
 )
-async def test_what_cannot_be_read_is_named_with_the_reason(raw: bytes, media_type: str, why: str) -> None:
+async def test_an_unreadable_document_is_named_with_the_reason(raw: bytes, media_type: str, why: str) -> None:
     with pytest.raises(UnprocessableDocument, match="the-doc") as raised:
         await loaded(raw, media_type)
     assert why in raised.value.message
@@ -175,7 +175,7 @@ async def test_unknown_types_and_charsets_are_unsupported(media_type: str) -> No
         await loaded(b"x", media_type)
 
 
-async def test_a_declared_charset_that_is_no_name_is_unsupported() -> None:
+async def test_an_invalid_charset_name_is_unsupported() -> None:
     with pytest.raises(UnsupportedMediaType, match="unknown charset"):
         await loaded(b'<meta charset="a\0b">x', "text/html")
 
@@ -225,7 +225,7 @@ async def test_any_bytes_are_read_or_refused_in_words(raw: bytes, media_type: st
 
 @pytest.mark.parametrize("media_type", MediaType)
 async def test_every_type_that_can_be_uploaded_has_a_reader(media_type: MediaType) -> None:
-    """It reads the bytes or says what is wrong with them, and does not refuse the type."""
+    """The reader refuses these bytes, not the type."""
     draft = DocumentDraft(DocId("d"), "", None, media_type, b"")
     with pytest.raises(UnprocessableDocument):
         await load(draft)

@@ -24,7 +24,7 @@ def test_a_heading_at_the_end_ends_with_the_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["```\n# no\n```", "    # no", "> # no", "- # no", "#no", "<!--\n# no\n-->"])
-def test_what_only_looks_like_a_heading_is_none(text: str) -> None:
+def test_text_that_only_looks_like_a_heading_is_not_one(text: str) -> None:
     assert outline(text).headings == ()
 
 
@@ -34,7 +34,7 @@ def test_line_separators_other_than_newline_do_not_shift_offsets() -> None:
     assert text[heading.start : heading.end] == "# H\n"
 
 
-def test_a_table_has_its_header_and_the_place_of_its_rows() -> None:
+def test_a_table_has_its_header_and_the_offsets_of_its_rows() -> None:
     text = "x\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\ny"
     (table,) = outline(text).tables
     assert table.header == "| a | b |\n|---|---|"
@@ -55,7 +55,7 @@ def test_front_matter_may_hold_lists() -> None:
     assert (matter.values["title"], matter.values["section"], text) == ("A", "b", "- item\n")
 
 
-def test_a_list_of_any_length_takes_time_by_its_length_only() -> None:
+def test_parsing_a_list_takes_linear_time() -> None:
     """Fifty times the items: a copy of the list for each would take 2,500 times as long."""
 
     def seconds(items: int) -> float:

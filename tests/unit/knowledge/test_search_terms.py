@@ -1,4 +1,4 @@
-"""Questions become full-text queries that no question can break."""
+"""Every question becomes a valid full-text query."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from deployments.knowledge.search_terms import (
     MAX_TERMS,
     fts5_query,
+    has_identifier,
     indexed_words,
-    names_something,
     search_terms,
     tsquery,
     without_marks,
@@ -39,7 +39,7 @@ def test_a_question_without_words_has_no_terms(text: str) -> None:
     assert search_terms(text) == ()
 
 
-def test_repeated_words_count_once_and_long_questions_end_somewhere() -> None:
+def test_repeated_words_count_once_and_the_number_of_terms_is_limited() -> None:
     assert search_terms("Sync sync SYNC") == (("sync",),)
     assert len(search_terms(" ".join(f"w{n}" for n in range(500)))) == MAX_TERMS
 
@@ -71,7 +71,7 @@ def test_marks_are_removed_and_letters_stay() -> None:
 
 @given(st.text())
 @example("TW-4003 in config.yaml at api.example.com, Straße, İstanbul")
-def test_a_text_is_indexed_under_the_words_and_phrases_that_it_is_asked_for(text: str) -> None:
+def test_a_text_is_indexed_under_the_terms_of_an_equal_question(text: str) -> None:
     indexed = f" {indexed_words(text)} "
     assert all(f" {' '.join(term)} " in indexed for term in search_terms(without_marks(text)))
 
@@ -80,8 +80,8 @@ def test_a_text_is_indexed_under_the_words_and_phrases_that_it_is_asked_for(text
     "question", ["What is TW-4003?", "error (0x80070057)!", "the next_cursor field", "HMAC-SHA256"]
 )
 def test_identifiers_are_recognised(question: str) -> None:
-    """They mean themselves, so full text counts in full."""
-    assert names_something(question)
+    """Full text is used for such questions."""
+    assert has_identifier(question)
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_identifiers_are_recognised(question: str) -> None:
     ["We have 60 applicants.", "It stops at 100 %, why?", "", "11 pm (sharp)", "11pm on May 1st", "6-digit"],
 )
 def test_everyday_words_and_numbers_are_not_identifiers(question: str) -> None:
-    """Numbers stand in every second question."""
-    assert not names_something(question)
+    """Every second question has numbers."""
+    assert not has_identifier(question)

@@ -1,4 +1,4 @@
-"""Which rows of a document's chunks stay."""
+"""Which rows of a document's chunks a change keeps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_row_without_vector_is_replaced_where_vectors_are_needed() -> None:
     assert plan_change(present, wanted, with_vectors=False).kept == 1
 
 
-def test_title_heading_and_body_all_make_a_segment_of_its_own() -> None:
+def test_title_heading_and_body_each_change_the_segment() -> None:
     made = [chunk_draft("T", Chunk(0, "h", "b")), chunk_draft("U", Chunk(0, "h", "b"))]
     made += [chunk_draft("T", Chunk(0, "i", "b")), chunk_draft("T", Chunk(0, "h", "c"))]
     assert len({draft.segment_hash for draft in made}) == 4

@@ -18,7 +18,7 @@ def none(dimensions: int = 2) -> CollectionWordings:
 
 
 def vectors(sections: list[str | None]) -> CollectionVectors:
-    """Chunk 10 + n, each of its own document and a little farther from [1, 0]."""
+    """Chunks 10, 11, 12..., each of another document and farther from [1, 0] than the one before."""
     angles = np.linspace(0, np.pi / 2, len(sections))
     matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     own = np.arange(len(sections))
@@ -26,7 +26,7 @@ def vectors(sections: list[str | None]) -> CollectionVectors:
 
 
 def chunks_of(owners: list[int]) -> CollectionVectors:
-    """Chunks 0, 1, 2... of these documents, whose similarities a test makes up."""
+    """Chunks 0, 1, 2... of these documents. Their vectors are undefined: tests pass similarities."""
     count = len(owners)
     sections = np.array([None] * count, dtype=object)
     matrix = np.empty((count, 2), np.float32)
@@ -59,7 +59,7 @@ CHUNKS = st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 9)), min_size=1, 
 
 @given(CHUNKS, st.integers(1, 70), st.integers(1, 12))
 @example([(3, 0)] * 60 + [(2, number) for number in range(1, 6)], 50, 5)
-def test_nearest_are_the_first_chunks_and_the_first_one_of_each_near_document(
+def test_nearest_are_the_first_chunks_and_the_best_one_of_each_near_document(
     values_and_owners: list[tuple[int, int]], limit: int, documents: int
 ) -> None:
     values, owners = map(list, zip(*values_and_owners, strict=True))

@@ -1,4 +1,4 @@
-"""Tickets, their events, and keys of calls that may be repeated."""
+"""Tickets, their events, and idempotency keys."""
 
 import sqlalchemy as sa
 from alembic import op

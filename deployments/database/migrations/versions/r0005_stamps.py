@@ -1,4 +1,4 @@
-"""What tells a collection's contents from all others, even in a database restored to an earlier day."""
+"""Stamps: they identify a collection's contents, also in a database restored from a backup."""
 
 import secrets
 

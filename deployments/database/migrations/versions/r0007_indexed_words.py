@@ -1,4 +1,7 @@
-"""PostgreSQL's text index is of the words that questions have, where its parser saw signs and host names."""
+"""PostgreSQL's text index: words split as questions are, no longer by PostgreSQL's own parser.
+
+That parser reads `TW-4003` as a word and a negative number, `config.yaml` as a host name.
+"""
 
 import unicodedata
 
@@ -29,7 +32,8 @@ def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
         return
-    # Writers wait here, all before their first row: waiting row by row, the two could wait for each other.
+    # The lock makes writers wait before their first row. If they waited row by row, they could deadlock
+    # with this migration.
     op.execute("LOCK TABLE chunk_search IN SHARE ROW EXCLUSIVE MODE")
     last = 0
     while rows := connection.execute(_NEXT, {"last": last, "batch": _BATCH}).all():
@@ -49,7 +53,7 @@ def upgrade() -> None:
 
 
 def _words(text: str) -> str:
-    """Letters and digits without accents, blanks for all else."""
+    """Returns letters, digits and marks without accents, with a blank for each other character."""
     decomposed = unicodedata.normalize("NFD", text)
     bare = "".join(char for char in decomposed if unicodedata.category(char) != "Mn").casefold()
     return "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in bare)
