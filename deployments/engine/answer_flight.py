@@ -8,8 +8,9 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
+from deployments.core.errors import EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta
+from deployments.engine.deadline import check_deadline
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class AnswerFlight:
             at = 0
             while True:
                 while at < len(self.read):
-                    _check(deadline)
+                    check_deadline(deadline)
                     yield self.read[at]
                     at += 1
                 if self.error is not None:
@@ -61,7 +62,7 @@ class AnswerFlight:
             async with asyncio.timeout_at(deadline):
                 await self._news.wait()
         except TimeoutError:
-            _check(deadline)
+            check_deadline(deadline)
 
     async def _pump(self, deltas: AsyncGenerator[Delta, None]) -> None:
         try:
@@ -84,8 +85,3 @@ class AnswerFlight:
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-def _check(deadline: float) -> None:
-    if asyncio.get_running_loop().time() >= deadline:
-        raise DeadlineExceeded("the answer was not complete in time")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from deployments.core.errors import (
-    DeadlineExceeded,
     EngineUnavailable,
     InternalFault,
     InvalidRequest,
@@ -33,6 +32,7 @@ from deployments.engine.config import (
     event_addresses,
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
+from deployments.engine.deadline import check_deadline, next_before
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class VllmEngine:
         deadline = asyncio.get_running_loop().time() + request.deadline_s
         first = True
         async with aclosing(self._outputs(request)) as outputs:
-            while output := await _next_before(deadline, outputs):
+            while output := await _next_output(deadline, outputs):
                 yield _delta(output, first=first)
                 first = False
 
@@ -196,17 +196,11 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
-async def _next_before(deadline: float, outputs: Any) -> Any:
-    """The next output, None behind the last. `deadline` is the event loop's time, in seconds."""
-    try:
-        with _translated():
-            async with asyncio.timeout_at(deadline):
-                # A slow reader finds outputs waiting, and so would never be interrupted.
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise TimeoutError
-                return await anext(outputs, None)
-    except TimeoutError:
-        raise DeadlineExceeded("the answer was not complete in time") from None
+async def _next_output(deadline: float, outputs: Any) -> Any:
+    """vLLM's next output of a request, or None after the last."""
+    check_deadline(deadline)
+    with _translated():
+        return await next_before(deadline, outputs)
 
 
 def _delta(output: Any, *, first: bool) -> Delta:

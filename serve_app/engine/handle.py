@@ -9,9 +9,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable
+from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.engine.deadline import next_before
 from serve_app.engine.own_call import own_call
 from serve_app.engine.replies import Silence, replies
 from serve_app.remote import translated, translated_stream
@@ -39,7 +40,7 @@ class EngineHandle:
         with own_call():
             response = self._streaming.generate.remote(request)
         async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:
-            while delta := await _next_before(deadline, deltas):
+            while delta := await next_before(deadline, deltas, "the engine did not answer in time"):
                 yield delta
 
     async def describe(self) -> EngineInfo:
@@ -86,11 +87,3 @@ class EngineHandle:
             response = self._handle.broadcast("warm", salt, tuple(prompts), within_s)
             said = await response.results_async(return_exceptions=True)
         return sum((one for one in said if isinstance(one, Warmed)), Warmed())
-
-
-async def _next_before(deadline: float, deltas: AsyncGenerator[Delta, None]) -> Delta | None:
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await anext(deltas, None)
-    except TimeoutError:
-        raise DeadlineExceeded("the engine did not answer in time") from None
