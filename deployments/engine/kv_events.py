@@ -17,7 +17,7 @@ import zmq
 import zmq.asyncio
 
 from deployments.engine.config import EventAddresses
-from deployments.engine.kv_feed import BlockEvent, Cleared, KvFeed, Removed, Stored
+from deployments.engine.kv_feed import BlockEvent, BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +80,11 @@ def _counts(event: _Stored | _Removed) -> bool:
 def _event(event: _Stored | _Removed | _Cleared) -> BlockEvent:
     match event:
         case _Stored():
-            return Stored(tuple(event.block_hashes))
+            return BlocksStored(tuple(event.block_hashes))
         case _Removed():
-            return Removed(tuple(event.block_hashes))
+            return BlocksRemoved(tuple(event.block_hashes))
         case _Cleared():
-            return Cleared()
+            return CacheCleared()
 
 
 class KvEvents:

@@ -16,25 +16,25 @@ from deployments.core.reuse.residency import Residency
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class BlocksStored:
     """Blocks were written, one event for each place: equal prompts that run together store theirs twice."""
 
     blocks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class BlocksRemoved:
     """Places were given to other blocks."""
 
     blocks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class CacheCleared:
     """All blocks are gone."""
 
 
-BlockEvent = Stored | Removed | Cleared
+BlockEvent = BlocksStored | BlocksRemoved | CacheCleared
 
 
 class KvFeed:
@@ -99,13 +99,13 @@ class KvFeed:
 
     def _apply(self, event: BlockEvent) -> None:
         match event:
-            case Stored(blocks):
+            case BlocksStored(blocks):
                 self._places.update(blocks)
                 self._until_known = max(self._until_known - len(blocks), 0)
                 self._residency.stored(blocks)
-            case Removed(blocks):
+            case BlocksRemoved(blocks):
                 self._residency.removed([block for block in blocks if self._was_last(block)])
-            case Cleared():
+            case CacheCleared():
                 self._places.clear()
                 self._doubtful.clear()
                 self._until_known = 0

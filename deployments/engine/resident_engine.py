@@ -33,7 +33,7 @@ class ResidentEngine:
     """Around an engine that was started for it. `clock` gives monotonic seconds.
 
     `hash_seed` is what the engine's chain of block hashes begins with; None is its default. `feed` is to be
-    told of the engine's events, see `run_beside`.
+    told of the engine's events, see `run_in_background`.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class ResidentEngine:
         self._residency = Residency(name.replica, name.epoch, info.block_size, capacity_blocks, clock)
         self.feed = KvFeed(self._residency, capacity_blocks)
         self._admission = Admission(clock)
-        self._beside: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
 
-    def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs this until the engine is closed, such as what tells `feed` of its events."""
-        self._beside.append(asyncio.create_task(work))
+        self._background.append(asyncio.create_task(work))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told.
@@ -99,7 +99,7 @@ class ResidentEngine:
 
     def close(self) -> None:
         """See `LocalEngine`."""
-        for work in self._beside:
+        for work in self._background:
             if not work.get_loop().is_closed():
                 work.cancel()
         self._engine.close()

@@ -36,8 +36,8 @@ async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
     vllm = await _start_vllm(settings, models)
     info = await vllm.describe()
     resident = ResidentEngine(vllm, info, name, time.monotonic, vllm.hash_seed)
-    resident.run_beside(KvEvents(vllm.events, resident.feed).follow())
-    resident.run_beside(export_engine_gauges(resident.counters))
+    resident.run_in_background(KvEvents(vllm.events, resident.feed).follow())
+    resident.run_in_background(export_engine_gauges(resident.counters))
     keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
     return SharedAnswers(resident, info.model, keep, time.monotonic)
 

@@ -14,7 +14,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.deadline import next_before
 from serve_app.engine.own_call import own_call
-from serve_app.engine.replies import Silence, replies
+from serve_app.engine.replies import NoReply, replies
 from serve_app.remote import translated, translated_stream
 
 GRACE_S = 1.0
@@ -67,7 +67,7 @@ class EngineHandle:
         with translated("the engine", EngineUnavailable):
             response = self._handle.broadcast("describe")
             said = await replies(response, PROBED_WITHIN_S)
-        if not any(isinstance(one, EngineInfo | Silence) for one in said):
+        if not any(isinstance(one, EngineInfo | NoReply) for one in said):
             raise EngineUnavailable("the engine is not ready")
 
     async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate | None]:
@@ -76,9 +76,9 @@ class EngineHandle:
             response = self._handle.broadcast("survey", salt, tuple(known))
             said = await replies(response, SURVEYED_WITHIN_S)
         return [
-            None if isinstance(one, Silence) else one
+            None if isinstance(one, NoReply) else one
             for one in said
-            if isinstance(one, ResidencyUpdate | Silence)
+            if isinstance(one, ResidencyUpdate | NoReply)
         ]
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:

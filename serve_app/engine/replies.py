@@ -14,12 +14,12 @@ from ray.serve.exceptions import DeploymentUnavailableError
 from deployments.core.errors import EngineUnavailable
 
 
-class Silence:
+class NoReply:
     """A replica has not answered in time."""
 
 
 async def replies(response: Any, within_s: float) -> list[Any]:
-    """Answers to a broadcast, an exception for each replica that failed, a `Silence` for each that is late.
+    """Answers to a broadcast, an exception for each replica that failed, a `NoReply` for each that is late.
 
     Calls that nobody waits for any more are cancelled. Raises EngineUnavailable where there are no replicas,
     or none that are known in time.
@@ -42,4 +42,4 @@ async def replies(response: Any, within_s: float) -> list[Any]:
             asked[answer].cancel()
         await asyncio.gather(*late, return_exceptions=True)
     in_time = [answer for answer in asked if answer not in late and not answer.cancelled()]
-    return [answer.exception() or answer.result() for answer in in_time] + [Silence() for _ in late]
+    return [answer.exception() or answer.result() for answer in in_time] + [NoReply() for _ in late]

@@ -17,7 +17,7 @@ import zmq
 from deployments.core.reuse.residency import Residency
 from deployments.engine.config import EventAddresses, event_addresses
 from deployments.engine.kv_events import KvEvents, decoded
-from deployments.engine.kv_feed import Cleared, KvFeed, Removed, Stored
+from deployments.engine.kv_feed import BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
@@ -215,4 +215,4 @@ def test_other_caches_and_other_layers_are_left_out() -> None:
     )
     number, events = decoded((7).to_bytes(8, "big"), msgspec.msgpack.encode(batch))
     assert number == 7
-    assert events == [Stored((2**64 - 1,)), Removed((4,)), Cleared()]
+    assert events == [BlocksStored((2**64 - 1,)), BlocksRemoved((4,)), CacheCleared()]
