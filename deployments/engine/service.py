@@ -10,7 +10,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
 from deployments.engine.local_engine import SurveyedEngine
-from deployments.engine.warming import WarmStart, warm, warm_start, warm_up
+from deployments.engine.warming import WarmStart, warm, warm_before_ready, warm_up
 
 
 class EngineService:
@@ -23,15 +23,15 @@ class EngineService:
 
     @classmethod
     async def start(
-        cls, engine: SurveyedEngine, stream_interval_s: float = 0.0, start: WarmStart | None = None
+        cls, engine: SurveyedEngine, stream_interval_s: float = 0.0, warm_start: WarmStart | None = None
     ) -> EngineService:
         """The service, once its engine has generated and holds what is asked for most.
 
         Raises EngineUnavailable, DeadlineExceeded.
         """
         await warm_up(engine)
-        if start is not None:
-            await warm_start(engine, start)
+        if warm_start is not None:
+            await warm_before_ready(engine, warm_start)
         return cls(engine, stream_interval_s)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:

@@ -53,21 +53,21 @@ async def warm_up(engine: Generator) -> None:
             pass
 
 
-async def warm_start(engine: Generator, start: WarmStart) -> Warmed:
+async def warm_before_ready(engine: Generator, warm_start: WarmStart) -> Warmed:
     """Warms a new replica. Failing to warm is no error. Raises EngineUnavailable if the engine has ended."""
-    if start.within_s <= 0:
+    if warm_start.within_s <= 0:
         return Warmed()
     began = asyncio.get_running_loop().time()
     info = await engine.describe()
     try:
-        async with asyncio.timeout(start.within_s):
-            prompts = await start.prompts(info)
+        async with asyncio.timeout(warm_start.within_s):
+            prompts = await warm_start.prompts(info)
     except (WarmlineError, TimeoutError) as error:
         log.warning("this engine begins with a cold cache (%s: %s)", type(error).__name__, error)
         return Warmed()
     spent_s = asyncio.get_running_loop().time() - began
     requests = [(prompt.salt, prompt.prompt, prompt.layout) for prompt in prompts]
-    warmed = await warm(engine, requests, start.within_s - spent_s)
+    warmed = await warm(engine, requests, warm_start.within_s - spent_s)
     spent_s = asyncio.get_running_loop().time() - began
     log.info("warmed %d of %d prompts in %.1f s: %s", warmed.prompts, len(prompts), spent_s, warmed)
     return warmed

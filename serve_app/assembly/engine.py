@@ -21,13 +21,13 @@ from serve_app.local_models import Models
 from serve_app.settings import Settings
 
 
-async def engine(settings: Settings, models: Models, start: WarmStart | None) -> Sequence[Served]:
-    """vLLM on the language model, for this replica; `start` is what it prefills before it is ready.
+async def engine(settings: Settings, models: Models, warm_start: WarmStart | None) -> Sequence[Served]:
+    """vLLM on the language model, for this replica; `warm_start` says what it prefills before it is ready.
 
     Raises ConfigurationError, EngineUnavailable.
     """
     shared = await _start_shared(settings, models)
-    service = await EngineService.start(shared, settings.stream_interval_ms / 1000, start)
+    service = await EngineService.start(shared, settings.stream_interval_ms / 1000, warm_start)
     return [serving(EngineReplica)(service)]
 
 
