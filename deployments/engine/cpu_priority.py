@@ -15,7 +15,7 @@ LOWEST = 19
 """Ray's own workers are at 15."""
 
 
-def yield_to_others() -> None:
+def lower_priority_without_gpu() -> None:
     """Lowers the priority of this process where there is no GPU; threads to come inherit it."""
     if not torch.accelerator.is_available():
         lower_priority()

@@ -19,8 +19,11 @@ SOCKET_DIR = "ENGINE_SOCKET_DIR"
 """Environment variable with the folder of the engine's sockets, which the owner can't remove any more."""
 
 
-class DiesWithOwner:
-    """The worker extension. vLLM makes no instance of it: loading this module starts the watch."""
+def watch_owner() -> None:
+    """Starts a thread that ends the engine when its owner ends. Does nothing without `OWNER_PID`."""
+    if OWNER_PID in os.environ:
+        owner = int(os.environ[OWNER_PID])
+        threading.Thread(target=_end_with, args=(owner,), name="OwnerWatch", daemon=True).start()
 
 
 def engine_core_pid(owner_pid: int) -> int:
@@ -50,8 +53,3 @@ def _end_with(owner_pid: int) -> None:
     if SOCKET_DIR in os.environ:
         shutil.rmtree(os.environ[SOCKET_DIR], ignore_errors=True)
     os.kill(engine_core_pid(owner_pid), signal.SIGTERM)  # on which EngineCore ends its workers
-
-
-if OWNER_PID in os.environ:
-    owner = int(os.environ[OWNER_PID])
-    threading.Thread(target=_end_with, args=(owner,), name="OwnerWatch", daemon=True).start()

@@ -51,19 +51,17 @@ class VllmEngine:
         self._socket_dir = socket_dir
 
     @classmethod
-    async def start(cls, config: EngineConfig, *, ray_metrics: bool = False) -> VllmEngine:
+    async def start(cls, config: EngineConfig) -> VllmEngine:
         """Starts the engine and loads the model: 15-30 s on a CPU, a minute or more when it compiles.
 
         Sets variables in this process's environment, which the engine's processes inherit.
-        `ray_metrics` exports vLLM's metrics through Ray. Raises: ConfigurationError, EngineUnavailable.
+        Raises ConfigurationError, EngineUnavailable.
         """
         socket_dir = Path(tempfile.mkdtemp(prefix="warmline-engine-"))  # of mode 0700
         scheduler_log = SchedulerLog()
         try:
             # In a thread, since it blocks until the engine is up.
-            llm = await asyncio.to_thread(
-                _start_llm, config, socket_dir, scheduler_log, ray_metrics=ray_metrics
-            )
+            llm = await asyncio.to_thread(_start_llm, config, socket_dir, scheduler_log)
             await llm.collective_rpc("give_back_memory")
         except BaseException as error:
             shutil.rmtree(socket_dir, ignore_errors=True)
@@ -159,9 +157,7 @@ class VllmEngine:
         await asyncio.to_thread(self.close)
 
 
-def _start_llm(
-    config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerLog, *, ray_metrics: bool
-) -> Any:
+def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerLog) -> Any:
     local = Path(config.model).is_dir()
     os.environ.update(environment(socket_dir, os.getpid(), local_model=local))
     for name, value in environment_defaults(len(os.sched_getaffinity(0))).items():
@@ -174,17 +170,14 @@ def _start_llm(
 
     platform: Platform = "cpu" if current_platform.is_cpu() else "gpu"
     arguments = engine_arguments(config, platform, cpu_flags())
-    loggers: list[Any] = [lambda _config, _index: scheduler_log]
-    if ray_metrics:
-        from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
-
-        loggers.append(RayPrometheusStatLogger)
     published, repeated = event_addresses(socket_dir)
     events = KVEventsConfig(
         enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
     )
     return AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments, kv_events_config=events), stat_loggers=loggers
+        AsyncEngineArgs(**arguments, kv_events_config=events),
+        # With a logger of its own vLLM also measures each request's times, which deltas report.
+        stat_loggers=[lambda _config, _index: scheduler_log],
     )
 
 
