@@ -16,7 +16,7 @@ INCOMPLETE = "the answer was not complete in time"
 def check_deadline(deadline: float) -> None:
     """Raises DeadlineExceeded from `deadline` on.
 
-    A slow reader needs this check: it finds its next item ready, never waits, and so no timeout stops it.
+    A slow reader needs this check: its next item is always ready, so it never waits and never times out.
     """
     if asyncio.get_running_loop().time() >= deadline:
         raise DeadlineExceeded(INCOMPLETE)
@@ -25,7 +25,10 @@ def check_deadline(deadline: float) -> None:
 async def next_before(
     deadline: float, items: AsyncGenerator[Item, None], message: str = INCOMPLETE
 ) -> Item | None:
-    """The next item, or None after the last. Raises DeadlineExceeded if it has to wait beyond `deadline`."""
+    """Returns the next item, or None after the last.
+
+    Raises DeadlineExceeded(message) when it would have to wait beyond `deadline`.
+    """
     try:
         async with asyncio.timeout_at(deadline):
             return await anext(items, None)

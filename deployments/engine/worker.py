@@ -1,4 +1,4 @@
-"""Loaded into each of the engine's worker processes, beside vLLM's own worker."""
+"""vLLM imports this module in each of the engine's worker processes, which it thereby prepares."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ cpu_priority.lower_priority_without_gpu()
 
 
 class WorkerExtension:
-    """Base class that vLLM adds to its worker. Importing this module has prepared the worker's process."""
+    """Base class that vLLM adds to its worker; its methods can be called with `collective_rpc`."""
 
     def give_back_memory(self) -> None:
-        """Called once the model is loaded: loading frees as much again as an int8 model has."""
+        """Returns memory to the system: loading an int8 model frees as much as the model needs."""
         process_memory.give_back()

@@ -1,4 +1,4 @@
-"""The Engine deployment's engine."""
+"""Builds the service of an Engine replica."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from serve_app.settings import Settings
 
 
 async def engine(settings: Settings, models: Models, warm_start: WarmStart | None) -> Sequence[Served]:
-    """vLLM on the language model, for this replica; `warm_start` says what it prefills before it is ready.
+    """Starts vLLM on the language model. `warm_start` says what it prefills before the replica is ready.
 
     Raises ConfigurationError, EngineUnavailable.
     """
