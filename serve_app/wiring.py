@@ -47,11 +47,11 @@ def build_graph(
         scaling.knowledge(settings, len(agents)),
         partial(knowledge_and_records, settings, models.embedding, token_cache),
     )
-    start = WarmStart(partial(warm_prompts, settings, agents, token_cache, secret), settings.warm_up_s)
+    warm_start = WarmStart(partial(warm_prompts, settings, agents, token_cache, secret), settings.warm_up_s)
     engine = _bound(
         "Engine",
         scaling.engine(settings) | _BY_PREFERENCE,
-        partial(engine_services, settings, models, start),
+        partial(engine_services, settings, models, warm_start),
     )
     peers = AgentPeers(agents, token_cache, knowledge, engine, secret)
     handles = [

@@ -1,1 +1,1 @@
-"""The engine: vLLM behind the `Generator` port. Prompts go in as token ids, deltas come out with theirs."""
+"""The Engine deployment: vLLM as a `Generator`. Prompts are token ids; deltas have text and ids."""

@@ -1,7 +1,7 @@
-"""Whether a prompt can have its first token in time, by what waits and by how fast that has gone so far.
+"""Decides whether a prompt can have its first token in time, from the queue and the prefill rate so far.
 
-A request that will miss its deadline is better refused at once: its caller can go elsewhere or come again,
-and the engine works for those it can still serve. Pure.
+A request that would miss its deadline is better refused at once: its caller can try elsewhere or later,
+and the engine works for requests that it can still answer. Pure.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from contextlib import contextmanager
 from deployments.core.errors import Overloaded
 
 MAX_SHARE = 0.75
-"""Of its time that a request may wait for its first token: the answer has to come, too."""
-_LARGE_TOKENS = 256
-"""Of shorter prompts, or what a cache leaves of long ones, prefill takes no time that tells its rate."""
-_ENOUGH_S = 5.0
-"""So long something must have been prefilled before the rate is believed."""
-_REMEMBERED_S = 30.0
-"""How much prefilling counts for the rate: older work fades. A rate that nothing has confirmed for as long is
-none: the engine may have become faster, and refusing would keep that from being seen."""
+"""Share of a request's deadline that it may wait for its first token: the rest is for the answer."""
+_MIN_MEASURED_TOKENS = 256
+"""The prefill of fewer tokens says nothing about the rate: it takes hardly longer than one step."""
+_MIN_BUSY_S = 5.0
+"""How many seconds of prefill must have been measured before the rate is used."""
+_MEMORY_S = 30.0
+"""Time constant with which older measurements fade. After this long without one there is no rate: the
+engine may have become faster, and refusals would keep that from being measured."""
 
 
 class Admission:
-    """Tokens that wait to be prefilled, and how many a second were. `clock` gives monotonic seconds."""
+    """Counts the tokens that wait for prefill, and measures the prefill rate."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` is monotonic, in seconds."""
         self._clock = clock
         self._measured_at_s = float("-inf")
         self._busy_s = 0.0
@@ -34,7 +35,10 @@ class Admission:
         self.pending_tokens = 0
 
     def check(self, tokens: int, deadline_s: float) -> None:
-        """For so many tokens to prefill, to be answered within so many seconds. Raises: Overloaded."""
+        """Raises Overloaded if a request with `tokens` to prefill would miss its deadline.
+
+        `deadline_s` counts from now. Admits every request while the rate is unknown or nothing waits.
+        """
         rate = self._tokens_per_s()
         if rate is None or not self.pending_tokens:
             return
@@ -46,38 +50,38 @@ class Admission:
 
     @contextmanager
     def waiting(self, tokens: int) -> Iterator[Callable[[int], None]]:
-        """While a prompt waits for its first token. What this gives is told of another count."""
+        """Counts `tokens` as pending inside the block. Yields a function that corrects their number."""
 
-        def instead(known: int) -> None:
+        def correct(actual: int) -> None:
             nonlocal tokens
-            self.pending_tokens += known - tokens
-            tokens = known
+            self.pending_tokens += actual - tokens
+            tokens = actual
 
         self.pending_tokens += tokens
         try:
-            yield instead
+            yield correct
         finally:
             self.pending_tokens -= tokens
 
     def prefilled(self, tokens: int, took_s: float) -> None:
-        """So many tokens were prefilled from `took_s` ago until now, which others may have been beside them.
+        """Records a prefill of `tokens` that took `took_s` and ends now.
 
-        Time is counted once, however many prompts share it. What a prompt waits before is no prefilling, nor
-        is what became of one whose caller has gone.
+        Overlapping prefills count their common time once. Queueing time and aborted requests are not
+        counted.
         """
-        if tokens < _LARGE_TOKENS:
+        if tokens < _MIN_MEASURED_TOKENS:
             return
         now_s = self._clock()
         new_s = min(took_s, now_s - self._measured_at_s)
-        kept = 0.0 if self._is_forgotten() else math.exp(-new_s / _REMEMBERED_S)
+        kept = 0.0 if self._is_outdated() else math.exp(-new_s / _MEMORY_S)
         self._busy_s = self._busy_s * kept + new_s
         self._done_tokens = self._done_tokens * kept + tokens
         self._measured_at_s = now_s
 
     def _tokens_per_s(self) -> float | None:
-        if self._busy_s < _ENOUGH_S or self._is_forgotten():
+        if self._busy_s < _MIN_BUSY_S or self._is_outdated():
             return None
         return self._done_tokens / self._busy_s
 
-    def _is_forgotten(self) -> bool:
-        return self._clock() - self._measured_at_s > _REMEMBERED_S
+    def _is_outdated(self) -> bool:
+        return self._clock() - self._measured_at_s > _MEMORY_S

@@ -8,67 +8,69 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
+from deployments.core.errors import EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta
+from deployments.engine.deadline import check_deadline
 
 log = logging.getLogger(__name__)
 
 
 class AnswerFlight:
-    """Reads `deltas` in a task of its own, which ends with them or with the last of its readers.
+    """Reads `deltas` in its own task, which ends when they end or when the last reader leaves.
 
-    `ended` is called then, or as soon as nobody may join any more. Belongs to the running event loop.
+    Calls `on_end` when the task ends, or earlier, as soon as no further reader may join. Belongs to the
+    running event loop.
     """
 
-    def __init__(self, deltas: AsyncGenerator[Delta, None], ended: Callable[[AnswerFlight], None]) -> None:
-        self.read: list[Delta] = []
+    def __init__(self, deltas: AsyncGenerator[Delta, None], on_end: Callable[[AnswerFlight], None]) -> None:
+        self.received: list[Delta] = []
         self.error: WarmlineError | None = None
         self.complete = False
-        self._ended = ended
+        self._on_end = on_end
         self._readers = 0
-        self._news = asyncio.Event()
-        # A context of its own: what the first reader's request has started would end with it.
+        self._progress = asyncio.Event()
+        # In an empty context, or what the task starts would end with the first reader's request.
         self._reading = asyncio.get_running_loop().create_task(
-            self._pump(deltas), context=contextvars.Context()
+            self._read(deltas), context=contextvars.Context()
         )
 
     async def stream(self, deadline: float) -> AsyncGenerator[Delta, None]:
-        """All deltas. `deadline` is the event loop's time, in seconds.
+        """All deltas from the first. `deadline` is a time of the event loop's clock, in seconds.
 
-        Raises DeadlineExceeded, or what the generation ended with, behind the deltas that came before it.
+        Raises DeadlineExceeded, or, after the deltas that preceded it, the generation's own error.
         """
         self._readers += 1
         try:
-            at = 0
+            position = 0
             while True:
-                while at < len(self.read):
-                    _check(deadline)
-                    yield self.read[at]
-                    at += 1
+                while position < len(self.received):
+                    check_deadline(deadline)
+                    yield self.received[position]
+                    position += 1
                 if self.error is not None:
                     raise self.error
                 if self.complete:
                     return
-                await self._wait(deadline)
+                await self._wait_for_progress(deadline)
         finally:
             self._readers -= 1
             if not self._readers and not self._reading.done():
-                self._ended(self)
+                self._on_end(self)
                 self._reading.cancel()
 
-    async def _wait(self, deadline: float) -> None:
+    async def _wait_for_progress(self, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await self._news.wait()
+                await self._progress.wait()
         except TimeoutError:
-            _check(deadline)
+            check_deadline(deadline)
 
-    async def _pump(self, deltas: AsyncGenerator[Delta, None]) -> None:
+    async def _read(self, deltas: AsyncGenerator[Delta, None]) -> None:
         try:
             async with aclosing(deltas):
                 async for delta in deltas:
-                    self.read.append(delta)
-                    self._tell()
+                    self.received.append(delta)
+                    self._wake_readers()
             self.complete = True
         except WarmlineError as error:
             self.error = error
@@ -77,15 +79,10 @@ class AnswerFlight:
             raise
         finally:
             if not (self.complete or self.error):
-                self.error = EngineUnavailable("the generation was given up")
-            self._ended(self)
-            self._tell()
+                self.error = EngineUnavailable("the shared generation ended without a result")
+            self._on_end(self)
+            self._wake_readers()
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-
-
-def _check(deadline: float) -> None:
-    if asyncio.get_running_loop().time() >= deadline:
-        raise DeadlineExceeded("the answer was not complete in time")
+    def _wake_readers(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()

@@ -1,7 +1,8 @@
-"""Fewer messages for one stream: the first delta at once, later ones gathered for a few milliseconds.
+"""Sends fewer messages for one stream: the first delta at once, later ones merged for some milliseconds.
 
-Each delta crosses three processes on its way to the client, and costs about the same there whatever it
-holds. A reader's first word must not wait; of the rest it can't tell 25 ms.
+Each delta crosses three processes on its way to the client, and its cost there hardly depends on its
+size. The first delta must not wait, since it is the TTFT; readers do not notice 25 ms between later
+ones.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def merged(deltas: Sequence[Delta]) -> Delta:
-    """One delta for several consecutive ones, at least one: text and ids joined.
+    """Merges at least one consecutive delta into one: joins texts and ids.
 
-    Of every other field, also of one that this knows nothing of, the last value given counts.
+    Every other field takes its last value that is not the default, whatever fields `Delta` has.
     """
     return reduce(_joined, deltas)
 
@@ -35,10 +36,10 @@ def _joined(earlier: Delta, later: Delta) -> Delta:
 
 
 async def coalesced(deltas: AsyncGenerator[Delta, None], interval_s: float) -> AsyncGenerator[Delta, None]:
-    """`deltas`, at most one every `interval_s` seconds behind the first; 0 passes each on as it comes.
+    """Yields `deltas`, merged so that at least `interval_s` seconds pass between two; 0 merges none.
 
-    What is gathered leaves at once when the stream ends. An error comes behind what came before it. Closing
-    this closes `deltas`.
+    Does not delay the first delta, nor the rest at the end of the stream. Raises an error of `deltas`
+    after the deltas that preceded it. Closing this generator closes `deltas`.
     """
     if interval_s <= 0:
         async with aclosing(deltas):
@@ -47,32 +48,32 @@ async def coalesced(deltas: AsyncGenerator[Delta, None], interval_s: float) -> A
         return
     loop = asyncio.get_running_loop()
     gathered: list[Delta] = []
-    news = asyncio.Event()
-    # A task of its own, since a generator's step that is given up halfway can't be taken again.
-    reading = asyncio.create_task(_gather(deltas, gathered, news))
-    reading.add_done_callback(lambda _: news.set())
+    wake = asyncio.Event()
+    # A task reads `deltas`, because a timeout would cancel a generator's step, which can't be repeated.
+    reading = asyncio.create_task(_gather(deltas, gathered, wake))
+    reading.add_done_callback(lambda _: wake.set())
     first = True
     try:
         while True:
-            await news.wait()
+            await wake.wait()
             if not gathered:
-                break  # news of the end
+                break  # `deltas` have ended
             part = gathered[:1] if first else gathered[:]
             del gathered[: len(part)]
             first = False
             if not (gathered or reading.done()):
-                news.clear()
+                wake.clear()
             due = loop.time() + interval_s
             yield merged(part)
-            await asyncio.wait([reading], timeout=max(due - loop.time(), 0))  # the stream's end comes early
+            await asyncio.wait([reading], timeout=max(due - loop.time(), 0))  # shorter at the end
         await reading
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _gather(deltas: AsyncGenerator[Delta, None], gathered: list[Delta], news: asyncio.Event) -> None:
+async def _gather(deltas: AsyncGenerator[Delta, None], gathered: list[Delta], wake: asyncio.Event) -> None:
     async with aclosing(deltas):
         async for delta in deltas:
             gathered.append(delta)
-            news.set()
+            wake.set()

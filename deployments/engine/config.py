@@ -1,4 +1,4 @@
-"""What an engine is configured by, and how that maps to vLLM's arguments and environment. Pure."""
+"""An engine's configuration, and how it maps to vLLM's arguments and environment variables. Pure."""
 
 from __future__ import annotations
 
@@ -13,49 +13,59 @@ Platform = Literal["cpu", "gpu"]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 CPU_BLOCK_SIZE = 32
-"""Tokens. The CPU's attention needs a multiple of 32; a smaller block leaves less to recompute on a hit."""
+"""Tokens. vLLM's CPU attention needs a multiple of 32. Small blocks leave less to recompute on a hit."""
 CPU_PREFILL_CHUNK = 512
-"""Tokens a step. As fast as vLLM's 2,048, but others' tokens and aborts wait a quarter of the time."""
+"""Tokens per step. As fast as vLLM's 2,048, but decoding and aborts wait a quarter of the time."""
 CPU_MAX_NUM_SEQS = 16
-"""Answers at a time: 2 cores make 48 tokens/s for one and 226 for sixteen."""
+"""Concurrent requests. 2 cores decode 48 tokens/s for one request and 226 for sixteen."""
 FEW_CORES = 4
-"""With no more the engine uses all. Of 2, prefill is 1.6-1.8 times as fast, decoding no slower."""
+"""Up to this many cores the engine uses all. On 2 cores this makes prefill 1.6-1.8 times as fast, and
+decoding no slower."""
 FAST_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
-"""Without them bfloat16 is emulated: 2 times slower than float32 with AVX-512, 4 times with AVX2."""
+"""A CPU without these emulates bfloat16: 2 times slower than float32 with AVX-512, 4 times with AVX2."""
 
 
 class EventAddresses(NamedTuple):
-    """Where an engine publishes its KV events, and where it repeats them."""
+    """ZeroMQ endpoints of an engine's KV events."""
 
     published: str
+    """Publishes each batch once (PUB)."""
     repeated: str
+    """Sends the latest batches again on request (vLLM's replay endpoint)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """An engine. `model` is a folder or a Hugging Face name; None means what fits the platform.
-
-    `block_size` and `max_model_len` are in tokens, `kv_cache_gib` is for CPUs,
-    `gpu_memory_utilization` a share (0..1) of a GPU, `num_gpu_blocks` a smaller KV cache on either.
-    """
+    """What to run. None means a default that fits the platform, or vLLM's own."""
 
     model: str
+    """A folder or a Hugging Face name."""
     served_name: str
+    """The model's name in answers."""
     dtype: Dtype = "auto"
+    """Type of weights and activations. "auto" on a CPU: bfloat16 if the CPU has it, else float32."""
     eager: bool | None = None
+    """True compiles nothing. None is True on a CPU."""
     block_size: int | None = None
+    """Tokens per block of the KV cache; on a CPU a multiple of 32."""
     max_model_len: int | None = None
+    """Tokens of prompt and answer; None is the model's own limit."""
     kv_cache_gib: float = 1.0
+    """Size of the KV cache on a CPU, in GiB."""
     gpu_memory_utilization: float = 0.9
+    """Share (0..1) of a GPU's memory that the engine uses."""
     num_gpu_blocks: int | None = None
+    """Number of blocks in the KV cache, on a CPU or a GPU; None is as many as fit."""
     max_num_seqs: int | None = None
+    """How many requests run concurrently."""
     seed: int = 0
+    """Seed of the engine's own random generators."""
 
 
 def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozenset[str]) -> dict[str, Any]:
-    """Keyword arguments of vLLM's AsyncEngineArgs. `cpu_flags` as in /proc/cpuinfo.
+    """Keyword arguments for vLLM's AsyncEngineArgs. `cpu_flags` are named as in /proc/cpuinfo.
 
-    Raises: ConfigurationError when the platform can't do what is asked.
+    Raises ConfigurationError if the platform does not support the configuration.
     """
     chosen: dict[str, Any] = {
         "model": config.model,
@@ -64,12 +74,13 @@ def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozen
         "max_model_len": config.max_model_len,
         "num_gpu_blocks_override": config.num_gpu_blocks,
         "enable_prefix_caching": True,
-        # The default hashes a pickle, which other versions of Python may write differently.
+        # The default hashes a pickle, which may differ between versions of Python.
         "prefix_caching_hash_algo": "sha256_cbor",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
-        # A small model that may put blanks between two values of an answer in JSON puts them for ever. Named,
-        # since with "auto" a schema that one backend lacks would go to another, which allows blanks.
+        # A small model that may write whitespace between two JSON values never stops writing it. The
+        # backend is fixed: with "auto", a schema that xgrammar can't do goes to a backend that allows
+        # whitespace.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "worker_extension_cls": "deployments.engine.worker.WorkerExtension",
     }
@@ -105,8 +116,11 @@ def _gpu(config: EngineConfig) -> dict[str, Any]:
 
 
 def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[str, str]:
-    """Variables that vLLM's processes must have: sockets on loopback or in `socket_dir`, nothing sent out,
-    and events that name blocks as `core.reuse.block_hash` does."""
+    """Environment variables that vLLM's processes must have.
+
+    They keep sockets on loopback or in `socket_dir`, turn off usage statistics, and make events name
+    blocks as `core.reuse.block_hash` does. `local_model` keeps vLLM off the Hugging Face Hub.
+    """
     return {
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_LOOPBACK_IP": "127.0.0.1",
@@ -121,17 +135,19 @@ def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[
 
 
 def event_addresses(socket_dir: Path) -> EventAddresses:
-    """Where an engine's KV events are published: they hold its tenants' token ids and salts.
+    """Endpoints of an engine's KV events.
 
-    A socket's path may have 107 bytes; these are shorter than those of vLLM's own in the same folder.
+    Their sockets are in a private folder, because events contain tenants' token ids and salts. A
+    socket's path is limited to 107 bytes; these are shorter than those that vLLM makes in the same
+    folder.
     """
     return EventAddresses(f"ipc://{socket_dir}/kv", f"ipc://{socket_dir}/kv-again")
 
 
 def environment_defaults(cores: int) -> dict[str, str]:
-    """Variables that the user's own win over. `cores` are those this process may run on."""
+    """Environment variables for vLLM that the user may override. `cores` is how many it may use."""
     defaults = {"VLLM_LOGGING_LEVEL": "WARNING"}
     if cores <= FEW_CORES:
-        # vLLM leaves one to its scheduler, which hardly uses it: of two cores that is half of the engine.
+        # vLLM reserves a core for its scheduler, which hardly uses it: of two cores, half of the engine.
         defaults["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"
     return defaults

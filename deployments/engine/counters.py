@@ -1,4 +1,4 @@
-"""An engine's own counters."""
+"""Counters of one engine replica: those that vLLM's scheduler reports, and those of its KV cache."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EngineCounters:
-    """What the engine's scheduler reported last: requests now, prompt tokens since its start.
-
-    `kv_cache_usage` is the share (0..1) of the KV cache that requests hold now. `prefix_queries` are
-    the prompt tokens looked up in the prefix cache, `prefix_hits` those found there.
-
-    `resident_blocks` are in the cache, as far as the engine's events tell, or estimated where those are
-    lost; `resident_paths` are the prompts' beginnings that they belong to, `pending_tokens` those that wait
-    to be prefilled.
-    """
+    """The state of one engine. The first five fields are vLLM's, after its scheduler's last step."""
 
     running: int = 0
+    """Requests that are prefilled or decoded now."""
     waiting: int = 0
+    """Requests in the engine's queue."""
     kv_cache_usage: float = 0.0
+    """Share (0..1) of the KV cache that running requests hold."""
     prefix_queries: int = 0
+    """Prompt tokens looked up in the prefix cache since the engine's start."""
     prefix_hits: int = 0
+    """Prompt tokens found in the prefix cache since the engine's start."""
     resident_blocks: int = 0
+    """Blocks with cached tokens: by the engine's KV events, or by the estimate while events are lost."""
     resident_paths: int = 0
+    """Prefixes of prompts, each a path of segments, that those blocks belong to."""
     residency_estimated: bool = False
+    """Whether KV events are lost and the two counters above come from an estimate."""
     pending_tokens: int = 0
+    """Prompt tokens that wait to be prefilled."""
 
 
 class SchedulerLog:
-    """Keeps the newest counters. Has the methods of vLLM's stat loggers."""
+    """Keeps the latest counters of vLLM's scheduler. Has the methods of vLLM's stat loggers."""
 
     def __init__(self) -> None:
         self.counters = EngineCounters()
 
     def record(self, scheduler_stats: Any, _iteration_stats: Any, **_rest: Any) -> None:
-        """Called by vLLM after each step; its prefix counts are those since the call before."""
+        """vLLM calls this after each step. Its prefix counts are increments since the previous call."""
         if scheduler_stats is None:
             return
         prefix = scheduler_stats.prefix_cache_stats
@@ -49,7 +50,7 @@ class SchedulerLog:
         )
 
     def log(self) -> None:
-        """Called by vLLM when it logs; there is nothing to write."""
+        """Does nothing; vLLM calls it when it writes its log."""
 
     def log_engine_initialized(self) -> None:
-        """Called by vLLM once."""
+        """Does nothing; vLLM calls it once."""

@@ -1,9 +1,9 @@
-"""Seeded sampling on a CPU, for prompts that are prefilled in parts.
+"""Makes seeded sampling work on a CPU for prompts that are prefilled in chunks.
 
-After each part vLLM rewinds a request's generator by what the part's discarded sample has drawn. It does so
-by the offset of CUDA's counter-based generators. A CPU's has none and raises, which ends the engine (vLLM
-0.32, `gpu_model_runner.py`, `_bookkeeping_sync`). While a prompt is prefilled nothing has been drawn that
-counts, so rewinding means beginning anew with the seed.
+After each chunk vLLM samples a token, discards it, and rewinds the request's random generator by what
+that drew. It sets the generator's offset, which CUDA's generators have. A CPU's generator has none and
+raises, which ends the engine (vLLM 0.32, `gpu_model_runner.py`, `_bookkeeping_sync`). During prefill
+every draw is discarded, so rewinding is the same as seeding the generator again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import torch
 
 
 class RewindableGenerator(torch.Generator):  # type: ignore[misc]  # torch is not followed
-    """A `torch.Generator` whose offset, on a CPU, is always 0: setting one starts it anew."""
+    """A `torch.Generator` that can also be rewound on a CPU, to its beginning only."""
 
     def get_offset(self) -> int:
-        """What was drawn; 0 on a CPU."""
+        """How much was drawn; always 0 on a CPU."""
         return int(super().get_offset()) if self.device.type != "cpu" else 0
 
     def set_offset(self, offset: int) -> None:
-        """Goes to an offset; on a CPU to the beginning."""
+        """Moves to `offset`; on a CPU, always to the beginning."""
         if self.device.type != "cpu":
             super().set_offset(offset)
         else:
@@ -27,5 +27,5 @@ class RewindableGenerator(torch.Generator):  # type: ignore[misc]  # torch is no
 
 
 def install() -> None:
-    """Makes vLLM's generators in this process rewindable."""
+    """Replaces `torch.Generator` in this process, so that vLLM makes `RewindableGenerator`s."""
     torch.Generator = RewindableGenerator

@@ -1,4 +1,4 @@
-"""Complete answers, kept for a while in little memory: those used last, by what was asked."""
+"""A byte-bounded LRU cache of complete answers with a TTL, keyed by what decides the answer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import NamedTuple
 from deployments.core.messages import Delta, GenerateRequest
 
 _OVERHEAD_BYTES = 500
-"""Of an entry beside its text and ids: objects, the key, a place in the table."""
+"""Size of an entry without its text and ids: objects, the key, a slot in the dict."""
 
 
 def answer_key(request: GenerateRequest, model: str) -> bytes:
-    """What decides a greedy answer, and whose it is: 32 bytes over model, salt, sampling and prompt."""
+    """A digest (32 bytes) of model, cache salt (so, tenant), sampling and prompt ids."""
     digest = hashlib.sha256()
     for field in (model, request.cache_salt, repr(astuple(request.sampling))):
         raw = field.encode("utf-8", "surrogatepass")
@@ -26,12 +26,12 @@ def answer_key(request: GenerateRequest, model: str) -> bytes:
 
 class _Entry(NamedTuple):
     answer: Delta
-    until_s: float
+    expires_at_s: float
     size_bytes: int
 
 
 class KeptAnswers:
-    """At most `max_bytes` of answers, each for `ttl_s`. `clock` gives seconds."""
+    """Keeps at most `max_bytes` of answers, each for `ttl_s` seconds. `clock` returns seconds."""
 
     def __init__(self, max_bytes: int, ttl_s: float, clock: Callable[[], float]) -> None:
         self._max_bytes = max_bytes
@@ -41,22 +41,25 @@ class KeptAnswers:
         self.bytes_used = 0
 
     def __len__(self) -> int:
-        """Answers kept."""
+        """How many answers it keeps."""
         return len(self._entries)
 
     def get(self, key: bytes) -> Delta | None:
-        """The answer as one delta."""
+        """The answer as one delta; None if it is not kept or has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry.until_s <= self._clock():
+        if entry.expires_at_s <= self._clock():
             self._drop(key)
             return None
         self._entries.move_to_end(key)
         return entry.answer
 
     def put(self, key: bytes, answer: Delta) -> None:
-        """Keeps a complete answer; one too large for the whole is let be."""
+        """Keeps a complete answer and evicts the least recently used ones.
+
+        Ignores an answer that alone is larger than `max_bytes`.
+        """
         size_bytes = len(answer.text.encode("utf-8", "surrogatepass")) + len(answer.ids) + _OVERHEAD_BYTES
         if key in self._entries:
             self._drop(key)

@@ -1,7 +1,7 @@
-"""An engine's KV events over ZeroMQ, as vLLM publishes them. The only file that knows zmq and msgspec.
+"""Reads the KV events that vLLM publishes over ZeroMQ. The only file that knows zmq and msgspec.
 
-vLLM 0.32, `vllm/distributed/kv_events.py`: each batch is published with a number, and the newest 10,000 are
-kept for whoever asks again. Between batches it looks for such requests ten times a second.
+vLLM 0.32, `vllm/distributed/kv_events.py`, numbers the batches it publishes and keeps the latest 10,000,
+which it repeats on request. It looks for such requests ten times a second, and between batches only.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import zmq
 import zmq.asyncio
 
 from deployments.engine.config import EventAddresses
-from deployments.engine.kv_feed import BlockEvent, Cleared, KvFeed, Removed, Stored
+from deployments.engine.kv_feed import BlockEvent, BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 
 log = logging.getLogger(__name__)
 
 ASK_EVERY_S = 5.0
-"""Without events: whether there really were none, the last one's loss would not show otherwise."""
+"""After this long without events, the reader asks for some: the loss of the last batch shows only so."""
 ANSWER_WITHIN_S = 5.0
-"""For each batch of an answer. The publisher shares its process with the scheduler."""
+"""How long each batch of an answer may take. The publisher shares its process with the scheduler."""
 RETRY_AFTER_S = 1.0
-_WAITING_BATCHES = 100_000
+_MAX_QUEUED_BATCHES = 100_000
 _END = -1
+"""The number with which vLLM ends an answer."""
 
 
 class _Stored(msgspec.Struct, tag="BlockStored"):
@@ -52,43 +53,49 @@ class _Batch(msgspec.Struct, array_like=True):
 
 
 class Batch(NamedTuple):
-    """A batch's number, and its events; None where they can't be read."""
+    """One numbered batch of events."""
 
     number: int
     events: list[BlockEvent] | None
+    """None if they can't be decoded."""
 
 
 _decoder = msgspec.msgpack.Decoder(_Batch)
 
 
 def decoded(number: bytes, payload: bytes) -> Batch:
-    """A batch as published: its number, 8 bytes, and msgpack. Events of caches other than the GPU's, or a
-    CPU engine's own, are left out, and of several groups of layers the first speaks for all."""
+    """Decodes a published batch: its number (8 bytes, big-endian) and its events (msgpack).
+
+    Leaves out events of KV caches outside the engine's own memory. If vLLM groups the model's layers,
+    only the first group's events count.
+    """
     at = int.from_bytes(number, "big", signed=True)
     try:
         events = _decoder.decode(payload).events
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        log.warning("an engine's events can't be read: %s", error)
+        log.warning("can't decode a batch of KV events: %s", error)
         return Batch(at, None)
-    return Batch(at, [_event(event) for event in events if isinstance(event, _Cleared) or _counts(event)])
+    return Batch(
+        at, [_event(event) for event in events if isinstance(event, _Cleared) or _is_of_own_cache(event)]
+    )
 
 
-def _counts(event: _Stored | _Removed) -> bool:
+def _is_of_own_cache(event: _Stored | _Removed) -> bool:
     return event.medium in {None, "GPU"} and event.group_idx in {None, 0}
 
 
 def _event(event: _Stored | _Removed | _Cleared) -> BlockEvent:
     match event:
         case _Stored():
-            return Stored(tuple(event.block_hashes))
+            return BlocksStored(tuple(event.block_hashes))
         case _Removed():
-            return Removed(tuple(event.block_hashes))
+            return BlocksRemoved(tuple(event.block_hashes))
         case _Cleared():
-            return Cleared()
+            return CacheCleared()
 
 
 class KvEvents:
-    """Follows an engine's events into a feed. The intervals are in seconds."""
+    """Reads an engine's KV events into `feed`, and asks for the batches that it missed."""
 
     def __init__(
         self,
@@ -98,18 +105,19 @@ class KvEvents:
         ask_every_s: float = ASK_EVERY_S,
         answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
+        """`ask_every_s` and `answer_within_s` replace `ASK_EVERY_S` and `ANSWER_WITHIN_S`."""
         self._addresses = addresses
         self._feed = feed
         self._ask_every_s = ask_every_s
         self._answer_within_s = answer_within_s
 
     async def follow(self) -> None:
-        """Until it is cancelled, whatever happens to the stream."""
+        """Reads until it is cancelled. Connects again after any error."""
         while True:
             try:
                 await self._follow()
-            except Exception:  # whatever it is: what is known of the cache must not seem complete
-                log.exception("an engine's events are lost")
+            except Exception:  # of any kind: the feed must not go on as if it were complete
+                log.exception("lost an engine's KV events")
             self._feed.silent()
             await asyncio.sleep(RETRY_AFTER_S)
 
@@ -128,16 +136,19 @@ class KvEvents:
                     await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """Asks for all batches from the next one on, until an answer holds no hole that asking could fill."""
+        """Asks for all batches from the next one on, again and again while answers bring new ones.
+
+        Skips gaps that the engine can't fill. If it does not answer, it marks the feed as silent.
+        """
         while True:
-            begun = self._feed.next_number
-            batches, whole = await self._repeated(begun)
+            asked_from = self._feed.next_number
+            batches, ended = await self._repeated(asked_from)
             missed = [batch for batch in batches if not self._take(batch)]
-            if whole and not missed:
+            if ended and not missed:
                 self._feed.caught_up()
                 return
-            if self._feed.next_number > begun:
-                continue  # a long answer overflows its queue, and goes on where it broke off
+            if self._feed.next_number > asked_from:
+                continue  # a long answer overflows the socket's queue; the next one continues it
             if not batches:
                 self._feed.silent()
                 return
@@ -145,9 +156,9 @@ class KvEvents:
                 self._take_or_skip(batch)
 
     async def _repeated(self, first: int) -> tuple[list[Batch], bool]:
-        """The batches kept from this number on, and whether all came."""
+        """Asks for the batches from number `first` on; returns them and whether the answer was complete."""
         batches: list[Batch] = []
-        # A socket for each question, so that no late answer is taken for another's.
+        # Each question has its own socket, so that a late answer is not taken for the next question's.
         with _socket(zmq.DEALER, self._addresses.repeated) as asked:
             await asked.send_multipart([b"", first.to_bytes(8, "big")])
             while await asked.poll(int(self._answer_within_s * 1000)):
@@ -158,7 +169,7 @@ class KvEvents:
         return batches, False
 
     def _take(self, batch: Batch) -> bool:
-        """Whether the feed has it now; one that can't be read is missing for ever."""
+        """Whether the feed has applied `batch`. Skips one that can't be decoded, now or later."""
         if batch.events is not None:
             return self._feed.take(batch.number, batch.events)
         if batch.number == self._feed.next_number:
@@ -167,7 +178,7 @@ class KvEvents:
 
     def _take_or_skip(self, batch: Batch) -> None:
         if not self._take(batch):
-            log.warning("an engine's events from %d to %d are lost", self._feed.next_number, batch.number - 1)
+            log.warning("lost KV events: batches %d to %d", self._feed.next_number, batch.number - 1)
             self._feed.skip_to(batch.number)
             self._take(batch)
 
@@ -177,7 +188,7 @@ def _socket(kind: int, address: str) -> Iterator[zmq.asyncio.Socket]:
     socket = zmq.asyncio.Context.instance().socket(kind)
     try:
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, _WAITING_BATCHES)
+        socket.setsockopt(zmq.RCVHWM, _MAX_QUEUED_BATCHES)
         socket.connect(address)
         yield socket
     finally:

@@ -1,9 +1,10 @@
-"""Which blocks an engine holds, from its numbered events: complete, or known not to be.
+"""Follows which blocks an engine's KV cache holds, from its numbered batches of events.
 
-A gap that can't be filled leaves open which of the blocks stored before it are still there. That is known
-again when as many blocks have been stored since as the cache has: each took the place of the one unused
-for longest, so nothing is left from before the gap but what requests have found there since. (Of equal blocks
-in two places only one is known then, and none when the other is taken.)
+Batches that are lost for ever leave a gap: some of the blocks stored before it may be gone. After a gap
+the content is known again once as many blocks have been stored as the cache has slots. vLLM overwrites
+the least recently used block first, so by then no block from before the gap is left, except those that
+requests have found in the cache since. (A block that is in two slots may be known in one of them only,
+and then counts as gone when that slot is overwritten.)
 """
 
 from __future__ import annotations
@@ -16,111 +17,109 @@ from deployments.core.reuse.residency import Residency
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """Blocks were written, one event for each place: equal prompts that run together store theirs twice."""
+class BlocksStored:
+    """Blocks were written to the cache. Prompts that run together can store a block in two slots."""
 
     blocks: tuple[int, ...]
+    """Block hashes, one for each slot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """Places were given to other blocks."""
+class BlocksRemoved:
+    """Blocks lost one of their slots."""
 
     blocks: tuple[int, ...]
+    """Block hashes, one for each slot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class CacheCleared:
     """All blocks are gone."""
 
 
-BlockEvent = Stored | Removed | Cleared
+BlockEvent = BlocksStored | BlocksRemoved | CacheCleared
 
 
 class KvFeed:
-    """Takes batches of events in their order, and tells `residency`. `capacity_blocks` is the engine's cache.
+    """Applies batches of events, in their order, to `residency`. Begins with a new engine, at batch 0.
 
-    It begins with a new engine, whose first batch is number 0.
+    `capacity_blocks` is how many blocks the engine's cache holds.
     """
 
     def __init__(self, residency: Residency, capacity_blocks: int) -> None:
         self.next_number = 0
         self._residency = residency
         self._capacity_blocks = capacity_blocks
-        self._places: Counter[int] = Counter()
+        self._slots: Counter[int] = Counter()
         self._doubtful: set[int] = set()
         self._until_known = 0
         self._silent = False
 
     @property
     def complete(self) -> bool:
-        """Whether the blocks that the engine holds are known."""
+        """Whether the blocks in the engine's cache are known."""
         return not self._silent and not self._until_known
 
-    def places(self, block: int) -> int:
-        """In how many places a block lies, by the events alone."""
-        return self._places[block]
-
     def take(self, number: int, events: Iterable[BlockEvent]) -> bool:
-        """Applies a batch; False where others are missing before it. One that was taken changes nothing."""
+        """Applies batch `number`, once only. Returns False if earlier batches are missing."""
         if number != self.next_number:
             return number < self.next_number
         self.next_number += 1
         self._silent = False
         for event in events:
             self._apply(event)
-        self._tell_if_complete()
+        self._stop_estimating_if_complete()
         return True
 
     def skip_to(self, number: int) -> None:
-        """Gives up the batches before this one."""
+        """Gives up the batches before `number`: they are lost for ever."""
         self.next_number = number
-        self._doubtful.update(self._places)
-        self._places.clear()
+        self._doubtful.update(self._slots)
+        self._slots.clear()
         self._until_known = self._capacity_blocks
         self._residency.lost()
 
     def silent(self) -> None:
-        """The engine does not tell whether there are any batches."""
+        """Records that the engine does not answer, so that batches may be missing."""
         self._silent = True
         self._residency.lost()
 
     def caught_up(self) -> None:
-        """The engine says that there are no more batches."""
+        """Records that the engine has published no further batches."""
         self._silent = False
-        self._tell_if_complete()
+        self._stop_estimating_if_complete()
 
     def reused(self, blocks: Sequence[int]) -> None:
-        """A request has found these in the cache. That tells what a gap has left open."""
+        """Records that a request found these blocks in the cache. After a gap, they are known again."""
         if self._until_known:
-            found = [block for block in blocks if block not in self._places]
-            self._places.update(found)
+            found = [block for block in blocks if block not in self._slots]
+            self._slots.update(found)
             self._residency.stored(found)
 
     def _apply(self, event: BlockEvent) -> None:
         match event:
-            case Stored(blocks):
-                self._places.update(blocks)
+            case BlocksStored(blocks):
+                self._slots.update(blocks)
                 self._until_known = max(self._until_known - len(blocks), 0)
                 self._residency.stored(blocks)
-            case Removed(blocks):
-                self._residency.removed([block for block in blocks if self._was_last(block)])
-            case Cleared():
-                self._places.clear()
+            case BlocksRemoved(blocks):
+                self._residency.removed([block for block in blocks if self._lost_last_slot(block)])
+            case CacheCleared():
+                self._slots.clear()
                 self._doubtful.clear()
                 self._until_known = 0
                 self._residency.cleared()
 
-    def _was_last(self, block: int) -> bool:
-        """Takes away a place of a block; whether that was the last one known."""
-        if self._places[block] > 1:
-            self._places[block] -= 1
+    def _lost_last_slot(self, block: int) -> bool:
+        """Takes one slot away from a block; returns whether that was its last known one."""
+        if self._slots[block] > 1:
+            self._slots[block] -= 1
             return False
-        del self._places[block]
+        del self._slots[block]
         return True
 
-    def _tell_if_complete(self) -> None:
+    def _stop_estimating_if_complete(self) -> None:
         if self.complete and self._residency.estimated:
-            self._residency.removed(self._doubtful - self._places.keys())
+            self._residency.removed(self._doubtful - self._slots.keys())
             self._doubtful.clear()
             self._residency.found()

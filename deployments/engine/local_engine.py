@@ -1,4 +1,4 @@
-"""What the Engine deployment is built of: an engine, and the same with what a replica has around it."""
+"""Protocols of the engine inside an engine replica: vLLM itself, and the layers around it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ from deployments.engine.counters import EngineCounters
 
 
 class LocalEngine(Protocol):
-    """An engine that this process owns."""
+    """A `Generator` that this process owns."""
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`."""
+        """Streams an answer. Closing the iterator aborts the generation.
+
+        Raises EngineUnavailable, DeadlineExceeded, InvalidRequest, Overloaded.
+        """
 
     async def describe(self) -> EngineInfo:
-        """See `Generator`."""
+        """What runs here. Raises EngineUnavailable."""
 
     def counters(self) -> EngineCounters:
-        """The engine's own counters."""
+        """The counters of now."""
 
     async def check_health(self) -> None:
-        """Raises EngineUnavailable when the engine is gone."""
+        """Raises EngineUnavailable when the engine's processes have ended."""
 
     def close(self) -> None:
         """Ends the engine's processes."""
 
 
 class SurveyedEngine(LocalEngine, Protocol):
-    """One that tells what lies in its cache."""
+    """A local engine that reports what its KV cache holds."""
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What it holds of a tenant beyond what is known."""
+        """What changed in a tenant's part of the cache since `known`; all of it if unknown.
+
+        `salt` is the tenant's cache salt.
+        """

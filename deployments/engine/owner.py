@@ -1,7 +1,7 @@
-"""Ends an engine whose owner is gone.
+"""Ends an engine whose owner, the process that started it, has ended.
 
-vLLM's EngineCore outlives a parent that was killed, and keeps its memory (issue 55510 of vLLM). So each
-engine loads this module into its worker process, where it watches the process that started the engine.
+vLLM's EngineCore outlives a parent that was killed, and keeps its memory (vLLM issue 55510). So a thread
+in each engine's worker process watches the owner.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ import signal
 import threading
 
 OWNER_PID = "ENGINE_OWNER_PID"
-"""Environment variable with the owner's process id; without it nothing is watched."""
+"""Environment variable with the owner's process id."""
 SOCKET_DIR = "ENGINE_SOCKET_DIR"
-"""Environment variable with the folder of the engine's sockets, which the owner can't remove any more."""
+"""Environment variable with the folder of the engine's sockets, which a killed owner has not removed."""
 
 
-class DiesWithOwner:
-    """The worker extension. vLLM makes no instance of it: loading this module starts the watch."""
+def watch_owner() -> None:
+    """Starts a thread that ends the engine when its owner ends. Does nothing without `OWNER_PID`."""
+    if OWNER_PID in os.environ:
+        owner = int(os.environ[OWNER_PID])
+        threading.Thread(target=_end_with, args=(owner,), name="OwnerWatch", daemon=True).start()
 
 
 def engine_core_pid(owner_pid: int) -> int:
-    """The process to end: the worker's parent, unless the worker runs inside EngineCore itself."""
+    """EngineCore's pid: the worker's parent, or this process if the worker runs inside EngineCore."""
     parent = multiprocessing.parent_process()
     if parent is None or parent.pid is None or parent.pid == owner_pid:
         return os.getpid()
@@ -32,7 +35,7 @@ def engine_core_pid(owner_pid: int) -> int:
 
 
 def await_end(pid: int) -> None:
-    """Returns when there is no process `pid` any more."""
+    """Blocks until the process `pid` has ended."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -50,8 +53,3 @@ def _end_with(owner_pid: int) -> None:
     if SOCKET_DIR in os.environ:
         shutil.rmtree(os.environ[SOCKET_DIR], ignore_errors=True)
     os.kill(engine_core_pid(owner_pid), signal.SIGTERM)  # on which EngineCore ends its workers
-
-
-if OWNER_PID in os.environ:
-    owner = int(os.environ[OWNER_PID])
-    threading.Thread(target=_end_with, args=(owner,), name="OwnerWatch", daemon=True).start()

@@ -1,4 +1,4 @@
-"""An engine that knows which segments its cache holds, and tells each caller what has changed there."""
+"""An engine that knows which segments its KV cache holds, and reports changes with each answer."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from deployments.engine.local_engine import LocalEngine
 
 @dataclass(frozen=True, slots=True)
 class ReplicaName:
-    """A replica as the request router calls it, and the start of its engine, which begins a new cache."""
+    """Names an engine replica and one run of its engine."""
 
     replica: str
+    """The replica's id, as the request router sees it."""
     epoch: str
+    """A name that is new with each start of the engine, because its cache then starts empty."""
 
 
 class ResidentEngine:
-    """Around an engine that was started for it. `clock` gives monotonic seconds.
+    """Wraps a newly started engine: adds admission, residency of its KV cache, and its name in errors.
 
-    `hash_seed` is what the engine's chain of block hashes begins with; None is its default. `feed` is to be
-    told of the engine's events, see `run_beside`.
+    `feed` has to receive the engine's KV events, from a task started with `run_in_background`.
     """
 
     def __init__(
@@ -44,47 +45,49 @@ class ResidentEngine:
         clock: Callable[[], float],
         hash_seed: str | None = None,
     ) -> None:
+        """`clock` is monotonic, in seconds. `hash_seed` is the engine's; None is vLLM's default."""
         self._engine = engine
         self._name = name
         self._block_size = info.block_size
         self._hash_seed = hash_seed
-        capacity_blocks = info.kv_cache_tokens // info.block_size - 1  # vLLM keeps one that is never filled
+        capacity_blocks = info.kv_cache_tokens // info.block_size - 1  # vLLM never fills one
         self._residency = Residency(name.replica, name.epoch, info.block_size, capacity_blocks, clock)
         self.feed = KvFeed(self._residency, capacity_blocks)
         self._admission = Admission(clock)
-        self._beside: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
 
-    def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs this until the engine is closed, such as what tells `feed` of its events."""
-        self._beside.append(asyncio.create_task(work))
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` as a task until the engine is closed."""
+        self._background.append(asyncio.create_task(work))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`. Without a layout nothing is learnt of the prompt, and nothing told.
+        """Streams an answer. The first delta of a request with a layout reports the cache's changes.
 
-        Raises Overloaded at once for what would have no answer in time. Its errors name the replica.
+        Raises Overloaded at once if the request would miss its deadline, and what the engine raises.
+        Errors name the replica.
         """
-        async with self._named(), aclosing(self._engine.generate(request)) as deltas:
-            first, hashes = await self._first(request, deltas)
+        async with self._errors_with_name(), aclosing(self._engine.generate(request)) as deltas:
+            first, hashes = await self._first_delta(request, deltas)
             if first is None:
                 return
             if request.layout:
-                self._learn(request, hashes, first.kv_cached_tokens or 0)
+                self._record_prompt(request, hashes, first.kv_cached_tokens or 0)
                 first = replace(first, residency=self.survey(request.cache_salt, request.known))
             yield first
             async for delta in deltas:
                 yield delta
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What this replica holds for a tenant beyond what is known of it."""
+        """What changed in a tenant's part of the cache since `known`; all of it if unknown."""
         own = next((one for one in known if one.replica == self._name.replica), None)
         return self._residency.update_for(salt, own, self._admission.pending_tokens)
 
     async def describe(self) -> EngineInfo:
-        """See `Generator`."""
+        """What the engine runs."""
         return await self._engine.describe()
 
     def counters(self) -> EngineCounters:
-        """The engine's counters, and those of what it holds."""
+        """The engine's own counters, those of its cache's content, and `pending_tokens`."""
         return replace(
             self._engine.counters(),
             resident_blocks=self._residency.resident_blocks,
@@ -94,19 +97,19 @@ class ResidentEngine:
         )
 
     async def check_health(self) -> None:
-        """See `LocalEngine`."""
+        """Raises EngineUnavailable when the engine's processes have ended."""
         await self._engine.check_health()
 
     def close(self) -> None:
-        """See `LocalEngine`."""
-        for work in self._beside:
+        """Cancels the background tasks and ends the engine's processes."""
+        for work in self._background:
             if not work.get_loop().is_closed():
                 work.cancel()
         self._engine.close()
 
     @asynccontextmanager
-    async def _named(self) -> AsyncIterator[None]:
-        """Errors say that they are this replica's: their caller does not know where it was sent."""
+    async def _errors_with_name(self) -> AsyncIterator[None]:
+        """Adds the replica's name to errors: the caller does not know which replica Serve chose."""
         try:
             yield
         except EngineUnavailable as error:
@@ -115,46 +118,47 @@ class ResidentEngine:
             waiting = self._admission.pending_tokens
             raise Overloaded(error.message, error.param, self._name.replica, waiting) from error
 
-    async def _first(
+    async def _first_delta(
         self, request: GenerateRequest, deltas: AsyncGenerator[Delta, None]
     ) -> tuple[Delta | None, list[int]]:
-        """The first delta, and the hashes of the prompt's blocks.
+        """Admits the request; returns its first delta and the hashes of the prompt's blocks.
 
-        They are computed while the engine works on the prompt, or before where others wait: then they decide
-        whether it is admitted. Those that start at once see each other, as nothing is awaited before.
+        If other prompts wait, the hashes decide about admission and are computed first; otherwise they
+        are computed while the engine works on the prompt. Nothing is awaited before the request counts
+        as waiting, so requests that start at the same time see each other.
         """
         tokens = len(request.prompt) // 4
         hashes = self._hashes(request) if self._admission.pending_tokens else None
-        missing = tokens if hashes is None else self._missing(tokens, hashes)
+        missing = tokens if hashes is None else self._tokens_to_prefill(tokens, hashes)
         self._admission.check(missing, request.deadline_s if request.reader_s is None else request.reader_s)
-        with self._admission.waiting(missing) as instead:
+        with self._admission.waiting(missing) as correct:
             first = asyncio.ensure_future(anext(deltas, None))
             try:
-                await asyncio.sleep(0)  # for the engine to get the prompt
+                await asyncio.sleep(0)  # lets the engine get the prompt
                 if hashes is None:
                     hashes = self._hashes(request)
-                    instead(self._missing(tokens, hashes))
+                    correct(self._tokens_to_prefill(tokens, hashes))
                 delta = await first
             finally:
                 first.cancel()
-                await asyncio.gather(first, return_exceptions=True)  # nobody may close `deltas` before
+                await asyncio.gather(first, return_exceptions=True)  # else `deltas` can't be closed
         if delta is not None and delta.prefill_ms is not None:
             self._admission.prefilled(tokens - (delta.kv_cached_tokens or 0), delta.prefill_ms / 1000)
         return delta, hashes
 
     def _hashes(self, request: GenerateRequest) -> list[int]:
-        """Of its blocks; none without a layout, since nothing is learnt of such a prompt."""
+        """Hashes of the prompt's blocks; none without a layout, since such a prompt is not recorded."""
         if not request.layout:
             return []
         ids = from_bytes(request.prompt)
         seed = {} if self._hash_seed is None else {"seed": self._hash_seed}
         return block_hashes(ids, self._block_size, request.cache_salt, **seed)
 
-    def _missing(self, prompt_tokens: int, hashes: Sequence[int]) -> int:
-        """The tokens that are to be prefilled for a prompt, as far as that is known."""
+    def _tokens_to_prefill(self, prompt_tokens: int, hashes: Sequence[int]) -> int:
+        """How many of the prompt's tokens are not known to be in the cache."""
         found = self._residency.leading(hashes[: reusable_blocks(prompt_tokens, self._block_size)])
         return prompt_tokens - found * self._block_size
 
-    def _learn(self, request: GenerateRequest, hashes: Sequence[int], cached_tokens: int) -> None:
+    def _record_prompt(self, request: GenerateRequest, hashes: Sequence[int], cached_tokens: int) -> None:
         self.feed.reused(hashes[: cached_tokens // self._block_size])
         self._residency.served(request.cache_salt, unpack_steps(request.layout), hashes)

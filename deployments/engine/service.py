@@ -1,4 +1,4 @@
-"""What an engine replica serves: one vLLM, warmed before it is ready."""
+"""The service of an engine replica: one engine, warmed before the replica is ready."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
 from deployments.engine.local_engine import SurveyedEngine
-from deployments.engine.warming import WarmStart, warm, warm_start, warm_up
+from deployments.engine.warming import WarmStart, warm, warm_before_ready, warm_up
 
 
 class EngineService:
     """Implements `EngineReplica` over an engine that this process owns."""
 
     def __init__(self, engine: SurveyedEngine, stream_interval_s: float = 0.0) -> None:
-        """`stream_interval_s` is the shortest time between two deltas of an answer, after the first one."""
+        """`stream_interval_s` is the minimum time between two deltas of an answer after the first."""
         self._engine = engine
         self._stream_interval_s = stream_interval_s
 
     @classmethod
     async def start(
-        cls, engine: SurveyedEngine, stream_interval_s: float = 0.0, start: WarmStart | None = None
+        cls, engine: SurveyedEngine, stream_interval_s: float = 0.0, warm_start: WarmStart | None = None
     ) -> EngineService:
-        """The service, once its engine has generated and holds what is asked for most.
+        """Has the engine generate once and prefill what `warm_start` selects; returns the service.
 
         Raises EngineUnavailable, DeadlineExceeded.
         """
         await warm_up(engine)
-        if start is not None:
-            await warm_start(engine, start)
+        if warm_start is not None:
+            await warm_before_ready(engine, warm_start)
         return cls(engine, stream_interval_s)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """Streams an answer. Serve cancels it when the caller goes away."""
+        """Streams an answer. Serve cancels it when the caller cancels its call."""
         answer = self._engine.generate(request.left(time.time()))
         async with aclosing(coalesced(answer, self._stream_interval_s)) as deltas:
             async for delta in deltas:
@@ -46,7 +46,7 @@ class EngineService:
         return await self._engine.describe()
 
     async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What this replica holds of a tenant beyond what is known.
+        """What changed in a tenant's part of this replica's cache since `known`; all of it if unknown.
 
         Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
         """

@@ -1,6 +1,7 @@
-"""Equal requests answered once, where their callers allow it: greedy ones of one tenant, prompt and sampling.
+"""Generates once for equal requests: greedy, of one tenant, with equal prompt and sampling.
 
-What is under way is joined; what is complete is given again for a while.
+Callers have to allow it. A request joins the generation of an equal one while that runs; later, for some
+time, it gets the kept answer.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ from deployments.engine.kept_answers import KeptAnswers, answer_key
 from deployments.engine.local_engine import SurveyedEngine
 
 FLIGHT_WITHIN_S = 3600.0
-"""A generation's own deadline. Each of its readers has another, and with the last of them it ends."""
+"""Deadline of a shared generation. Its readers have their own; it ends when the last one leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepFor:
-    """How many bytes of complete answers are kept (0: none), and how long, in seconds."""
+    """Limits of the complete answers that are kept."""
 
     max_bytes: int
+    """Of all of them together; 0 keeps none."""
     ttl_s: float
+    """How long each is kept, in seconds."""
 
 
 class SharedAnswers:
-    """Around an engine of `model`. `clock` gives monotonic seconds."""
+    """Wraps an engine that runs `model`. `clock` is monotonic, in seconds."""
 
     def __init__(self, engine: SurveyedEngine, model: str, keep: KeepFor, clock: Callable[[], float]) -> None:
         self._engine = engine
@@ -44,8 +47,11 @@ class SharedAnswers:
         self._numbers = itertools.count()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`. Of another's generation no figures are taken: what was waited for counts, if only
-        for the answer's beginning and end."""
+        """Streams an answer: a new one, another request's, or a kept one.
+
+        Times in another request's answer are those that this request waited: until its first delta
+        (`queue_ms`), and from there to its last (`decode_ms`). Raises what the engine raises.
+        """
         async with aclosing(self._deltas(request)) as deltas:
             async for delta in deltas:
                 yield delta
@@ -56,15 +62,15 @@ class SharedAnswers:
         key = answer_key(request, self._model)
         kept = self._kept.get(key)
         if kept is not None:
-            return self._again(request, kept)
+            return self._replay(request, kept)
         flight = self._flights.get(key)
         deadline = asyncio.get_running_loop().time() + request.deadline_s
         if flight is not None:
-            return self._joined(request, flight.stream(deadline))
-        return self._launched(request, key).stream(deadline)
+            return self._join(request, flight.stream(deadline))
+        return self._launch(request, key).stream(deadline)
 
-    def _launched(self, request: GenerateRequest, key: bytes) -> AnswerFlight:
-        alone = replace(
+    def _launch(self, request: GenerateRequest, key: bytes) -> AnswerFlight:
+        shared = replace(
             request,
             request_id=RequestId(f"{request.request_id}-shared-{next(self._numbers)}"),
             deadline_s=FLIGHT_WITHIN_S,
@@ -72,16 +78,16 @@ class SharedAnswers:
             share_answer=False,
         )
 
-        def ended(flight: AnswerFlight) -> None:
+        def on_end(flight: AnswerFlight) -> None:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-            if flight.complete and flight.read:
-                self._kept.put(key, replace(merged(flight.read), residency=None))
+            if flight.complete and flight.received:
+                self._kept.put(key, replace(merged(flight.received), residency=None))
 
-        self._flights[key] = AnswerFlight(self._engine.generate(alone), ended)
+        self._flights[key] = AnswerFlight(self._engine.generate(shared), on_end)
         return self._flights[key]
 
-    async def _again(self, request: GenerateRequest, kept: Delta) -> AsyncGenerator[Delta, None]:
+    async def _replay(self, request: GenerateRequest, kept: Delta) -> AsyncGenerator[Delta, None]:
         yield replace(
             kept,
             kv_cached_tokens=0,
@@ -92,7 +98,7 @@ class SharedAnswers:
             shared="kept",
         )
 
-    async def _joined(
+    async def _join(
         self, request: GenerateRequest, deltas: AsyncGenerator[Delta, None]
     ) -> AsyncGenerator[Delta, None]:
         since_s = self._clock()
@@ -118,21 +124,21 @@ class SharedAnswers:
         return self.survey(request.cache_salt, request.known) if request.layout else None
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """See `SurveyedEngine`."""
+        """What changed in a tenant's part of the cache since `known`; all of it if unknown."""
         return self._engine.survey(salt, known)
 
     async def describe(self) -> EngineInfo:
-        """See `Generator`."""
+        """What the engine runs."""
         return await self._engine.describe()
 
     def counters(self) -> EngineCounters:
-        """See `LocalEngine`."""
+        """The wrapped engine's counters."""
         return self._engine.counters()
 
     async def check_health(self) -> None:
-        """See `LocalEngine`."""
+        """Raises EngineUnavailable when the engine's processes have ended."""
         await self._engine.check_health()
 
     def close(self) -> None:
-        """See `LocalEngine`."""
+        """Ends the engine's processes."""
         self._engine.close()

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from deployments.core.errors import (
-    DeadlineExceeded,
     EngineUnavailable,
     InternalFault,
     InvalidRequest,
@@ -33,37 +32,36 @@ from deployments.engine.config import (
     event_addresses,
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
+from deployments.engine.deadline import check_deadline, next_before
 
 log = logging.getLogger(__name__)
 
 END_WITHIN_S = 10
-"""After which the engine's processes are killed. vLLM's default is 5, which is what they take."""
+"""After this long, vLLM kills the engine's processes. They need about 5 s to end: vLLM's default."""
 
 
 class VllmEngine:
-    """One engine. It runs in processes of its own, which end with this one, however that ends."""
+    """One vLLM engine in processes of its own. They end when this process ends, even if it is killed."""
 
     def __init__(self, llm: Any, served_name: str, scheduler_log: SchedulerLog, socket_dir: Path) -> None:
-        """Use `start`."""
+        """Takes over a running AsyncLLM; `start` makes one."""
         self._llm = llm
         self._served_name = served_name
         self._scheduler_log = scheduler_log
         self._socket_dir = socket_dir
 
     @classmethod
-    async def start(cls, config: EngineConfig, *, ray_metrics: bool = False) -> VllmEngine:
-        """Starts the engine and loads the model: 15-30 s on a CPU, a minute or more when it compiles.
+    async def start(cls, config: EngineConfig) -> VllmEngine:
+        """Starts the engine and loads the model: 15-30 s on a CPU, a minute or more if vLLM compiles it.
 
-        Sets variables in this process's environment, which the engine's processes inherit.
-        `ray_metrics` exports vLLM's metrics through Ray. Raises: ConfigurationError, EngineUnavailable.
+        Sets environment variables of this process, which the engine's processes inherit.
+        Raises ConfigurationError, EngineUnavailable.
         """
-        socket_dir = Path(tempfile.mkdtemp(prefix="warmline-engine-"))  # of mode 0700
+        socket_dir = Path(tempfile.mkdtemp(prefix="warmline-engine-"))  # with mode 0700
         scheduler_log = SchedulerLog()
         try:
-            # In a thread, since it blocks until the engine is up.
-            llm = await asyncio.to_thread(
-                _start_llm, config, socket_dir, scheduler_log, ray_metrics=ray_metrics
-            )
+            # In a thread, because it blocks until the engine runs.
+            llm = await asyncio.to_thread(_start_llm, config, socket_dir, scheduler_log)
             await llm.collective_rpc("give_back_memory")
         except BaseException as error:
             shutil.rmtree(socket_dir, ignore_errors=True)
@@ -74,20 +72,21 @@ class VllmEngine:
         return cls(llm, config.served_name, scheduler_log, socket_dir)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`. Ids are those that were sampled, an end-of-turn id included, which has no text.
+        """Streams an answer. Closing the iterator aborts the generation.
 
-        Text comes in whole characters and without a stop string. Raises: InvalidRequest, PromptTooLong,
-        Overloaded, DeadlineExceeded, EngineUnavailable.
+        A delta's ids are the sampled ones, including the end-of-turn id, which has no text. Its text has
+        whole characters only, and no stop string. Raises InvalidRequest, PromptTooLong, Overloaded,
+        DeadlineExceeded, EngineUnavailable.
         """
         deadline = asyncio.get_running_loop().time() + request.deadline_s
         first = True
         async with aclosing(self._outputs(request)) as outputs:
-            while output := await _next_before(deadline, outputs):
+            while output := await _next_output(deadline, outputs):
                 yield _delta(output, first=first)
                 first = False
 
     def _outputs(self, request: GenerateRequest) -> Any:
-        """vLLM's outputs of a request; closing them, or cancelling the wait for one, aborts it."""
+        """vLLM's outputs of a request. Closing them, or cancelling a wait for one, aborts it."""
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -120,7 +119,7 @@ class VllmEngine:
             )
 
     async def describe(self) -> EngineInfo:
-        """See `Generator`."""
+        """What runs here. Raises EngineUnavailable when the engine's processes have ended."""
         await self.check_health()
         cache = self._llm.vllm_config.cache_config
         return EngineInfo(
@@ -131,21 +130,21 @@ class VllmEngine:
         )
 
     def counters(self) -> EngineCounters:
-        """The engine's own counters after its latest step."""
+        """vLLM's own counters after its scheduler's last step; the other fields keep their defaults."""
         return self._scheduler_log.counters
 
     @property
     def events(self) -> EventAddresses:
-        """Where it tells which KV blocks come and go."""
+        """Where the engine publishes which KV blocks it stores and removes."""
         return event_addresses(self._socket_dir)
 
     @property
     def hash_seed(self) -> str | None:
-        """What the chain of its blocks' hashes begins with, where that is not the default."""
+        """The string that starts the chain of block hashes; None for vLLM's default."""
         return os.environ.get("PYTHONHASHSEED")
 
     async def check_health(self) -> None:
-        """Raises EngineUnavailable when the engine's processes are gone; they don't come back."""
+        """Raises EngineUnavailable when the engine's processes have ended. Nothing starts them again."""
         with _translated():
             await self._llm.check_health()
 
@@ -155,18 +154,16 @@ class VllmEngine:
         shutil.rmtree(self._socket_dir, ignore_errors=True)
 
     async def shutdown(self) -> None:
-        """`close` without blocking the event loop."""
+        """Does what `close` does, without blocking the event loop."""
         await asyncio.to_thread(self.close)
 
 
-def _start_llm(
-    config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerLog, *, ray_metrics: bool
-) -> Any:
+def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerLog) -> Any:
     local = Path(config.model).is_dir()
     os.environ.update(environment(socket_dir, os.getpid(), local_model=local))
     for name, value in environment_defaults(len(os.sched_getaffinity(0))).items():
         os.environ.setdefault(name, value)
-    # Not earlier, since vLLM reads its environment.
+    # Imported only now, because vLLM reads the environment.
     from vllm.config import KVEventsConfig
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
@@ -174,46 +171,37 @@ def _start_llm(
 
     platform: Platform = "cpu" if current_platform.is_cpu() else "gpu"
     arguments = engine_arguments(config, platform, cpu_flags())
-    loggers: list[Any] = [lambda _config, _index: scheduler_log]
-    if ray_metrics:
-        from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
-
-        loggers.append(RayPrometheusStatLogger)
     published, repeated = event_addresses(socket_dir)
     events = KVEventsConfig(
         enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
     )
     return AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments, kv_events_config=events), stat_loggers=loggers
+        AsyncEngineArgs(**arguments, kv_events_config=events),
+        # With a logger of its own vLLM also measures each request's times, which deltas report.
+        stat_loggers=[lambda _config, _index: scheduler_log],
     )
 
 
 def cpu_flags() -> frozenset[str]:
-    """What this machine's CPU can do, in the kernel's words."""
+    """The flags of this machine's CPU, as in /proc/cpuinfo; none if it lists no flags."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("flags"):
             return frozenset(line.partition(":")[2].split())
     return frozenset()
 
 
-async def _next_before(deadline: float, outputs: Any) -> Any:
-    """The next output, None behind the last. `deadline` is the event loop's time, in seconds."""
-    try:
-        with _translated():
-            async with asyncio.timeout_at(deadline):
-                # A slow reader finds outputs waiting, and so would never be interrupted.
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise TimeoutError
-                return await anext(outputs, None)
-    except TimeoutError:
-        raise DeadlineExceeded("the answer was not complete in time") from None
+async def _next_output(deadline: float, outputs: Any) -> Any:
+    """vLLM's next output of a request, or None after the last."""
+    check_deadline(deadline)
+    with _translated():
+        return await next_before(deadline, outputs)
 
 
 def _delta(output: Any, *, first: bool) -> Delta:
     part = output.outputs[0]
     if part.finish_reason not in {None, "stop", "length"}:
-        raise EngineUnavailable(f"the engine gave up the request ({part.finish_reason})")
-    times = output.metrics  # engine core's monotonic clock, seconds
+        raise EngineUnavailable(f"the engine did not complete the request ({part.finish_reason})")
+    times = output.metrics  # EngineCore's monotonic clock, in seconds
     return Delta(
         text=part.text,
         ids=to_bytes(token_ids(part.token_ids)),
@@ -227,7 +215,7 @@ def _delta(output: Any, *, first: bool) -> Delta:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """vLLM's errors as ours."""
+    """Translates vLLM's errors into the application's."""
     from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
     from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -240,5 +228,5 @@ def _translated() -> Iterator[None]:
     except GracefulHTTPError as error:
         raise Overloaded("the engine's queue is full") from error
     except VLLMError as error:
-        log.exception("the engine failed at a request")
-        raise InternalFault("the engine failed at this request") from error
+        log.exception("the engine failed to process a request")
+        raise InternalFault("the engine failed to process this request") from error

@@ -1,4 +1,4 @@
-"""Which prompts to prefill before they are asked for: the most wanted first, within a budget of tokens."""
+"""Selects prompts to prefill before requests need them: most wanted first, within a budget of tokens."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from deployments.core.token_ids import TokenIds, join, to_bytes
 log = logging.getLogger(__name__)
 
 HOT_PATHS = 256
-"""How many hot paths are read. A KV cache of 46,000 tokens holds about fifty."""
+"""How many hot paths to read. A KV cache of 46,000 tokens holds about fifty."""
 
 StoredSegments: TypeAlias = (
     "Callable[[Scope, Sequence[SegmentKey]], Awaitable[tuple[Mapping[SegmentKey, TokenIds], int]]]"
 )
-"""Reads segments' ids from the shared store; also returns how many were damaged. Raises CacheUnavailable."""
+"""Reads segments' ids from the shared store; also returns how many were damaged.
+
+Raises CacheUnavailable.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmPrompt:
-    """The beginning of prompts, to be prefilled."""
+    """A prefix of prompts, to be prefilled."""
 
     salt: str
     """The cache salt of the prompts' tenant."""
@@ -37,17 +40,17 @@ class WarmPrompt:
 
     @property
     def tokens(self) -> int:
-        """Its length."""
+        """The length of the prefix in tokens."""
         return sum(len(ids) for _, ids in self.segments)
 
     @property
     def prompt(self) -> bytes:
-        """Its ids, as in a `GenerateRequest`."""
+        """The ids of the prefix, as in a `GenerateRequest`."""
         return to_bytes(join(ids for _, ids in self.segments))
 
     @property
     def layout(self) -> bytes:
-        """Its layout, as in a `GenerateRequest`."""
+        """The layout of the prefix, as in a `GenerateRequest`."""
         return pack_steps([Step(name, len(ids)) for name, ids in self.segments])
 
 
@@ -85,15 +88,15 @@ class PromptSource:
     async def most_wanted(self) -> list[WarmPrompt]:
         """What a new replica should have in its cache, most wanted first.
 
-        These are the default tenant's preambles, the hottest paths, and the preambles of the paths' tenants.
-        If the shared store is unavailable, only the first.
+        These are the default tenant's preambles, the hottest paths, and the preambles of the paths'
+        tenants. If the shared store is unavailable, only the first.
         """
         first = [*self.preambles([DEFAULT_TENANT])]
         try:
             paths = await self.paths.hottest(HOT_PATHS)
             hottest = await self._prompts(paths)
         except CacheUnavailable as error:
-            log.warning("what is asked for most is not known: %s", error)
+            log.warning("can't read the hot paths: %s", error)
             return first
         tenants = dict.fromkeys(path.scope.tenant for path in paths)
         return [*first, *hottest, *self.preambles(tenants)]
@@ -127,7 +130,7 @@ _Path: TypeAlias = tuple[str | SegmentId, ...]
 
 
 def plan_for(info: EngineInfo, wanted: Sequence[WarmPrompt], budget_tokens: int | None) -> list[WarmPrompt]:
-    """As `plan`, for this engine. Without a budget, half of its KV cache."""
+    """Calls `plan` with the limits of this engine. The default budget is half of its KV cache."""
     budget_tokens = info.kv_cache_tokens // 2 if budget_tokens is None else budget_tokens
     return plan(wanted, budget_tokens, info.max_model_len - 1)
 
@@ -136,8 +139,8 @@ def plan(wanted: Sequence[WarmPrompt], budget_tokens: int, max_prompt_tokens: in
     """Selects what to prefill from `wanted`, whose most wanted prompts come first.
 
     Prompts are cut, after whole segments, to `max_prompt_tokens` and to what is left of the budget. A
-    beginning that several prompts share counts once. If one prompt continues another, only the longer one is
-    returned, in the place of the one that came first.
+    beginning that several prompts share counts once. If one prompt continues another, only the longer
+    one is returned, in the place of the one that came first.
     """
     covered: set[_Path] = set()
     planned: dict[_Path, WarmPrompt] = {}

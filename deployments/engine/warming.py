@@ -1,4 +1,4 @@
-"""Prefills prompts before they are asked for, so that first questions find their documents in the cache."""
+"""Prefills prompts in advance, so that first questions find their documents in the KV cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST_PROMPT_TOKENS = 64
 FIRST_PROMPT_DEADLINE_S = 300.0
 
 WarmPrompts: TypeAlias = "Callable[[EngineInfo], Awaitable[Sequence[WarmPrompt]]]"
-"""What a new replica prefills, most wanted first. If it raises WarmlineError, the replica starts cold."""
+"""Selects what a replica prefills, most wanted first. On WarmlineError the replica starts cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,10 @@ class WarmStart:
 
 
 async def warm_up(engine: Generator) -> None:
-    """Prefills a small prompt and decodes two tokens, since an engine's first generation sets up its kernels.
+    """Prefills a small prompt and decodes two tokens: an engine's first generation sets up its kernels.
 
-    The salt is random, so the prompt is never found by a request. Raises EngineUnavailable, DeadlineExceeded.
+    The salt is random, so no request finds the prompt in the cache. Raises EngineUnavailable,
+    DeadlineExceeded.
     """
     request = GenerateRequest(
         request_id=RequestId("warm-up"),
@@ -53,30 +54,34 @@ async def warm_up(engine: Generator) -> None:
             pass
 
 
-async def warm_start(engine: Generator, start: WarmStart) -> Warmed:
-    """Warms a new replica. Failing to warm is no error. Raises EngineUnavailable if the engine has ended."""
-    if start.within_s <= 0:
+async def warm_before_ready(engine: Generator, warm_start: WarmStart) -> Warmed:
+    """Prefills what `warm_start` selects. Raises EngineUnavailable if the engine has ended.
+
+    If the prompts can't be selected in time, logs a warning and prefills nothing.
+    """
+    if warm_start.within_s <= 0:
         return Warmed()
     began = asyncio.get_running_loop().time()
     info = await engine.describe()
     try:
-        async with asyncio.timeout(start.within_s):
-            prompts = await start.prompts(info)
+        async with asyncio.timeout(warm_start.within_s):
+            prompts = await warm_start.prompts(info)
     except (WarmlineError, TimeoutError) as error:
-        log.warning("this engine begins with a cold cache (%s: %s)", type(error).__name__, error)
+        log.warning("this engine starts with a cold cache (%s: %s)", type(error).__name__, error)
         return Warmed()
     spent_s = asyncio.get_running_loop().time() - began
     requests = [(prompt.salt, prompt.prompt, prompt.layout) for prompt in prompts]
-    warmed = await warm(engine, requests, start.within_s - spent_s)
+    warmed = await warm(engine, requests, warm_start.within_s - spent_s)
     spent_s = asyncio.get_running_loop().time() - began
     log.info("warmed %d of %d prompts in %.1f s: %s", warmed.prompts, len(prompts), spent_s, warmed)
     return warmed
 
 
 async def warm(engine: Generator, prompts: Iterable[tuple[str, bytes, bytes]], within_s: float) -> Warmed:
-    """Prefills prompts, each given as salt, ids and layout, one after another until `within_s` have passed.
+    """Prefills prompts one after another, until `within_s` seconds have passed.
 
-    Skips a prompt that the engine refuses. Raises EngineUnavailable.
+    Each prompt is given as salt, ids and layout. Skips a prompt that the engine refuses. Raises
+    EngineUnavailable.
     """
     ends_at = asyncio.get_running_loop().time() + within_s
     warmed = Warmed()
@@ -91,7 +96,7 @@ async def warm(engine: Generator, prompts: Iterable[tuple[str, bytes, bytes]], w
         except EngineUnavailable:
             raise
         except WarmlineError as error:
-            log.warning("a prompt stays cold: %s", error)
+            log.warning("can't prefill a prompt: %s", error)
             continue
         warmed += Warmed(1, len(prompt) // 4 - cached, cached)
     return warmed
@@ -128,7 +133,7 @@ class ClusterWarmer:
         self._limits = limits
 
     async def warm(self, scope: Scope) -> Warmed:
-        """Prefills the preambles of a scope's tenant and the scope's hottest paths. Raises Unavailable."""
+        """Prefills the preambles of the scope's tenant and its hottest paths. Raises Unavailable."""
         info = await self._engine.describe()
         hottest = await self._source.hottest(scope.tenant, scope.collection)
         wanted = [*self._source.preambles([scope.tenant]), *hottest]

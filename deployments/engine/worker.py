@@ -1,18 +1,18 @@
-"""Loaded into each of the engine's worker processes, beside vLLM's own worker."""
+"""vLLM imports this module in each of the engine's worker processes, which it thereby prepares."""
 
 from __future__ import annotations
 
 from deployments.core import process_memory
-from deployments.engine import cpu_generator, cpu_priority
-from deployments.engine.owner import DiesWithOwner
+from deployments.engine import cpu_generator, cpu_priority, owner
 
+owner.watch_owner()
 cpu_generator.install()
-cpu_priority.yield_to_others()
+cpu_priority.lower_priority_without_gpu()
 
 
-class WorkerExtension(DiesWithOwner):
-    """Base class that vLLM adds to its worker. Loading this module has started what the worker needs."""
+class WorkerExtension:
+    """Base class that vLLM adds to its worker; its methods can be called with `collective_rpc`."""
 
     def give_back_memory(self) -> None:
-        """Called once the model is loaded: loading frees as much again as an int8 model has."""
+        """Returns memory to the system: loading an int8 model frees as much as the model needs."""
         process_memory.give_back()

@@ -1,4 +1,4 @@
-"""The Engine deployment's engine."""
+"""Builds the service of an Engine replica."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from serve_app.local_models import Models
 from serve_app.settings import Settings
 
 
-async def engine(settings: Settings, models: Models, start: WarmStart | None) -> Sequence[Served]:
-    """vLLM on the language model, for this replica; `start` is what it prefills before it is ready.
+async def engine(settings: Settings, models: Models, warm_start: WarmStart | None) -> Sequence[Served]:
+    """Starts vLLM on the language model. `warm_start` says what it prefills before the replica is ready.
 
     Raises ConfigurationError, EngineUnavailable.
     """
     shared = await _start_shared(settings, models)
-    service = await EngineService.start(shared, settings.stream_interval_ms / 1000, start)
+    service = await EngineService.start(shared, settings.stream_interval_ms / 1000, warm_start)
     return [serving(EngineReplica)(service)]
 
 
@@ -36,8 +36,8 @@ async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
     vllm = await _start_vllm(settings, models)
     info = await vllm.describe()
     resident = ResidentEngine(vllm, info, name, time.monotonic, vllm.hash_seed)
-    resident.run_beside(KvEvents(vllm.events, resident.feed).follow())
-    resident.run_beside(export_engine_gauges(resident.counters))
+    resident.run_in_background(KvEvents(vllm.events, resident.feed).follow())
+    resident.run_in_background(export_engine_gauges(resident.counters))
     keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
     return SharedAnswers(resident, info.model, keep, time.monotonic)
 

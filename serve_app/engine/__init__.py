@@ -1,1 +1,1 @@
-"""The Engine deployment as its callers and its replicas use it: choosing a replica, calling one or all."""
+"""Ray Serve's side of the Engine deployment: its client, its request router, its metrics."""

@@ -1,4 +1,4 @@
-"""A client of the Engine deployment."""
+"""The client of the Engine deployment: calls one replica or all of them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable
+from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.engine.deadline import next_before
 from serve_app.engine.own_call import own_call
-from serve_app.engine.replies import Silence, replies
+from serve_app.engine.replies import NoReply, replies
 from serve_app.remote import translated, translated_stream
 
 GRACE_S = 1.0
-"""Time for the engine's own deadline to come first."""
+"""The client waits this long after the engine's deadline, so that the engine's error comes first."""
 READY_WITHIN_S = 10.0
+"""How long `describe` waits for an answer."""
 PROBED_WITHIN_S = 1.0
-"""Then who has not answered counts as busy: less than whoever asks for readiness waits."""
+"""How long `ready` waits: less than readiness probes do. A replica that is later counts as busy."""
 SURVEYED_WITHIN_S = 1.0
-"""What the others say is used then: a replica that is full answers late."""
+"""How long `survey` waits. A full replica answers later; the caller goes on with the other answers."""
 
 
 class EngineHandle:
@@ -33,17 +35,21 @@ class EngineHandle:
         self._streaming = handle.options(stream=True)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
-        """See `Generator`. The deadline holds while no replica can take the request, too."""
+        """Streams an answer from one replica. The deadline includes the time until a replica is free.
+
+        Closing the iterator aborts the generation. Raises EngineUnavailable, DeadlineExceeded,
+        Overloaded, InvalidRequest.
+        """
         deadline = asyncio.get_running_loop().time() + request.deadline_s + GRACE_S
         request = replace(request, until_unix_s=time.time() + request.deadline_s)
         with own_call():
             response = self._streaming.generate.remote(request)
         async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:
-            while delta := await _next_before(deadline, deltas):
+            while delta := await next_before(deadline, deltas, "the engine did not answer in time"):
                 yield delta
 
     async def describe(self) -> EngineInfo:
-        """See `Generator`. A replica that does not answer at once is not ready."""
+        """What the engine runs. Raises EngineUnavailable without an answer in `READY_WITHIN_S`."""
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 with translated("the engine", EngineUnavailable):
@@ -52,45 +58,45 @@ class EngineHandle:
                     try:
                         info: EngineInfo = await response
                     except asyncio.CancelledError:
-                        response.cancel()  # or it would go on to wait for a replica
+                        response.cancel()  # otherwise the call goes on waiting for a replica
                         raise
                     return info
         except TimeoutError:
             raise EngineUnavailable("the engine is not ready") from None
 
     async def ready(self) -> None:
-        """Returns where a replica answers or is too busy to: one that is full is at work.
+        """Returns if at least one replica answers or is too busy to answer in time.
 
-        Raises EngineUnavailable where none runs, or all say that their engines have ended.
+        Raises EngineUnavailable if no replica runs, or if the calls of all have failed.
         """
         with translated("the engine", EngineUnavailable):
             response = self._handle.broadcast("describe")
-            said = await replies(response, PROBED_WITHIN_S)
-        if not any(isinstance(one, EngineInfo | Silence) for one in said):
+            answers = await replies(response, PROBED_WITHIN_S)
+        if not any(isinstance(answer, EngineInfo | NoReply) for answer in answers):
             raise EngineUnavailable("the engine is not ready")
 
     async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate | None]:
-        """See `ResidencySource`. A replica that fails is left out."""
+        """One tenant's part of each replica's cache, as changes since the states in `known`.
+
+        None for a replica that does not answer within `SURVEYED_WITHIN_S`; a replica whose call fails is
+        left out. Raises EngineUnavailable if no replica runs.
+        """
         with translated("the engine", EngineUnavailable):
             response = self._handle.broadcast("survey", salt, tuple(known))
-            said = await replies(response, SURVEYED_WITHIN_S)
+            answers = await replies(response, SURVEYED_WITHIN_S)
         return [
-            None if isinstance(one, Silence) else one
-            for one in said
-            if isinstance(one, ResidencyUpdate | Silence)
+            None if isinstance(answer, NoReply) else answer
+            for answer in answers
+            if isinstance(answer, ResidencyUpdate | NoReply)
         ]
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
-        """Prefills prompts (ids and layout) in every replica. One that fails is left out."""
+        """Prefills a tenant's prompts in every replica, for at most `within_s` seconds.
+
+        Each prompt is given as ids and layout. Returns the sum over the replicas, without those whose
+        calls fail. Raises EngineUnavailable if no replica runs.
+        """
         with translated("the engine", EngineUnavailable):
             response = self._handle.broadcast("warm", salt, tuple(prompts), within_s)
-            said = await response.results_async(return_exceptions=True)
-        return sum((one for one in said if isinstance(one, Warmed)), Warmed())
-
-
-async def _next_before(deadline: float, deltas: AsyncGenerator[Delta, None]) -> Delta | None:
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await anext(deltas, None)
-    except TimeoutError:
-        raise DeadlineExceeded("the engine did not answer in time") from None
+            answers = await response.results_async(return_exceptions=True)
+        return sum((answer for answer in answers if isinstance(answer, Warmed)), Warmed())

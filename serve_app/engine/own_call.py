@@ -1,8 +1,8 @@
-"""Lets several calls of a custom router's deployment be made at once from inside one request.
+"""Lets one request make several concurrent calls to a deployment that has a custom router.
 
-Ray 2.60 gives all of them the internal id of the request that they are made from, by which its routers find
-the call they have found a replica for: all but one would wait for ever. So each gets an id of its own. The
-context variable is private to Ray; a test fails when it changes.
+Ray 2.60 gives each call the internal id of the request that makes it. Its router finds the call that
+waits for a chosen replica by this id, so of several calls with one id all but one would wait for ever.
+Here each call gets its own id. The context variable is private to Ray; a test fails when it changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from ray.serve._private.utils import generate_request_id
 
 @contextmanager
 def own_call() -> Iterator[None]:
-    """Calls made inside have an id of their own. Serve does not cancel them with the request: callers do."""
+    """Gives the call made inside the block its own id.
+
+    So Serve does not cancel the call when the request is cancelled; the caller has to.
+    """
     present = context._get_serve_request_context()
     named = replace(present, _internal_request_id=generate_request_id())
     token = context._serve_request_context.set(named)

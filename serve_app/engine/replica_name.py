@@ -1,4 +1,4 @@
-"""Who this process is to those that route requests."""
+"""The name by which request routers know this process's replica."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from ray import serve
 
 
 def replica_name() -> str:
-    """The id of this process's replica, as a request router sees it. Raises outside of a replica."""
+    """The id of this process's replica. Raises RayServeException outside of replicas."""
     return str(serve.get_replica_context().replica_id.unique_id)

@@ -1,7 +1,7 @@
-"""What the replicas of a deployment answer to a call of all of them, each by itself.
+"""Collects the replicas' answers to a broadcast one by one, until a deadline.
 
-Serve would gather the answers. Then one replica that is full, and has the call wait for a place, holds up the
-answers of all. To take them one by one reaches into Ray 2.60; a test fails when that changes.
+Serve itself returns all answers together, so one full replica, where the call waits for a slot, delays
+them all. Collecting them one by one uses internals of Ray 2.60; a test fails when these change.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from ray.serve.exceptions import DeploymentUnavailableError
 from deployments.core.errors import EngineUnavailable
 
 
-class Silence:
-    """A replica has not answered in time."""
+class NoReply:
+    """Stands for a replica that has not answered in time."""
 
 
 async def replies(response: Any, within_s: float) -> list[Any]:
-    """Answers to a broadcast, an exception for each replica that failed, a `Silence` for each that is late.
+    """Waits up to `within_s` seconds; returns one entry for each replica, in no order.
 
-    Calls that nobody waits for any more are cancelled. Raises EngineUnavailable where there are no replicas,
-    or none that are known in time.
+    An entry is the answer, the exception if the call failed, or a `NoReply` if it was late. Cancels late
+    calls. Raises EngineUnavailable if no replica runs, or if Serve does not name the replicas in time.
     """
     until = asyncio.get_running_loop().time() + within_s
     try:
@@ -42,4 +42,4 @@ async def replies(response: Any, within_s: float) -> list[Any]:
             asked[answer].cancel()
         await asyncio.gather(*late, return_exceptions=True)
     in_time = [answer for answer in asked if answer not in late and not answer.cancelled()]
-    return [answer.exception() or answer.result() for answer in in_time] + [Silence() for _ in late]
+    return [answer.exception() or answer.result() for answer in in_time] + [NoReply() for _ in late]

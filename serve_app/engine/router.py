@@ -1,6 +1,7 @@
-"""Which engine replica gets a call: those that the caller prefers, in its order, and then the others.
+"""Chooses the replica that gets a call: those that the caller prefers, in its order, then the others.
 
-Those that it avoids get none while there are others, even if these are full: such a replica has failed.
+A replica that the caller avoids, because it has failed, gets no call while others run, even if those are
+full.
 """
 
 from __future__ import annotations
@@ -12,30 +13,35 @@ from ray.serve.request_router import PendingRequest, RequestRouter, RunningRepli
 
 
 class PreferenceRouter(RequestRouter):  # type: ignore[misc]  # Ray is not followed
-    """Serve makes one in each calling process. A replica that is full is passed over."""
+    """Serve makes one in each calling process, and skips full replicas."""
 
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
-        """Each rank has one replica: within a rank Serve would take the shortest queue."""
+        """Ranks of one replica each, best first: within a rank, Serve takes the shortest queue.
+
+        A call without preferences gets all candidates in one rank.
+        """
         if pending_request is None:
             return [candidate_replicas]
-        # Without it Serve would ask a full deployment again and again without a pause.
+        # Without this, Serve asks the replicas of a full deployment again without a pause.
         pending_request.routing_context.should_backoff = True
-        preferred, avoided = _wishes(pending_request.args)
-        candidates = [one for one in candidate_replicas if one.replica_id.unique_id not in avoided]
+        preferred, avoided = _preferences(pending_request.args)
+        candidates = [
+            replica for replica in candidate_replicas if replica.replica_id.unique_id not in avoided
+        ]
         candidates = candidates or candidate_replicas
         if not preferred:
             return [candidates]
-        place = {name: number for number, name in enumerate(preferred)}
+        position = {name: number for number, name in enumerate(preferred)}
         ranked = sorted(
             candidates,
-            key=lambda replica: (place.get(replica.replica_id.unique_id, len(place)), random.random()),  # noqa: S311
+            key=lambda replica: (position.get(replica.replica_id.unique_id, len(position)), random.random()),  # noqa: S311
         )
         return [[replica] for replica in ranked]
 
 
-def _wishes(args: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Preferred and avoided by a call with a GenerateRequest; other calls go anywhere."""
+def _preferences(args: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The preferred and the avoided replicas of a call with a GenerateRequest; none for other calls."""
     request = args[0] if args else None
     return getattr(request, "replicas", ()), getattr(request, "avoid", ())

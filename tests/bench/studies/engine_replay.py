@@ -216,7 +216,7 @@ async def _lossy(vllm: VllmEngine) -> AsyncIterator[tuple[LossyEvents, ResidentE
             await asyncio.sleep(1.0)  # until the follower has asked for earlier events
             yield events, engine
         finally:
-            for follower in engine._beside:
+            for follower in engine._background:
                 follower.cancel()
             await events.stop()
 

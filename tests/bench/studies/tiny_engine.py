@@ -95,7 +95,7 @@ async def resident(
     follower = KvEvents(
         events or vllm.events, engine.feed, ask_every_s=ask_every_s, answer_within_s=answer_within_s
     )
-    engine.run_beside(follower.follow())
+    engine.run_in_background(follower.follow())
     return engine
 
 

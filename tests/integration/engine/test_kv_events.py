@@ -17,7 +17,7 @@ import zmq
 from deployments.core.reuse.residency import Residency
 from deployments.engine.config import EventAddresses, event_addresses
 from deployments.engine.kv_events import KvEvents, decoded
-from deployments.engine.kv_feed import Cleared, KvFeed, Removed, Stored
+from deployments.engine.kv_feed import BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
@@ -149,10 +149,24 @@ async def test_what_is_kept_no_more_is_given_up_until_the_cache_is_emptied(
     follow()
     assert await becomes(lambda: feed.next_number == 30)
     assert residency.estimated
-    assert feed.places(29) == 1
     engine.tell(AllBlocksCleared(), stored(7))
     assert await becomes(lambda: not residency.estimated)
     assert residency.resident_blocks == 1
+
+
+@pytest.mark.parametrize("engine", [10], indirect=True)
+async def test_what_is_still_kept_counts_when_the_cache_has_turned_over(
+    engine: Engine, feed: KvFeed, residency: Residency, follow
+) -> None:
+    for number in range(30):
+        engine.tell(stored(number))
+    await asyncio.sleep(0.5)
+    follow()
+    assert await becomes(lambda: feed.next_number == 30)
+    assert residency.estimated
+    engine.tell(stored(*range(100, 100 + CAPACITY)))
+    assert await becomes(lambda: not residency.estimated)
+    assert [residency.leading([block]) for block in (0, 29, 100)] == [0, 1, 1]
 
 
 async def test_a_hole_that_nobody_can_fill_shows_at_once(
@@ -215,4 +229,4 @@ def test_other_caches_and_other_layers_are_left_out() -> None:
     )
     number, events = decoded((7).to_bytes(8, "big"), msgspec.msgpack.encode(batch))
     assert number == 7
-    assert events == [Stored((2**64 - 1,)), Removed((4,)), Cleared()]
+    assert events == [BlocksStored((2**64 - 1,)), BlocksRemoved((4,)), CacheCleared()]

@@ -81,8 +81,8 @@ def test_a_rate_that_nothing_confirms_is_forgotten() -> None:
 
 def test_what_waits_can_turn_out_to_be_less() -> None:
     admission = Admission(FakeClock())
-    with admission.waiting(1000) as instead, admission.waiting(10):
-        instead(40)
+    with admission.waiting(1000) as correct, admission.waiting(10):
+        correct(40)
         assert admission.pending_tokens == 50
     assert admission.pending_tokens == 0
 

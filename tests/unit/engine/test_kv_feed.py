@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.reuse.residency import Residency
-from deployments.engine.kv_feed import BlockEvent, Cleared, KvFeed, Removed, Stored
+from deployments.engine.kv_feed import BlockEvent, BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 from tests.fakes import FakeClock
 
 CAPACITY = 12
@@ -37,8 +37,8 @@ class Cache:
             self.places.remove(block)
         new = chain[len(found) :]
         taken = [self.places.pop(0) for _ in new]
-        events: list[BlockEvent] = [Removed((block,)) for block in taken if block >= 0]
-        events.append(Stored(tuple(new)))
+        events: list[BlockEvent] = [BlocksRemoved((block,)) for block in taken if block >= 0]
+        events.append(BlocksStored(tuple(new)))
         self.places += reversed(found + new)
         self.number += 1
         return found, self.number - 1, events
@@ -46,7 +46,7 @@ class Cache:
     def clear(self) -> tuple[int, list[BlockEvent]]:
         self.places = [-1 - place for place in range(CAPACITY)]
         self.number += 1
-        return self.number - 1, [Cleared()]
+        return self.number - 1, [CacheCleared()]
 
     @property
     def held(self) -> set[int]:
@@ -97,29 +97,29 @@ def test_what_is_called_complete_is_there(steps: list[str], seed: int) -> None:
 
 def test_a_gap_is_open_until_the_cache_has_turned_over() -> None:
     feed, residency = followed()
-    feed.take(0, [Stored((1, 2, 3))])
+    feed.take(0, [BlocksStored((1, 2, 3))])
     feed.skip_to(5)
     assert estimated(residency)
     feed.reused([2])
-    feed.take(5, [Stored(tuple(range(20, 19 + CAPACITY)))])
+    feed.take(5, [BlocksStored(tuple(range(20, 19 + CAPACITY)))])
     assert estimated(residency)
-    feed.take(6, [Stored((40,))])
+    feed.take(6, [BlocksStored((40,))])
     assert not estimated(residency)
     assert known(residency) == {2, *range(20, 19 + CAPACITY), 40}
 
 
 def test_an_emptied_cache_closes_a_gap() -> None:
     feed, residency = followed()
-    feed.take(0, [Stored((1, 2, 3))])
+    feed.take(0, [BlocksStored((1, 2, 3))])
     feed.skip_to(2)
-    feed.take(2, [Stored((4,)), Cleared(), Stored((5,))])
+    feed.take(2, [BlocksStored((4,)), CacheCleared(), BlocksStored((5,))])
     assert feed.complete
     assert known(residency) == {5}
 
 
 def test_silence_ends_with_a_word_that_there_is_no_more() -> None:
     feed, residency = followed()
-    feed.take(0, [Stored((1, 2))])
+    feed.take(0, [BlocksStored((1, 2))])
     feed.silent()
     assert estimated(residency)
     feed.caught_up()
@@ -130,7 +130,7 @@ def test_silence_ends_with_a_word_that_there_is_no_more() -> None:
 def test_silence_ends_with_the_next_batch_and_a_gap_does_not() -> None:
     feed, residency = followed()
     feed.silent()
-    feed.take(0, [Stored((1,))])
+    feed.take(0, [BlocksStored((1,))])
     assert (feed.complete, known(residency)) == (True, {1})
     feed.silent()
     feed.skip_to(9)
@@ -140,9 +140,9 @@ def test_silence_ends_with_the_next_batch_and_a_gap_does_not() -> None:
 
 def test_a_batch_counts_once_and_in_its_order() -> None:
     feed, residency = followed()
-    assert feed.take(0, [Stored((1,))])
-    assert feed.take(0, [Removed((1,))])
-    assert not feed.take(2, [Removed((1,))])
+    assert feed.take(0, [BlocksStored((1,))])
+    assert feed.take(0, [BlocksRemoved((1,))])
+    assert not feed.take(2, [BlocksRemoved((1,))])
     assert known(residency) == {1}
     assert feed.next_number == 1
 
@@ -150,5 +150,5 @@ def test_a_batch_counts_once_and_in_its_order() -> None:
 @pytest.mark.parametrize(("removals", "left"), [(1, {1}), (2, set())])
 def test_a_block_in_two_places_is_there_until_both_are_taken(removals: int, left: set[int]) -> None:
     feed, residency = followed()
-    feed.take(0, [Stored((1,)), Stored((1,)), *[Removed((1,))] * removals])
+    feed.take(0, [BlocksStored((1,)), BlocksStored((1,)), *[BlocksRemoved((1,))] * removals])
     assert known(residency) == left

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from deployments.engine.owner import OWNER_PID, SOCKET_DIR, await_end, engine_core_pid
 
-# EngineCore's part: starts a "worker" that loads the watch, tells its own pid and the worker's, waits.
+# EngineCore's part: starts a "worker" that starts the watch, tells its own pid and the worker's, waits.
 ENGINE_CORE = """
 import multiprocessing, os, time
 def worker(told):
-    import deployments.engine.owner
+    from deployments.engine.owner import watch_owner
+    watch_owner()
     told.send(os.getpid())
     time.sleep(60)
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from deployments.core.reuse.paths import Known, SegmentId, Step, pack_steps
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
-from deployments.engine.kv_feed import Removed, Stored
+from deployments.engine.kv_feed import BlocksRemoved, BlocksStored
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from tests.fakes import FakeClock
 
@@ -123,9 +123,9 @@ async def test_tenants_see_their_own_trees_only(rig: Rig) -> None:
 async def test_events_change_what_is_told(rig: Rig) -> None:
     hashes = block_hashes(IDS, BLOCK, "t")
     await rig.ask(request())
-    rig.resident.feed.take(0, [Stored(tuple(hashes))])
+    rig.resident.feed.take(0, [BlocksStored(tuple(hashes))])
     rig.clock.pass_s(60)
-    rig.resident.feed.take(1, [Removed((hashes[3],))])
+    rig.resident.feed.take(1, [BlocksRemoved((hashes[3],))])
     view = ReplicaView("replica-1")
     view.apply(rig.resident.survey("t", ()))
     assert [cached_by(view), cached_by(view, A), cached_by(view, A, B)] == [8, 12, 12]
@@ -133,7 +133,7 @@ async def test_events_change_what_is_told(rig: Rig) -> None:
 
 async def test_the_users_hash_seed_names_the_blocks() -> None:
     rig = Rig(hash_seed="0")
-    rig.resident.feed.take(0, [Stored(tuple(block_hashes(IDS, BLOCK, "t", seed="0")))])
+    rig.resident.feed.take(0, [BlocksStored(tuple(block_hashes(IDS, BLOCK, "t", seed="0")))])
     rig.engine.gate.clear()
     asking = asyncio.create_task(rig.ask(request()))
     await asyncio.sleep(0.01)
@@ -274,7 +274,7 @@ async def test_what_runs_beside_ends_with_the_engine(rig: Rig) -> None:
         finally:
             ended.set()
 
-    rig.resident.run_beside(events())
+    rig.resident.run_in_background(events())
     await asyncio.sleep(0)
     rig.resident.close()
     await asyncio.wait_for(ended.wait(), 1)

@@ -58,8 +58,8 @@ class MemoryEngine:
         self.closed += 1
 
 
-async def deployed(engine: MemoryEngine, start: WarmStart | None = None) -> EngineService:
-    return await EngineService.start(engine, 0.0, start)
+async def deployed(engine: MemoryEngine, warm_start: WarmStart | None = None) -> EngineService:
+    return await EngineService.start(engine, 0.0, warm_start)
 
 
 def request(salt: str = "tenant") -> GenerateRequest:

@@ -18,7 +18,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import SegmentId
 from deployments.core.token_ids import token_ids
 from deployments.engine.warm_prompts import WarmPrompt
-from deployments.engine.warming import WarmStart, warm, warm_start
+from deployments.engine.warming import WarmStart, warm, warm_before_ready
 
 
 class PrefillingEngine:
@@ -52,7 +52,7 @@ def start(*prompts: WarmPrompt, within_s: float = 5.0) -> WarmStart:
 
 async def test_each_prompt_is_prefilled_and_counted() -> None:
     engine = PrefillingEngine()
-    assert await warm_start(engine, start(prompt(10), prompt(5))) == Warmed(2, 11, 4)
+    assert await warm_before_ready(engine, start(prompt(10), prompt(5))) == Warmed(2, 11, 4)
     assert [len(request.prompt) // 4 for request in engine.requests] == [10, 5]
     for request in engine.requests:
         assert (request.sampling.max_tokens, request.sampling.temperature) == (1, 0.0)
@@ -63,13 +63,13 @@ async def test_each_prompt_is_prefilled_and_counted() -> None:
 
 async def test_what_the_engine_refuses_is_passed_over() -> None:
     engine = PrefillingEngine({5: PromptTooLong("long")})
-    assert (await warm_start(engine, start(prompt(5), prompt(10)))).prompts == 1
+    assert (await warm_before_ready(engine, start(prompt(5), prompt(10)))).prompts == 1
 
 
 async def test_time_ends_it() -> None:
     engine = PrefillingEngine({5: DeadlineExceeded("time")})
-    assert (await warm_start(engine, start(prompt(10), prompt(5), prompt(7)))).prompts == 1
-    assert await warm_start(engine, start(prompt(10), within_s=0)) == Warmed()
+    assert (await warm_before_ready(engine, start(prompt(10), prompt(5), prompt(7)))).prompts == 1
+    assert await warm_before_ready(engine, start(prompt(10), within_s=0)) == Warmed()
     assert await warm(engine, [("s", prompt(3).prompt, b"")], 0.0) == Warmed()
 
 
@@ -80,10 +80,10 @@ async def test_without_knowing_what_to_warm_it_begins_cold(hangs: bool) -> None:
             await asyncio.Event().wait()
         raise Unavailable("the token cache is not there")
 
-    assert await warm_start(PrefillingEngine(), WarmStart(unknown, 0.05)) == Warmed()
+    assert await warm_before_ready(PrefillingEngine(), WarmStart(unknown, 0.05)) == Warmed()
 
 
 async def test_an_engine_that_has_ended_is_an_error() -> None:
     engine = PrefillingEngine({5: EngineUnavailable("gone")})
     with pytest.raises(EngineUnavailable):
-        await warm_start(engine, start(prompt(5)))
+        await warm_before_ready(engine, start(prompt(5)))
