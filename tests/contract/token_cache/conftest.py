@@ -11,12 +11,12 @@ from deployments.core.ports import CounterStore, HotPaths, SegmentStore
 from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
-from deployments.token_cache.memory_store import (
+from deployments.token_cache.redis_store import RedisSegmentStore
+from tests.memory_stores import (
     InMemoryCounterStore,
     InMemoryHotPaths,
     InMemorySegmentStore,
 )
-from deployments.token_cache.redis_store import RedisSegmentStore
 
 
 @dataclass(frozen=True)

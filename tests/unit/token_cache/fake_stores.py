@@ -9,8 +9,8 @@ from deployments.core.errors import CacheUnavailable, Unavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import to_bytes
-from deployments.token_cache.memory_store import InMemorySegmentStore
 from tests.fakes import FakeEncoder
+from tests.memory_stores import InMemorySegmentStore
 
 
 class FakeStore(InMemorySegmentStore):
