@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import BATCH, unlinked, walk
+from deployments.token_cache.batches import batches
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
 from deployments.token_cache.keys import segment_prefix, segments_pattern
-
-T = TypeVar("T")
 
 
 class RedisSegmentStore:
@@ -39,18 +37,18 @@ class RedisSegmentStore:
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
         """See `SegmentStore`. What an earlier round trip stored stays when a later one fails."""
-        for batch in _batches(list(values.items())):
+        for batch in batches(list(values.items()), BATCH):
             named = zip(_names(scope, [key for key, _ in batch]), batch, strict=True)
             await self._link.call(*(("SET", name, raw, "EX", ttl_s) for name, (_, raw) in named))
 
     async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
         """See `SegmentStore`."""
-        return sum([await unlinked(self._link, names) for names in _batches(_names(scope, keys))])
+        return sum([await unlinked(self._link, names) for names in batches(_names(scope, keys), BATCH)])
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """See `SegmentStore`. SCAN may name an entry twice, UNLINK counts it once."""
-        batches = walk(self._link, segments_pattern(tenant, collection))
-        return sum([await unlinked(self._link, names) async for names in batches if names])
+        pages = walk(self._link, segments_pattern(tenant, collection))
+        return sum([await unlinked(self._link, names) async for names in pages if names])
 
     async def usage(self, scope: Scope) -> CacheUsage:
         """See `SegmentStore`. Walks all the server's keys, so ask seldom; reads headers, not values."""
@@ -79,7 +77,3 @@ class RedisSegmentStore:
 def _names(scope: Scope, keys: Sequence[SegmentKey]) -> list[str]:
     prefix = segment_prefix(scope)
     return [prefix + key for key in keys]
-
-
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

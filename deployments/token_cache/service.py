@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from deployments.core.errors import CacheUnavailable, InternalFault
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import TokenizerBundle
 from deployments.core.ports import HotPaths, SegmentStore, TextEncoder
 from deployments.core.token_ids import TokenIds, to_bytes
+from deployments.token_cache.batches import batches
 from deployments.token_cache.codec import encode
 from deployments.token_cache.flight import SingleFlight
 from deployments.token_cache.keys import segment_key
@@ -77,7 +78,7 @@ class TokenCacheService:
         A store that is down ends it early. Raises: InvalidRequest on lone surrogates.
         """
         written = 0
-        for batch in _batches(list(dict.fromkeys(texts))):
+        for batch in batches(list(dict.fromkeys(texts)), _WRITE_BATCH):
             ids_of = {self._key(text): self._encoder.encode_text(text) for text in batch}
             if not await self._stored(scope, ids_of):
                 break
@@ -155,7 +156,3 @@ class TokenCacheService:
 
     def _key(self, text: str) -> SegmentKey:
         return segment_key(self._encoder.fingerprint, text)
-
-
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (texts[start : start + _WRITE_BATCH] for start in range(0, len(texts), _WRITE_BATCH))
