@@ -27,7 +27,7 @@ _SAMPLES_LOADED = "samples:business_template_records"
 
 @dataclass(frozen=True, slots=True)
 class BusinessParts:
-    """What the memory is made of. `clock` is Unix seconds, `new_token` makes what ids are made of."""
+    """What the memory is made of. `clock` is Unix seconds, `new_record_id` makes what ids are made of."""
 
     templates: TemplateStore
     ideas: IdeaStore
@@ -35,7 +35,7 @@ class BusinessParts:
     library: DocumentLibrary
     milestones: Milestones
     clock: Callable[[], float]
-    new_token: Callable[[], str]
+    new_record_id: Callable[[], str]
 
 
 class StoredBusiness:
@@ -48,7 +48,7 @@ class StoredBusiness:
         self._library = parts.library
         self._milestones = parts.milestones
         self._clock = parts.clock
-        self._new_token = parts.new_token
+        self._new_record_id = parts.new_record_id
 
     async def prepare(self, samples: Path | None) -> None:
         """Writes the documents that an earlier process did not get to, and the samples once in the life of
@@ -67,7 +67,7 @@ class StoredBusiness:
 
     async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
         """See `BusinessMemory`."""
-        return await self.put_template(tenant, f"template-{token or self._new_token()}", draft)
+        return await self.put_template(tenant, f"template-{token or self._new_record_id()}", draft)
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
         """See `BusinessMemory`."""
@@ -102,7 +102,7 @@ class StoredBusiness:
 
     async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
         """See `BusinessMemory`."""
-        idea_id = f"idea-{token or self._new_token()}"
+        idea_id = f"idea-{token or self._new_record_id()}"
         return await self._ideas.add(tenant, StoredIdea(idea_id, draft), self._clock())
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:

@@ -25,16 +25,18 @@ _INSERT = text(
 
 
 class IdempotencyStore:
-    """Implements `IdempotencyKeys`. `new_token` makes tokens, `clock` is Unix seconds."""
+    """Implements `IdempotencyKeys`. `new_record_id` makes tokens, `clock` is Unix seconds."""
 
-    def __init__(self, database: Database, clock: Callable[[], float], new_token: Callable[[], str]) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float], new_record_id: Callable[[], str]
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._new_token = new_token
+        self._new_record_id = new_record_id
 
     async def claim(self, call: RepeatableCall) -> Claim:
         """See `IdempotencyKeys`."""
-        now_s, token = self._clock(), self._new_token()
+        now_s, token = self._clock(), self._new_record_id()
         values = {
             "tenant": call.tenant,
             "operation": call.operation,

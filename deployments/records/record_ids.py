@@ -9,7 +9,7 @@ import time
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 
 
-def new_token() -> str:
+def new_record_id() -> str:
     """28 hex digits: milliseconds, so that ids are in the order of their creation, and 64 random bits."""
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(8)}"
 

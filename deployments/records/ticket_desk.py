@@ -26,23 +26,23 @@ from deployments.records.ticket_store import TicketStore
 
 
 class StoredTickets:
-    """Implements `TicketDesk`. `clock` is Unix seconds, `new_token` makes what ids are made of."""
+    """Implements `TicketDesk`. `clock` is Unix seconds, `new_record_id` makes what ids are made of."""
 
     def __init__(
         self,
         store: TicketStore,
         memory: SupportMemory,
         clock: Callable[[], float],
-        new_token: Callable[[], str],
+        new_record_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._memory = memory
         self._clock = clock
-        self._new_token = new_token
+        self._new_record_id = new_record_id
 
     async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
         """See `TicketDesk`."""
-        ticket_id = f"ticket-{token or self._new_token()}"
+        ticket_id = f"ticket-{token or self._new_record_id()}"
         return await self._store.add(opened(tenant, ticket_id, draft, self._clock()))
 
     async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:

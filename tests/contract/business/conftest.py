@@ -17,7 +17,7 @@ from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
-from deployments.records.record_ids import new_token
+from deployments.records.record_ids import new_record_id
 from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from tests.fakes import FakeClock, FakeEmbedder
@@ -89,7 +89,7 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
             templates, ideas, library = TemplateStore(database), IdeaStore(database), Library(knowledge)
             evidence = IdeaEvidence(templates, ideas, TextVectors(embedder))
             memory = StoredBusiness(
-                BusinessParts(templates, ideas, evidence, library, Milestones(database), clock, new_token)
+                BusinessParts(templates, ideas, evidence, library, Milestones(database), clock, new_record_id)
             )
             business = Business(memory, templates, knowledge, library, embedder, database, clock)
             stack.push_async_callback(business.close)

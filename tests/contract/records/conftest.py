@@ -14,7 +14,7 @@ from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
-from deployments.records.record_ids import new_token
+from deployments.records.record_ids import new_record_id
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
 from tests.fakes import FakeClock, FakeEmbedder
@@ -54,8 +54,8 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
             clock, store = FakeClock(), TicketStore(database)
             memory = SupportMemory(store, knowledge, knowledge)
             records = Records(
-                StoredTickets(store, memory, clock, new_token),
-                IdempotencyStore(database, clock, new_token),
+                StoredTickets(store, memory, clock, new_record_id),
+                IdempotencyStore(database, clock, new_record_id),
                 knowledge,
                 database,
                 clock,
