@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.token_cache.path_scores import HALF_LIFE_S, LANDMARK_UNIX_S, PATH_SEGMENTS
+from deployments.token_cache.path_scores import HALF_LIFE_S, PATH_SEGMENTS, REFERENCE_UNIX_S
 from tests.fakes import FakeClock
 
 A = Scope(TenantId("a"), CollectionName("kb"))
@@ -23,7 +23,7 @@ def path(*numbers: int) -> tuple[SegmentKey, ...]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock(LANDMARK_UNIX_S + 3e7)
+    return FakeClock(REFERENCE_UNIX_S + 3e7)
 
 
 async def test_paths_are_counted_in_their_order_hottest_first(stores, clock):

@@ -10,7 +10,7 @@ from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
 from deployments.redis.connection import RedisLink, expect
 from deployments.token_cache.codec import HEADER_BYTES, encode
-from deployments.token_cache.counters import REMEMBERED_S, RedisCounterStore
+from deployments.token_cache.counters import BATCH_NUMBER_TTL_S, RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.keys import (
     PATH_SCOPES,
@@ -160,7 +160,7 @@ async def test_what_carries_a_ttl_and_what_does_not(link: RedisLink):
     assert await link.call(*(("TTL", name) for name in names)) == [-1] * 4
     assert await link.call(("TTL", segment_prefix(A) + KEYS[0])) == [77]
     remembering = [counted_name(name, sent.writer) for name in names[:2]]
-    assert await link.call(*(("TTL", name) for name in remembering)) == [REMEMBERED_S] * 2
+    assert await link.call(*(("TTL", name) for name in remembering)) == [BATCH_NUMBER_TTL_S] * 2
 
 
 @pytest.fixture
