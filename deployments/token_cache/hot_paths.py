@@ -30,8 +30,7 @@ READ_SCOPES = 64
 
 
 class RedisHotPaths:
-    """Implements `HotPaths`. `clock` gives Unix seconds; the clocks of all hosts must agree within
-    minutes.
+    """Implements `HotPaths`. `clock` gives Unix seconds; all hosts' clocks must agree within minutes.
 
     `kept` paths of a scope and `kept_scopes` scopes survive a trim.
     """
