@@ -65,9 +65,11 @@ class StoredBusiness:
             await self.put_template(DEFAULT_TENANT, template_id, draft)
         await self._milestones.reach(_SAMPLES_LOADED)
 
-    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
+    async def add_template(
+        self, tenant: TenantId, draft: TemplateDraft, idempotency_key: str | None
+    ) -> Template:
         """See `BusinessMemory`."""
-        return await self.put_template(tenant, f"template-{token or self._new_token()}", draft)
+        return await self.put_template(tenant, f"template-{idempotency_key or self._new_token()}", draft)
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
         """See `BusinessMemory`."""
@@ -100,9 +102,9 @@ class StoredBusiness:
         """See `BusinessMemory`."""
         return await self._evidence.of(query)
 
-    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, idempotency_key: str | None) -> StoredIdea:
         """See `BusinessMemory`."""
-        idea_id = f"idea-{token or self._new_token()}"
+        idea_id = f"idea-{idempotency_key or self._new_token()}"
         return await self._ideas.add(tenant, StoredIdea(idea_id, draft), self._clock())
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:

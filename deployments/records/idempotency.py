@@ -34,20 +34,20 @@ class IdempotencyStore:
 
     async def claim(self, call: RepeatableCall) -> Claim:
         """See `IdempotencyKeys`."""
-        now_s, token = self._clock(), self._new_token()
+        now_s, creation_id = self._clock(), self._new_token()
         values = {
             "tenant": call.tenant,
             "operation": call.operation,
             "key": call.key,
             "request_hash": call.request_hash,
-            "token": token,
+            "token": creation_id,
             "now_s": now_s,
             "held_until_s": now_s + HELD_S,
         }
         async with self._database.transaction() as connection:
             await connection.execute(delete(keys).where(keys.c.created_at_s < now_s - KEPT_S))
             if (await connection.execute(_INSERT, values)).rowcount:
-                return Claim(token, None)
+                return Claim(creation_id, None)
             row = (await connection.execute(select(keys).where(_is(call)).with_for_update())).one()
             found = _checked(row, call, now_s)
             if found.response is None:

@@ -40,9 +40,11 @@ class StoredTickets:
         self._clock = clock
         self._new_token = new_token
 
-    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
+    async def create_ticket(
+        self, tenant: TenantId, draft: TicketDraft, idempotency_key: str | None
+    ) -> Ticket:
         """See `TicketDesk`."""
-        ticket_id = f"ticket-{token or self._new_token()}"
+        ticket_id = f"ticket-{idempotency_key or self._new_token()}"
         return await self._store.add(opened(tenant, ticket_id, draft, self._clock()))
 
     async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
