@@ -41,7 +41,7 @@ class BusinessParts:
 
 
 class StoredBusiness:
-    """Implements `BusinessMemory`."""
+    """Implements `BusinessMemory`. All methods raise KnowledgeUnavailable."""
 
     def __init__(self, parts: BusinessParts) -> None:
         self._templates = parts.templates
@@ -56,7 +56,6 @@ class StoredBusiness:
         """Writes the documents that an earlier process did not write, and loads the samples.
 
         `samples` is a JSON file, loaded once in the life of a database; None loads none.
-        Raises KnowledgeUnavailable.
         """
         for template in await self._templates.unpublished():
             log.info("template %s has no document yet; writing it", template.template_id)
@@ -69,12 +68,14 @@ class StoredBusiness:
             await self.put_template(DEFAULT_TENANT, template_id, draft)
         await self._milestones.reach(_SAMPLES_LOADED)
 
-    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
-        """Stores a new template. The same `token` never makes two. Raises KnowledgeUnavailable."""
-        return await self.put_template(tenant, f"template-{token or self._new_record_id()}", draft)
+    async def add_template(
+        self, tenant: TenantId, draft: TemplateDraft, idempotency_key: str | None
+    ) -> Template:
+        """Stores a new template. The same `idempotency_key` never makes two."""
+        return await self.put_template(tenant, f"template-{idempotency_key or self._new_record_id()}", draft)
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
-        """Stores a template or its new version, and its document. Raises KnowledgeUnavailable.
+        """Stores a template or its new version, and its document.
 
         An equal template changes nothing. Repeating a call that failed half-way completes it.
         """
@@ -84,11 +85,11 @@ class StoredBusiness:
         return template
 
     async def get_template(self, tenant: TenantId, template_id: str) -> Template:
-        """Returns a template. Raises NotFound, KnowledgeUnavailable."""
+        """Returns a template. Raises NotFound."""
         return await self._templates.get(tenant, template_id)
 
     async def delete_template(self, tenant: TenantId, template_id: str) -> None:
-        """Deletes a template and its document. Raises NotFound, KnowledgeUnavailable."""
+        """Deletes a template and its document. Raises NotFound."""
         async with self._templates.lock(tenant, template_id):
             template = await self._templates.get(tenant, template_id)
             # The record last: as long as it exists, a call that failed can be repeated.
@@ -96,28 +97,28 @@ class StoredBusiness:
             await self._templates.delete(tenant, template_id)
 
     async def recall_templates(self, query: TemplateQuery) -> tuple[Template, ...]:
-        """Returns the templates that a query asks for, best first. Raises KnowledgeUnavailable."""
+        """Returns the templates that a query asks for, best first."""
         return await self._templates.recall(query)
 
     async def type_summaries(self, tenant: TenantId) -> tuple[TypeSummary, ...]:
-        """Returns a summary of each business type, by name. Raises KnowledgeUnavailable."""
+        """Returns a summary of each business type, by name."""
         return await self._templates.summaries(tenant)
 
     async def evidence(self, query: EvidenceQuery) -> Evidence:
-        """Compares an idea with what is stored. Raises KnowledgeUnavailable."""
+        """Compares an idea with what is stored."""
         return await self._evidence.of(query)
 
-    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
-        """Stores an idea, or returns the one that the same `token` made. Raises KnowledgeUnavailable."""
-        idea_id = f"idea-{token or self._new_record_id()}"
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, idempotency_key: str | None) -> StoredIdea:
+        """Stores an idea, or returns the one that the same `idempotency_key` made."""
+        idea_id = f"idea-{idempotency_key or self._new_record_id()}"
         return await self._ideas.add(tenant, StoredIdea(idea_id, draft), self._clock())
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
-        """Returns an idea. Raises NotFound, KnowledgeUnavailable."""
+        """Returns an idea. Raises NotFound."""
         return await self._ideas.get(tenant, idea_id)
 
     async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
-        """Returns ideas, latest first, starting after the id `after`. Raises KnowledgeUnavailable."""
+        """Returns ideas, latest first, starting after the id `after`."""
         return await self._ideas.list(tenant, limit, after)
 
     async def _complete(self, tenant: TenantId, template_id: str) -> None:

@@ -26,7 +26,10 @@ _INSERT = text(
 
 
 class IdempotencyStore:
-    """Implements `IdempotencyKeys`. `clock` gives Unix seconds; `new_record_id` makes claims' tokens."""
+    """Implements `IdempotencyKeys`. All methods raise KnowledgeUnavailable.
+
+    `clock` gives Unix seconds; `new_record_id` makes creation ids.
+    """
 
     def __init__(
         self, database: Database, clock: Callable[[], float], new_record_id: Callable[[], str]
@@ -38,23 +41,22 @@ class IdempotencyStore:
     async def claim(self, call: RepeatableCall) -> Claim:
         """Claims a call, or returns the response that is kept for it. Deletes expired keys.
 
-        Raises Conflict when the key was used with another request, or the first call has not ended yet;
-        KnowledgeUnavailable.
+        Raises Conflict when the key was used with another request, or the first call has not ended yet.
         """
-        now_s, token = self._clock(), self._new_record_id()
+        now_s, creation_id = self._clock(), self._new_record_id()
         values = {
             "tenant": call.tenant,
             "operation": call.operation,
             "key": call.key,
             "request_hash": call.request_hash,
-            "token": token,
+            "token": creation_id,
             "now_s": now_s,
             "held_until_s": now_s + HELD_S,
         }
         async with self._database.transaction() as connection:
             await connection.execute(delete(keys).where(keys.c.created_at_s < now_s - KEPT_S))
             if (await connection.execute(_INSERT, values)).rowcount:
-                return Claim(token, None)
+                return Claim(creation_id, None)
             row = (await connection.execute(select(keys).where(_is(call)).with_for_update())).one()
             claim = _claim(row, call, now_s)
             if claim.response is None:
@@ -63,12 +65,12 @@ class IdempotencyStore:
             return claim
 
     async def keep(self, call: RepeatableCall, response: str) -> None:
-        """Stores a call's response for those who repeat the call. Raises KnowledgeUnavailable."""
+        """Stores a call's response for those who repeat the call."""
         async with self._database.transaction() as connection:
             await connection.execute(update(keys).where(_is(call)).values(response=response))
 
     async def release(self, call: RepeatableCall) -> None:
-        """Lets the call be claimed again at once, with the same token. Raises KnowledgeUnavailable."""
+        """Lets the call be claimed again at once, with the same `creation_id`."""
         async with self._database.transaction() as connection:
             await connection.execute(update(keys).where(_is(call)).values(held_until_s=0.0))
 

@@ -26,7 +26,10 @@ from deployments.records.ticket_store import TicketStore
 
 
 class StoredTickets:
-    """Implements `TicketDesk`. `clock` gives Unix seconds; `new_record_id` what follows `ticket-`."""
+    """Implements `TicketDesk`. All methods raise KnowledgeUnavailable.
+
+    `clock` gives Unix seconds; `new_record_id` makes what follows `ticket-` in an id.
+    """
 
     def __init__(
         self,
@@ -40,15 +43,17 @@ class StoredTickets:
         self._clock = clock
         self._new_record_id = new_record_id
 
-    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
-        """Opens a ticket. The same `token` returns the first ticket. Raises KnowledgeUnavailable."""
-        ticket_id = f"ticket-{token or self._new_record_id()}"
+    async def create_ticket(
+        self, tenant: TenantId, draft: TicketDraft, idempotency_key: str | None
+    ) -> Ticket:
+        """Opens a ticket. The same `idempotency_key` returns the first ticket."""
+        ticket_id = f"ticket-{idempotency_key or self._new_record_id()}"
         return await self._store.add(opened(tenant, ticket_id, draft, self._clock()))
 
     async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
         """Changes a ticket, completely or not at all. Uses memory if the change says so.
 
-        Raises NotFound, Conflict, Forbidden, InvalidRequest, KnowledgeUnavailable.
+        Raises NotFound, Conflict, Forbidden, InvalidRequest.
         """
         # Memory comes first: if it fails, the ticket has not changed yet and the call can be repeated.
         ticket = await self._store.get(tenant, ticket_id)
@@ -62,16 +67,16 @@ class StoredTickets:
         return TicketOutcome(made.ticket, made.event, recalled)
 
     async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
-        """Returns a ticket with its events. Raises NotFound, KnowledgeUnavailable."""
+        """Returns a ticket with its events. Raises NotFound."""
         found = await self._store.history(tenant, ticket_id)
         return replace(found, ticket=self._as_of_now(found.ticket))
 
     async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
-        """Returns the tickets that a query asks for, newest first. Raises KnowledgeUnavailable."""
+        """Returns the tickets that a query asks for, newest first."""
         return tuple(self._as_of_now(ticket) for ticket in await self._store.list(query))
 
     async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
-        """Counts the tickets that were opened in a period. Raises KnowledgeUnavailable."""
+        """Counts the tickets that were opened in a period."""
         tickets = await self._store.opened_in(tenant, period)
         return await asyncio.to_thread(report_of, tickets, period, self._clock())
 

@@ -1,4 +1,4 @@
-"""The state machine of tickets. Pure functions: a ticket, a change and the time in; ticket and event out.
+"""The state machine of tickets, as pure functions. From ticket, change and time to ticket and event:
 
 (created) -> open
 open, responded, escalated, reopened --respond--> responded, or resolved if the response says so

@@ -54,7 +54,10 @@ def trim_above(kept: int) -> int:
 
 
 class RedisCounterStore:
-    """Implements `CounterStore`. `kept` and `read` override KEPT_SEGMENTS and READ_SEGMENTS."""
+    """Implements `CounterStore`. All methods raise CacheUnavailable.
+
+    `kept` segments of a scope survive a trim; `read` is the most that `popularity` returns.
+    """
 
     def __init__(self, link: RedisLink, *, kept: int = KEPT_SEGMENTS, read: int = READ_SEGMENTS) -> None:
         self._link = link
@@ -62,7 +65,7 @@ class RedisCounterStore:
         self._read = read
 
     async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
-        """Adds a batch once, in one round trip, and returns all counters. Raises CacheUnavailable."""
+        """Adds a batch once, in one round trip, and returns all counters."""
         counters, popularity = counters_name(scope), popularity_name(scope)
         fields = batch.increments.items()
         additions = {counters: _add_once(counters, batch, "HINCRBYFLOAT", "HGETALL", fields)}
@@ -75,11 +78,11 @@ class RedisCounterStore:
         return await self._parsed(counters, _floats, totals)
 
     async def reset(self, scope: Scope) -> None:
-        """Deletes a scope's counters, not its popularity. Raises CacheUnavailable."""
+        """Deletes a scope's counters, not its popularity."""
         await self._link.call(("UNLINK", counters_name(scope)))
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
-        """Returns the uses of the most used segments, most used first. Raises CacheUnavailable."""
+        """Returns the uses of the most used segments, most used first."""
         name = popularity_name(scope)
         (reply,) = await self._call({name: ("ZREVRANGE", name, 0, self._read - 1, "WITHSCORES")})
         return await self._parsed(name, _uses, reply)

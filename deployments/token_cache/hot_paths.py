@@ -30,9 +30,10 @@ READ_SCOPES = 64
 
 
 class RedisHotPaths:
-    """Implements `HotPaths`. `clock` gives Unix seconds; all hosts' clocks must agree within minutes.
+    """Implements `HotPaths`. All methods raise CacheUnavailable.
 
-    `kept` paths of a scope and `kept_scopes` scopes survive a trim.
+    `kept` paths of a scope and `kept_scopes` scopes survive a trim. `clock` gives Unix seconds; the clocks
+    of all hosts must agree within minutes.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class RedisHotPaths:
         self._clock = clock
 
     async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
-        """Counts prompts by their paths, and trims sets that are too large. Raises CacheUnavailable."""
+        """Counts prompts by their paths, and trims sets that are too large."""
         counted = {scope: Counter(map(pack_path, filter(None, found))) for scope, found in paths.items()}
         additions: list[Command] = []
         by = weight(self._clock())
@@ -69,7 +70,7 @@ class RedisHotPaths:
             await self._delete_coldest_scopes()
 
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
-        """Returns at most `limit` paths of one tenant or all, hottest first. Raises CacheUnavailable."""
+        """Returns at most `limit` paths of one tenant or all, hottest first."""
         scopes = await self._scopes(tenant)
         if not scopes or limit < 1:
             return []
@@ -84,7 +85,7 @@ class RedisHotPaths:
         return nlargest(limit, found, key=lambda path: path.heat)
 
     async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
-        """Moves scores from paths with old segments to paths with new ones. Raises CacheUnavailable."""
+        """Moves scores from paths with old segments to paths with new ones."""
         name = paths_name(scope)
         (reply,) = await self._call(("ZRANGE", name, 0, -1, "WITHSCORES"))
         commands: list[Command] = []

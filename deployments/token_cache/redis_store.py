@@ -16,7 +16,7 @@ from deployments.token_cache.keys import segment_prefix, segments_pattern
 
 
 class RedisSegmentStore:
-    """Implements `SegmentStore`."""
+    """Implements `SegmentStore`. All methods raise CacheUnavailable."""
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
@@ -26,7 +26,7 @@ class RedisSegmentStore:
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
         """Reads all values in one round trip, in the order of `keys`; None where there is none.
 
-        Deletes entries of the wrong type. Raises CacheUnavailable.
+        Deletes entries of the wrong type.
         """
         if not keys:
             return []
@@ -40,7 +40,7 @@ class RedisSegmentStore:
         return [None if r in (None, WRONG_TYPE) else expect(bytes, r) for r in replies]
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
-        """Stores values for `ttl_s` seconds, in several round trips. Raises CacheUnavailable.
+        """Stores values for `ttl_s` seconds, in several round trips.
 
         If a round trip fails, what earlier ones stored stays.
         """
@@ -49,20 +49,19 @@ class RedisSegmentStore:
             await self._link.call(*(("SET", name, raw, "EX", ttl_s) for name, (_, raw) in named))
 
     async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
-        """Deletes entries; returns how many there were. Raises CacheUnavailable."""
+        """Deletes entries; returns how many there were."""
         return sum([await unlinked(self._link, names) for names in batches(_names(scope, keys), BATCH)])
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's entries, of one collection or all; returns how many there were.
 
-        The count is exact: SCAN may return a name twice, but UNLINK counts it once. Raises
-        CacheUnavailable.
+        The count is exact: SCAN may return a name twice, but UNLINK counts it once.
         """
         pages = walk(self._link, segments_pattern(tenant, collection))
         return sum([await unlinked(self._link, names) async for names in pages if names])
 
     async def usage(self, scope: Scope) -> CacheUsage:
-        """Measures a scope's entries, by their headers. Raises CacheUnavailable.
+        """Measures a scope's entries, by their headers.
 
         Walks all keys of the server, so call it seldom.
         """
@@ -80,7 +79,7 @@ class RedisSegmentStore:
         return CacheUsage(entries=len(lengths), tokens=tokens, value_bytes=sum(lengths.values()))
 
     async def ping(self) -> None:
-        """Returns when the server answers. Raises CacheUnavailable."""
+        """Returns when the server answers."""
         await self._link.call(("PING",))
 
     async def close(self) -> None:

@@ -48,7 +48,7 @@ async def test_an_idea_is_the_same_after_a_restart(reopen: Open) -> None:
     assert await (await reopen()).memory.get_idea(ACME, stored.idea_id) == stored
 
 
-async def test_the_same_token_stores_one_and_gives_the_first(business: Business) -> None:
+async def test_the_same_idempotency_key_stores_one_and_gives_the_first(business: Business) -> None:
     first = await business.memory.put_idea(ACME, draft(an_idea(1)), "k")
     assert await business.memory.put_idea(ACME, draft(an_idea(2)), "k") == first
     assert await business.memory.put_idea(OTHER, draft(an_idea(2)), "k") != first

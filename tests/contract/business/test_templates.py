@@ -67,7 +67,7 @@ async def test_an_equal_template_changes_nothing(business: Business) -> None:
     assert (await business.knowledge.get(SCOPE, DocId("t"))).version == 1
 
 
-async def test_the_same_token_stores_one(business: Business) -> None:
+async def test_the_same_idempotency_key_stores_one(business: Business) -> None:
     first = await business.memory.add_template(ACME, a_template(), "k")
     assert await business.memory.add_template(ACME, a_template(), "k") == first
     assert await recalled(business) == ["template-k"]

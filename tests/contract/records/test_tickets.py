@@ -110,7 +110,7 @@ async def test_of_changes_at_once_each_sees_the_one_before(records: Records) -> 
     assert all(o.ticket.escalations == 1 for o in await asyncio.gather(*escalations))
 
 
-async def test_the_same_token_opens_one_ticket(records: Records) -> None:
+async def test_the_same_idempotency_key_opens_one_ticket(records: Records) -> None:
     """Even when it is repeated with other words, and it stays as it has become."""
     draft = TicketDraft("ann", "Broken")
     first = await records.tickets.create_ticket(ACME, draft, "0123")
