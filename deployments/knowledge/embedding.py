@@ -9,18 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import Fingerprint
-
-Vector = npt.NDArray[np.float32]
-"""Of shape (dimensions,), length 1."""
-Matrix = npt.NDArray[np.float32]
-"""Of shape (texts, dimensions), each row of length 1."""
+from deployments.database.vectors import Matrix, Vector
 
 _SCHEMA_VERSION = 1
 """Part of the fingerprint. Raise it when `embedded_text` or the windows below change."""
@@ -33,38 +28,6 @@ T = TypeVar("T")
 def embedded_text(title: str, heading: str, body: str) -> str:
     """The text that stands for a chunk in vector search."""
     return "\n".join(part for part in (title, heading, body) if part)
-
-
-def to_blob(vector: Vector) -> bytes:
-    """A vector as it is stored: float32, little-endian."""
-    return vector.astype("<f4").tobytes()
-
-
-def to_matrix(blobs: Sequence[bytes]) -> Matrix:
-    """Stored vectors, one a row."""
-    flat = np.frombuffer(b"".join(blobs), dtype="<f4")
-    return flat.reshape(len(blobs), -1) if blobs else np.empty((0, 0), np.float32)
-
-
-class Embedder(Protocol):
-    """A model that turns texts into vectors of length 1, whose dot product is the cosine."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Of everything that decides the vectors. Vectors of two fingerprints are never compared."""
-
-    @property
-    def dimensions(self) -> int:
-        """Length of each vector."""
-
-    async def embed_query(self, text: str) -> Vector:
-        """The vector of a question."""
-
-    async def embed_queries(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of questions, in order."""
-
-    async def embed_documents(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of chunks, in order."""
 
 
 class SentenceEmbedder:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from deployments.core.ids import Fingerprint
+from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import IndexKey
 from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft
 

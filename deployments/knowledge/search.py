@@ -12,7 +12,7 @@ from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
-from deployments.knowledge.embedding import Embedder
+from deployments.database.vectors import Embedder
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
 from deployments.knowledge.search_terms import names_something

@@ -32,10 +32,10 @@ from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
+from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.document_versions import DocumentHistory
-from deployments.knowledge.embedding import Embedder
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
 from deployments.knowledge.loaders import load

@@ -11,8 +11,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.segments import document_segment
+from deployments.database.vectors import Vector, to_blob
 from deployments.knowledge.chunking import Chunk
-from deployments.knowledge.embedding import Vector, embedded_text, to_blob
+from deployments.knowledge.embedding import embedded_text
 from deployments.knowledge.fulltext import FullText, IndexedText
 from deployments.knowledge.tables import chunks
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import Scope
-from deployments.knowledge.embedding import Matrix, Vector, to_matrix
+from deployments.database.vectors import Matrix, Vector, to_matrix
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.wordings import CollectionWordings, read_collection_wordings
 

@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import Scope
-from deployments.knowledge.embedding import Matrix, Vector, to_blob, to_matrix
+from deployments.database.vectors import Matrix, Vector, to_blob, to_matrix
 from deployments.knowledge.tables import documents, wordings
 
 _LIKE_A_WORDING = np.float32(0.75)

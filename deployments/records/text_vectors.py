@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from deployments.core.ids import Fingerprint
+from deployments.database.vectors import Embedder
 
 Vector = npt.NDArray[np.float32]
 """Shape (dimensions,), norm 1, so that the dot product of two vectors is their cosine."""
 
 _KEPT_VECTORS = 256
-
-
-class TextEmbedder(Protocol):
-    """A model that turns texts into vectors."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Of everything that determines the vectors. Never compare vectors of different fingerprints."""
-
-    async def embed_documents(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Returns an array of shape (texts, dimensions). Each row has norm 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +32,7 @@ class Compared:
 class TextVectors:
     """Makes vectors of texts. Keeps the last ones, because a batch compares its ideas repeatedly."""
 
-    def __init__(self, embedder: TextEmbedder) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._latest: OrderedDict[str, Vector] = OrderedDict()
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import deployments.knowledge
 from deployments.core.services import TokenCache
 from deployments.database.connection import Database
+from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.embedding import Embedder
+from deployments.knowledge.samples import SAMPLES
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.retrieval.lease_granting import Leases
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.remote import client_of
 from serve_app.settings import Settings
-
-SAMPLES = Path(deployments.knowledge.__file__).with_name("samples")
 
 
 async def knowledge_service(

@@ -13,6 +13,7 @@ from deployments.core.services import KnowledgeBase
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.knowledge.embedding import SentenceEmbedder
+from deployments.knowledge.samples import SAMPLES
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
@@ -23,7 +24,7 @@ from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
-from serve_app.assembly.knowledge import SAMPLES, database_url, knowledge_service
+from serve_app.assembly.knowledge import database_url, knowledge_service
 from serve_app.settings import Settings
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from deployments.core.documents import DocumentDraft, Passage
 from deployments.core.ids import DocId, Fingerprint
-from deployments.knowledge.embedding import Embedder, Matrix, Vector
+from deployments.database.vectors import Embedder, Matrix, Vector
 from tests.bench.workload.generator import FROZEN
 from tests.bench.workload.texts import OPENINGS, Texts
 
