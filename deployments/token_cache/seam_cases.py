@@ -89,7 +89,7 @@ def seam_cases(scaffold: ChatScaffold, control_texts: Iterable[str]) -> tuple[Se
     texts = HOSTILE_TEXTS | {"every control token": " ".join(control_texts) or "none"}
     cases = [_case(name, text, scaffold) for name, text in texts.items()]
     bare = (document_segment("", "", text) for text in texts.values())
-    return (*cases, SeamCase("one behind the other", tuple((PlainText(t),) for t in bare)))
+    return (*cases, SeamCase("one after the other", tuple((PlainText(t),) for t in bare)))
 
 
 def _case(name: str, text: str, scaffold: ChatScaffold) -> SeamCase:

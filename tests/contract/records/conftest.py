@@ -1,4 +1,4 @@
-"""Records beside a knowledge base, on SQLite, then on PostgreSQL."""
+"""Records and a knowledge base in one database, on SQLite, then on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Records:
     clock: FakeClock
 
     async def close(self) -> None:
-        """Ends it, as a process that stops."""
+        """Closes it, as a process that stops does."""
         await self.knowledge.close()
         await self.database.close()
 
@@ -68,5 +68,5 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
 
 @pytest.fixture
 async def records(reopen: Open) -> Records:
-    """Empty ones."""
+    """The records of an empty database."""
     return await reopen()

@@ -16,7 +16,7 @@ CALL = RepeatableCall(TenantId("acme"), "tickets.create", "key-1", "hash-1")
 
 
 async def test_a_kept_response_is_given_to_those_who_repeat_the_call(reopen: Open) -> None:
-    """With the first one's creation id, after a restart too."""
+    """With the first call's `creation_id`, after a restart too."""
     records = await reopen()
     claim = await records.idempotency.claim(CALL)
     assert claim.response is None
@@ -28,7 +28,7 @@ async def test_a_kept_response_is_given_to_those_who_repeat_the_call(reopen: Ope
 
 
 async def test_another_request_under_the_same_key_is_a_conflict(records: Records) -> None:
-    """While the first one runs, and afterwards."""
+    """While the first call runs, and afterwards."""
     await records.idempotency.claim(CALL)
     for _ in range(2):
         with pytest.raises(Conflict, match="another request"):
@@ -42,7 +42,7 @@ async def test_tenants_and_operations_have_keys_of_their_own(records: Records) -
     assert len(creations) == 3
 
 
-async def test_of_claims_at_once_one_wins(records: Records) -> None:
+async def test_one_of_several_concurrent_claims_wins(records: Records) -> None:
     claims = [records.idempotency.claim(CALL) for _ in range(8)]
     results = await asyncio.gather(*claims, return_exceptions=True)
     assert sum(isinstance(result, Claim) for result in results) == 1
@@ -57,7 +57,7 @@ async def test_a_released_call_can_be_made_again_with_the_same_creation_id(recor
         await records.idempotency.claim(CALL)
 
 
-async def test_who_never_came_back_holds_a_call_for_ten_minutes(records: Records) -> None:
+async def test_a_caller_that_died_blocks_a_call_for_ten_minutes(records: Records) -> None:
     first = await records.idempotency.claim(CALL)
     records.clock.pass_s(599)
     with pytest.raises(Conflict):

@@ -1,4 +1,4 @@
-"""One store after the other, each with a way to let its time pass."""
+"""The stores in memory and in Redis, each with a way to let time pass."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ from tests.memory_stores import (
 
 @dataclass(frozen=True)
 class Stores:
-    """Empty stores. `advance` lets seconds pass for them; `link` is there when they are in Redis."""
+    """Empty stores of one kind."""
 
     segments: SegmentStore
     counters: Callable[..., CounterStore]
     paths: Callable[..., HotPaths]
     advance: Callable[[int], Awaitable[None]]
+    """Lets seconds pass for the stores."""
     link: RedisLink | None = None
+    """None if the stores are in memory."""
 
 
 @pytest.fixture

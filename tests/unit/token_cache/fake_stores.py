@@ -1,4 +1,4 @@
-"""A store and a TokenCache deployment that fail when told to."""
+"""A store and a TokenCache deployment that fail on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.memory_stores import InMemorySegmentStore
 class FakeStore(InMemorySegmentStore):
     """A `SegmentStore` that lists its calls and is down while `down` is set.
 
-    `down_when`, if given, decides before each call, from the method's name, whether it is.
+    `down_when`, if set, gets each method's name before the call and returns whether the store is down.
     """
 
     def __init__(self) -> None:

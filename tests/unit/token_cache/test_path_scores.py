@@ -1,4 +1,4 @@
-"""Names of paths, and weights that only compare."""
+"""Names of paths, and the weights of their uses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_any_bytes_are_a_path_or_none(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", [[], [SegmentKey("00"), SegmentKey("0000")]])
-def test_what_is_no_path_has_no_name(path: list[SegmentKey]) -> None:
+def test_keys_that_are_no_path_have_no_name(path: list[SegmentKey]) -> None:
     with pytest.raises(ValueError, match="a path has segments"):
         pack_path(path)
 
