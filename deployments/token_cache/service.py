@@ -91,8 +91,8 @@ class TokenCacheService:
     async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
         """Deletes the segments of chunks that no longer exist; returns how many the store held.
 
-        Returns 0 if the store is down. The segments then expire; nothing reads them until then, because
-        a segment's key is its content.
+        Returns 0 if the store is down. The segments then expire. They are never wrong, because a segment's
+        key is a digest of its text.
         """
         try:
             return await self.discard(scope, texts)
@@ -106,9 +106,9 @@ class TokenCacheService:
         return await self._store.delete_many(scope, keys) if keys else 0
 
     async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
-        """Gives the uses of old segments' hot paths to their successors. Maps old texts to new ones.
+        """Moves the uses of changed segments' hot paths to the new segments.
 
-        Only warming uses hot paths, so nothing is done if the store is down.
+        `successors` maps old texts to new ones. Only warming uses hot paths, so an error is only logged.
         """
         keys = {self._key(old): self._key(new) for old, new in successors.items()}
         try:
