@@ -99,8 +99,8 @@ def supervise(supervisor: Supervisor, users: int) -> None:
     """Keeps the server running until no process uses it any more, or until SIGTERM; then stops it.
 
     If it returns because there are no users, this process keeps the users' lock until it exits. A new
-    user that arrives in between waits for the lock, finds no supervisor and starts one, and so never gets
-    a server that is stopping.
+    user that arrives in between waits for the lock, finds no supervisor and starts one, and so never
+    gets a server that is stopping.
     """
     polls_without_users = 0
     next_poll_s = time.monotonic() + POLL_S

@@ -15,8 +15,8 @@ keeps both keys in one slot, so that one script may use both.
 Under memory pressure Redis evicts only keys that have a TTL (policy `volatile-lfu`), so the code that
 writes a key without a TTL has to limit its size.
 
-A tenant's name contains no `/` and a collection's no `:`, so the prefix of one scope is never a prefix of
-another's ('a/' is not a prefix of 'ab/'). Neither contains a glob character, so a SCAN pattern matches
+A tenant's name contains no `/` and a collection's no `:`, so the prefix of one scope is never a prefix
+of another's ('a/' is not a prefix of 'ab/'). Neither contains a glob character, so a SCAN pattern matches
 literally. The functions here check both names again: an unchecked name must not reach a pattern.
 """
 

@@ -42,7 +42,7 @@ class CorruptEntry(Exception):
 
 
 def encode(ids: TokenIds, key: SegmentKey, vocab_size: int) -> bytes:
-    """Returns an entry. Raises OverflowError on an id too large for its form, or on 2**24 ids or more."""
+    """Returns an entry. Raises OverflowError on an id too large for its form, or on 2**24 ids."""
     form, payload = _payload(ids, vocab_size)
     head = _MAGIC + bytes([_VERSION << 2 | form]) + len(ids).to_bytes(3, "little")
     return head + _checksum(key, head, payload) + payload

@@ -25,7 +25,7 @@ READ_SEGMENTS = 5_000
 """The most segments that `popularity` returns."""
 
 BATCH_NUMBER_TTL_S = 86_400
-"""How long the number of a writer's last batch is kept, so that a repeated batch is not counted again."""
+"""How long the number of a writer's last batch is kept, so that a repeated batch is not counted twice."""
 
 _ADD_ONCE = """
 local add, read, number, number_ttl_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

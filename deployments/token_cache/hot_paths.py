@@ -32,8 +32,8 @@ READ_SCOPES = 64
 class RedisHotPaths:
     """Implements `HotPaths`. All methods raise CacheUnavailable.
 
-    `kept` paths of a scope and `kept_scopes` scopes survive a trim. `clock` gives Unix seconds; the clocks
-    of all hosts must agree within minutes.
+    `kept` paths of a scope and `kept_scopes` scopes survive a trim.
+    `clock` gives Unix seconds; the clocks of all hosts must agree within minutes.
     """
 
     def __init__(

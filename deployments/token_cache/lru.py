@@ -7,7 +7,7 @@ from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.token_ids import TokenIds
 
 ENTRY_OVERHEAD_BYTES = 400
-"""What an entry takes in addition to its ids: key, tuple, array object, and its place in the ordered dict."""
+"""What an entry takes in addition to its ids: key, tuple, array object, place in the ordered dict."""
 
 
 class SegmentLru:
