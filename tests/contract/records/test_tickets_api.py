@@ -177,7 +177,7 @@ async def test_a_repeated_key_opens_one_ticket_and_answers_the_same(api: Api) ->
 
 
 async def test_an_attempt_whose_response_was_not_stored_is_found_by_the_next_one(
-    records: Records, monkeypatch: pytest.MonkeyPatch
+    api: Api, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ticket was opened, but storing the response failed. Repeating the call opens no second one."""
     body, headers = {"user_id": "ann", "issue_description": ISSUE}, {"Idempotency-Key": "k-1"}
@@ -187,9 +187,8 @@ async def test_an_attempt_whose_response_was_not_stored_is_found_by_the_next_one
 
     with monkeypatch.context() as patched:
         patched.setattr(records.idempotency, "keep", fail)
-        failing = await api_of(records)  # a replica takes its services' methods when it is made
+        failing = await api_of(records)
         assert (await failing.http.post(TICKETS, json=body, headers=headers)).status_code == 500
-    api = await api_of(records)
     again = await api.http.post(TICKETS, json=body, headers=headers)
     assert again.status_code == 201
     listed = (await api.http.get(TICKETS)).json()["tickets"]
