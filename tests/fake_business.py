@@ -107,8 +107,10 @@ class FakeBusinessMemory:
         self.calls: list[str] = []
         self._clock = clock or FakeClock()
 
-    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
-        return await self.put_template(tenant, f"template-{token or len(self.templates)}", draft)
+    async def add_template(
+        self, tenant: TenantId, draft: TemplateDraft, idempotency_key: str | None
+    ) -> Template:
+        return await self.put_template(tenant, f"template-{idempotency_key or len(self.templates)}", draft)
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
         self._called("put_template")
@@ -176,9 +178,9 @@ class FakeBusinessMemory:
         nearest = max(near, key=lambda idea: idea.similarity, default=None)
         return Evidence(facts, len(known), nearest, others)
 
-    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, idempotency_key: str | None) -> StoredIdea:
         self._called("put_idea")
-        idea_id = f"idea-{token or f'{len(self.ideas):08}'}"
+        idea_id = f"idea-{idempotency_key or f'{len(self.ideas):08}'}"
         return self.ideas.setdefault((tenant, idea_id), StoredIdea(idea_id, draft))
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:

@@ -35,10 +35,12 @@ class FakeDesk:
         self.fault: Exception | None = None
         self._clock = clock or FakeClock()
 
-    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
+    async def create_ticket(
+        self, tenant: TenantId, draft: TicketDraft, idempotency_key: str | None
+    ) -> Ticket:
         if self.fault is not None:
             raise self.fault
-        ticket_id = f"ticket-{token or len(self.histories):08}"
+        ticket_id = f"ticket-{idempotency_key or len(self.histories):08}"
         made = opened(tenant, ticket_id, draft, self._clock())
         new = TicketHistory(made.ticket, (made.event,))
         return self.histories.setdefault((tenant, ticket_id), new).ticket

@@ -27,7 +27,7 @@ from deployments.core.messages import (
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.token_ids import TokenIds, token_ids
-from deployments.token_cache.memory_store import InMemoryCounterStore
+from tests.memory_stores import InMemoryCounterStore
 
 FAKE_VOCAB_SIZE = 0x110000 + 16
 

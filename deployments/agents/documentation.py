@@ -41,7 +41,8 @@ class DocumentationService(CachedAgent):
         if not answer.text.strip():
             raise UnprocessableDocument("the model wrote nothing on this topic; nothing was stored", "topic")
         scope = self.scope(order.tenant)
-        suffix = sha256(order.token.encode()).hexdigest() if order.token else uuid4().hex
+        key = order.idempotency_key
+        suffix = sha256(key.encode()).hexdigest() if key else uuid4().hex
         draft = DocumentDraft(
             document_id(order.topic, suffix[:12]),
             " ".join(order.topic.split()),

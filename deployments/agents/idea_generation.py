@@ -57,11 +57,13 @@ class IdeaGenerator:
         until_s = self._parts.clock() + request.deadline_s
         siblings, room = Siblings(), asyncio.Semaphore(CONCURRENT_IDEAS)
 
+        key = request.idempotency_key
+
         async def one(number: int, business_type: BusinessType) -> IdeaResult | WarmlineError:
             part = replace(
                 request,
                 request_id=RequestId(f"{request.request_id}-{number}"),
-                token=f"{request.token}-{number}" if request.token else None,
+                idempotency_key=f"{key}-{number}" if key else None,
             )
             async with room:
                 try:
@@ -100,8 +102,8 @@ class IdeaGenerator:
         idea_id, explanation = None, outcome.best.scores.explanation
         if request.use_memory:
             draft = IdeaDraft(request.user_id, idea, explanation)
-            stored = await self._parts.memory.put_idea(request.tenant, draft, request.token)
-            # An idea that was stored under this token before is the one that counts.
+            stored = await self._parts.memory.put_idea(request.tenant, draft, request.idempotency_key)
+            # An idea that was stored under this key before is the one that counts.
             idea_id, idea, explanation = stored.idea_id, stored.draft.idea, stored.draft.score_explanation
         answer = outcome.best.answer
         return IdeaResult(

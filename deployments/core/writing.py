@@ -16,7 +16,7 @@ DEFAULT_DOC_TYPE: Final = "guide"
 class WritingOrder:
     """What to write about, and from what. `doc_type` is the section that the document will stand in.
 
-    `token` (see `Claim`) makes the document's id, so that an order given twice is one document.
+    `idempotency_key` makes the document's id, so that an order given twice is one document.
     """
 
     tenant: TenantId
@@ -27,7 +27,7 @@ class WritingOrder:
     specifications: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
-    token: str | None = None
+    idempotency_key: str | None = None
     deadline_s: float = 120.0
     arrived_unix_s: float | None = None
 

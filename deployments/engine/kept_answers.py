@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import astuple
+from operator import attrgetter
 from typing import NamedTuple
 
+from deployments.core.byte_lru import ByteLru
 from deployments.core.messages import Delta, GenerateRequest
 
 _OVERHEAD_BYTES = 500
@@ -34,11 +35,14 @@ class KeptAnswers:
     """Keeps at most `max_bytes` of answers, each for `ttl_s` seconds. `clock` returns seconds."""
 
     def __init__(self, max_bytes: int, ttl_s: float, clock: Callable[[], float]) -> None:
-        self._max_bytes = max_bytes
         self._ttl_s = ttl_s
         self._clock = clock
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
-        self.bytes_used = 0
+        self._entries: ByteLru[bytes, _Entry] = ByteLru(max_bytes, attrgetter("size_bytes"))
+
+    @property
+    def bytes_used(self) -> int:
+        """The size of all entries; never more than `max_bytes`."""
+        return self._entries.bytes_used
 
     def __len__(self) -> int:
         """How many answers it keeps."""
@@ -50,9 +54,8 @@ class KeptAnswers:
         if entry is None:
             return None
         if entry.expires_at_s <= self._clock():
-            self._drop(key)
+            self._entries.drop(key)
             return None
-        self._entries.move_to_end(key)
         return entry.answer
 
     def put(self, key: bytes, answer: Delta) -> None:
@@ -61,14 +64,4 @@ class KeptAnswers:
         Ignores an answer that alone is larger than `max_bytes`.
         """
         size_bytes = len(answer.text.encode("utf-8", "surrogatepass")) + len(answer.ids) + _OVERHEAD_BYTES
-        if key in self._entries:
-            self._drop(key)
-        if size_bytes > self._max_bytes:
-            return
-        self._entries[key] = _Entry(answer, self._clock() + self._ttl_s, size_bytes)
-        self.bytes_used += size_bytes
-        while self.bytes_used > self._max_bytes:
-            self._drop(next(iter(self._entries)))
-
-    def _drop(self, key: bytes) -> None:
-        self.bytes_used -= self._entries.pop(key).size_bytes
+        self._entries.put(key, _Entry(answer, self._clock() + self._ttl_s, size_bytes))

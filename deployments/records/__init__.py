@@ -1,1 +1,1 @@
-"""What the agents keep: tickets and their history, and the answers to calls that may be repeated."""
+"""Records of the agents: tickets, business templates, ideas, and responses kept for repeated calls."""

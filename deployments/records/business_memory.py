@@ -1,4 +1,4 @@
-"""Business templates and ideas with all that belongs to them: records, documents, evidence, samples."""
+"""Business templates and ideas: their records, the templates' documents, evidence and samples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SAMPLES_LOADED = "samples:business_template_records"
 
 @dataclass(frozen=True, slots=True)
 class BusinessParts:
-    """What the memory is made of. `clock` is Unix seconds, `new_token` makes what ids are made of."""
+    """What `StoredBusiness` is made of."""
 
     templates: TemplateStore
     ideas: IdeaStore
@@ -35,11 +35,13 @@ class BusinessParts:
     library: DocumentLibrary
     milestones: Milestones
     clock: Callable[[], float]
-    new_token: Callable[[], str]
+    """Gives Unix seconds."""
+    new_record_id: Callable[[], str]
+    """Makes the part of an id after its kind."""
 
 
 class StoredBusiness:
-    """Implements `BusinessMemory`."""
+    """Implements `BusinessMemory`. All methods raise KnowledgeUnavailable."""
 
     def __init__(self, parts: BusinessParts) -> None:
         self._templates = parts.templates
@@ -48,11 +50,12 @@ class StoredBusiness:
         self._library = parts.library
         self._milestones = parts.milestones
         self._clock = parts.clock
-        self._new_token = parts.new_token
+        self._new_record_id = parts.new_record_id
 
     async def prepare(self, samples: Path | None) -> None:
-        """Writes the documents that an earlier process did not get to, and the samples once in the life of
-        a database. Raises: KnowledgeUnavailable.
+        """Writes the documents that an earlier process did not write, and loads the samples.
+
+        `samples` is a JSON file, loaded once in the life of a database; None loads none.
         """
         for template in await self._templates.unpublished():
             log.info("template %s has no document yet; writing it", template.template_id)
@@ -65,57 +68,62 @@ class StoredBusiness:
             await self.put_template(DEFAULT_TENANT, template_id, draft)
         await self._milestones.reach(_SAMPLES_LOADED)
 
-    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
-        """See `BusinessMemory`."""
-        return await self.put_template(tenant, f"template-{token or self._new_token()}", draft)
+    async def add_template(
+        self, tenant: TenantId, draft: TemplateDraft, idempotency_key: str | None
+    ) -> Template:
+        """Stores a new template. The same `idempotency_key` never makes two."""
+        return await self.put_template(tenant, f"template-{idempotency_key or self._new_record_id()}", draft)
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
-        """See `BusinessMemory`."""
-        async with self._templates.changing(tenant, template_id):
+        """Stores a template or its new version, and its document.
+
+        An equal template changes nothing. Repeating a call that failed half-way completes it.
+        """
+        async with self._templates.lock(tenant, template_id):
             template = await self._templates.put(tenant, template_id, draft, self._clock())
             await self._publish(template)
         return template
 
     async def get_template(self, tenant: TenantId, template_id: str) -> Template:
-        """See `BusinessMemory`."""
+        """Returns a template. Raises NotFound."""
         return await self._templates.get(tenant, template_id)
 
     async def delete_template(self, tenant: TenantId, template_id: str) -> None:
-        """See `BusinessMemory`."""
-        async with self._templates.changing(tenant, template_id):
+        """Deletes a template and its document. Raises NotFound."""
+        async with self._templates.lock(tenant, template_id):
             template = await self._templates.get(tenant, template_id)
-            # The record last: while it is there, a call that failed can be repeated.
+            # The record last: as long as it exists, a call that failed can be repeated.
             await self._delete_document(template)
             await self._templates.delete(tenant, template_id)
 
     async def recall_templates(self, query: TemplateQuery) -> tuple[Template, ...]:
-        """See `BusinessMemory`."""
+        """Returns the templates that a query asks for, best first."""
         return await self._templates.recall(query)
 
     async def type_summaries(self, tenant: TenantId) -> tuple[TypeSummary, ...]:
-        """See `BusinessMemory`."""
+        """Returns a summary of each business type, by name."""
         return await self._templates.summaries(tenant)
 
     async def evidence(self, query: EvidenceQuery) -> Evidence:
-        """See `BusinessMemory`."""
+        """Compares an idea with what is stored."""
         return await self._evidence.of(query)
 
-    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
-        """See `BusinessMemory`."""
-        idea_id = f"idea-{token or self._new_token()}"
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, idempotency_key: str | None) -> StoredIdea:
+        """Stores an idea, or returns the one that the same `idempotency_key` made."""
+        idea_id = f"idea-{idempotency_key or self._new_record_id()}"
         return await self._ideas.add(tenant, StoredIdea(idea_id, draft), self._clock())
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
-        """See `BusinessMemory`."""
+        """Returns an idea. Raises NotFound."""
         return await self._ideas.get(tenant, idea_id)
 
     async def list_ideas(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
-        """See `BusinessMemory`."""
+        """Returns ideas, latest first, starting after the id `after`."""
         return await self._ideas.list(tenant, limit, after)
 
     async def _complete(self, tenant: TenantId, template_id: str) -> None:
-        """Writes a template's document as it is now: another process may have changed or deleted it."""
-        async with self._templates.changing(tenant, template_id):
+        """Writes the document of a template as it is now; does nothing if the template was deleted."""
+        async with self._templates.lock(tenant, template_id):
             try:
                 template = await self._templates.get(tenant, template_id)
             except NotFound:
@@ -123,14 +131,16 @@ class StoredBusiness:
             await self._publish(template)
 
     async def _publish(self, template: Template) -> None:
-        """Writes a template's document, and again if another call has changed the template all the same:
-        a lock is lost with its connection.
+        """Writes a template's document. Writes it again if the template was changed in the meantime.
+
+        That can happen in spite of the lock, because a lock is lost with its connection. If the template
+        was deleted in the meantime, deletes the document.
         """
-        behind: Template | None = template
-        while behind is not None:
-            await self._library.put(_scope(template), document_of(behind))
+        unwritten: Template | None = template
+        while unwritten is not None:
+            await self._library.put(_scope(template), document_of(unwritten))
             try:
-                behind = await self._templates.published(behind)
+                unwritten = await self._templates.mark_published(unwritten)
             except NotFound:
                 await self._delete_document(template)
                 return
@@ -147,7 +157,7 @@ def _scope(template: Template) -> Scope:
 
 
 def _read_samples(file: Path) -> dict[str, TemplateDraft]:
-    """By template id."""
+    """Returns the samples by template id."""
     return {
         entry["template_id"]: TemplateDraft(
             business_type(entry["business_type"]), entry["template_data"], entry["success_metrics"]

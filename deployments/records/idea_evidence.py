@@ -1,4 +1,4 @@
-"""What is stored, compared with an idea."""
+"""Comparing an idea with the stored templates and ideas, by embedding."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from deployments.records.text_vectors import Compared, TextVectors, Vector, cosi
 
 
 class _VectorStore(Protocol):
-    """What both stores are here."""
+    """What the stores of templates and ideas have in common here."""
 
     async def texts(self, tenant: TenantId, ids: Sequence[str]) -> dict[str, tuple[int, str]]:
-        """Versions and texts to make vectors of, by id."""
+        """Returns the versions and the texts to embed, by id."""
 
     async def keep_vectors(
         self, tenant: TenantId, model: Fingerprint, vectors: Mapping[tuple[str, int], Vector]
@@ -26,7 +26,7 @@ class _VectorStore(Protocol):
 
 
 class IdeaEvidence:
-    """Compares ideas with what is stored. Vectors are made when they are first needed."""
+    """Compares ideas with what is stored. Makes and stores vectors when they are first needed."""
 
     def __init__(self, templates: TemplateStore, ideas: IdeaStore, vectors: TextVectors) -> None:
         self._templates = templates
@@ -34,7 +34,10 @@ class IdeaEvidence:
         self._vectors = vectors
 
     async def of(self, query: EvidenceQuery) -> Evidence:
-        """See `BusinessMemory.evidence`."""
+        """Compares an idea with the other texts of the query and, if wanted, with what is stored.
+
+        Raises KnowledgeUnavailable.
+        """
         own, *others = await self._vectors.of([idea_text(text) for text in (query.text, *query.others)])
         siblings = tuple(cosine(own, other) for other in others)
         if not query.use_memory:
@@ -48,7 +51,7 @@ class IdeaEvidence:
 
     async def _template_facts(self, tenant: TenantId, own: Vector) -> tuple[TemplateFact, ...]:
         found = await self._templates.compared(tenant, self._vectors.fingerprint)
-        vectors = await self._completed(self._templates, tenant, [row.compared for row in found])
+        vectors = await self._vectors_of(self._templates, tenant, [row.compared for row in found])
         return tuple(
             TemplateFact(
                 row.compared.id,
@@ -59,12 +62,12 @@ class IdeaEvidence:
                 cosine(own, vectors[row.compared.id]),
             )
             for row in found
-            if row.compared.id in vectors  # else deleted meanwhile
+            if row.compared.id in vectors  # otherwise it was deleted in the meantime
         )
 
     async def _nearest_idea(self, tenant: TenantId, own: Vector) -> KnownIdea | None:
         found = await self._ideas.compared(tenant, self._vectors.fingerprint)
-        vectors = await self._completed(self._ideas, tenant, [row.compared for row in found])
+        vectors = await self._vectors_of(self._ideas, tenant, [row.compared for row in found])
         known = [
             KnownIdea(row.compared.id, row.name, cosine(own, vectors[row.compared.id]))
             for row in found
@@ -72,10 +75,10 @@ class IdeaEvidence:
         ]
         return max(known, key=lambda idea: (idea.similarity, idea.idea_id), default=None)
 
-    async def _completed(
+    async def _vectors_of(
         self, store: _VectorStore, tenant: TenantId, rows: Sequence[Compared]
     ) -> dict[str, Vector]:
-        """The vectors of rows by id; those that are missing are made and stored."""
+        """Returns the vectors of rows by id. Makes and stores those that are missing."""
         vectors = {row.id: row.vector for row in rows if row.vector is not None}
         missing = [row.id for row in rows if row.vector is None]
         if missing:

@@ -20,12 +20,12 @@ from deployments.records.template_document import idea_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
 
 MAX_COMPARED = 2_000
-"""Ideas that a new one is compared with: the latest ones of a tenant."""
+"""The number of a tenant's ideas that a new one is compared with, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedIdea:
-    """An idea as novelty sees it."""
+    """The parts of an idea that the novelty score needs."""
 
     compared: Compared
     name: str
@@ -38,7 +38,7 @@ class IdeaStore:
         self._database = database
 
     async def add(self, tenant: TenantId, new: StoredIdea, now_s: float) -> StoredIdea:
-        """Stores an idea; one whose id is there already is returned as it is."""
+        """Stores an idea, or returns the stored one if its id is taken."""
         insert = sqlite.insert if self._database.dialect == "sqlite" else postgresql.insert
         values = _columns(new) | {"tenant": tenant, "created_at_s": now_s}
         async with self._database.transaction() as connection:
@@ -46,7 +46,7 @@ class IdeaStore:
             return _idea((await connection.execute(_select(tenant, new.idea_id))).one())
 
     async def get(self, tenant: TenantId, idea_id: str) -> StoredIdea:
-        """Raises: NotFound."""
+        """Returns an idea. Raises NotFound."""
         query = _select(tenant, idea_id)
         async with self._database.snapshot() as connection:
             row = (await connection.execute(query)).one_or_none() if is_id(idea_id) else None
@@ -55,7 +55,7 @@ class IdeaStore:
         return _idea(row)
 
     async def list(self, tenant: TenantId, limit: int, after: str | None) -> tuple[StoredIdea, ...]:
-        """Latest first, those behind `after`."""
+        """Returns at most `limit` ideas, latest first, starting after the id `after`."""
         query = select(ideas).where(ideas.c.tenant == tenant).order_by(ideas.c.idea_id.desc()).limit(limit)
         if after is not None:
             query = query.where(ideas.c.idea_id < after)
@@ -63,13 +63,13 @@ class IdeaStore:
             return tuple(_idea(row) for row in await connection.execute(query))
 
     async def count(self, tenant: TenantId) -> int:
-        """How many a tenant has."""
+        """Returns the number of a tenant's ideas."""
         query = select(func.count()).select_from(ideas).where(ideas.c.tenant == tenant)
         async with self._database.snapshot() as connection:
             return int(await connection.scalar(query) or 0)
 
     async def compared(self, tenant: TenantId, model: Fingerprint) -> tuple[ComparedIdea, ...]:
-        """The latest ideas of a tenant, with their vectors of a model."""
+        """Returns a tenant's latest ideas with their vectors by `model`, latest first."""
         columns = (ideas.c.idea_id, ideas.c.name, ideas.c.embedding_fingerprint, ideas.c.embedding)
         query = select(*columns).where(ideas.c.tenant == tenant).order_by(ideas.c.idea_id.desc())
         async with self._database.snapshot() as connection:
@@ -77,7 +77,7 @@ class IdeaStore:
         return tuple(_compared(row, model) for row in rows)
 
     async def texts(self, tenant: TenantId, ids: Sequence[str]) -> dict[str, tuple[int, str]]:
-        """Versions (always 1) and texts to make vectors of, by id."""
+        """Returns the versions (always 1) and the texts to embed, by id."""
         query = select(ideas).where(ideas.c.tenant == tenant, ideas.c.idea_id.in_(ids))
         async with self._database.snapshot() as connection:
             found = [_idea(row) for row in await connection.execute(query)]

@@ -1,4 +1,4 @@
-"""Keys of calls that may be repeated, and what those calls answered; kept for a day."""
+"""Idempotency keys and the responses to their calls, kept for a day."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from deployments.database.metadata import AnyRow
 from deployments.records.tables import idempotency_keys as keys
 
 KEPT_S = 24 * 3600.0
+"""How long a key and its response are kept."""
 HELD_S = 600.0
-"""Longer than any call takes: what is held for longer has ended without a word."""
+"""How long a claim blocks other callers. Longer than any call takes: after this, its caller has died."""
 
 _INSERT = text(
     "INSERT INTO idempotency_keys "
@@ -25,48 +26,56 @@ _INSERT = text(
 
 
 class IdempotencyStore:
-    """Implements `IdempotencyKeys`. `new_token` makes tokens, `clock` is Unix seconds."""
+    """Implements `IdempotencyKeys`. All methods raise KnowledgeUnavailable.
 
-    def __init__(self, database: Database, clock: Callable[[], float], new_token: Callable[[], str]) -> None:
+    `clock` gives Unix seconds; `new_record_id` makes creation ids.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], float], new_record_id: Callable[[], str]
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._new_token = new_token
+        self._new_record_id = new_record_id
 
     async def claim(self, call: RepeatableCall) -> Claim:
-        """See `IdempotencyKeys`."""
-        now_s, token = self._clock(), self._new_token()
+        """Claims a call, or returns the response that is kept for it. Deletes expired keys.
+
+        Raises Conflict when the key was used with another request, or the first call has not ended yet.
+        """
+        now_s, creation_id = self._clock(), self._new_record_id()
         values = {
             "tenant": call.tenant,
             "operation": call.operation,
             "key": call.key,
             "request_hash": call.request_hash,
-            "token": token,
+            "token": creation_id,
             "now_s": now_s,
             "held_until_s": now_s + HELD_S,
         }
         async with self._database.transaction() as connection:
             await connection.execute(delete(keys).where(keys.c.created_at_s < now_s - KEPT_S))
             if (await connection.execute(_INSERT, values)).rowcount:
-                return Claim(token, None)
+                return Claim(creation_id, None)
             row = (await connection.execute(select(keys).where(_is(call)).with_for_update())).one()
-            found = _checked(row, call, now_s)
-            if found.response is None:
+            claim = _claim(row, call, now_s)
+            if claim.response is None:
                 held = {"held_until_s": now_s + HELD_S}
                 await connection.execute(update(keys).where(_is(call)).values(held))
-            return found
+            return claim
 
     async def keep(self, call: RepeatableCall, response: str) -> None:
-        """See `IdempotencyKeys`."""
+        """Stores a call's response for those who repeat the call."""
         async with self._database.transaction() as connection:
             await connection.execute(update(keys).where(_is(call)).values(response=response))
 
     async def release(self, call: RepeatableCall) -> None:
-        """See `IdempotencyKeys`."""
+        """Lets the call be claimed again at once, with the same `creation_id`."""
         async with self._database.transaction() as connection:
             await connection.execute(update(keys).where(_is(call)).values(held_until_s=0.0))
 
 
-def _checked(row: AnyRow, call: RepeatableCall, now_s: float) -> Claim:
+def _claim(row: AnyRow, call: RepeatableCall, now_s: float) -> Claim:
     if row.request_hash != call.request_hash:
         raise Conflict("this Idempotency-Key was used with another request", "Idempotency-Key")
     if row.response is None and row.held_until_s > now_s:

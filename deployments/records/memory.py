@@ -1,8 +1,8 @@
-"""What earlier tickets teach: the customer's own, and what solved similar ones.
+"""Recalling earlier tickets: the customer's own, and solutions of similar ones.
 
-Issues whose solution may be recalled are documents of a collection of their own, and so are found as
-passages are. Whether a solution still counts is decided by the ticket as it stands: one that was reopened
-or rated badly does not.
+Issues whose solutions may be recalled are documents in their own collection, so a search finds them as
+it finds passages. The present state of the ticket decides whether its solution counts: after a reopening
+or a bad rating it does not.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ COLLECTION = CollectionName("support_memory")
 MAX_EARLIER = 5
 MAX_SOLUTIONS = 3
 _CANDIDATES = 20
-"""Similar issues to look at; some of their solutions have been found not to help."""
+"""Similar issues to search for: more than MAX_SOLUTIONS, because some solutions do not count."""
 _GOOD_RATING = 4
+"""A solution with a lower rating does not count."""
 
 
 class SupportMemory:
-    """Recalls and remembers. All methods raise KnowledgeUnavailable."""
+    """Recalls and stores what helps with tickets. All methods raise KnowledgeUnavailable."""
 
     def __init__(self, store: TicketStore, retriever: Retriever, library: DocumentLibrary) -> None:
         self._store = store
@@ -31,12 +32,12 @@ class SupportMemory:
         self._library = library
 
     async def recall(self, ticket: Ticket) -> MemoryContext:
-        """What helps with a ticket."""
+        """Returns the customer's earlier tickets and the solutions of similar tickets."""
         earlier = await self._store.earlier(ticket, MAX_EARLIER)
         return MemoryContext(earlier, await self._solutions(ticket))
 
     async def remember(self, ticket: Ticket) -> None:
-        """Makes a ticket's issue findable; its solution counts once the ticket says that it may."""
+        """Stores a ticket's issue for search. Its solution counts from when the ticket is resolved."""
         issue = ticket.issue_description.encode()
         draft = DocumentDraft(DocId(ticket.ticket_id), "", None, "text/plain; charset=utf-8", issue)
         await self._library.put(Scope(ticket.tenant, COLLECTION), draft)
@@ -48,7 +49,7 @@ class SupportMemory:
         for passage in (await self._retriever.search(query)).passages:
             similarities.setdefault(passage.doc_id, passage.similarity)
         similarities.pop(ticket.ticket_id, None)
-        found = await self._store.many(ticket.tenant, list(similarities))
+        found = await self._store.get_many(ticket.tenant, list(similarities))
         solutions = [
             HelpfulSolution(doc_id, known.issue_description, known.solution, similarity, known.rating)
             for doc_id, similarity in similarities.items()

@@ -1,4 +1,4 @@
-"""What ids of records are made of."""
+"""Ids of records: making the part after the kind (`ticket-...`), and checking ids that callers send."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import time
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 
 
-def new_token() -> str:
-    """28 hex digits: milliseconds, so that ids are in the order of their creation, and 64 random bits."""
+def new_record_id() -> str:
+    """Returns 28 hex digits: milliseconds, so that ids sort by creation time, and 64 random bits."""
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(8)}"
 
 
 def is_id(text: str) -> bool:
-    """Whether it can be the id of a record. What can't is not even text that every database takes."""
+    """Tells whether a text can be the id of a record. Not every database accepts other texts."""
     return _ID.fullmatch(text) is not None

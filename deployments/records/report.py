@@ -1,4 +1,4 @@
-"""Tickets to a report: counting, nothing else."""
+"""The figures of a support report, counted from tickets. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _COURTESIES = (
     "try trying want"
 )
 _SMALL_TALK = frozenset(_COURTESIES.split())
-"""Words of nearly every ticket, whatever it is about."""
+"""Words that are in nearly every ticket, so they are not topics."""
 
 
 def report_of(tickets: Sequence[Ticket], period: Period, now_s: float) -> SupportReport:
-    """The report on a period's tickets, which are all that were opened in it."""
+    """Returns the report on a period. `tickets` are all that were opened in it."""
     statuses = Counter(ticket.status for ticket in tickets)
     priorities = Counter(ticket.priority for ticket in tickets)
     breaches = sum(is_breached(ticket, now_s) for ticket in tickets)
@@ -49,7 +49,7 @@ def report_of(tickets: Sequence[Ticket], period: Period, now_s: float) -> Suppor
 
 
 def spread(durations_s: Iterable[float]) -> Spread:
-    """Median and 95th percentile, the latter by nearest rank: a duration that there was."""
+    """Returns count, median and 95th percentile (by nearest rank, so it is one of the durations)."""
     ordered = sorted(durations_s)
     if not ordered:
         return Spread(0, None, None)
@@ -58,15 +58,18 @@ def spread(durations_s: Iterable[float]) -> Spread:
 
 
 def top_topics(issues: Iterable[str]) -> tuple[Topic, ...]:
-    """The words that most issues share, each counted once an issue; a word of one issue is no topic."""
+    """Returns the words that most issues share, counted once per issue, most frequent first.
+
+    A word that is in one issue only is not a topic.
+    """
     counts: Counter[str] = Counter()
     for issue in issues:
-        counts.update(set(filter(_tells, words_of(issue.casefold()))))
+        counts.update(set(filter(_can_be_topic, words_of(issue.casefold()))))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Topic(*item) for item in ranked[:TOPICS] if item[1] >= _MIN_TICKETS_OF_A_TOPIC)
 
 
-def _tells(word: str) -> bool:
+def _can_be_topic(word: str) -> bool:
     is_common = word in COMMON_WORDS or word in _SMALL_TALK
     return len(word) >= _MIN_CHARS_OF_A_TOPIC and not word.isdigit() and not is_common
 

@@ -1,4 +1,4 @@
-"""The tables of records."""
+"""The tables of tickets and idempotency keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ tickets = Table(
     "tickets",
     metadata,
     Column("tenant", String(64), primary_key=True),
-    # Ids begin with their time, so that they are in the order of creation.
+    # Ids start with their time, so they sort by creation.
     Column("ticket_id", String(64), primary_key=True),
     Column("user_id", String(200), nullable=False),
     Column("issue_description", Text, nullable=False),
@@ -76,10 +76,10 @@ idempotency_keys = Table(
     Column("key", String(200), primary_key=True),
     Column("request_hash", String(64), nullable=False),
     Column("token", String(64), nullable=False),
-    # Absent until the call has succeeded.
+    # Null until the call has succeeded.
     Column("response", Text),
     Column("created_at_s", Float(53), nullable=False),
-    # Until then, nobody else may make the call.
+    # Until this time, no other caller can claim the call.
     Column("held_until_s", Float(53), nullable=False),
     Index(None, "created_at_s"),
 )

@@ -1,4 +1,4 @@
-"""A business template as text: as the document that questions are answered from, and to be compared."""
+"""A business template as text: as a document for answering questions, and as a text to compare."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _NOT_IN_TEXT = {"name", "asked_as"}
 
 
 def document_of(template: Template) -> DocumentDraft:
-    """Its title is the name, its section the type. The metrics are in it, since answers quote them.
+    """Returns a template's document: the name is its title, the business type its section.
 
-    The texts in the template's `asked_as` become the document's wordings.
+    The metrics are in its text, because answers quote them. The texts in the template's `asked_as`
+    become the document's wordings.
     """
     draft = template.draft
     parts = [
@@ -49,7 +50,7 @@ def document_of(template: Template) -> DocumentDraft:
 
 
 def _wordings(draft: TemplateDraft) -> tuple[str, ...]:
-    """None where an older version stored something else under that name."""
+    """Returns the wordings in `asked_as`; none if an older version stored something else there."""
     try:
         return template_wordings(draft.template_data)
     except InvalidRequest:
@@ -57,14 +58,17 @@ def _wordings(draft: TemplateDraft) -> tuple[str, ...]:
 
 
 def template_text(draft: TemplateDraft) -> str:
-    """What ideas are compared with: the parts that an idea has too, and all of them where there are none."""
+    """Returns the text that ideas are compared with.
+
+    It has the parts that an idea has too, or all parts if the template has none of those.
+    """
     data = {key: value for key, value in draft.template_data.items() if key not in _NOT_IN_TEXT}
     parts = {key: data[key] for key in _IDEA_PARTS if key in data} or data
     return "\n".join((draft.name, *_leaves(parts)))
 
 
 def idea_text(text: IdeaText) -> str:
-    """The same of an idea. Without labels, which would make all texts alike."""
+    """Returns an idea's text, to compare. It has no labels, because those would make texts similar."""
     return "\n".join(_leaves(asdict(text)))
 
 
@@ -92,7 +96,7 @@ def _paragraphs(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _lines(value: object, indent: str = "") -> Iterator[str]:
-    """A list's items and an object's entries, each in a line of its own."""
+    """Yields the items of a list or the entries of an object, one per line."""
     match value:
         case Mapping():
             for key, inner in value.items():
@@ -114,7 +118,7 @@ def _item(label: str, value: object, indent: str) -> Iterator[str]:
 
 def _one_line(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # as people write it
+        value = int(value)  # 3, not 3.0
     return " ".join(str(value).split())
 
 

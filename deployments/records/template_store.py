@@ -24,18 +24,19 @@ from deployments.records.template_document import template_text
 from deployments.records.text_vectors import Compared, Vector, packed, unpacked
 
 MAX_COMPARED = 2_000
-"""Templates that an idea is compared with: the latest changed ones of a tenant."""
+"""The number of a tenant's templates that an idea is compared with, those changed last."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedTemplate:
-    """A template as scoring sees it."""
+    """The parts of a template that scoring an idea needs."""
 
     compared: Compared
     name: str
     business_type: BusinessType
     success_metrics: Mapping[str, float]
     updated_at_s: float
+    """Unix seconds."""
 
 
 class TemplateStore:
@@ -45,12 +46,12 @@ class TemplateStore:
         self._database = database
         self._locks = NamedLocks(database, "business_templates")
 
-    def changing(self, tenant: TenantId, template_id: str) -> AbstractAsyncContextManager[None]:
-        """For a change of a template and its document: others wait, those of other processes, too."""
+    def lock(self, tenant: TenantId, template_id: str) -> AbstractAsyncContextManager[None]:
+        """Locks a template and its document for a change, against all processes."""
         return self._locks.held(f"{tenant}/{template_id}")
 
     async def put(self, tenant: TenantId, template_id: str, draft: TemplateDraft, now_s: float) -> Template:
-        """Stores a template or its new version; one that is equal stays as it is."""
+        """Stores a template or its new version, and returns it. An equal draft changes nothing."""
         async with self._database.transaction() as connection:
             await connection.execute(self._insert(tenant, template_id, draft, now_s))
             found = _template((await connection.execute(_select(tenant, template_id, lock=True))).one())
@@ -61,11 +62,11 @@ class TemplateStore:
             await connection.execute(update(templates).where(_is(tenant, template_id)).values(values))
         return changed
 
-    async def published(self, template: Template) -> Template | None:
-        """Notes that the template's document has been written. Returns the template as it is when it has
-        changed meanwhile, so that its document is behind.
+    async def mark_published(self, template: Template) -> Template | None:
+        """Records that the document of this version has been written.
 
-        Raises: NotFound (it has been deleted meanwhile).
+        Returns the newer version if the template was changed in the meantime, because its document is
+        then still to be written; otherwise None. Raises NotFound if it was deleted in the meantime.
         """
         where = _is(template.tenant, template.template_id)
         noted = update(templates).where(where, templates.c.version == template.version)
@@ -75,22 +76,22 @@ class TemplateStore:
             return await _get(connection, template.tenant, template.template_id)
 
     async def unpublished(self) -> tuple[Template, ...]:
-        """Templates of all tenants whose documents have not been written since they changed."""
+        """Returns all tenants' templates whose documents were not written after the last change."""
         query = select(templates).where(templates.c.published_version < templates.c.version)
         return await self._read(query)
 
     async def get(self, tenant: TenantId, template_id: str) -> Template:
-        """Raises: NotFound."""
+        """Returns a template. Raises NotFound."""
         async with self._database.snapshot() as connection:
             return await _get(connection, tenant, template_id)
 
     async def delete(self, tenant: TenantId, template_id: str) -> None:
-        """It need not be there."""
+        """Deletes a template, if it exists."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(templates).where(_is(tenant, template_id)))
 
     async def recall(self, query: TemplateQuery) -> tuple[Template, ...]:
-        """Best first; see `TemplateQuery`."""
+        """Returns the templates that a query asks for, with the best success score first."""
         conditions = [
             templates.c.tenant == query.tenant,
             templates.c.success_score >= query.min_success_score,
@@ -109,7 +110,7 @@ class TemplateStore:
         return await self._read(wanted)
 
     async def summaries(self, tenant: TenantId) -> tuple[TypeSummary, ...]:
-        """One for each type that has a template, by name."""
+        """Returns a summary of each business type that has a template, by name."""
         kind = templates.c.business_type
         query = (
             select(kind, func.count(), func.avg(templates.c.success_score))
@@ -122,7 +123,7 @@ class TemplateStore:
             return tuple(TypeSummary(BusinessType(row[0]), row[1], float(row[2])) for row in rows)
 
     async def compared(self, tenant: TenantId, model: Fingerprint) -> tuple[ComparedTemplate, ...]:
-        """The latest changed templates of a tenant, with their vectors of a model."""
+        """Returns a tenant's templates with their vectors by `model`, last changed first."""
         columns = (
             templates.c.template_id,
             templates.c.version,
@@ -140,7 +141,7 @@ class TemplateStore:
         return tuple(_compared(row, model) for row in rows)
 
     async def texts(self, tenant: TenantId, ids: Sequence[str]) -> dict[str, tuple[int, str]]:
-        """Versions and texts to make vectors of, by id."""
+        """Returns the versions and the texts to embed, by id."""
         query = select(templates).where(templates.c.tenant == tenant, templates.c.template_id.in_(ids))
         found = await self._read(query)
         return {template.template_id: (template.version, template_text(template.draft)) for template in found}
@@ -148,7 +149,7 @@ class TemplateStore:
     async def keep_vectors(
         self, tenant: TenantId, model: Fingerprint, vectors: Mapping[tuple[str, int], Vector]
     ) -> None:
-        """Stores vectors by id and version; those of templates that have changed since are left out."""
+        """Stores vectors by id and version. Leaves out templates that no longer have that version."""
         async with self._database.transaction() as connection:
             for (template_id, version), vector in sorted(vectors.items()):
                 where = and_(_is(tenant, template_id), templates.c.version == version)
@@ -156,7 +157,7 @@ class TemplateStore:
                 await connection.execute(update(templates).where(where).values(values))
 
     def _insert(self, tenant: TenantId, template_id: str, draft: TemplateDraft, now_s: float) -> Any:
-        """Does nothing where the template is there already."""
+        """Makes a statement that inserts a template, and does nothing if it exists."""
         insert = sqlite.insert if self._database.dialect == "sqlite" else postgresql.insert
         new = Template(tenant, template_id, draft, 1, now_s, now_s)
         return insert(templates).values(_columns(new) | {"published_version": 0}).on_conflict_do_nothing()

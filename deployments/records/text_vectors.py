@@ -1,4 +1,4 @@
-"""Vectors of texts that are compared with each other, and how they are stored."""
+"""Vectors of texts, for comparing texts with each other, and how the vectors are stored."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from deployments.core.ids import Fingerprint
 from deployments.database.vectors import Embedder
 
 Vector = npt.NDArray[np.float32]
-"""Of length 1, so that the dot product of two is their cosine."""
+"""Shape (dimensions,), norm 1, so that the dot product of two vectors is their cosine."""
 
-_REMEMBERED = 256
+_KEPT_VECTORS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A stored text that is compared. `vector` is None when it has none of the present model.
-
-    `version` is that of its row: a vector is stored only while the row still has it.
-    """
+    """A stored text that is compared with an idea."""
 
     id: str
     version: int
+    """The version of its row. A vector is stored only if the row still has this version."""
     vector: Vector | None
+    """None if the present model has not made a vector of it yet."""
 
 
 class TextVectors:
-    """Vectors of texts, the latest of them remembered: ideas of a batch are compared again and again."""
+    """Makes vectors of texts. Keeps the last ones, because a batch compares its ideas repeatedly."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -39,11 +38,11 @@ class TextVectors:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of the model that makes them."""
+        """The fingerprint of the model."""
         return self._embedder.fingerprint
 
     async def of(self, texts: Sequence[str]) -> list[Vector]:
-        """In the order of `texts`."""
+        """Returns vectors in the order of `texts`."""
         known = {text: self._latest[text] for text in texts if text in self._latest}
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
@@ -51,21 +50,21 @@ class TextVectors:
         for text in dict.fromkeys(texts):
             self._latest[text] = known[text]
             self._latest.move_to_end(text)
-        while len(self._latest) > _REMEMBERED:
+        while len(self._latest) > _KEPT_VECTORS:
             self._latest.popitem(last=False)
         return [known[text] for text in texts]
 
 
 def cosine(one: Vector, other: Vector) -> float:
-    """-1..1, but for rounding."""
+    """Returns a value from -1 to 1, apart from rounding errors."""
     return float(one @ other)
 
 
 def packed(vector: Vector) -> bytes:
-    """As it is stored: float32, little-endian."""
+    """Returns a vector's bytes as they are stored: float32, little-endian."""
     return vector.astype("<f4").tobytes()
 
 
 def unpacked(raw: bytes) -> Vector:
-    """The reverse of `packed`."""
+    """The inverse of `packed`."""
     return np.frombuffer(raw, "<f4")

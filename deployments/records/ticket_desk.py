@@ -1,4 +1,4 @@
-"""Tickets with all that belongs to them: their life, their storage, memory and reports."""
+"""The tickets' service: combines their state machine, their storage, memory and reports."""
 
 from __future__ import annotations
 
@@ -26,30 +26,38 @@ from deployments.records.ticket_store import TicketStore
 
 
 class StoredTickets:
-    """Implements `TicketDesk`. `clock` is Unix seconds, `new_token` makes what ids are made of."""
+    """Implements `TicketDesk`. All methods raise KnowledgeUnavailable.
+
+    `clock` gives Unix seconds; `new_record_id` makes what follows `ticket-` in an id.
+    """
 
     def __init__(
         self,
         store: TicketStore,
         memory: SupportMemory,
         clock: Callable[[], float],
-        new_token: Callable[[], str],
+        new_record_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._memory = memory
         self._clock = clock
-        self._new_token = new_token
+        self._new_record_id = new_record_id
 
-    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
-        """See `TicketDesk`."""
-        ticket_id = f"ticket-{token or self._new_token()}"
+    async def create_ticket(
+        self, tenant: TenantId, draft: TicketDraft, idempotency_key: str | None
+    ) -> Ticket:
+        """Opens a ticket. The same `idempotency_key` returns the first ticket."""
+        ticket_id = f"ticket-{idempotency_key or self._new_record_id()}"
         return await self._store.add(opened(tenant, ticket_id, draft, self._clock()))
 
     async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
-        """See `TicketDesk`."""
-        # Memory comes first: when it fails, nothing has happened yet and the call can be repeated.
+        """Changes a ticket, completely or not at all. Uses memory if the change says so.
+
+        Raises NotFound, Conflict, Forbidden, InvalidRequest.
+        """
+        # Memory comes first: if it fails, the ticket has not changed yet and the call can be repeated.
         ticket = await self._store.get(tenant, ticket_id)
-        changed(ticket, change, self._clock())  # only to raise before memory is touched
+        changed(ticket, change, self._clock())  # only to raise before memory is used
         recalled = None
         if isinstance(change, Respond) and change.use_memory:
             recalled = await self._memory.recall(ticket)
@@ -59,16 +67,16 @@ class StoredTickets:
         return TicketOutcome(made.ticket, made.event, recalled)
 
     async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
-        """See `TicketDesk`."""
+        """Returns a ticket with its events. Raises NotFound."""
         found = await self._store.history(tenant, ticket_id)
         return replace(found, ticket=self._as_of_now(found.ticket))
 
     async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
-        """See `TicketDesk`."""
+        """Returns the tickets that a query asks for, newest first."""
         return tuple(self._as_of_now(ticket) for ticket in await self._store.list(query))
 
     async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
-        """See `TicketDesk`."""
+        """Counts the tickets that were opened in a period."""
         tickets = await self._store.opened_in(tenant, period)
         return await asyncio.to_thread(report_of, tickets, period, self._clock())
 

@@ -1,12 +1,12 @@
-"""The life of a ticket: ticket, change and time in; ticket and event out. Nothing here reads or stores.
+"""The state machine of tickets, as pure functions. From ticket, change and time to ticket and event:
 
 (created) -> open
-open, responded, escalated, reopened --respond--> responded, or resolved where it says so
+open, responded, escalated, reopened --respond--> responded, or resolved if the response says so
 open, responded, escalated, reopened --escalate-> escalated
 open, responded, escalated, reopened --resolve--> resolved
 resolved ---------------------------------close-> closed
 resolved, closed -----------------------reopen--> reopened
-resolved, closed -------------------------rate--> as it was
+resolved, closed -------------------------rate--> unchanged
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SLA_HOURS: Mapping[Priority, float] = {
     Priority.HIGH: 8,
     Priority.URGENT: 4,
 }
-"""Time from opening (or reopening, or escalation) in which a ticket is to be resolved."""
+"""Hours within which a ticket has to be resolved, from its opening, reopening or escalation."""
 
 _URGENCY = list(Priority)
 _WORKED_ON = frozenset(TicketStatus) - ENDED
@@ -55,14 +55,14 @@ _ALLOWED_IN: Mapping[type[TicketChange], tuple[str, frozenset[TicketStatus]]] = 
 
 
 class Changed(NamedTuple):
-    """A ticket after something happened, and what that was."""
+    """A ticket after a change, and the event that describes the change."""
 
     ticket: Ticket
     event: TicketEvent
 
 
 def opened(tenant: TenantId, ticket_id: str, draft: TicketDraft, now_s: float) -> Changed:
-    """A new ticket."""
+    """Returns a new ticket and its first event."""
     ticket = Ticket(
         tenant=tenant,
         ticket_id=ticket_id,
@@ -82,10 +82,10 @@ def opened(tenant: TenantId, ticket_id: str, draft: TicketDraft, now_s: float) -
 
 
 def changed(ticket: Ticket, change: TicketChange, now_s: float) -> Changed:
-    """The ticket after a change. A clock that was set back moves no history.
+    """Returns the ticket after a change. If the clock was set back, takes the time of the last change.
 
-    Raises: Conflict (not in this status), Forbidden (rated by another user), InvalidRequest (an
-    escalation to a lower priority).
+    Raises Conflict (not allowed in this status), Forbidden (rated by another user), InvalidRequest
+    (an escalation to a lower priority).
     """
     done_to, statuses = _ALLOWED_IN[type(change)]
     if ticket.status not in statuses:
@@ -99,7 +99,7 @@ def changed(ticket: Ticket, change: TicketChange, now_s: float) -> Changed:
 
 
 def is_breached(ticket: Ticket, now_s: float) -> bool:
-    """Whether the ticket ever was, or is now, unresolved behind its deadline."""
+    """Tells whether the ticket is, or ever was, unresolved after its deadline."""
     return ticket.sla_breached or (ticket.status not in ENDED and now_s > ticket.sla_deadline_s)
 
 
@@ -132,7 +132,7 @@ def _escalate(ticket: Ticket, change: Escalate) -> Changed:
         priority=priority,
         escalations=ticket.escalations + 1,
         escalation_team=change.team,
-        # Another team gets no more time than there was.
+        # An escalation never extends the deadline.
         sla_deadline_s=min(ticket.sla_deadline_s, _deadline_s(priority, ticket.updated_at_s)),
     )
     details = {
@@ -157,7 +157,7 @@ def _reopen(ticket: Ticket, change: Reopen) -> Changed:
         reopenings=ticket.reopenings + 1,
         waiting_since_s=now_s,
         sla_deadline_s=_deadline_s(ticket.priority, now_s),
-        # What was said to have solved it has not.
+        # The solution did not solve it.
         resolved_at_s=None,
         solution=None,
         solution_in_memory=False,

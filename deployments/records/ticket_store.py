@@ -1,4 +1,4 @@
-"""Tickets in the database. Each change is one transaction: the ticket's new state and its event."""
+"""Tickets in the database. One transaction stores a ticket's new state and the event of the change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TicketStore:
         self._database = database
 
     async def add(self, new: Changed) -> Ticket:
-        """Stores a new ticket; one whose id is there already is returned as it is."""
+        """Stores a new ticket, or returns the stored one if its id is taken."""
         tenant, ticket_id = new.ticket.tenant, new.ticket.ticket_id
         async with self._database.transaction() as connection:
             present = await _find(connection, tenant, ticket_id)
@@ -47,25 +47,25 @@ class TicketStore:
         return new.ticket
 
     async def change(self, tenant: TenantId, ticket_id: str, apply: Callable[[Ticket], Changed]) -> Changed:
-        """Stores what `apply` makes of a ticket; changes of one ticket wait for each other.
+        """Stores what `apply` makes of a ticket. Changes of the same ticket wait for each other.
 
-        Raises: NotFound, and what `apply` raises, which then has changed nothing.
+        Raises NotFound, and what `apply` raises; then nothing has changed.
         """
         async with self._database.transaction() as connection:
             present = await _find(connection, tenant, ticket_id, for_update=True)
-            made = apply(_present_or_raise(present, ticket_id))
-            values = asdict(made.ticket)
+            after = apply(_present_or_raise(present, ticket_id))
+            values = asdict(after.ticket)
             await connection.execute(update(tickets).where(_is(tenant, ticket_id)).values(values))
-            await _add_event(connection, made)
-        return made
+            await _add_event(connection, after)
+        return after
 
     async def get(self, tenant: TenantId, ticket_id: str) -> Ticket:
-        """Raises: NotFound."""
+        """Returns a ticket. Raises NotFound."""
         async with self._database.snapshot() as connection:
             return _present_or_raise(await _find(connection, tenant, ticket_id), ticket_id)
 
     async def history(self, tenant: TenantId, ticket_id: str) -> TicketHistory:
-        """A ticket with its events. Raises: NotFound."""
+        """Returns a ticket with its events, oldest first. Raises NotFound."""
         query = (
             select(events)
             .where(events.c.tenant == tenant, events.c.ticket_id == ticket_id)
@@ -77,7 +77,7 @@ class TicketStore:
             return TicketHistory(ticket, tuple(_event(row) for row in rows))
 
     async def list(self, query: TicketQuery) -> tuple[Ticket, ...]:
-        """Newest first; see `TicketQuery`."""
+        """Returns the tickets that a query asks for, newest first."""
         wanted = {"status": query.status, "priority": query.priority, "user_id": query.user_id}
         conditions = [tickets.c[name] == value for name, value in wanted.items() if value is not None]
         if query.after is not None:
@@ -85,7 +85,7 @@ class TicketStore:
         return await self._read(_newest(query.tenant, query.limit).where(*conditions))
 
     async def earlier(self, ticket: Ticket, limit: int) -> tuple[Ticket, ...]:
-        """Tickets of the same customer that were opened before and are in memory, newest first."""
+        """Returns the customer's tickets that are older and may be recalled, newest first."""
         conditions = (
             tickets.c.user_id == ticket.user_id,
             tickets.c.ticket_id < ticket.ticket_id,
@@ -93,13 +93,13 @@ class TicketStore:
         )
         return await self._read(_newest(ticket.tenant, limit).where(*conditions))
 
-    async def many(self, tenant: TenantId, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
-        """Tickets by id; unknown ones are absent."""
+    async def get_many(self, tenant: TenantId, ticket_ids: Sequence[str]) -> dict[str, Ticket]:
+        """Returns tickets by id, without those that do not exist."""
         query = select(tickets).where(tickets.c.tenant == tenant, tickets.c.ticket_id.in_(ticket_ids))
         return {ticket.ticket_id: ticket for ticket in await self._read(query)}
 
     async def opened_in(self, tenant: TenantId, period: Period) -> tuple[Ticket, ...]:
-        """Tickets opened in a period, oldest first."""
+        """Returns the tickets that were opened in a period, oldest first."""
         query = select(tickets).where(
             tickets.c.tenant == tenant,
             tickets.c.created_at_s >= period.start_s,
@@ -132,9 +132,9 @@ def _present_or_raise(ticket: Ticket | None, ticket_id: str) -> Ticket:
     return ticket
 
 
-async def _add_event(connection: AsyncConnection, made: Changed) -> None:
-    owner = {"tenant": made.ticket.tenant, "ticket_id": made.ticket.ticket_id}
-    await connection.execute(insert(events).values(owner | asdict(made.event)))
+async def _add_event(connection: AsyncConnection, change: Changed) -> None:
+    owner = {"tenant": change.ticket.tenant, "ticket_id": change.ticket.ticket_id}
+    await connection.execute(insert(events).values(owner | asdict(change.event)))
 
 
 def _is(tenant: TenantId, ticket_id: str) -> ColumnElement[bool]:

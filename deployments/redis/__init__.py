@@ -1,1 +1,1 @@
-"""The Redis floor: connection, circuit breaker, names of entries, and the embedded server."""
+"""Redis: connection, circuit breaker, names of keys, and the embedded server."""

@@ -22,7 +22,7 @@ class BreakerState(Enum):
 
 
 class CircuitBreaker:
-    """Opens after several failures in a row; some time later one call probes while the others still fail.
+    """Opens after several failures in a row; later, one call probes while the others still fail.
 
     Belongs to one event loop: no method awaits, so none is interrupted half-way.
     """
@@ -77,18 +77,18 @@ class CircuitBreaker:
             return
         waited = self._clock() - self._opened_at_s >= self._open_s
         if self._probe is not None or not waited:
-            raise CacheUnavailable("the token cache failed a moment ago and is not asked for now")
+            raise CacheUnavailable("the token cache failed a moment ago; no calls are made for now")
         self._probe = call
 
     def _failed(self, error: CacheUnavailable) -> None:
         self._failures += 1
         if self.state is BreakerState.CLOSED and self._failures >= self._allowed_failures:
-            _log.warning("token cache off: %s: %s", error, error.__cause__)
+            _log.warning("the token cache is switched off: %s: %s", error, error.__cause__)
             self._opened_at_s = self._clock()
         elif self.state is BreakerState.HALF_OPEN:
             self._opened_at_s, self._probe = self._clock(), None
 
     def _succeeded(self) -> None:
         if self._opened_at_s is not None:
-            _log.info("token cache on again")
+            _log.info("the token cache is switched on again")
         self._failures, self._opened_at_s, self._probe = 0, None, None

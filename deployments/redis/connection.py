@@ -53,11 +53,11 @@ class RedisLink:
     ) -> None:
         """Opens no connection yet.
 
-        `url` starts with redis://, rediss:// (TLS) or unix:// and may hold user and password. TLS options of
-        redis-py (`?ssl_ca_certs=...`) go into its query.
+        `url` starts with redis://, rediss:// (TLS) or unix:// and may hold user and password. TLS
+        options of redis-py (`?ssl_ca_certs=...`) go into its query.
         `pool_size` is the largest number of connections.
-        `timeout_s` limits connecting, waiting for a reply, and waiting for a free connection; a whole call
-        takes at most three times as long.
+        `timeout_s` limits connecting, waiting for a reply, and waiting for a free connection; a whole
+        call takes at most three times as long.
         `clock` gives seconds to the circuit breaker.
         Raises ConfigurationError on a bad URL.
         """
@@ -68,9 +68,9 @@ class RedisLink:
     async def call(self, *commands: Command) -> list[Reply]:
         """Sends the commands in one round trip (no transaction); returns the replies in the same order.
 
-        A WRONGTYPE reply becomes WRONG_TYPE. Raises only CacheUnavailable: when the server does not answer in
-        time, or refuses a command. A refusal (OOM, READONLY, NOPERM) does not open the circuit, because other
-        commands, such as reads, may still work.
+        A WRONGTYPE reply becomes WRONG_TYPE. Raises only CacheUnavailable: when the server does not
+        answer in time, or refuses a command. A refusal (OOM, READONLY, NOPERM) does not open the circuit,
+        because other commands, such as reads, may still work.
         """
         with self.breaker.call():
             replies = await self._round_trip(commands)
@@ -91,7 +91,7 @@ class RedisLink:
                     pipeline.execute_command(*command)
                 return cast(list[Reply], await pipeline.execute(raise_on_error=False))
         except Exception as error:
-            # Any exception: redis-py parses whatever bytes arrive, and its parser can raise anything on them.
+            # Any exception: redis-py parses the bytes that arrive, and its parser can raise anything.
             reason = f"the token cache does not answer ({type(error).__name__})"
             raise CacheUnavailable(reason) from error
 
@@ -104,11 +104,11 @@ def expect(kind: type[T], reply: Reply) -> T:
 
 
 def parsed(parse: Callable[[Any], T], reply: Reply) -> T:
-    """Parses the reply. Raises CacheUnavailable where `parse` fails: this application did not write it."""
+    """Parses the reply. Raises CacheUnavailable if `parse` fails: this application did not write it."""
     try:
         return parse(reply)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise CacheUnavailable("the token cache holds what cannot be read") from error
+        raise CacheUnavailable("the token cache holds an entry that cannot be read") from error
 
 
 def _accepted(reply: Reply) -> Reply:
@@ -132,7 +132,7 @@ def _pool(url: str, pool_size: int, timeout_s: float) -> BlockingConnectionPool:
     }
     try:
         pool = BlockingConnectionPool(**{**parse_url(url), **ours})
-        # Created but not opened: an unknown option or a missing TLS file raises now, not at the first call.
+        # Created but not opened: an unknown option or a missing TLS file raises now, not at a call.
         probe = pool.make_connection()  # type: ignore[no-untyped-call]  # unannotated there
         if (tls := getattr(probe, "ssl_context", None)) is not None:
             tls.get()

@@ -1,7 +1,7 @@
 """One embedded Redis-compatible server (Valkey) for all processes of this user on this host.
 
-The server listens on a unix socket only and saves nothing. A supervisor process (`embedded_supervisor.py`)
-starts it, and stops it after its last user has gone. A process that needs the server uses the running one.
+The server listens on a unix socket only and saves nothing. A supervisor (`embedded_supervisor.py`) starts
+it, and stops it after its last user has gone. A process that needs the server uses the running one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class EmbeddedRedis:
 
     @property
     def socket_path(self) -> Path:
-        """The socket on which the server listens. It depends on the state directory and the user only."""
+        """The socket on which the server listens. Depends only on the state directory and the user."""
         path = self._directory / "sock"
         if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
             return path
@@ -79,7 +79,7 @@ class EmbeddedRedis:
         return self.url
 
     def release(self) -> None:
-        """Ends this process's use. The server stops about a second after its last user has released it."""
+        """Ends this process's use. The server stops about a second after its last user has gone."""
         if self._users is not None:
             os.close(self._users)
             self._users = None
@@ -87,15 +87,15 @@ class EmbeddedRedis:
     async def ensure_running(self) -> None:
         """Returns when the server answers. Starts a new supervisor if the old one was killed.
 
-        Raises CacheUnavailable when the server does not answer within the start timeout, or when this process
-        has not acquired it.
+        Raises CacheUnavailable when the server does not answer within the start timeout, or when this
+        process has not acquired it.
         """
         if self._users is None:
             raise CacheUnavailable("the embedded Redis server is not in use by this process")
         try:
             await asyncio.to_thread(self._ensure)
         except (ConfigurationError, OSError) as error:
-            raise CacheUnavailable("the embedded Redis server does not come up") from error
+            raise CacheUnavailable("the embedded Redis server does not start") from error
 
     def _ensure(self) -> None:
         deadline_s = time.monotonic() + self._start_timeout_s
@@ -181,6 +181,6 @@ def _make_private(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = directory.lstat()
     except OSError as error:
-        raise ConfigurationError(f"{directory} cannot be made: {error.strerror}") from error
+        raise ConfigurationError(f"{directory} cannot be created: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise ConfigurationError(f"{directory} must be a directory of this user's alone (mode 0700)")
+        raise ConfigurationError(f"{directory} must be a directory for this user only (mode 0700)")

@@ -1,13 +1,13 @@
-"""Keeps one embedded server running while any process uses it. A separate program, standard library only.
+"""Keeps one embedded server running while any process uses it. A program; standard library only.
 
     python embedded_supervisor.py DIRECTORY COMMAND...
 
 It runs COMMAND (a server that stays in the foreground) while at least one process holds a shared lock on
-DIRECTORY/users. It restarts the server when it dies. When no process holds the lock any more, it stops the
-server and exits. The kernel releases a process's locks when the process ends, even if it was killed:
+DIRECTORY/users. It restarts the server when it dies. When no process holds the lock any more, it stops
+the server and exits. The kernel releases a process's locks when the process ends, even if it was killed:
 
-    DIRECTORY/users         locked shared by each user; locked exclusively by a supervisor that is exiting
-    DIRECTORY/supervisor    locked exclusively by the one supervisor; contains its pid, for people to read
+    DIRECTORY/users         locked shared by each user; locked exclusively by an exiting supervisor
+    DIRECTORY/supervisor    locked exclusively by the one supervisor; contains its pid, for people
 
 If the supervisor itself is killed, the kernel kills the server with it (PR_SET_PDEATHSIG).
 """
@@ -96,11 +96,11 @@ class Supervisor:
 
 
 def supervise(supervisor: Supervisor, users: int) -> None:
-    """Keeps the server running until no process uses it any more, or until SIGTERM; then stops the server.
+    """Keeps the server running until no process uses it any more, or until SIGTERM; then stops it.
 
-    If it returns because there are no users, this process keeps the users' lock until it exits. A new user
-    that arrives in between waits for the lock, finds no supervisor and starts one, and so never gets a server
-    that is stopping.
+    If it returns because there are no users, this process keeps the users' lock until it exits. A new
+    user that arrives in between waits for the lock, finds no supervisor and starts one, and so never
+    gets a server that is stopping.
     """
     polls_without_users = 0
     next_poll_s = time.monotonic() + POLL_S

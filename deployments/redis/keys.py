@@ -1,23 +1,23 @@
-"""How names in Redis are made. This table lists every name that the application uses, and how long it lives.
+"""How names in Redis are made. The table lists every name that the application uses, with its lifetime.
 
     name                                        type    lifetime
     warmline:seg:{tenant}/{collection}:{key}    string  TTL of the collection
-    warmline:ret:{tenant}/{collection}:{key}    string  TTL by how often it is used and the collection changes
+    warmline:ret:{tenant}/{collection}:{key}    string  TTL by its uses and the collection's changes
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    none; trimmed to the most used segments
     warmline:counted:{name}:{writer}            string  a day after the writer's last batch
     warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest paths
-    warmline:path-scopes                        zset    none; trimmed to the hottest scopes, with their paths
+    warmline:path-scopes                        zset    none; trimmed, with paths, to the hottest scopes
 
 The braces around `name` (the name of a counters or popularity key) are part of the key: a Redis cluster
 keeps both keys in one slot, so that one script may use both.
 
-Under memory pressure Redis evicts only keys that have a TTL (policy `volatile-lfu`), so the code that writes
-a key without a TTL has to limit its size.
+Under memory pressure Redis evicts only keys that have a TTL (policy `volatile-lfu`), so the code that
+writes a key without a TTL has to limit its size.
 
-A tenant's name contains no `/` and a collection's no `:`, so the prefix of one scope is never a prefix of
-another's ('a/' is none of 'ab/'). Neither contains a glob character, so a SCAN pattern matches literally.
-The functions here check both names again: a name that `core.ids` has not checked must not reach a pattern.
+A tenant's name contains no `/` and a collection's no `:`, so the prefix of one scope is never a prefix
+of another's ('a/' is not a prefix of 'ab/'). Neither contains a glob character, so a SCAN pattern matches
+literally. The functions here check both names again: an unchecked name must not reach a pattern.
 """
 
 from __future__ import annotations
@@ -30,17 +30,20 @@ _DIGEST_BYTES = 24
 
 
 def scope_name(kind: str, scope: Scope) -> str:
-    """The name of what a scope has once of a kind, such as its counters. Raises InvalidRequest."""
+    """The name of a key that a scope has once, such as its counters. Raises InvalidRequest."""
     return f"warmline:{kind}:{tenant_id(scope.tenant)}/{collection_name(scope.collection)}"
 
 
 def entry_prefix(kind: str, scope: Scope) -> str:
-    """The start of the names of a scope's entries of a kind; a key follows. Raises InvalidRequest."""
+    """The start of the names of a scope's entries of one kind; a key follows. Raises InvalidRequest."""
     return f"{scope_name(kind, scope)}:"
 
 
 def entries_pattern(kind: str, tenant: TenantId, collection: CollectionName | None) -> str:
-    """The SCAN pattern of a tenant's entries of a kind, of one collection or all. Raises InvalidRequest."""
+    """The SCAN pattern of a tenant's entries of one kind, in one collection or all.
+
+    Raises InvalidRequest.
+    """
     if collection is None:
         return f"warmline:{kind}:{tenant_id(tenant)}/*"
     return f"{entry_prefix(kind, Scope(tenant, collection))}*"
@@ -49,8 +52,8 @@ def entries_pattern(kind: str, tenant: TenantId, collection: CollectionName | No
 def digest(*fields: str) -> str:
     """48 hex digits that are equal only for equal fields.
 
-    The length of each field is hashed before its text, so that characters moved from one field to the next
-    change the digest. Lone surrogates, which JSON can carry, are accepted.
+    The length of each field is hashed before its text, so that characters moved from one field to the
+    next change the digest. Lone surrogates, which JSON can carry, are accepted.
     """
     hashed = blake2b(digest_size=_DIGEST_BYTES)
     for field in fields:

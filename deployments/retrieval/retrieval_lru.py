@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from dataclasses import astuple, dataclass
+from operator import attrgetter
 
+from deployments.core.byte_lru import ByteLru
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, TenantId
 
@@ -20,59 +21,42 @@ class CachedRetrieval:
     retrieval: Retrieval
     used_s: float
     """When it was last used, by the clock of the cache's owner."""
+    size_bytes: int
+    """Bytes of the entry, with its query."""
 
 
 class RetrievalLru:
     """Retrievals by query. The least recently used are dropped first. Each counts only in its own state."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes_used = 0
-        self._entries: OrderedDict[SearchQuery, tuple[CachedRetrieval, int]] = OrderedDict()
+        self._entries: ByteLru[SearchQuery, CachedRetrieval] = ByteLru(max_bytes, attrgetter("size_bytes"))
 
     @property
     def bytes_used(self) -> int:
         """The size of all entries; never more than `max_bytes`."""
-        return self._bytes_used
+        return self._entries.bytes_used
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, query: SearchQuery, state: str) -> CachedRetrieval | None:
         """The entry for a query in this state, and makes it the most recently used; None if there is none."""
-        found = self._entries.get(query)
-        if found is None or found[0].retrieval.state != state:
+        found = self._entries.peek(query)
+        if found is None or found.retrieval.state != state:
             return None
-        self._entries.move_to_end(query)
-        return found[0]
+        return self._entries.get(query)
 
     def put(self, query: SearchQuery, retrieval: Retrieval, now_s: float) -> None:
         """Keeps a retrieval, in place of one for the same query. One larger than `max_bytes` is not kept."""
-        self._drop(query)
-        cost = _cost(query, retrieval)
-        if cost > self._max_bytes:
-            return
-        self._entries[query] = (CachedRetrieval(retrieval, now_s), cost)
-        self._bytes_used += cost
-        while self._bytes_used > self._max_bytes:
-            self._drop(next(iter(self._entries)))
+        self._entries.put(query, CachedRetrieval(retrieval, now_s, _size(query, retrieval)))
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Drops a tenant's retrievals, of one collection or all; returns how many there were."""
-        doomed = [
-            query
-            for query in self._entries
-            if query.scope.tenant == tenant and collection in (None, query.scope.collection)
-        ]
-        for query in doomed:
-            self._drop(query)
-        return len(doomed)
-
-    def _drop(self, query: SearchQuery) -> None:
-        _, cost = self._entries.pop(query, (None, 0))
-        self._bytes_used -= cost
+        return self._entries.drop_where(
+            lambda query: query.scope.tenant == tenant and collection in (None, query.scope.collection)
+        )
 
 
-def _cost(query: SearchQuery, retrieval: Retrieval) -> int:
+def _size(query: SearchQuery, retrieval: Retrieval) -> int:
     values = [query.text, *(value for passage in retrieval.passages for value in astuple(passage))]
     return _OVERHEAD_BYTES + sum(map(sys.getsizeof, values))

@@ -1,1 +1,1 @@
-"""Token segments: keys, codec, the levels of the cache, the tokenizer and the deployment that fills it."""
+"""Token segments: keys, codec, the levels of the cache, the tokenizer, and the deployment's service."""

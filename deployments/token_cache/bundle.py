@@ -1,6 +1,6 @@
 """Loading a model's tokenizer and chat template once, into the bundle that every replica gets.
 
-The only place that knows transformers.
+The only module that imports transformers.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from deployments.token_cache.seams import verify
 log = logging.getLogger(__name__)
 
 TEMPLATE_DATE = date(2024, 7, 26)
-"""What templates get that print today's date: a head that changed at midnight would cost every
-cached prefix. It is the day that Llama's own templates fall back to."""
+"""The date that chat templates get which print today's date. If the date changed at midnight, no cached
+prefix could be used afterwards. Llama's own templates fall back to this day."""
 
 
 def load_bundle(model: str) -> TokenizerBundle:
-    """Loads and checks the tokenizer of a model's name or folder; takes seconds, runs no model code.
+    """Loads and checks the tokenizer of a model (a name or a folder). Takes seconds; runs no model code.
 
-    Raises: ConfigurationError when there is no such model, fast tokenizer or usable chat template;
-    TokenizerRefused when its ids would not stand for the texts.
+    Raises ConfigurationError when the model, its fast tokenizer or a usable chat template is missing,
+    TokenizerRefused when the ids do not represent the texts.
     """
     tokenizer = _fast_tokenizer(model)
     template = _template(tokenizer, model)
@@ -52,7 +52,7 @@ def load_bundle(model: str) -> TokenizerBundle:
 
 
 def fingerprint(tokenizer_json: str, template: str) -> Fingerprint:
-    """sha256 over the serialisation, in an order of its own, and the chat template."""
+    """sha256 over the tokenizer's serialisation, with its keys sorted, and the chat template."""
     canonical = json.dumps(json.loads(tokenizer_json), sort_keys=True, separators=(",", ":"))
     return Fingerprint(hashlib.sha256(f"{canonical}\0{template}".encode()).hexdigest())
 

@@ -1,7 +1,7 @@
-"""Cutting a chat template into the five constant pieces that stand around its contents.
+"""Cutting a chat template into the five constant pieces around its contents.
 
-The template is rendered once, around sentinels, at start-up; after that only ids are joined. Pure:
-the renderer is an argument.
+The template is rendered only at start-up, with sentinels as contents. Prompts are then made by joining
+ids. The functions are pure: the renderer is an argument.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from deployments.core.messages import ChatScaffold
 
 Message = dict[str, str]
 Render = Callable[[Sequence[Message]], str]
-"""Renders a conversation with the opening of the next answer. Raises ConfigurationError."""
+"""Renders a conversation, up to where the next answer starts. Raises ConfigurationError."""
 
 _PREAMBLE, _FIRST, _ANSWER, _NEXT = (f"WARMLINE{n}SENTINEL" for n in range(4))
 
 
 def scaffold_of(render: Render) -> ChatScaffold:
-    """The template's constant pieces.
+    """Returns the template's constant pieces.
 
-    A template that has no system role, raises on it, drops it or puts it behind the history gets
-    the preamble into the first user turn, and `to_user` is then a blank line.
+    Some templates raise on a system message, drop it, or render it after the history. For them the
+    preamble goes into the first user turn, and `to_user` is a blank line.
 
-    Raises: ConfigurationError when contents do not come out once each and in order, or when the
-    pieces depend on the conversation's length.
+    Raises ConfigurationError when the template does not render each content once and in order, or when
+    the pieces depend on the conversation's length.
     """
     with_system = [_message("system", _PREAMBLE), _message("user", _FIRST)]
     try:
@@ -39,7 +39,9 @@ def _cut(render: Render, opening: Sequence[Message]) -> ChatScaffold:
     long = _pieces(render([*opening, *history]), (_PREAMBLE, _FIRST, _ANSWER, _NEXT))
     short = _pieces(render(opening), (_PREAMBLE, _FIRST))
     if short != [long[0], long[1], long[4]]:
-        raise ConfigurationError("the model's chat template renders a turn differently by its place")
+        raise ConfigurationError(
+            "the model's chat template renders a turn differently by its place in the chat"
+        )
     return ChatScaffold(*long)
 
 

@@ -1,4 +1,4 @@
-"""Token ids as bytes in the shared store, and back. Nothing that was read is trusted unchecked.
+"""Token ids as bytes in the shared store, and back. `decode` checks every entry that was read.
 
     offset  size  field
     0       2     magic
@@ -7,12 +7,12 @@
     6       8     BLAKE2b over the segment's key, the bytes before and the payload
     14            payload
 
-The key goes into the checksum and needs no bytes of its own: an entry under another's name, or a reply
-to another's question, fails like a damaged one. The vocabulary decides on the payload:
+The checksum covers the key, which is not stored: an entry under the wrong key, or the reply to another
+request, fails like a damaged entry. The size of the vocabulary decides the form of the payload:
 
-- below 2**16 ids: two bytes an id, little-endian (PLAIN), or those deflated where that is smaller (DEFLATED);
-- others: `length_coded_ids` (LENGTHS), since tokenizers give their frequent tokens low ids; four bytes an id
-  (WIDE) where one is 2**18 or more.
+- below 2**16 ids: two bytes per id, little-endian (PLAIN), or the same deflated if smaller (DEFLATED);
+- otherwise `length_coded_ids` (LENGTHS), which is short because tokenizers give frequent tokens low ids;
+  four bytes per id (WIDE) if an id is 2**18 or more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from deployments.core.token_ids import TokenIds
 from deployments.token_cache import length_coded_ids
 
 PEEK_BYTES = 6
-"""How much of an entry `peek_count` needs."""
+"""How many bytes of an entry `peek_count` needs."""
 
 HEADER_BYTES = 14
 _MAGIC = b"\xf1W"
@@ -38,29 +38,29 @@ _NARROW_VOCAB = 65_536
 
 
 class CorruptEntry(Exception):
-    """The bytes are not an entry of this version under this key. Delete it and compute it again."""
+    """The bytes are not an entry of this version under this key. Delete and recompute the entry."""
 
 
 def encode(ids: TokenIds, key: SegmentKey, vocab_size: int) -> bytes:
-    """An entry. Raises OverflowError on an id the vocabulary cannot have, or 2**24 ids and more."""
+    """Returns an entry. Raises OverflowError on an id too large for its form, or on 2**24 ids."""
     form, payload = _payload(ids, vocab_size)
     head = _MAGIC + bytes([_VERSION << 2 | form]) + len(ids).to_bytes(3, "little")
     return head + _checksum(key, head, payload) + payload
 
 
 def decode(raw: bytes, key: SegmentKey) -> TokenIds:
-    """The ids of an entry. Raises CorruptEntry on any bytes that `encode` did not make for this key."""
+    """Returns the ids of an entry. Raises CorruptEntry unless `encode` made the bytes for this key."""
     count = peek_count(raw)
     if count is None or len(raw) < HEADER_BYTES:
-        raise CorruptEntry("no entry of this version")
+        raise CorruptEntry("not an entry of this version")
     head, checksum, payload = raw[:PEEK_BYTES], raw[PEEK_BYTES:HEADER_BYTES], raw[HEADER_BYTES:]
     if checksum != _checksum(key, head, payload):
-        raise CorruptEntry("checksum or key differ")
+        raise CorruptEntry("the checksum does not fit the bytes and the key")
     return _ids(head[2] & 3, count, payload)
 
 
 def _payload(ids: TokenIds, vocab_size: int) -> tuple[int, bytes]:
-    """Form and bytes."""
+    """Returns the form of the payload and its bytes."""
     if vocab_size > length_coded_ids.LIMIT and max(ids, default=0) >= length_coded_ids.LIMIT:
         return _WIDE, token_ids.to_bytes(ids)
     if vocab_size >= _NARROW_VOCAB:
@@ -71,7 +71,7 @@ def _payload(ids: TokenIds, vocab_size: int) -> tuple[int, bytes]:
 
 
 def _ids(form: int, count: int, payload: bytes) -> TokenIds:
-    """The inverse. Raises CorruptEntry where the payload does not hold just `count` ids."""
+    """The inverse of `_payload`. Raises CorruptEntry unless the payload holds exactly `count` ids."""
     if form == _LENGTHS:
         try:
             return length_coded_ids.unpack(payload, count)
@@ -80,12 +80,12 @@ def _ids(form: int, count: int, payload: bytes) -> TokenIds:
     size = count * (4 if form == _WIDE else 2)
     plain = _inflate(payload, size) if form == _DEFLATED else payload
     if len(plain) != size:
-        raise CorruptEntry("not as many ids as the header says")
+        raise CorruptEntry("the payload does not hold as many ids as the header says")
     return token_ids.from_bytes(plain) if form == _WIDE else array("I", _narrow_ids(plain))
 
 
 def peek_count(head: bytes) -> int | None:
-    """How many ids an entry holds, from its first PEEK_BYTES; None when it is no entry."""
+    """Reads from an entry's first PEEK_BYTES how many ids it holds; None if it is not an entry."""
     if len(head) < PEEK_BYTES or head[:2] != _MAGIC or head[2] >> 2 != _VERSION:
         return None
     return int.from_bytes(head[3:PEEK_BYTES], "little")
@@ -105,7 +105,7 @@ def _deflate(plain: bytes) -> bytes:
 
 
 def _inflate(payload: bytes, size: int) -> bytes:
-    """At most one byte more than `size`, however much the payload would unfold to."""
+    """Inflates at most `size` + 1 bytes, so that a small payload cannot fill the memory."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         return inflater.decompress(payload, size + 1)

@@ -1,8 +1,8 @@
 """Taking the control tokens out of a tokenizer, so that no text can spell one.
 
-A fast tokenizer looks for its added tokens (`<|im_end|>`, `<tool_call>`) before anything else, in
-whatever text it is given; marking text as untrusted leaves those that are not "special". So the
-tokenizer that reads untrusted text is built from a serialisation in which they do not exist.
+A fast tokenizer first looks for its added tokens (`<|im_end|>`, `<tool_call>`), in any text. Its option
+for untrusted text only ignores those that are marked special. So the tokenizer for untrusted text is
+built from a serialisation without any of them.
 """
 
 from __future__ import annotations
@@ -15,41 +15,43 @@ from typing import Any
 from deployments.core.errors import TokenizerRefused
 
 METASPACE = "\u2581"
-"""How SentencePiece-like vocabularies write a space."""
+"""The character that SentencePiece-like vocabularies use for a space."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlToken:
-    """An added token. `lstrip` and `rstrip`: it swallows the white space before or behind it."""
+    """An added token that is not only white space."""
 
     id: int
     content: str
+    """The text that spells the token."""
     lstrip: bool
+    """Whether the token includes the white space before it."""
     rstrip: bool
+    """Whether the token includes the white space after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextTokenizer:
-    """A tokenizer's serialisation without control tokens, and what was taken out.
-
-    `blank_tokens` are the added tokens left in, by id: they only spell white space. Some vocabularies
-    (Gemma, GPT-NeoX) add runs of it to compress source code; these stand for the same characters in
-    whatever text, so they control nothing.
-    """
+    """A tokenizer without control tokens, and the tokens that were removed."""
 
     tokenizer_json: str
+    """The serialisation without control tokens."""
     control_tokens: tuple[ControlToken, ...]
+    """The added tokens that were removed."""
     blank_tokens: dict[int, str]
+    """The added tokens that were kept, by id. They spell only white space and control nothing: some
+    vocabularies (Gemma, GPT-NeoX) add runs of white space to compress source code."""
 
 
 def without_control_tokens(tokenizer_json: str) -> TextTokenizer:
-    """Takes out all added tokens, special or not, that do not only spell white space.
+    """Removes all added tokens, special or not, except those that spell only white space.
 
-    With them go their entries in a BPE vocabulary and the merges through which text could still reach
-    these. Truncation, padding and the post-processor go too, and the blank that a tokenizer puts before
-    a text's first word: a segment stands in the middle of a prompt.
+    Also removes their entries in a BPE vocabulary, and the merges through which text could still reach
+    them. Removes truncation, padding and the post-processor too, and the blank that a tokenizer puts
+    before the first word of a text, because a segment is in the middle of a prompt.
 
-    Raises: TokenizerRefused when the serialisation is not one that can be read.
+    Raises TokenizerRefused when the serialisation cannot be read.
     """
     try:
         spec: dict[str, Any] = json.loads(tokenizer_json)
@@ -61,8 +63,8 @@ def without_control_tokens(tokenizer_json: str) -> TextTokenizer:
         )
         blanks = {token["id"]: token["content"] for token in added if _is_blank(token["content"])}
         if spec["model"]["type"] == "BPE":
-            _forget(spec["model"], {token.id for token in controls})
-            # Added tokens outside the vocabulary are numbered anew when they are loaded.
+            _remove_ids(spec["model"], {token.id for token in controls})
+            # On loading, the library gives new ids to added tokens that are not in the vocabulary.
             spec["model"]["vocab"] |= {content: id_ for id_, content in blanks.items()}
     except (ValueError, KeyError, TypeError) as error:
         raise TokenizerRefused(f"the tokenizer's serialisation cannot be read: {error!r}") from error
@@ -74,7 +76,8 @@ def without_control_tokens(tokenizer_json: str) -> TextTokenizer:
     return TextTokenizer(json.dumps(spec, ensure_ascii=False), controls, blanks)
 
 
-def _forget(bpe: dict[str, Any], ids: set[int]) -> None:
+def _remove_ids(bpe: dict[str, Any], ids: set[int]) -> None:
+    """Removes ids from a BPE vocabulary, and the merges that make or use them."""
     vocab = {token: id_ for token, id_ in bpe["vocab"].items() if id_ not in ids}
     merges = (merge.split(" ", 1) if isinstance(merge, str) else merge for merge in bpe["merges"])
     prefix = len(bpe.get("continuing_subword_prefix") or "")

@@ -1,4 +1,7 @@
-"""Cluster-wide counters and popularity in Redis. Neither expires; both are bounded here."""
+"""Cluster-wide counters and popularity of segments in Redis.
+
+They never expire; this module limits their size.
+"""
 
 from __future__ import annotations
 
@@ -16,39 +19,45 @@ T = TypeVar("T")
 Pairs: TypeAlias = Iterable[tuple[str | float, str | float]]
 
 KEPT_SEGMENTS = 20_000
-"""Segments whose popularity survives a trim, per scope."""
+"""Segments of a scope whose popularity survives a trim."""
 
 READ_SEGMENTS = 5_000
-"""Segments that `popularity` returns."""
+"""The most segments that `popularity` returns."""
 
-REMEMBERED_S = 86_400
-"""How long a batch that was counted is known by its number, and so not counted when it comes again."""
+BATCH_NUMBER_TTL_S = 86_400
+"""How long the number of a writer's last batch is kept, so that a repeated batch is not counted twice."""
 
 _ADD_ONCE = """
-local adding, answering, number, remembered_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local add, read, number, number_ttl_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if #ARGV > 4 and (tonumber(redis.pcall('GET', KEYS[2])) or 0) < tonumber(number) then
   for i = 5, #ARGV, 2 do
-    local reply = redis.pcall(adding, KEYS[1], ARGV[i], ARGV[i + 1])
+    local reply = redis.pcall(add, KEYS[1], ARGV[i], ARGV[i + 1])
     if type(reply) == 'table' then return reply end
   end
-  redis.call('SET', KEYS[2], number, 'EX', remembered_s)
+  redis.call('SET', KEYS[2], number, 'EX', number_ttl_s)
 end
-return redis.pcall(answering, KEYS[1])
+return redis.pcall(read, KEYS[1])
 """
-"""Adds pairs to KEYS[1] unless KEYS[2] has their number already. A table for a reply is an error."""
+"""Adds pairs to KEYS[1], unless the number in KEYS[2] shows that their batch was added before.
+
+Replies with what the command `read` replies on KEYS[1]. A table as reply of `add` is an error.
+"""
 
 
 def trim_above(kept: int) -> int:
-    """The size at which a scope's popularity is trimmed to `kept`.
+    """Returns the size above which a set is trimmed to `kept` members.
 
-    The room between is where newcomers gather uses: were each addition trimmed at once, a segment new
-    to a full set would be dropped at its first use, every time.
+    It is larger than `kept`, because a new segment needs time to gather uses: if every addition trimmed
+    a full set, a new segment would always be dropped at its first use.
     """
     return kept + kept // 4
 
 
 class RedisCounterStore:
-    """A `CounterStore`."""
+    """Implements `CounterStore`. All methods raise CacheUnavailable.
+
+    `kept` segments of a scope survive a trim; `read` is the most that `popularity` returns.
+    """
 
     def __init__(self, link: RedisLink, *, kept: int = KEPT_SEGMENTS, read: int = READ_SEGMENTS) -> None:
         self._link = link
@@ -56,7 +65,7 @@ class RedisCounterStore:
         self._read = read
 
     async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
-        """See `CounterStore`."""
+        """Adds a batch once, in one round trip, and returns all counters."""
         counters, popularity = counters_name(scope), popularity_name(scope)
         fields = batch.increments.items()
         additions = {counters: _add_once(counters, batch, "HINCRBYFLOAT", "HGETALL", fields)}
@@ -69,42 +78,42 @@ class RedisCounterStore:
         return await self._parsed(counters, _floats, totals)
 
     async def reset(self, scope: Scope) -> None:
-        """See `CounterStore`."""
+        """Deletes a scope's counters, not its popularity."""
         await self._link.call(("UNLINK", counters_name(scope)))
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
-        """See `CounterStore`; most used first."""
+        """Returns the uses of the most used segments, most used first."""
         name = popularity_name(scope)
         (reply,) = await self._call({name: ("ZREVRANGE", name, 0, self._read - 1, "WITHSCORES")})
         return await self._parsed(name, _uses, reply)
 
     async def _call(self, commands: Mapping[str, Command]) -> list[Reply]:
-        """A round trip of one command a key. Keys of another type start anew."""
+        """Sends one command per key in one round trip. Deletes keys of the wrong type, then raises."""
         replies = await self._link.call(*commands.values())
         wrong = [name for name, reply in zip(commands, replies, strict=True) if reply is WRONG_TYPE]
         if wrong:
-            await self._start_anew(*wrong)
+            await self._delete_unusable(*wrong)
         return replies
 
     async def _parsed(self, name: str, parse: Callable[[Sequence[bytes]], T], reply: Reply) -> T:
-        """What `parse` makes of a key's content. A key that holds what cannot be read starts anew."""
+        """Parses the content of the key `name`. Deletes a key that cannot be parsed, then raises."""
         flat = expect(list, reply)
         try:
             return parsed(parse, flat)
         except CacheUnavailable:
-            await self._start_anew(name)
+            await self._delete_unusable(name)
 
-    async def _start_anew(self, *names: str) -> NoReturn:
-        """Deletes keys, so that the next call works. Raises CacheUnavailable."""
+    async def _delete_unusable(self, *names: str) -> NoReturn:
+        """Deletes keys, so that the next call works. Always raises CacheUnavailable."""
         await self._link.call(("UNLINK", *names))
-        raise CacheUnavailable("counters were of a wrong type; they start anew")
+        raise CacheUnavailable("counters in Redis could not be read and were deleted")
 
 
-def _add_once(name: str, batch: CountBatch, adding: str, answering: str, pairs: Pairs) -> Command:
-    """Adds a batch's pairs to a key with one command each, and answers with another command's reply."""
+def _add_once(name: str, batch: CountBatch, add: str, read: str, pairs: Pairs) -> Command:
+    """Returns a command that adds each pair with the command `add` and replies as the command `read`."""
     keys = (name, counted_name(name, batch.writer))
     flat = (part for pair in pairs for part in pair)
-    return ("EVAL", _ADD_ONCE, len(keys), *keys, adding, answering, batch.number, REMEMBERED_S, *flat)
+    return ("EVAL", _ADD_ONCE, len(keys), *keys, add, read, batch.number, BATCH_NUMBER_TTL_S, *flat)
 
 
 def _floats(flat: Sequence[bytes]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The tokenizer as the rest sees it, over the light `tokenizers` library."""
+"""The tokenizer that all replicas use. Needs only the `tokenizers` library, not transformers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class BundleEncoder:
-    """`core.ports.TextEncoder` over a bundle.
+    """Implements `core.ports.TextEncoder` with two tokenizers made from a bundle.
 
-    Two tokenizers are made of it. The one for text has no control tokens at all, so no text can
-    spell one; control tokens are found here, and only in `ScaffoldText`. The whole one decodes and
-    is the yardstick of the start-up check.
+    The plain one encodes text. It has no control tokens, so no text can spell one; this class itself
+    finds control tokens, only in `ScaffoldText`. The whole one decodes, and the start-up check compares
+    with it.
 
-    Belongs to one event loop: the library answers "Already borrowed" to threads that share one.
+    Belongs to one event loop: the library raises "Already borrowed" when threads share a tokenizer.
     """
 
     def __init__(self, bundle: TokenizerBundle) -> None:
@@ -42,7 +42,7 @@ class BundleEncoder:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of vocabulary, merges, added tokens, normalizer and chat template."""
+        """Fingerprint of vocabulary, merges, added tokens, normalizer and chat template."""
         return self._bundle.fingerprint
 
     @property
@@ -52,20 +52,20 @@ class BundleEncoder:
 
     @property
     def control_ids(self) -> Mapping[str, int]:
-        """Ids by text of the tokens that only a scaffold may contain."""
+        """Ids of the tokens that only a scaffold may contain, by the text that spells them."""
         return self._control_ids
 
     def encode_text(self, text: str) -> TokenIds:
-        """Ids of untrusted text: never a control id. Raises InvalidRequest on lone surrogates."""
+        """Returns ids of untrusted text, no control ids. Raises InvalidRequest on lone surrogates."""
         try:
             return token_ids(self._plain.encode(text, add_special_tokens=False).ids)
         except TypeError:
             raise InvalidRequest("the text holds half a character (a lone surrogate)") from None
 
     def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
-        """Ids of scaffold and texts; plain runs between two control tokens are encoded whole.
+        """Returns the ids of a prompt. What is between two control tokens is encoded as one text.
 
-        Raises: InvalidRequest on lone surrogates.
+        Raises InvalidRequest on lone surrogates.
         """
         ids = token_ids()
         run: list[str] = []
@@ -80,11 +80,11 @@ class BundleEncoder:
         return ids
 
     def decode(self, ids: TokenIds) -> str:
-        """Text of ids, control tokens shown."""
+        """Returns the text of ids, with the control tokens in it."""
         return str(self._whole.decode(ids.tolist(), skip_special_tokens=False))
 
     def encode_trusted(self, rendered: str) -> TokenIds:
-        """The tokenizer's own encoding, in which any text can be a control token: for checks only."""
+        """Encodes with the whole tokenizer, so any text can become a control token. For checks only."""
         return token_ids(self._whole.encode(rendered, add_special_tokens=False).ids)
 
     @cached_property
@@ -105,7 +105,7 @@ class BundleEncoder:
 
 
 def _pattern(controls: Sequence[ControlToken]) -> re.Pattern[str]:
-    """Finds the leftmost control token, of several there the longest, as the tokenizer itself does."""
+    """Matches the leftmost control token, and of several there the longest, as the tokenizer does."""
     longest_first = sorted(controls, key=lambda token: -len(token.content))
     alternatives = [
         (r"\s*" if token.lstrip else "") + re.escape(token.content) + (r"\s*" if token.rstrip else "")

@@ -1,4 +1,4 @@
-"""One computation per key, however many wait for it."""
+"""Single flight: callers that want the same key at the same time share one computation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Compute = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V]]]
-"""Values of the given keys, all of them."""
+"""Returns the values of all given keys."""
 
 
 class _Flight(Generic[K, V]):
@@ -25,22 +25,22 @@ class _Flight(Generic[K, V]):
 
 
 class SingleFlight(Generic[K, V]):
-    """Joins callers that want the same keys at the same time.
+    """Lets callers that want the same keys at the same time share one computation.
 
-    A computation runs in a task of its own, so a caller that is cancelled strands nobody; the task
-    is cancelled with its last caller. An error goes to all who wait. Nothing is remembered
-    afterwards: keeping values is the cache's work. Belongs to one event loop.
+    A computation runs in its own task, so cancelling one caller does not affect the others. When all its
+    callers are cancelled, the task is cancelled too. All callers get its error. Values are not kept
+    after the computation; that is the cache's work. Belongs to one event loop.
     """
 
     def __init__(self) -> None:
         self._flights: dict[K, _Flight[K, V]] = {}
 
     def __len__(self) -> int:
-        """Keys being computed now."""
+        """The number of keys that are being computed."""
         return len(self._flights)
 
     async def get(self, keys: Iterable[K], compute: Compute[K, V]) -> dict[K, V]:
-        """Values by key. Keys that nobody is computing yet go to `compute` in one call."""
+        """Returns values by key. Calls `compute` once, with the keys that are not being computed yet."""
         wanted = tuple(dict.fromkeys(keys))
         missing = tuple(key for key in wanted if key not in self._flights)
         if missing:
@@ -67,7 +67,7 @@ class SingleFlight(Generic[K, V]):
             for flight in flights:
                 flight.waiters -= 1
                 if not flight.waiters and not flight.task.done():
-                    # Forgotten at once: whoever comes before it has ended must not join a dying task.
+                    # Now, not when the task has ended: until then, no new caller may join it.
                     self._forget(flight)
                     flight.task.cancel()
 
@@ -76,4 +76,4 @@ class SingleFlight(Generic[K, V]):
             if self._flights.get(key) is flight:
                 del self._flights[key]
         if flight.task.done() and not flight.task.cancelled():
-            flight.task.exception()  # seen, even if every caller has gone meanwhile
+            flight.task.exception()  # marks it as retrieved, even if every caller was cancelled

@@ -1,4 +1,7 @@
-"""How prompts begin, in Redis: a sorted set of paths a scope, and one of the scopes. Neither expires."""
+"""How prompts begin, in Redis: a sorted set of paths for each scope, and one sorted set of the scopes.
+
+They never expire; this module limits their size.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,22 @@ from deployments.token_cache.keys import PATH_SCOPES, paths_name
 from deployments.token_cache.path_scores import (
     KEPT_PATHS,
     KEPT_SCOPES,
-    inherited,
     pack_path,
+    renamed_path,
     unpack_path,
     weight,
 )
 
 READ_SCOPES = 64
-"""Scopes that `hottest` looks into, the hottest ones."""
+"""`hottest` reads the paths of this many scopes, the hottest ones."""
 
 
 class RedisHotPaths:
-    """A `HotPaths`. `clock` gives Unix seconds, and is to be the same everywhere, give or take minutes."""
+    """Implements `HotPaths`. All methods raise CacheUnavailable.
+
+    `kept` paths of a scope and `kept_scopes` scopes survive a trim.
+    `clock` gives Unix seconds; the clocks of all hosts must agree within minutes.
+    """
 
     def __init__(
         self,
@@ -43,7 +50,7 @@ class RedisHotPaths:
         self._clock = clock
 
     async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
-        """See `HotPaths`."""
+        """Counts prompts by their paths, and trims sets that are too large."""
         counted = {scope: Counter(map(pack_path, filter(None, found))) for scope, found in paths.items()}
         additions: list[Command] = []
         by = weight(self._clock())
@@ -60,10 +67,10 @@ class RedisHotPaths:
         if large:
             await self._call(*(("ZREMRANGEBYRANK", name, 0, -self._kept - 1) for name in large))
         if scopes > trim_above(self._kept_scopes):
-            await self._forget_scopes()
+            await self._delete_coldest_scopes()
 
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
-        """See `HotPaths`."""
+        """Returns at most `limit` paths of one tenant or all, hottest first."""
         scopes = await self._scopes(tenant)
         if not scopes or limit < 1:
             return []
@@ -78,42 +85,42 @@ class RedisHotPaths:
         return nlargest(limit, found, key=lambda path: path.heat)
 
     async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
-        """See `HotPaths`."""
+        """Moves scores from paths with old segments to paths with new ones."""
         name = paths_name(scope)
         (reply,) = await self._call(("ZRANGE", name, 0, -1, "WITHSCORES"))
         commands: list[Command] = []
         for path, score in parsed(_scored, reply):
-            heir = inherited(path, successors)
-            if heir is not None:
-                commands += [("ZINCRBY", name, score, heir), ("ZREM", name, path)]
+            renamed = renamed_path(path, successors)
+            if renamed is not None:
+                commands += [("ZINCRBY", name, score, renamed), ("ZREM", name, path)]
         if commands:
             await self._call(*commands)
 
     async def _scopes(self, tenant: TenantId | None) -> list[Scope]:
-        """The hottest ones, of one tenant or all."""
+        """Returns the hottest scopes, of one tenant or all, hottest first."""
         (reply,) = await self._call(("ZREVRANGE", PATH_SCOPES, 0, -1))
         scopes = [scope for raw in expect(list, reply) if (scope := _scope(raw)) is not None]
         return [scope for scope in scopes if tenant in (None, scope.tenant)][:READ_SCOPES]
 
-    async def _forget_scopes(self) -> None:
+    async def _delete_coldest_scopes(self) -> None:
         (reply,) = await self._call(("ZRANGE", PATH_SCOPES, 0, -self._kept_scopes - 1))
         coldest = expect(list, reply)
         names = [paths_name(scope) for raw in coldest if (scope := _scope(raw)) is not None]
         await self._call(("ZREM", PATH_SCOPES, *coldest), *(("UNLINK", name) for name in names))
 
     async def _call(self, *commands: Command) -> list[Reply]:
-        """A round trip. A key of another type is deleted, so that the next call works."""
+        """Sends the commands in one round trip. Deletes keys of the wrong type, then raises."""
         replies = await self._link.call(*commands)
         sent = zip(commands, replies, strict=True)
         wrong = {command[1] for command, reply in sent if reply is WRONG_TYPE}
         if wrong:
             await self._link.call(("UNLINK", *wrong))
-            raise CacheUnavailable("what prompts begin with was of a wrong type; it starts anew")
+            raise CacheUnavailable("hot paths in Redis were of the wrong type and were deleted")
         return replies
 
 
 def _scope(raw: bytes) -> Scope | None:
-    """The scope of this name; None for what no code of ours wrote."""
+    """Parses the name of a scope; None if this application did not write it."""
     tenant, _, collection = raw.decode(errors="replace").partition("/")
     try:
         return Scope(tenant_id(tenant), collection_name(collection))

@@ -11,38 +11,41 @@ PATH_SCOPES = "warmline:path-scopes"
 
 
 def segment_key(fingerprint: Fingerprint, text: str, *, flags: str = "") -> SegmentKey:
-    """Content address of a segment's ids: 48 hex digits over everything that determines the ids.
+    """Returns the content address of a segment: 48 hex digits over everything that determines its ids.
 
-    `flags` names options of the encoding that the fingerprint does not cover.
+    `flags` names encoding options that the fingerprint does not cover.
     """
     return SegmentKey(digest(fingerprint, flags, str(SEGMENT_SCHEMA_VERSION), text))
 
 
 def segment_prefix(scope: Scope) -> str:
-    """The start of the names of a scope's segments; the key follows. Raises InvalidRequest."""
+    """Returns the start of the names of a scope's segments; the key follows. Raises InvalidRequest."""
     return entry_prefix("seg", scope)
 
 
 def segments_pattern(tenant: TenantId, collection: CollectionName | None) -> str:
-    """The SCAN pattern of a tenant's segments, of one collection or all. Raises InvalidRequest."""
+    """Returns the pattern of a tenant's segments, of one collection or all. Raises InvalidRequest."""
     return entries_pattern("seg", tenant, collection)
 
 
 def counters_name(scope: Scope) -> str:
-    """The hash of a scope's counters. Raises InvalidRequest."""
+    """Returns the name of the hash with a scope's counters. Raises InvalidRequest."""
     return scope_name("counters", scope)
 
 
 def popularity_name(scope: Scope) -> str:
-    """The sorted set of a scope's segments by uses. Raises InvalidRequest."""
+    """Returns the name of the sorted set of a scope's segments, by uses. Raises InvalidRequest."""
     return scope_name("popularity", scope)
 
 
 def counted_name(name: str, writer: str) -> str:
-    """The number of the last batch that a writer has added to the counters or popularity key `name`."""
+    """Returns the name of the key that holds the number of the last batch which `writer` has added.
+
+    `name` is the key to which it was added: a scope's counters or popularity.
+    """
     return f"warmline:counted:{{{name}}}:{writer}"
 
 
 def paths_name(scope: Scope) -> str:
-    """The sorted set of the paths that a scope's prompts begin with. Raises InvalidRequest."""
+    """Returns the name of the sorted set of a scope's hot paths. Raises InvalidRequest."""
     return scope_name("paths", scope)

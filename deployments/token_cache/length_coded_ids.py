@@ -1,11 +1,11 @@
-"""Ids below 2**18 in about 1.7 bytes each: how many bits an id has, in four bits, then those bits.
+"""Ids below 2**18 in about 1.7 bytes each: the number of bits of an id, in four bits, and those bits.
 
-Byte-pair tokenizers number their tokens in the order of frequency in training: most ids of a text are short.
+Byte-pair tokenizers number their tokens by frequency in training, so most ids of a text are short.
 
-    (count + 1) // 2 bytes   a class for each id, two to a byte, the first in the upper half
-    the rest                 the bits of the ids, from the highest of each; the last byte is padded with zeros
+    (count + 1) // 2 bytes   the class of each id, two in a byte, the first one in the upper half
+    the rest                 the bits of each id, highest bit first; the last byte is padded with zeros
 
-Class 0 holds the ids below 8, in three bits. Class c > 0 holds those from 2**(c + 2) up to twice that,
+Class 0 holds the ids below 8, in three bits. Class c > 0 holds the ids from 2**(c + 2) up to twice that,
 without their leading one, in c + 2 bits.
 """
 
@@ -19,21 +19,21 @@ import numpy.typing as npt
 from deployments.core.token_ids import TokenIds
 
 LIMIT = 2**18
-"""Ids must be below it."""
+"""Ids must be below this."""
 
 _BITS = np.array([3, *range(3, 18)], np.int64)
-"""Of an id, by class."""
+"""The number of bits that an id of each class takes."""
 _BASES = np.array([0, *(1 << bits for bits in range(3, 18))], np.int64)
-"""The least id of a class."""
+"""The smallest id of each class."""
 _WINDOW_BYTES = 4
-"""An id's bits, at most 17, begin anywhere in a byte: they are in a window of so many bytes."""
+"""An id has at most 17 bits, which may start anywhere in a byte, so a window of this size holds them."""
 
 
 def pack(ids: TokenIds) -> bytes:
-    """The bytes of some ids. Raises OverflowError on an id of LIMIT and more."""
+    """Returns the bytes of ids. Raises OverflowError on an id of LIMIT or more."""
     values = np.asarray(ids, np.int64)
     if len(values) and values.max() >= LIMIT:
-        raise OverflowError(f"an id is {values.max()}, and at most {LIMIT - 1} is possible")
+        raise OverflowError(f"an id is {values.max()}; the largest possible one is {LIMIT - 1}")
     classes = np.searchsorted(_BASES, values, side="right") - 1
     bits = _BITS[classes]
     owner = np.repeat(np.arange(len(values)), bits)
@@ -45,7 +45,7 @@ def pack(ids: TokenIds) -> bytes:
 
 
 def unpack(raw: bytes, count: int) -> TokenIds:
-    """The ids of `pack`. Raises ValueError where `raw` is not what `pack` makes of `count` ids."""
+    """The inverse of `pack`. Raises ValueError unless `raw` is what `pack` makes of `count` ids."""
     heads = (count + 1) // 2
     data = np.frombuffer(raw, np.uint8)
     if len(data) < heads:
@@ -56,7 +56,7 @@ def unpack(raw: bytes, count: int) -> TokenIds:
     ends = np.cumsum(bits)
     total = int(ends[-1]) if count else 0
     if len(data) != heads + (total + 7) // 8 or padding.any():
-        raise ValueError("not as many bits as the classes say")
+        raise ValueError("the bytes do not hold as many bits as the classes say")
     values = _BASES[classes] + _bits_at(data[heads:], ends - bits, bits)
     return array("I", values.astype(np.uint32).tobytes())
 
@@ -64,7 +64,10 @@ def unpack(raw: bytes, count: int) -> TokenIds:
 def _bits_at(
     stream: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """The numbers of `bits` bits each that start at bit `starts` of the stream."""
+    """Returns for each id the number that starts at bit `starts` of the stream and has `bits` bits.
+
+    All three arrays are one-dimensional; `starts`, `bits` and the result have one element per id.
+    """
     padded = np.append(stream, np.zeros(_WINDOW_BYTES, np.uint8)).astype(np.int64)
     first = starts >> 3
     window = padded[first]

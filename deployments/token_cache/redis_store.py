@@ -1,31 +1,33 @@
-"""Encoded segments in Redis, shared by all replicas. Only commands that Redis 6.2 has."""
+"""Encoded segments in Redis, shared by all replicas. Uses only commands that Redis 6.2 has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import BATCH, unlinked, walk
+from deployments.token_cache.batches import batches
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
 from deployments.token_cache.keys import segment_prefix, segments_pattern
 
-T = TypeVar("T")
-
 
 class RedisSegmentStore:
-    """A `SegmentStore`. `wrong_typed` counts the entries found to be no strings, and deleted."""
+    """Implements `SegmentStore`. All methods raise CacheUnavailable."""
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
         self.wrong_typed = 0
+        """Entries that `get_many` deleted because they were not strings."""
 
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
-        """All values in one round trip; see `SegmentStore`."""
+        """Reads all values in one round trip, in the order of `keys`; None where there is none.
+
+        Deletes entries of the wrong type.
+        """
         if not keys:
             return []
         names = _names(scope, keys)
@@ -33,27 +35,36 @@ class RedisSegmentStore:
         wrong = [name for name, reply in zip(names, replies, strict=True) if reply is WRONG_TYPE]
         if wrong:
             self.wrong_typed += len(wrong)
-            with suppress(CacheUnavailable):  # the other values are good; the next reader tries again
+            with suppress(CacheUnavailable):  # the other values are good, and the next reader deletes it
                 await self._link.call(("UNLINK", *wrong))
         return [None if r in (None, WRONG_TYPE) else expect(bytes, r) for r in replies]
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
-        """See `SegmentStore`. What an earlier round trip stored stays when a later one fails."""
-        for batch in _batches(list(values.items())):
+        """Stores values for `ttl_s` seconds, in several round trips.
+
+        If a round trip fails, what earlier ones stored stays.
+        """
+        for batch in batches(list(values.items()), BATCH):
             named = zip(_names(scope, [key for key, _ in batch]), batch, strict=True)
             await self._link.call(*(("SET", name, raw, "EX", ttl_s) for name, (_, raw) in named))
 
     async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
-        """See `SegmentStore`."""
-        return sum([await unlinked(self._link, names) for names in _batches(_names(scope, keys))])
+        """Deletes entries; returns how many there were."""
+        return sum([await unlinked(self._link, names) for names in batches(_names(scope, keys), BATCH)])
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """See `SegmentStore`. SCAN may name an entry twice, UNLINK counts it once."""
-        batches = walk(self._link, segments_pattern(tenant, collection))
-        return sum([await unlinked(self._link, names) async for names in batches if names])
+        """Deletes a tenant's entries, of one collection or all; returns how many there were.
+
+        The count is exact: SCAN may return a name twice, but UNLINK counts it once.
+        """
+        pages = walk(self._link, segments_pattern(tenant, collection))
+        return sum([await unlinked(self._link, names) async for names in pages if names])
 
     async def usage(self, scope: Scope) -> CacheUsage:
-        """See `SegmentStore`. Walks all the server's keys, so ask seldom; reads headers, not values."""
+        """Measures a scope's entries, by their headers.
+
+        Walks all keys of the server, so call it seldom.
+        """
         lengths: dict[bytes, int] = {}
         tokens = 0
         async for names in walk(self._link, segments_pattern(scope.tenant, scope.collection)):
@@ -62,24 +73,20 @@ class RedisSegmentStore:
             replies = await self._link.call(*commands) if commands else []
             for name, length, head in zip(fresh, replies[::2], replies[1::2], strict=True):
                 if length is WRONG_TYPE or head is WRONG_TYPE or not length:
-                    continue  # no segment, or expired since the walk met it
+                    continue  # not a segment, or expired after SCAN returned its name
                 lengths[name] = expect(int, length)
                 tokens += peek_count(expect(bytes, head)) or 0
         return CacheUsage(entries=len(lengths), tokens=tokens, value_bytes=sum(lengths.values()))
 
     async def ping(self) -> None:
-        """See `SegmentStore`."""
+        """Returns when the server answers."""
         await self._link.call(("PING",))
 
     async def close(self) -> None:
-        """Closes the link, which may be shared with a counter store."""
+        """Closes the link. Other stores that use the same link cannot be used afterwards either."""
         await self._link.close()
 
 
 def _names(scope: Scope, keys: Sequence[SegmentKey]) -> list[str]:
     prefix = segment_prefix(scope)
     return [prefix + key for key in keys]
-
-
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

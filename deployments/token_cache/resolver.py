@@ -1,4 +1,4 @@
-"""Segments to ids in an agent's replica: L1, the shared store, the TokenCache deployment, in this order."""
+"""Segments to ids in an agent's replica, from L1, the shared store or the TokenCache deployment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deployments.token_cache.stored_segments import stored_segments
 log = logging.getLogger(__name__)
 
 _KEPT_KEYS = 1024
-"""Texts whose keys are remembered: a few megabytes at most usual lengths."""
+"""Texts whose keys are kept: a few megabytes, with texts of usual length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,17 @@ class _Resolved:
     ids: TokenIds
     source: SegmentSource
     cache_error: str | None = None
+    """Why the shared store could not be used; None if it could, or was not needed."""
 
 
 class CachedResolver:
-    """`core.ports.SegmentResolver`. The ids are the same whatever the caches hold, or do not.
+    """Implements `core.ports.SegmentResolver`. The ids never depend on what the caches hold.
 
-    One call asks the store once for all that L1 lacks and the TokenCache deployment once for all that
-    the store lacks. Callers that want the same segment at the same time share that. When the store or
-    the deployment fails, the local encoder does the work: a hop to save a millisecond would be a loss.
+    One call asks the store once, for all segments that are not in L1, and the TokenCache deployment
+    once, for all segments that are not in the store. Callers that want the same segment at the same time
+    share the work. If the store or the deployment fails, the local encoder tokenizes: without the store,
+    a call to the deployment would cost more than the millisecond that it saves.
 
-    `corrupt_entries` counts the store's entries that were found damaged, deleted and computed anew.
     Belongs to one event loop.
     """
 
@@ -57,12 +58,13 @@ class CachedResolver:
         self._tokenizer_timeout_s = tokenizer_timeout_s
         self._tokenizer_down = False
         self._flights: SingleFlight[tuple[Scope, SegmentKey], _Resolved] = SingleFlight()
-        # To digest five texts takes longer than all the rest of a hit.
+        # Cached, because on a hit the digests of five texts take longer than everything else.
         self._key_of = lru_cache(_KEPT_KEYS)(partial(segment_key, encoder.fingerprint))
         self.corrupt_entries = 0
+        """Damaged entries of the store that this resolver found, deleted and computed again."""
 
     async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
-        """Ids in the order of `texts`; equal texts are resolved once. Raises InvalidRequest."""
+        """Returns ids in the order of `texts`. Resolves equal texts once. Raises InvalidRequest."""
         keys = [self._key_of(text) for text in texts]
         text_of = dict(zip(keys, texts, strict=True))
         found = self._from_l1(scope, text_of)
@@ -100,19 +102,20 @@ class CachedResolver:
             self.corrupt_entries += damaged
         except CacheUnavailable as error:
             cache_error = str(error)
-        left = [key for key in text_of if key not in stored]
-        encode = self._encoded if cache_error else self._tokenized
-        fresh = await encode(scope, [text_of[key] for key in left])
-        for key, ids in [*stored.items(), *zip(left, fresh, strict=True)]:
+        missing = [key for key in text_of if key not in stored]
+        tokenize = self._tokenize_here if cache_error else self._tokenize
+        fresh = await tokenize(scope, [text_of[key] for key in missing])
+        for key, ids in [*stored.items(), *zip(missing, fresh, strict=True)]:
             self._l1.put(scope, key, ids)
         return {key: _Resolved(ids, SegmentSource.REDIS) for key, ids in stored.items()} | {
             key: _Resolved(ids, SegmentSource.TOKENIZED, cache_error)
-            for key, ids in zip(left, fresh, strict=True)
+            for key, ids in zip(missing, fresh, strict=True)
         }
 
-    async def _tokenized(self, scope: Scope, texts: Sequence[str]) -> list[TokenIds]:
+    async def _tokenize(self, scope: Scope, texts: Sequence[str]) -> list[TokenIds]:
+        """Tokenizes in the TokenCache deployment, or here if there is none or it fails."""
         if self._tokenizer is None or not texts:
-            return await self._encoded(scope, texts)
+            return await self._tokenize_here(scope, texts)
         try:
             async with asyncio.timeout(self._tokenizer_timeout_s):
                 raws = await self._tokenizer.tokenize(scope, texts)
@@ -121,24 +124,24 @@ class CachedResolver:
                 raise ValueError(f"{len(ids)} answers to {len(texts)} texts")
         except (WarmlineError, TimeoutError, ValueError) as error:
             if not self._tokenizer_down:
-                log.warning("TokenCache fails, tokenizing here until it answers: %r", error)
+                log.warning("TokenCache fails; tokenizing in this replica until it answers: %r", error)
             self._tokenizer_down = True
-            return await self._encoded(scope, texts)
+            return await self._tokenize_here(scope, texts)
         self._tokenizer_down = False
         return ids
 
-    async def _encoded(self, _scope: Scope, texts: Sequence[str]) -> list[TokenIds]:
+    async def _tokenize_here(self, _scope: Scope, texts: Sequence[str]) -> list[TokenIds]:
         return [self._encoder.encode_text(text) for text in texts]
 
 
 class UncachedResolver:
-    """`core.ports.SegmentResolver` with the cache switched off: every text is tokenized every time."""
+    """Implements `core.ports.SegmentResolver` without a cache: tokenizes every text every time."""
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
 
     async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
-        """Ids in the order of `texts`. Raises InvalidRequest."""
+        """Returns ids in the order of `texts`. Raises InvalidRequest."""
         return ResolvedSegments(
             ids=tuple(self._encoder.encode_text(text) for text in texts),
             keys=tuple(segment_key(self._encoder.fingerprint, text) for text in texts),
@@ -146,5 +149,5 @@ class UncachedResolver:
         )
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Nothing is held."""
+        """Returns 0: this resolver holds nothing."""
         return 0

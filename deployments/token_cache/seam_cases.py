@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001  # letters that look like others are the point here
-"""Hostile texts for the start-up check of a tokenizer: what may stand at a segment's edges, and in it.
+"""Hostile texts for the start-up check of a tokenizer, at the edges of a segment and inside it.
 
-Left out on purpose: U+2581, with which SentencePiece-like vocabularies write a space and which they
-therefore all turn into one; refusing them for it would refuse half of all models.
+U+2581 is left out on purpose: SentencePiece-like vocabularies use it for a space, so they all turn it
+into one. A check that includes it would refuse half of all models.
 """
 
 from __future__ import annotations
@@ -64,28 +64,32 @@ HOSTILE_TEXTS: dict[str, str] = {
     "only punctuation": "!!!",
     "one letter": "a",
 }
-"""By name; none is blank."""
+"""Texts by name. None is blank."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeamCase:
-    """A prompt as it is cut into segments, each encoded apart and then joined."""
+    """A prompt, cut into segments."""
 
     name: str
     segments: tuple[tuple[Piece, ...], ...]
+    """Each segment is encoded on its own; the ids are then joined."""
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """The same prompt, whole."""
+        """The same prompt, not cut."""
         return tuple(piece for segment in self.segments for piece in segment)
 
 
 def seam_cases(scaffold: ChatScaffold, control_texts: Iterable[str]) -> tuple[SeamCase, ...]:
-    """A prompt for each hostile text, in every place that a text can have; one for all control texts."""
+    """Returns prompts that have one hostile text in every place where a text can be.
+
+    One of them is for all control texts together. The last one joins all texts as segments.
+    """
     texts = HOSTILE_TEXTS | {"every control token": " ".join(control_texts) or "none"}
     cases = [_case(name, text, scaffold) for name, text in texts.items()]
     bare = (document_segment("", "", text) for text in texts.values())
-    return (*cases, SeamCase("one behind the other", tuple((PlainText(t),) for t in bare)))
+    return (*cases, SeamCase("one after the other", tuple((PlainText(t),) for t in bare)))
 
 
 def _case(name: str, text: str, scaffold: ChatScaffold) -> SeamCase:
@@ -94,7 +98,7 @@ def _case(name: str, text: str, scaffold: ChatScaffold) -> SeamCase:
         document_segment("", "", text),
         document_segment(text, "", "Ask an Owner"),
     )
-    # What is the same in all cases ends in a letter, so that a name says what makes the difference.
+    # The parts that all cases share end in a letter, so that only the named text can cause a failure.
     tail = (
         PlainText("\n\nMost relevant first: Passwords; Plans"),
         ScaffoldText(scaffold.to_user),

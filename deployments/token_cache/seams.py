@@ -1,4 +1,4 @@
-"""The start-up check of a tokenizer: do its ids stand for the texts, also where segments meet?"""
+"""The start-up check of a tokenizer: do its ids represent the texts, also where two segments meet?"""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from deployments.token_cache.seam_cases import HOSTILE_TEXTS, SeamCase, seam_cas
 
 
 class CheckableEncoder(TextEncoder, Protocol):
-    """An encoder that shows what the check compares with."""
+    """An encoder with what the check compares: its control ids and the whole tokenizer's encoding."""
 
     @property
     def control_ids(self) -> Mapping[str, int]:
-        """Ids by text of the tokens that only a scaffold may contain."""
+        """Ids of the tokens that only a scaffold may contain, by the text that spells them."""
 
     def encode_trusted(self, rendered: str) -> TokenIds:
-        """The tokenizer's own encoding, control tokens counting wherever they stand."""
+        """Encodes with the whole tokenizer, which finds control tokens anywhere in the text."""
 
 
 def verify(encoder: CheckableEncoder, scaffold: ChatScaffold) -> tuple[str, ...]:
-    """Names the cases in which a prompt's ids differ from the tokenizer's own encoding of it whole.
+    """Returns the names of the cases in which a prompt's ids differ from those of the whole prompt.
 
-    Such a prompt is still one that the model reads, only tokenized at its seams (or, "(rendered)", at
-    its scaffold), so a name here is a figure to report and no error.
+    The model can read such a prompt all the same; only the tokens at its seams are different (or at its
+    scaffold, in cases marked "(rendered)"). So a name here is reported and is not an error.
 
-    Raises: TokenizerRefused when ids do not decode to the text, or text yields a control token.
+    Raises TokenizerRefused when ids do not decode to the text, or when text yields a control token.
     """
     for name, text in _texts(encoder.control_ids):
         _check_faithful(encoder, name, text)
@@ -40,7 +40,7 @@ def verify(encoder: CheckableEncoder, scaffold: ChatScaffold) -> tuple[str, ...]
 
 
 def seam_failures(encoder: TextEncoder, cases: Iterable[SeamCase]) -> tuple[str, ...]:
-    """Names of the cases whose segments, joined, are not the ids of the whole."""
+    """Returns the names of the cases whose segments' joined ids differ from the whole prompt's ids."""
     return tuple(
         case.name
         for case in cases
@@ -49,9 +49,9 @@ def seam_failures(encoder: TextEncoder, cases: Iterable[SeamCase]) -> tuple[str,
 
 
 def _rendering_failures(encoder: CheckableEncoder, cases: Iterable[SeamCase]) -> tuple[str, ...]:
-    """Where encoding by pieces differs from the tokenizer's own encoding of the rendered prompt.
+    """Returns the cases in which encoding by pieces differs from encoding the rendered prompt.
 
-    Only texts without control tokens can be compared: the tokenizer itself would obey the others.
+    Leaves out texts that spell control tokens, because the whole tokenizer would encode those as such.
     """
     return tuple(
         f"{case.name} (rendered)"
@@ -73,9 +73,10 @@ def _texts(controls: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _check_faithful(encoder: CheckableEncoder, name: str, text: str) -> None:
-    """Accepts canonical equivalents: by Unicode é and e + accent are one text, so NFC loses nothing.
+    """Raises TokenizerRefused when the text's ids lose something of it, or include a control token.
 
-    Anything else is a loss: case, blanks, compatibility forms (x² is not x2), unknown characters.
+    Canonical equivalents are accepted: in Unicode, é and e + accent are the same text. All other changes
+    are losses: case, blanks, compatibility forms (x² is not x2), unknown characters.
     """
     segment = document_segment("", "", text)
     ids = encoder.encode_text(segment)

@@ -1,15 +1,16 @@
-"""What the TokenCache deployment does: tokenizes what no cache has, once, and writes it to the store."""
+"""The TokenCache deployment's service: tokenizes segments that no cache has, once, and stores them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from deployments.core.errors import CacheUnavailable, InternalFault
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import TokenizerBundle
 from deployments.core.ports import HotPaths, SegmentStore, TextEncoder
 from deployments.core.token_ids import TokenIds, to_bytes
+from deployments.token_cache.batches import batches
 from deployments.token_cache.codec import encode
 from deployments.token_cache.flight import SingleFlight
 from deployments.token_cache.keys import segment_key
@@ -18,16 +19,11 @@ from deployments.token_cache.stored_segments import stored_segments
 log = logging.getLogger(__name__)
 
 _WRITE_BATCH = 64
-"""Segments tokenized and written at a time: between two batches other requests get their turn."""
+"""Segments tokenized and stored at a time. Other requests can run between two batches."""
 
 
 class TokenCacheService:
-    """Implements `core.services.TokenCache`. Belongs to one event loop.
-
-    `ttl_for` gives the seconds that a collection's segments are kept; `revive` starts a store of this
-    host's again where it is gone; `clear_retrievals` deletes what was retrieved. `corrupt_entries` counts
-    the entries that were found damaged, deleted and computed anew.
-    """
+    """Implements `core.services.TokenCache`. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -35,29 +31,37 @@ class TokenCacheService:
         encoder: TextEncoder,
         store: SegmentStore,
         ttl_for: Callable[[CollectionName], int],
-        revive: Callable[[], Awaitable[None]] | None = None,
+        restart_store: Callable[[], Awaitable[None]] | None = None,
         *,
         clear_retrievals: Callable[[TenantId, CollectionName | None], Awaitable[object]] | None = None,
         paths: HotPaths | None = None,
     ) -> None:
+        """Makes the service.
+
+        `ttl_for` returns for how many seconds a collection's segments are kept.
+        `restart_store` starts this host's embedded store again if it is gone; None for any other store.
+        `clear_retrievals` deletes a tenant's cached retrievals, of one collection or all.
+        `paths` are the hot paths to keep up to date when segments change.
+        """
         self._bundle = bundle
         self._encoder = encoder
         self._store = store
         self._ttl_for = ttl_for
-        self._revive = revive
+        self._restart_store = restart_store
         self._clear_retrievals = clear_retrievals
         self._paths = paths
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
+        """Damaged entries of the store that this service found, deleted and computed again."""
 
     async def bundle(self) -> TokenizerBundle:
-        """What a replica needs to tokenize as this one does."""
+        """Returns all that a replica needs to tokenize as this one does."""
         return self._bundle
 
     async def tokenize(self, scope: Scope, texts: Sequence[str]) -> list[bytes]:
-        """Ids of each text as little-endian 32-bit bytes, from the store or new, and then stored.
+        """Returns the ids of each text as little-endian 32-bit bytes. Stores those that were not stored.
 
-        A store that is down only costs the writing. Raises: InvalidRequest on lone surrogates.
+        Works without the store, if that is down. Raises InvalidRequest on lone surrogates.
         """
         keys = [self._key(text) for text in texts]
         text_of = dict(zip(keys, texts, strict=True))
@@ -72,27 +76,28 @@ class TokenCacheService:
         return [to_bytes(ids_of[(scope, key)]) for key in keys]
 
     async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Tokenizes and stores texts, so that their first use is a hit; returns the ids stored.
+        """Tokenizes and stores texts, so that their first use is a hit; returns how many ids it stored.
 
-        A store that is down ends it early. Raises: InvalidRequest on lone surrogates.
+        Stops early if the store is down. Raises InvalidRequest on lone surrogates.
         """
         written = 0
-        for batch in _batches(list(dict.fromkeys(texts))):
+        for batch in batches(list(dict.fromkeys(texts)), _WRITE_BATCH):
             ids_of = {self._key(text): self._encoder.encode_text(text) for text in batch}
-            if not await self._stored(scope, ids_of):
+            if not await self._store_ids(scope, ids_of):
                 break
             written += sum(map(len, ids_of.values()))
         return written
 
     async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Deletes the segments of chunks that are no more; returns how many the store held.
+        """Deletes the segments of chunks that no longer exist; returns how many the store held.
 
-        Entries can't be stale, so this is tidiness: a store that is down deletes none, and they expire.
+        Returns 0 if the store is down. The segments then expire. They are never wrong, because a segment's
+        key is a digest of its text.
         """
         try:
             return await self.discard(scope, texts)
         except CacheUnavailable as error:
-            log.warning("segments of %s are left to expire: %s", scope, error)
+            log.warning("segments of %s were not deleted and will expire: %s", scope, error)
             return 0
 
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
@@ -101,35 +106,38 @@ class TokenCacheService:
         return await self._store.delete_many(scope, keys) if keys else 0
 
     async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
-        """Lets segments, by their texts, inherit how often prompts began with their predecessors.
+        """Moves the uses of changed segments' hot paths to the new segments.
 
-        That is a matter of warming only: a store that is down keeps none of it.
+        `successors` maps old texts to new ones. Only warming uses hot paths, so an error is only logged.
         """
         keys = {self._key(old): self._key(new) for old, new in successors.items()}
         try:
             if self._paths is not None and keys:
                 await self._paths.replace(scope, keys)
         except CacheUnavailable as error:
-            log.warning("prompts of %s begin unknown: %s", scope, error)
+            log.warning("hot paths of %s were not moved to changed segments: %s", scope, error)
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Deletes a tenant's entries, of one collection or all; returns how many segments there were.
+        """Deletes a tenant's segments and retrievals, of one collection or all.
 
-        Raises CacheUnavailable.
+        Returns how many segments there were. Raises CacheUnavailable.
         """
         if self._clear_retrievals is not None:
             await self._clear_retrievals(tenant, collection)
         return await self._store.clear(tenant, collection)
 
     async def check_health(self) -> None:
-        """Raises InternalFault when the tokenizer is of no use; a store that is down is no fault here."""
+        """Raises InternalFault when the tokenizer does not work.
+
+        Also restarts this host's store if it is gone. The replica stays healthy if the store stays down.
+        """
         if not self._encoder.encode_text("ready"):
-            raise InternalFault("the tokenizer gives no ids")
+            raise InternalFault("the tokenizer returns no ids")
         try:
-            if self._revive is not None:
-                await self._revive()
+            if self._restart_store is not None:
+                await self._restart_store()
         except CacheUnavailable as error:
-            log.warning("the store stays away: %s", error)
+            log.warning("the store is still down: %s", error)
 
     async def _compute(
         self, scope: Scope, text_of: Mapping[SegmentKey, str]
@@ -140,22 +148,19 @@ class TokenCacheService:
         except CacheUnavailable:
             return {key: self._encoder.encode_text(text) for key, text in text_of.items()}
         fresh = {k: self._encoder.encode_text(text) for k, text in text_of.items() if k not in stored}
-        await self._stored(scope, fresh)
+        await self._store_ids(scope, fresh)
         return stored | fresh
 
-    async def _stored(self, scope: Scope, ids_of: Mapping[SegmentKey, TokenIds]) -> bool:
+    async def _store_ids(self, scope: Scope, ids_of: Mapping[SegmentKey, TokenIds]) -> bool:
+        """Stores segments; returns False if the store is down."""
         values = {key: encode(ids, key, self._bundle.vocab_size) for key, ids in ids_of.items()}
         try:
             if values:
                 await self._store.put_many(scope, values, self._ttl_for(scope.collection))
         except CacheUnavailable as error:
-            log.warning("%d segments of %s are not cached: %s", len(values), scope, error)
+            log.warning("%d segments of %s could not be stored: %s", len(values), scope, error)
             return False
         return True
 
     def _key(self, text: str) -> SegmentKey:
         return segment_key(self._encoder.fingerprint, text)
-
-
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (texts[start : start + _WRITE_BATCH] for start in range(0, len(texts), _WRITE_BATCH))

@@ -1,4 +1,4 @@
-"""Reading segments from the shared store with what is damaged sorted out."""
+"""Reading segments from the shared store, without damaged entries."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 async def stored_segments(
     store: SegmentStore, scope: Scope, keys: Sequence[SegmentKey]
 ) -> tuple[dict[SegmentKey, TokenIds], int]:
-    """The ids of those keys that the store has, and how many entries were damaged and so deleted.
+    """Returns the ids of the keys that the store has, and how many damaged entries it found.
 
-    Raises: CacheUnavailable.
+    Deletes the damaged entries. Raises CacheUnavailable.
     """
     found: dict[SegmentKey, TokenIds] = {}
     damaged: list[SegmentKey] = []
@@ -30,9 +30,9 @@ async def stored_segments(
         try:
             found[key] = decode(raw, key)
         except CorruptEntry as error:
-            log.warning("a damaged cache entry of %s is computed anew: %s", scope, error)
+            log.warning("a damaged cache entry of %s is computed again: %s", scope, error)
             damaged.append(key)
     if damaged:
-        with suppress(CacheUnavailable):  # the other entries are good; the next reader tries again
+        with suppress(CacheUnavailable):  # the other entries are good, and the next reader deletes it
             await store.delete_many(scope, damaged)
     return found, len(damaged)

@@ -19,7 +19,7 @@ from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
-from deployments.records.record_ids import new_token
+from deployments.records.record_ids import new_record_id
 from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
@@ -45,8 +45,8 @@ async def knowledge_and_records(
     memory = SupportMemory(tickets, knowledge, knowledge)
     return [
         serving(KnowledgeBase)(knowledge),
-        serving(TicketDesk)(StoredTickets(tickets, memory, time.time, new_token)),
-        serving(IdempotencyKeys)(IdempotencyStore(database, time.time, new_token)),
+        serving(TicketDesk)(StoredTickets(tickets, memory, time.time, new_record_id)),
+        serving(IdempotencyKeys)(IdempotencyStore(database, time.time, new_record_id)),
         serving(BusinessMemory)(business),
     ]
 
@@ -61,6 +61,6 @@ def _business(database: Database, embedder: SentenceEmbedder, library: DocumentL
             library=library,
             milestones=Milestones(database),
             clock=time.time,
-            new_token=new_token,
+            new_record_id=new_record_id,
         )
     )

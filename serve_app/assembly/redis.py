@@ -11,24 +11,25 @@ from serve_app.settings import Settings
 
 
 async def redis_link(settings: Settings) -> RedisLink:
-    """A link for this process. Raises ConfigurationError on a bad URL, or when no server can run here."""
-    link, _ = await watched_redis_link(settings)
+    """A link for this process. Raises ConfigurationError on a bad URL, or if no server can run here."""
+    link, _ = await restartable_redis_link(settings)
     return link
 
 
-async def watched_redis_link(
+async def restartable_redis_link(
     settings: Settings,
 ) -> tuple[RedisLink, Callable[[], Awaitable[None]] | None]:
-    """A link, and a function that starts the embedded server again if it is gone (None for a configured one).
+    """A link, and a function that starts the embedded server again if it is gone.
 
-    This process uses the embedded server until it exits.
+    The function is None if the settings name a server. This process uses the embedded server until it
+    exits. Raises ConfigurationError on a bad URL, or if no server can run here.
     """
-    revive = None
+    restart = None
     if settings.redis_url is None:
         server = EmbeddedRedis(settings.state_dir)
         url = await asyncio.to_thread(server.acquire)
-        revive = server.ensure_running
+        restart = server.ensure_running
     else:
         url = settings.redis_url.get_secret_value()
     timeout_s = settings.redis_timeout_ms / 1000
-    return RedisLink(url, pool_size=settings.redis_connection_pool_size, timeout_s=timeout_s), revive
+    return RedisLink(url, pool_size=settings.redis_connection_pool_size, timeout_s=timeout_s), restart

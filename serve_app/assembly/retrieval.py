@@ -1,4 +1,4 @@
-"""An agent replica's retriever, which keeps results under leases from the knowledge base."""
+"""An agent replica's retriever. It caches results as long as the knowledge base's leases allow."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from deployments.retrieval.rhythms import Rhythms
 def cached_retriever(
     spec: AgentSpec, knowledge: KnowledgeBase, link: RedisLink, inner: Retriever | None = None
 ) -> CachedRetriever:
-    """An agent's retriever over the knowledge base's own search, or over an `inner` retriever.
+    """An agent's cached retriever, over the knowledge base's search or over an `inner` retriever.
 
-    Retrievals stay in the shared store at most as long as the segments of the agent's collection.
+    The shared store keeps retrievals no longer than the segments of the agent's collection.
     """
     rhythms = Rhythms(lease_clock)
     keeper = LeaseKeeper(knowledge, rhythms.changed)

@@ -15,17 +15,17 @@ from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.service import TokenCacheService
-from serve_app.assembly.redis import watched_redis_link
+from serve_app.assembly.redis import restartable_redis_link
 from serve_app.settings import Settings
 
 
 async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec]) -> Sequence[Served]:
-    """Tokenizer of `model`, a name or a folder, and the shared store for the collections of `agents`.
+    """The service with the tokenizer of `model` (a name or a folder), for the collections of `agents`.
 
-    Raises: ConfigurationError, TokenizerRefused.
+    Raises ConfigurationError, TokenizerRefused.
     """
     bundle = await asyncio.to_thread(load_bundle, model)
-    link, revive = await watched_redis_link(settings)
+    link, restart_store = await restartable_redis_link(settings)
     store = RedisSegmentStore(link)
     retrievals = RedisRetrievalStore(link)
     service = TokenCacheService(
@@ -33,7 +33,7 @@ async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec
         BundleEncoder(bundle),
         store,
         partial(segment_ttl_s, agents),
-        revive,
+        restart_store,
         clear_retrievals=retrievals.clear,
         paths=RedisHotPaths(link),
     )

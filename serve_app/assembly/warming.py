@@ -1,4 +1,4 @@
-"""What engine replicas prefill: prompts of this application's agents, from the cluster's shared store."""
+"""The prompts that engine replicas prefill at start-up, from the hot paths in the shared store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from serve_app.settings import Settings
 def prompt_source(
     agents: Sequence[AgentSpec], link: RedisLink, encoder: TextEncoder, scaffold: ChatScaffold, secret: bytes
 ) -> PromptSource:
-    """The prompts of `agents`. `secret` is the key of the cache salts."""
+    """The source of prompts of `agents`. `secret` is the key for the cache salts."""
 
     def head(preamble: str) -> TokenIds:
         return PromptAssembler(encoder, scaffold, preamble).head
@@ -47,7 +47,7 @@ def prompt_source(
 async def warm_prompts(
     settings: Settings, agents: Sequence[AgentSpec], token_cache: Any, secret: bytes, info: EngineInfo
 ) -> list[WarmPrompt]:
-    """What a new replica of this engine prefills, within its budget.
+    """Returns the prompts that a new replica of the engine `info` prefills, within its budget.
 
     `token_cache` is the handle of the TokenCache deployment. Raises Unavailable, ConfigurationError.
     """
@@ -57,6 +57,6 @@ async def warm_prompts(
     try:
         wanted = await prompt_source(agents, link, encoder, bundle.scaffold, secret).most_wanted()
     finally:
-        with suppress(CacheUnavailable):  # the paths have been read
+        with suppress(CacheUnavailable):  # the hot paths have already been read
             await link.close()
     return plan_for(info, wanted, settings.warm_up_tokens)

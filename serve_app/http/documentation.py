@@ -180,8 +180,8 @@ async def generate(
     """Has the model write a document from source code and specifications, and stores it."""
     order = body.order(call)
 
-    async def write(token: str | None) -> BaseModel:
-        written = await parts.writer.generate_documentation(replace(order, token=token))
+    async def write(idempotency_key: str | None) -> BaseModel:
+        written = await parts.writer.generate_documentation(replace(order, idempotency_key=idempotency_key))
         return WrittenBody.from_written(replace(written, answer=call.clock.stamp(written.answer)))
 
     return await created_once(parts.idempotency, (call.tenant, "documentation.generate"), key, body, write)

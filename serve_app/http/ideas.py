@@ -158,8 +158,9 @@ async def generate(body: IdeaBody, parts: ServicesDep, call: CallDep, key: Idemp
     kind = None if body.business_type is None else BusinessType(body.business_type)
     request = replace(body.request(call), business_type=kind)
 
-    async def create(token: str | None) -> BaseModel:
-        result = await parts.ideas.generate_idea_with_memory(replace(request, token=token))
+    async def create(idempotency_key: str | None) -> BaseModel:
+        keyed = replace(request, idempotency_key=idempotency_key)
+        result = await parts.ideas.generate_idea_with_memory(keyed)
         return GeneratedIdea.from_result(result)
 
     return await created_once(parts.idempotency, (call.tenant, "ideas.create"), key, body, create)
@@ -173,9 +174,10 @@ async def generate_batch(
     kinds = [BusinessType(kind) for kind in body.business_types or ()]
     request = body.request(call)
 
-    async def create(token: str | None) -> BaseModel:
+    async def create(idempotency_key: str | None) -> BaseModel:
         generating = parts.ideas.generate_batch_with_memory
-        return GeneratedBatch.from_batch(await generating(replace(request, token=token), body.count, kinds))
+        keyed = replace(request, idempotency_key=idempotency_key)
+        return GeneratedBatch.from_batch(await generating(keyed, body.count, kinds))
 
     return await created_once(parts.idempotency, (call.tenant, "ideas.batch"), key, body, create)
 

@@ -41,8 +41,8 @@ async def created_once(
 ) -> Response:
     """The 201 response with what `create` returns, or the response that an earlier call with this key had.
 
-    `call` is the tenant and the operation's name. `create` is given the claim's token, or None if there is
-    no key. If it raises, the key can be used for another attempt. Raises: Conflict.
+    `call` is the tenant and the operation's name. `create` is given the claim's `creation_id`, or None if
+    there is no key. If it raises, the key can be used for another attempt. Raises: Conflict.
     """
     if key is None:
         return _created((await create(None)).model_dump_json())
@@ -51,7 +51,7 @@ async def created_once(
     if claim.response is not None:
         return _created(claim.response, replayed=True)
     try:
-        text = (await create(claim.token)).model_dump_json()
+        text = (await create(claim.creation_id)).model_dump_json()
         await keys.keep(request, text)
     except BaseException:  # including the cancellation when the caller hangs up
         await keys.release(request)

@@ -167,8 +167,8 @@ async def create(
         )
     draft = body.draft()
 
-    async def store(token: str | None) -> BaseModel:
-        return TemplateBody.from_template(await parts.business.add_template(owner, draft, token))
+    async def store(idempotency_key: str | None) -> BaseModel:
+        return TemplateBody.from_template(await parts.business.add_template(owner, draft, idempotency_key))
 
     return await created_once(parts.idempotency, (owner, "templates.create"), key, body, store)
 

@@ -51,8 +51,8 @@ async def create(
     """Opens a ticket."""
     draft = TicketDraft(body.user_id, body.issue_description, body.priority, body.enable_memory)
 
-    async def open_ticket(token: str | None) -> BaseModel:
-        return TicketBody.of(await parts.tickets.create_ticket(owner, draft, token))
+    async def open_ticket(idempotency_key: str | None) -> BaseModel:
+        return TicketBody.of(await parts.tickets.create_ticket(owner, draft, idempotency_key))
 
     return await created_once(parts.idempotency, (owner, "tickets.create"), key, body, open_ticket)
 

@@ -14,10 +14,10 @@ from deployments.rag.prompt import PromptAssembler
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.lru import SegmentLru
-from deployments.token_cache.memory_store import InMemorySegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from deployments.token_cache.seam_cases import HOSTILE_TEXTS
 from deployments.token_cache.service import TokenCacheService
+from tests.memory_stores import InMemorySegmentStore
 
 SCOPE = Scope(TenantId("default"), CollectionName("support_kb"))
 PREAMBLE = "You answer support questions of Tidewater from the articles below, and from nothing else."

@@ -25,7 +25,7 @@ class IdeaRequest:
 
     The first idea whose revenue score reaches `min_revenue_score` (0..100) ends the attempts. Without
     `use_memory` no template or known idea is read, and the idea is not stored; `learn_from_past` puts
-    recalled templates into the prompt. The same `token` stores one idea however often it is sent.
+    recalled templates into the prompt. The same `idempotency_key` stores one idea however often it is sent.
     `deadline_s` runs from the call. Raises InvalidRequest on bounds and on a user that can't be one.
     """
 
@@ -37,7 +37,7 @@ class IdeaRequest:
     user_id: str | None = None
     learn_from_past: bool = True
     use_memory: bool = True
-    token: str | None = None
+    idempotency_key: str | None = None
     deadline_s: float = 120.0
 
     def __post_init__(self) -> None:

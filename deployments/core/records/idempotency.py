@@ -19,11 +19,11 @@ class RepeatableCall:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to make a call, or the `response` that it had.
+    """The right to make a call, or the response that an earlier attempt got."""
 
-    `token` is the same for every attempt: who derives ids from it creates a thing once, even where an
-    attempt succeeded and could not be noted down.
-    """
-
-    token: str
+    creation_id: str
+    """Random, the same for every attempt at this call. The service that creates the thing gets it as its
+    `idempotency_key` and derives the thing's id from it: an attempt that succeeded but could not be
+    recorded creates nothing more when it is made again."""
     response: str | None
+    """None: the call is to be made."""

@@ -28,8 +28,10 @@ from deployments.core.records.tickets import (
 class TicketDesk(Protocol):
     """Tickets, stored before a call returns. All methods raise KnowledgeUnavailable."""
 
-    async def create_ticket(self, tenant: TenantId, draft: TicketDraft, token: str | None) -> Ticket:
-        """Opens a ticket. The same `token` (see `Claim`) never opens two: the first one is returned."""
+    async def create_ticket(
+        self, tenant: TenantId, draft: TicketDraft, idempotency_key: str | None
+    ) -> Ticket:
+        """Opens a ticket. The same `idempotency_key` never opens two: the first one is returned."""
 
     async def change_ticket(self, tenant: TenantId, ticket_id: str, change: TicketChange) -> TicketOutcome:
         """Makes a change, whole or not at all.
@@ -64,14 +66,16 @@ class IdempotencyKeys(Protocol):
         """Notes the response down for those who repeat the call."""
 
     async def release(self, call: RepeatableCall) -> None:
-        """Lets the call be made again at once, under the same token."""
+        """Lets the call be made again at once, with the same `creation_id`."""
 
 
 class BusinessMemory(Protocol):
     """Templates and ideas, stored before a call returns. All methods raise KnowledgeUnavailable."""
 
-    async def add_template(self, tenant: TenantId, draft: TemplateDraft, token: str | None) -> Template:
-        """Stores a new template. The same `token` (see `Claim`) never stores two."""
+    async def add_template(
+        self, tenant: TenantId, draft: TemplateDraft, idempotency_key: str | None
+    ) -> Template:
+        """Stores a new template. The same `idempotency_key` never stores two."""
 
     async def put_template(self, tenant: TenantId, template_id: str, draft: TemplateDraft) -> Template:
         """Stores a template or its new version, as record and as document; an equal one changes nothing.
@@ -94,8 +98,8 @@ class BusinessMemory(Protocol):
     async def evidence(self, query: EvidenceQuery) -> Evidence:
         """What is stored, compared with an idea."""
 
-    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, token: str | None) -> StoredIdea:
-        """Stores an idea. The same `token` (see `Claim`) never stores two: the first one is returned."""
+    async def put_idea(self, tenant: TenantId, draft: IdeaDraft, idempotency_key: str | None) -> StoredIdea:
+        """Stores an idea. The same `idempotency_key` never stores two: the first one is returned."""
 
     async def get_idea(self, tenant: TenantId, idea_id: str) -> StoredIdea:
         """Raises: NotFound."""

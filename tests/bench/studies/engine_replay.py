@@ -30,7 +30,6 @@ from deployments.engine.resident_engine import ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.engine.warm_prompts import HOT_PATHS, WarmPrompt, plan
 from deployments.engine.warming import warm
-from deployments.token_cache.memory_store import InMemoryHotPaths
 from serve_app.local_models import local_models
 from tests.bench.harness.claims import Claim
 from tests.bench.harness.report import RESULTS, Report
@@ -58,6 +57,7 @@ from tests.bench.workload.cluster import POLICIES
 from tests.bench.workload.generator import generate
 from tests.bench.workload.prompts import Prompts
 from tests.bench.workload.trace import Trace
+from tests.memory_stores import InMemoryHotPaths
 
 RANK, TRIE = POLICIES["random + rank"], POLICIES["joint (rank behind)"]
 GOAL_POINTS = 5.0

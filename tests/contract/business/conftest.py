@@ -1,4 +1,4 @@
-"""Business memory beside a knowledge base, on SQLite, then on PostgreSQL."""
+"""Business memory and a knowledge base in one database, on SQLite, then on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
-from deployments.records.record_ids import new_token
+from deployments.records.record_ids import new_record_id
 from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from tests.fakes import FakeClock, FakeEmbedder
@@ -26,7 +26,7 @@ COLLECTION = CollectionName("business_templates")
 
 
 class Library:
-    """The knowledge base's own, which fails before it writes while `down` is set."""
+    """The knowledge base's library. While `down` is set, its changes fail before they write anything."""
 
     def __init__(self, knowledge: KnowledgeService) -> None:
         self._knowledge = knowledge
@@ -48,7 +48,7 @@ class Library:
 
 @dataclass
 class Business:
-    """The memory of one database with what it was made of."""
+    """The business memory of one database, and its parts."""
 
     memory: StoredBusiness
     templates: TemplateStore
@@ -59,7 +59,7 @@ class Business:
     clock: FakeClock
 
     async def close(self) -> None:
-        """Ends it, as a process that stops."""
+        """Closes it, as a process that stops does."""
         await self.knowledge.close()
         await self.database.close()
 
@@ -89,7 +89,7 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
             templates, ideas, library = TemplateStore(database), IdeaStore(database), Library(knowledge)
             evidence = IdeaEvidence(templates, ideas, TextVectors(embedder))
             memory = StoredBusiness(
-                BusinessParts(templates, ideas, evidence, library, Milestones(database), clock, new_token)
+                BusinessParts(templates, ideas, evidence, library, Milestones(database), clock, new_record_id)
             )
             business = Business(memory, templates, knowledge, library, embedder, database, clock)
             stack.push_async_callback(business.close)
@@ -106,5 +106,5 @@ async def business(reopen: Open) -> Business:
 
 @pytest.fixture
 async def replicas(business: Business, reopen: Open) -> tuple[Business, Business]:
-    """Two on PostgreSQL; on SQLite, which allows one, twice the same."""
+    """Two replicas on PostgreSQL; on SQLite, which allows only one, the same one twice."""
     return business, business if business.database.dialect == "sqlite" else await reopen()

@@ -1,4 +1,4 @@
-"""Ideas are kept, and new ones compared with all that is kept."""
+"""Ideas are stored, and new ideas are compared with all stored ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draft(text: IdeaText, user_id: str | None = None) -> IdeaDraft:
 
 
 async def add(business: Business, number: int, tenant: TenantId = ACME) -> StoredIdea:
-    await asyncio.sleep(0.002)  # ids of one millisecond are in no order
+    await asyncio.sleep(0.002)  # ids that were made in the same millisecond have no order
     return await business.memory.put_idea(tenant, draft(an_idea(number)), None)
 
 
@@ -48,7 +48,7 @@ async def test_an_idea_is_the_same_after_a_restart(reopen: Open) -> None:
     assert await (await reopen()).memory.get_idea(ACME, stored.idea_id) == stored
 
 
-async def test_the_same_token_stores_one_and_gives_the_first(business: Business) -> None:
+async def test_the_same_idempotency_key_stores_one_and_gives_the_first(business: Business) -> None:
     first = await business.memory.put_idea(ACME, draft(an_idea(1)), "k")
     assert await business.memory.put_idea(ACME, draft(an_idea(2)), "k") == first
     assert await business.memory.put_idea(OTHER, draft(an_idea(2)), "k") != first
@@ -70,7 +70,7 @@ async def test_ideas_come_latest_first_in_pages_and_by_tenant(business: Business
 
 
 @pytest.mark.parametrize("idea_id", ["idea-0", "", "\0", "\ud800", "x" * 1000])
-async def test_what_is_no_id_is_not_found(business: Business, idea_id: str) -> None:
+async def test_an_invalid_id_is_not_found(business: Business, idea_id: str) -> None:
     with pytest.raises(NotFound):
         await business.memory.get_idea(ACME, idea_id)
 
@@ -147,7 +147,7 @@ async def test_another_embedding_model_compares_its_own_vectors(reopen: Open) ->
     await business.close()
     business = await reopen("another model")
     evidence = await compare(business, an_idea(1))
-    again = await compare(business, an_idea(1))  # of vectors that were stored now
+    again = await compare(business, an_idea(1))  # with the vectors that were stored just now
     assert evidence.nearest_idea is not None
     assert evidence.nearest_idea.similarity == pytest.approx(1)
     own, kept = await business.embedder.embed_documents([idea_text(an_idea(1)), template_text(a_template())])

@@ -52,7 +52,7 @@ async def test_a_deleted_sample_stays_deleted_and_a_changed_one_changed(reopen: 
     assert (await business.memory.get_template(DEFAULT_TENANT, second)).draft.name == "Changed"
 
 
-async def test_loading_that_was_interrupted_is_taken_up_again(reopen: Open, few: Path) -> None:
+async def test_loading_that_was_interrupted_is_continued(reopen: Open, few: Path) -> None:
     business = await reopen()
     business.library.down = True
     with pytest.raises(OSError, match="down"):

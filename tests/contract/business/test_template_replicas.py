@@ -1,4 +1,4 @@
-"""Two replicas that write templates: no document comes back that a call which has returned replaced."""
+"""Two replicas that write templates: after a call has returned, no older document replaces its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def delete(business: Business) -> None:
 async def test_a_call_returns_after_the_document_of_an_earlier_one_that_is_slow(
     replicas: Replicas, monkeypatch: pytest.MonkeyPatch, newer: Callable[[Business], Awaitable[None]]
 ) -> None:
-    """The earlier one has stored its record, and its document is being embedded."""
+    """The earlier call has stored its record, and its document is being embedded."""
     slow, quick = replicas
     write, writing, go_on = slow.library.put, asyncio.Event(), asyncio.Event()
     events: list[str] = []
@@ -66,10 +66,10 @@ async def test_a_call_returns_after_the_document_of_an_earlier_one_that_is_slow(
         assert "success score: 0.75" in (await quick.knowledge.get(SCOPE, DocId("t"))).content
 
 
-async def test_a_start_writes_documents_of_templates_as_they_are_by_then(
+async def test_a_start_writes_documents_of_templates_as_they_are_when_it_writes(
     replicas: Replicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One has been changed since it looked and one deleted."""
+    """Since it read the list, one template has been changed and one deleted."""
     running, starting = replicas
     running.library.down = True
     for name in ("changed", "deleted"):

@@ -1,4 +1,4 @@
-"""Templates are stored as records and as documents, before a call returns and whole in the end."""
+"""Templates are stored as records and as documents, before a call returns; failed calls are completed."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ async def test_an_equal_template_changes_nothing(business: Business) -> None:
     assert (await business.knowledge.get(SCOPE, DocId("t"))).version == 1
 
 
-async def test_the_same_token_stores_one(business: Business) -> None:
+async def test_the_same_idempotency_key_stores_one(business: Business) -> None:
     first = await business.memory.add_template(ACME, a_template(), "k")
     assert await business.memory.add_template(ACME, a_template(), "k") == first
     assert await recalled(business) == ["template-k"]
 
 
 async def test_type_score_and_user_filter_before_the_best_are_taken(business: Business) -> None:
-    """Each of the others would be first if it were filtered too late."""
+    """Each other template would be first if the filter came too late."""
     await put(business, "retail", 1.0, business_type=BusinessType("retail"))
     await put(business, "bobs", 0.99, user_id="bob")
     await put(business, "anns", 0.8, user_id="ann")
@@ -89,7 +89,7 @@ async def test_type_score_and_user_filter_before_the_best_are_taken(business: Bu
     assert await recalled(business, business_type=BusinessType("none")) == []
 
 
-async def test_of_equal_scores_the_latest_changed_is_better(business: Business) -> None:
+async def test_of_templates_with_equal_scores_the_last_changed_comes_first(business: Business) -> None:
     for name in ("b", "a", "c"):
         await put(business, name)
         business.clock.pass_s(1)
@@ -120,7 +120,7 @@ async def test_tenants_have_templates_of_their_own_under_the_same_id(business: B
 
 
 @pytest.mark.parametrize("template_id", ["template-0", "", "\0", "\ud800", "x" * 1000])
-async def test_what_is_no_id_is_not_found(business: Business, template_id: str) -> None:
+async def test_an_invalid_id_is_not_found(business: Business, template_id: str) -> None:
     for call in (business.memory.get_template, business.memory.delete_template):
         with pytest.raises(NotFound):
             await call(ACME, template_id)
@@ -163,8 +163,8 @@ async def test_a_call_that_failed_half_way_is_completed_by_repeating_it(business
     assert await business.found("Name") == []
 
 
-async def test_what_nobody_repeats_is_completed_at_the_next_start(reopen: Open) -> None:
-    """A new template and a changed one; nothing else is written again."""
+async def test_a_failed_call_that_is_not_repeated_is_completed_at_the_next_start(reopen: Open) -> None:
+    """For a new template and a changed one; no other document is written again."""
     business = await reopen()
     await put(business, "whole")
     await put(business, "changed", 0.5)
@@ -181,8 +181,8 @@ async def test_what_nobody_repeats_is_completed_at_the_next_start(reopen: Open) 
     assert await business.templates.unpublished() == ()
 
 
-async def test_of_changes_at_once_record_and_document_end_up_the_same(business: Business) -> None:
-    """Whichever of them is the last."""
+async def test_after_concurrent_changes_record_and_document_agree(business: Business) -> None:
+    """Whichever change is the last."""
     for _ in range(5):
         await asyncio.gather(*(put(business, "t", n / 10) for n in range(6)))
         template = await business.memory.get_template(ACME, "t")
@@ -194,7 +194,7 @@ async def test_of_changes_at_once_record_and_document_end_up_the_same(business: 
 async def test_a_change_that_is_overtaken_by_another_writes_that_ones_document(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whose lock was lost with its connection, so that the other did not wait."""
+    """The lock of the first change was lost with its connection, so the other change did not wait."""
     write = business.library.put
 
     async def slow(*arguments: Any) -> Any:

@@ -17,11 +17,11 @@ from deployments.core.token_ids import from_bytes
 from deployments.core.writing import WritingOrder
 from deployments.rag.token_cached_rag import TokenCachedRAG
 from deployments.token_cache.lru import SegmentLru
-from deployments.token_cache.memory_store import InMemorySegmentStore
 from deployments.token_cache.resolver import CachedResolver
 from deployments.token_cache.service import TokenCacheService
 from tests.contract.knowledge.conftest import Knowledge, Start
 from tests.fakes import FAKE_VOCAB_SIZE, FakeEncoder
+from tests.memory_stores import InMemorySegmentStore
 from tests.unit.rag.rig import Rig
 
 ACME, OTHER = TenantId("acme"), TenantId("other")

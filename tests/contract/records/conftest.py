@@ -1,4 +1,4 @@
-"""Records beside a knowledge base, on SQLite, then on PostgreSQL."""
+"""Records and a knowledge base in one database, on SQLite, then on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
-from deployments.records.record_ids import new_token
+from deployments.records.record_ids import new_record_id
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
 from tests.fakes import FakeClock, FakeEmbedder
@@ -31,7 +31,7 @@ class Records:
     clock: FakeClock
 
     async def close(self) -> None:
-        """Ends it, as a process that stops."""
+        """Closes it, as a process that stops does."""
         await self.knowledge.close()
         await self.database.close()
 
@@ -54,8 +54,8 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
             clock, store = FakeClock(), TicketStore(database)
             memory = SupportMemory(store, knowledge, knowledge)
             records = Records(
-                StoredTickets(store, memory, clock, new_token),
-                IdempotencyStore(database, clock, new_token),
+                StoredTickets(store, memory, clock, new_record_id),
+                IdempotencyStore(database, clock, new_record_id),
                 knowledge,
                 database,
                 clock,
@@ -68,5 +68,5 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
 
 @pytest.fixture
 async def records(reopen: Open) -> Records:
-    """Empty ones."""
+    """The records of an empty database."""
     return await reopen()

@@ -16,19 +16,19 @@ CALL = RepeatableCall(TenantId("acme"), "tickets.create", "key-1", "hash-1")
 
 
 async def test_a_kept_response_is_given_to_those_who_repeat_the_call(reopen: Open) -> None:
-    """With the first one's token, after a restart too."""
+    """With the first call's `creation_id`, after a restart too."""
     records = await reopen()
     claim = await records.idempotency.claim(CALL)
     assert claim.response is None
     await records.idempotency.keep(CALL, '{"ä": 1}')
-    assert await records.idempotency.claim(CALL) == Claim(claim.token, '{"ä": 1}')
+    assert await records.idempotency.claim(CALL) == Claim(claim.creation_id, '{"ä": 1}')
     await records.close()
     records = await reopen()
-    assert await records.idempotency.claim(CALL) == Claim(claim.token, '{"ä": 1}')
+    assert await records.idempotency.claim(CALL) == Claim(claim.creation_id, '{"ä": 1}')
 
 
 async def test_another_request_under_the_same_key_is_a_conflict(records: Records) -> None:
-    """While the first one runs, and afterwards."""
+    """While the first call runs, and afterwards."""
     await records.idempotency.claim(CALL)
     for _ in range(2):
         with pytest.raises(Conflict, match="another request"):
@@ -38,18 +38,18 @@ async def test_another_request_under_the_same_key_is_a_conflict(records: Records
 
 async def test_tenants_and_operations_have_keys_of_their_own(records: Records) -> None:
     calls = (CALL, replace(CALL, tenant=TenantId("other")), replace(CALL, operation="ideas.create"))
-    tokens = {(await records.idempotency.claim(call)).token for call in calls}
-    assert len(tokens) == 3
+    creations = {(await records.idempotency.claim(call)).creation_id for call in calls}
+    assert len(creations) == 3
 
 
-async def test_of_claims_at_once_one_wins(records: Records) -> None:
+async def test_one_of_several_concurrent_claims_wins(records: Records) -> None:
     claims = [records.idempotency.claim(CALL) for _ in range(8)]
     results = await asyncio.gather(*claims, return_exceptions=True)
     assert sum(isinstance(result, Claim) for result in results) == 1
     assert sum(isinstance(result, Conflict) for result in results) == 7
 
 
-async def test_a_released_call_can_be_made_again_under_the_same_token(records: Records) -> None:
+async def test_a_released_call_can_be_made_again_with_the_same_creation_id(records: Records) -> None:
     first = await records.idempotency.claim(CALL)
     await records.idempotency.release(CALL)
     assert await records.idempotency.claim(CALL) == first
@@ -57,7 +57,7 @@ async def test_a_released_call_can_be_made_again_under_the_same_token(records: R
         await records.idempotency.claim(CALL)
 
 
-async def test_who_never_came_back_holds_a_call_for_ten_minutes(records: Records) -> None:
+async def test_a_caller_that_died_blocks_a_call_for_ten_minutes(records: Records) -> None:
     first = await records.idempotency.claim(CALL)
     records.clock.pass_s(599)
     with pytest.raises(Conflict):
@@ -74,4 +74,4 @@ async def test_after_a_day_a_key_is_new(records: Records) -> None:
     records.clock.pass_s(1)
     again = await records.idempotency.claim(replace(CALL, request_hash="hash-2"))
     assert again.response is None
-    assert again.token != first.token
+    assert again.creation_id != first.creation_id

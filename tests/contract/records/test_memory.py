@@ -1,4 +1,4 @@
-"""Memory recalls the customer's own tickets and what helped others, and only what may be recalled."""
+"""Memory recalls the customer's own tickets and others' solutions, if they may be recalled."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def solved(
 
 
 async def recalled(records: Records, issue: str = LIKE_IT, tenant: TenantId = ACME) -> MemoryContext:
-    """What a response to a new ticket of user `ann` is given."""
+    """The memory that comes with a response to a new ticket of user `ann`."""
     ticket = await records.tickets.create_ticket(tenant, TicketDraft("ann", issue, use_memory=False), None)
     outcome = await records.tickets.change_ticket(tenant, ticket.ticket_id, Respond("Hello"))
     assert outcome.memory is not None
@@ -64,7 +64,7 @@ async def test_a_response_that_resolves_is_a_solution_too(records: Records) -> N
 
 
 async def test_a_solution_counts_as_long_as_it_helped(records: Records) -> None:
-    """Rated badly or reopened, it is recalled no more; rated well or solved anew, it is."""
+    """After a bad rating or a reopening it is not recalled; after a good rating or solution it is."""
     ticket = await solved(records)
 
     async def solutions() -> list[str]:

@@ -1,4 +1,4 @@
-"""Tickets are stored whole, listed in pages, changed one after the other, and survive a restart."""
+"""Tickets are stored completely, listed in pages, changed one at a time, and survive a restart."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ async def test_an_illegal_change_leaves_no_trace(records: Records) -> None:
     assert (found.ticket, len(found.events)) == (ticket, 1)
 
 
-async def test_of_changes_at_once_each_sees_the_one_before(records: Records) -> None:
-    """Ten try to resolve: one does, and the others are told."""
+async def test_concurrent_changes_of_a_ticket_see_each_other(records: Records) -> None:
+    """Ten calls try to resolve it: one does, and the others get a conflict."""
     ticket = await create(records)
     tried = [
         records.tickets.change_ticket(ACME, ticket.ticket_id, Resolve(f"way {n}", use_memory=False))
@@ -110,8 +110,8 @@ async def test_of_changes_at_once_each_sees_the_one_before(records: Records) -> 
     assert all(o.ticket.escalations == 1 for o in await asyncio.gather(*escalations))
 
 
-async def test_the_same_token_opens_one_ticket(records: Records) -> None:
-    """Even when it is repeated with other words, and it stays as it has become."""
+async def test_the_same_idempotency_key_opens_one_ticket(records: Records) -> None:
+    """A repeated call returns the first ticket; another tenant's key is another key."""
     draft = TicketDraft("ann", "Broken")
     first = await records.tickets.create_ticket(ACME, draft, "0123")
     assert await records.tickets.create_ticket(ACME, draft, "0123") == first
@@ -124,7 +124,7 @@ async def test_pages_list_each_ticket_once_newest_first(records: Records) -> Non
     made = []
     for n in range(7):
         made.append((await create(records, f"issue {n}")).ticket_id)
-        await asyncio.sleep(0.002)  # ids of one millisecond are in no order
+        await asyncio.sleep(0.002)  # ids that were made in the same millisecond have no order
     seen: list[str] = []
     after = None
     while page := await records.tickets.list_tickets(TicketQuery(ACME, limit=3, after=after)):
@@ -148,7 +148,7 @@ async def test_filters_narrow_the_list_before_it_is_cut(records: Records) -> Non
     assert await ids(user_id="ann", priority=Priority.URGENT) == []
 
 
-async def test_what_is_overdue_shows_it(records: Records) -> None:
+async def test_an_overdue_ticket_is_in_breach(records: Records) -> None:
     ticket = await create(records)
     records.clock.pass_s(25 * 3600)
     assert (await records.tickets.get_ticket(ACME, ticket.ticket_id)).ticket.sla_breached
@@ -156,7 +156,7 @@ async def test_what_is_overdue_shows_it(records: Records) -> None:
 
 
 async def test_a_report_counts_what_was_opened_in_its_period(records: Records) -> None:
-    """Its start is in it, its end is not."""
+    """The period includes its start but not its end."""
     for _ in range(3):
         await create(records, "Invoice is wrong")
         records.clock.pass_s(100)

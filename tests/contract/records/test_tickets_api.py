@@ -22,7 +22,7 @@ ISSUE = "The invoice export fails with error 500"
 
 
 async def api_of(records: Records) -> Api:
-    """The API over stored records, through the replica and the clients that are between them."""
+    """The API over stored records, with a replica and clients in between, as in the application."""
     replica = LocalHandle(
         await replica_of(serving(TicketDesk)(records.tickets), serving(IdempotencyKeys)(records.idempotency))
     )
@@ -37,7 +37,7 @@ async def api(records: Records) -> Api:
 
 
 async def post(api: Api, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
-    """The answer to a POST below the tickets, which must have this status."""
+    """Posts to a path below the tickets; returns the response's body, after checking the status."""
     response = await api.http.post(f"{TICKETS}{path}", json=body)
     assert response.status_code == status, response.text
     found: dict[str, Any] = error_of(response) if status >= 400 else response.json()
@@ -118,7 +118,7 @@ async def test_memory_comes_with_a_response_unless_it_is_switched_off(api: Api) 
     assert (await post(api, path, response="Well?", enable_memory=False))["memory_context"] is None
 
 
-async def test_what_is_not_there_is_404_and_what_is_not_possible_409(api: Api) -> None:
+async def test_an_unknown_ticket_is_404_and_a_change_that_is_not_allowed_409(api: Api) -> None:
     path = f"/{await create(api)}"
     assert (await post(api, f"{path}/closure", 409))["code"] == "conflict"
     refused = await post(api, f"{path}/rating", 409, user_id="ann", score=3)
@@ -138,7 +138,7 @@ async def test_pages_and_filters(api: Api) -> None:
     made = []
     for user in ("ann", "bob", "ann", "ann"):
         made.append(await create(api, user))
-        await asyncio.sleep(0.002)  # ids of one millisecond are in no order
+        await asyncio.sleep(0.002)  # ids that were made in the same millisecond have no order
 
     async def page(**params: Any) -> tuple[list[str], str | None]:
         found = (await api.http.get(TICKETS, params=params)).json()
@@ -155,7 +155,7 @@ async def test_pages_and_filters(api: Api) -> None:
 
 
 async def test_a_repeated_key_opens_one_ticket_and_answers_the_same(api: Api) -> None:
-    """Also when it is sent many times at once, and after the ticket has changed."""
+    """Also when the call is sent many times at once, and after the ticket has changed."""
     body, headers = {"user_id": "ann", "issue_description": ISSUE}, {"Idempotency-Key": "k-1"}
 
     async def send(**changed: Any) -> Any:
@@ -176,10 +176,10 @@ async def test_a_repeated_key_opens_one_ticket_and_answers_the_same(api: Api) ->
     assert (await send()).status_code == 400
 
 
-async def test_an_attempt_that_was_not_noted_down_is_found_by_the_next_one(
+async def test_an_attempt_whose_response_was_not_stored_is_found_by_the_next_one(
     api: Api, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ticket was opened, then the note failed: repeating the call opens no second one."""
+    """The ticket was opened, but storing the response failed. Repeating the call opens no second one."""
     body, headers = {"user_id": "ann", "issue_description": ISSUE}, {"Idempotency-Key": "k-1"}
 
     async def fail(*_: object) -> None:
@@ -221,7 +221,7 @@ async def test_search_finds_passages_of_a_category_with_their_scores(api: Api, r
 
 
 async def test_moments_and_days_bound_a_report(api: Api, records: Records) -> None:
-    """A day at the end is in it; a moment is not; an offset is heeded."""
+    """An end that is a day is included; an end that is a moment is not. UTC offsets count."""
     await create(api)
     at = datetime.fromtimestamp(records.clock(), UTC)
 

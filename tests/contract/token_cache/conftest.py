@@ -1,4 +1,4 @@
-"""One store after the other, each with a way to let its time pass."""
+"""The stores in memory and in Redis, each with a way to let time pass."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from deployments.core.ports import CounterStore, HotPaths, SegmentStore
 from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
-from deployments.token_cache.memory_store import (
+from deployments.token_cache.redis_store import RedisSegmentStore
+from tests.memory_stores import (
     InMemoryCounterStore,
     InMemoryHotPaths,
     InMemorySegmentStore,
 )
-from deployments.token_cache.redis_store import RedisSegmentStore
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Empty stores. `advance` lets seconds pass for them; `link` is there when they are in Redis."""
+    """Empty stores of one kind."""
 
     segments: SegmentStore
     counters: Callable[..., CounterStore]
     paths: Callable[..., HotPaths]
     advance: Callable[[int], Awaitable[None]]
+    """Lets seconds pass for the stores."""
     link: RedisLink | None = None
+    """None if the stores are in memory."""
 
 
 @pytest.fixture

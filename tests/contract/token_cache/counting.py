@@ -1,4 +1,4 @@
-"""Batches of counts, each with a number of its own, for who tests what a store makes of them."""
+"""Batches of counts with increasing numbers, for tests of counter stores."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _numbers = count(1)
 def batch(
     increments: Mapping[str, float] | None = None, uses: Mapping[SegmentKey, int] | None = None
 ) -> CountBatch:
-    """The next batch of one writer."""
+    """Returns the next batch of one writer."""
     return CountBatch("tests", next(_numbers), increments or {}, uses or {})
 
 
 async def totals(counters: CounterStore, scope: Scope) -> dict[str, float]:
-    """A scope's counters, which this leaves as they are."""
+    """Reads a scope's counters, without changing them."""
     return await counters.record(scope, batch())

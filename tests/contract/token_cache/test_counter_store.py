@@ -42,7 +42,7 @@ async def test_a_batch_is_counted_once_however_often_it_comes(stores):
     for number in (1, 1, 2, 1, 2, 2, 7, 6):
         sent = CountBatch("one", number, {"hits": 10**number}, {key(number): number})
         found = await counters.record(A, sent)
-    assert found == {"hits": 10_000_110}, "what comes behind a later one has come before"
+    assert found == {"hits": 10_000_110}, "a batch with a smaller number than the last one was counted before"
     assert await counters.popularity(A) == {key(7): 7, key(2): 2, key(1): 1}
 
 
@@ -55,7 +55,7 @@ async def test_writers_and_scopes_have_numbers_of_their_own(stores):
     assert await counters.popularity(A) == {key(1): 2}
 
 
-async def test_a_batch_may_lose_its_counters_before_it_comes_again(stores):
+async def test_a_batch_that_is_repeated_after_a_reset_is_not_counted_again(stores):
     counters = stores.counters()
     await counters.record(A, CountBatch("one", 1, {"hits": 1}, {key(1): 1}))
     await counters.reset(A)
@@ -93,7 +93,7 @@ async def test_only_the_most_used_are_read(stores):
 async def test_popularity_is_trimmed_to_the_most_used(stores):
     counters = stores.counters(kept=8)
     await counters.record(A, batch(uses={key(n): n for n in range(1, 11)}))
-    assert len(await counters.popularity(A)) == 10, "a quarter more is let be"
+    assert len(await counters.popularity(A)) == 10, "a quarter more is not trimmed"
     await counters.record(A, batch(uses={key(11): 11}))
     assert await counters.popularity(A) == {key(n): n for n in range(4, 12)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.token_cache.path_scores import HALF_LIFE_S, LANDMARK_UNIX_S, PATH_SEGMENTS
+from deployments.token_cache.path_scores import HALF_LIFE_S, PATH_SEGMENTS, REFERENCE_UNIX_S
 from tests.fakes import FakeClock
 
 A = Scope(TenantId("a"), CollectionName("kb"))
@@ -23,7 +23,7 @@ def path(*numbers: int) -> tuple[SegmentKey, ...]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock(LANDMARK_UNIX_S + 3e7)
+    return FakeClock(REFERENCE_UNIX_S + 3e7)
 
 
 async def test_paths_are_counted_in_their_order_hottest_first(stores, clock):
@@ -57,7 +57,7 @@ async def test_new_uses_weigh_more_than_old_ones(stores, clock):
     assert [one.heat for one in found] == pytest.approx([2, 1.5])
 
 
-async def test_paths_are_told_apart_by_their_beginnings(stores, clock):
+async def test_paths_with_the_same_first_segments_are_one_path(stores, clock):
     paths = stores.paths(clock=clock)
     await paths.record({A: [path(*range(12)), path(*range(PATH_SEGMENTS), 99), ()]})
     (only,) = await paths.hottest(9)
@@ -68,7 +68,7 @@ async def test_paths_are_told_apart_by_their_beginnings(stores, clock):
 async def test_a_scope_keeps_its_hottest_paths(stores, clock):
     paths = stores.paths(clock=clock, kept=8)
     await paths.record({A: [path(n) for n in range(10) for _ in range(n + 1)]})
-    assert len(await paths.hottest(99)) == 10, "a quarter more is let be"
+    assert len(await paths.hottest(99)) == 10, "a quarter more is not trimmed"
     await paths.record({A: [path(10)] * 11})
     assert {one.keys for one in await paths.hottest(99)} == {path(n) for n in range(3, 11)}
 
@@ -81,21 +81,21 @@ async def test_the_hottest_scopes_are_kept(stores, clock):
     assert {one.scope for one in await paths.hottest(99)} == set(scopes[2:])
 
 
-async def test_they_do_not_expire(stores, clock):
+async def test_paths_do_not_expire(stores, clock):
     paths = stores.paths(clock=clock)
     await paths.record({A: [path(1)]})
     await stores.advance(10 * 365 * 86_400)
     assert len(await paths.hottest(9)) == 1
 
 
-async def test_scores_stay_numbers_for_ever(stores, clock):
+async def test_scores_stay_finite_after_any_time(stores, clock):
     paths = stores.paths(clock=clock)
     clock.pass_s(1e12)
     await paths.record({A: [path(1), path(1), path(2)]})
     assert [one.heat for one in await paths.hottest(9)] == pytest.approx([2, 1])
 
 
-async def test_successors_inherit_the_paths_of_segments_that_are_no_more(stores, clock):
+async def test_successors_get_the_scores_of_the_segments_that_they_replace(stores, clock):
     paths = stores.paths(clock=clock)
     await paths.record({A: [path(1, 2), path(1, 2), path(3)], AB: [path(1)]})
     await paths.record({A: [path(1, 4)]})

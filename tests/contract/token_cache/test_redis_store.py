@@ -10,7 +10,7 @@ from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
 from deployments.redis.connection import RedisLink, expect
 from deployments.token_cache.codec import HEADER_BYTES, encode
-from deployments.token_cache.counters import REMEMBERED_S, RedisCounterStore
+from deployments.token_cache.counters import BATCH_NUMBER_TTL_S, RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.keys import (
     PATH_SCOPES,
@@ -32,7 +32,7 @@ REDIS_6_2 = {
 }  # fmt: skip
 
 
-async def test_wrong_typed_entries_are_no_values_and_deleted_and_counted(link: RedisLink):
+async def test_entries_of_the_wrong_type_are_no_values_and_are_deleted_and_counted(link: RedisLink):
     store = RedisSegmentStore(link)
     await store.put_many(A, {KEYS[1]: b"good"}, 60)
     await link.call(
@@ -45,7 +45,7 @@ async def test_wrong_typed_entries_are_no_values_and_deleted_and_counted(link: R
     assert store.wrong_typed == 2
 
 
-async def test_wrong_typed_entries_are_overwritten_deleted_cleared_and_not_measured(link: RedisLink):
+async def test_entries_of_the_wrong_type_are_overwritten_deleted_cleared_and_not_measured(link: RedisLink):
     store = RedisSegmentStore(link)
     for key in KEYS:
         await link.call(("RPUSH", segment_prefix(A) + key, "x"))
@@ -56,7 +56,7 @@ async def test_wrong_typed_entries_are_overwritten_deleted_cleared_and_not_measu
     assert await store.clear(A.tenant, None) == 2
 
 
-async def test_wrong_typed_counters_are_deleted_and_work_again(link: RedisLink):
+async def test_counters_of_the_wrong_type_are_deleted_and_work_again(link: RedisLink):
     counters = RedisCounterStore(link)
     for name in (counters_name(A), popularity_name(A)):
         await link.call(("SET", name, "x"))
@@ -69,7 +69,7 @@ async def test_wrong_typed_counters_are_deleted_and_work_again(link: RedisLink):
     assert await counters.popularity(A) == {KEYS[0]: 1}
 
 
-async def test_wrong_typed_paths_are_deleted_and_work_again(link: RedisLink):
+async def test_paths_of_the_wrong_type_are_deleted_and_work_again(link: RedisLink):
     paths = RedisHotPaths(link)
     for name in (paths_name(A), PATH_SCOPES):
         await link.call(("SET", name, "x"))
@@ -82,7 +82,7 @@ async def test_wrong_typed_paths_are_deleted_and_work_again(link: RedisLink):
     assert await paths.hottest(9) == []
 
 
-async def test_what_is_no_path_or_scope_is_passed_over(link: RedisLink):
+async def test_names_that_are_no_path_or_scope_are_ignored(link: RedisLink):
     paths = RedisHotPaths(link)
     await paths.record({A: [(KEYS[0],)]})
     for name in ("", "no scope", "*/kb", "a/KB", "a/kb/c"):
@@ -92,7 +92,7 @@ async def test_what_is_no_path_or_scope_is_passed_over(link: RedisLink):
     assert [path.keys for path in await paths.hottest(9)] == [(KEYS[0],)]
 
 
-async def test_a_scope_that_is_forgotten_leaves_nothing(link: RedisLink):
+async def test_a_scope_that_is_trimmed_leaves_nothing(link: RedisLink):
     paths = RedisHotPaths(link, kept_scopes=4)
     scopes = [Scope(TenantId(f"t{number}"), A.collection) for number in range(6)]
     for number, scope in enumerate(scopes):
@@ -102,7 +102,7 @@ async def test_a_scope_that_is_forgotten_leaves_nothing(link: RedisLink):
 
 
 @pytest.mark.parametrize("value", ["many", "inf", "-inf", "nan", "", b"\xff"])
-async def test_counters_that_hold_no_numbers_start_anew(link: RedisLink, value: str | bytes):
+async def test_counters_that_are_no_numbers_are_deleted_and_work_again(link: RedisLink, value: str | bytes):
     counters = RedisCounterStore(link)
     for increments in ({}, {"misses": 1}, {"hits": 1}):
         await link.call(("HSET", counters_name(A), "hits", value))
@@ -111,7 +111,7 @@ async def test_counters_that_hold_no_numbers_start_anew(link: RedisLink, value: 
         assert await counters.record(A, batch({"hits": 1})) == {"hits": 1}
 
 
-async def test_a_counter_that_can_grow_no_more_starts_anew(link: RedisLink):
+async def test_a_counter_that_is_infinite_is_deleted_and_works_again(link: RedisLink):
     counters = RedisCounterStore(link)
     await link.call(("HSET", counters_name(A), "hits", "inf"))
     with pytest.raises(CacheUnavailable):
@@ -120,7 +120,9 @@ async def test_a_counter_that_can_grow_no_more_starts_anew(link: RedisLink):
 
 
 @pytest.mark.parametrize(("key", "score"), [(KEYS[0], "inf"), (KEYS[0], "-inf"), (b"\xff", "1")])
-async def test_popularity_that_cannot_be_read_starts_anew(link: RedisLink, key: str | bytes, score: str):
+async def test_popularity_that_cannot_be_read_is_deleted_and_works_again(
+    link: RedisLink, key: str | bytes, score: str
+):
     counters = RedisCounterStore(link)
     await link.call(("ZADD", popularity_name(A), score, key))
     with pytest.raises(CacheUnavailable):
@@ -139,7 +141,7 @@ async def test_a_batch_half_of_which_failed_is_counted_once(link: RedisLink):
     assert await counters.popularity(A) == {KEYS[0]: 1}
 
 
-async def test_what_remembers_a_batch_may_be_of_any_type(link: RedisLink):
+async def test_the_number_of_the_last_batch_may_be_of_the_wrong_type(link: RedisLink):
     counters, sent = RedisCounterStore(link), batch({"hits": 1})
     await link.call(("RPUSH", counted_name(counters_name(A), sent.writer), "x"))
     for _ in range(2):
@@ -151,7 +153,7 @@ async def test_a_batch_is_one_round_trip(link: RedisLink, trips: list[int]):
     assert trips == [2]
 
 
-async def test_what_carries_a_ttl_and_what_does_not(link: RedisLink):
+async def test_which_keys_have_a_ttl(link: RedisLink):
     await RedisSegmentStore(link).put_many(A, {KEYS[0]: b"x"}, 77)
     sent = batch({"hits": 1}, {KEYS[0]: 1})
     await RedisCounterStore(link).record(A, sent)
@@ -160,12 +162,12 @@ async def test_what_carries_a_ttl_and_what_does_not(link: RedisLink):
     assert await link.call(*(("TTL", name) for name in names)) == [-1] * 4
     assert await link.call(("TTL", segment_prefix(A) + KEYS[0])) == [77]
     remembering = [counted_name(name, sent.writer) for name in names[:2]]
-    assert await link.call(*(("TTL", name) for name in remembering)) == [REMEMBERED_S] * 2
+    assert await link.call(*(("TTL", name) for name in remembering)) == [BATCH_NUMBER_TTL_S] * 2
 
 
 @pytest.fixture
 def trips(link: RedisLink, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many commands each round trip had."""
+    """The number of commands of each round trip."""
     found: list[int] = []
     call = link.call
 
@@ -182,7 +184,7 @@ async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLi
     assert trips == [300]
 
 
-async def test_entries_that_a_walk_names_twice_are_counted_once(link: RedisLink, monkeypatch):
+async def test_entries_that_scan_returns_twice_are_counted_once(link: RedisLink, monkeypatch):
     store = RedisSegmentStore(link)
     await store.put_many(A, {key: encode(token_ids([1, 2]), key, 49_152) for key in KEYS}, 60)
     call = link.call
@@ -224,7 +226,7 @@ async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLi
 
 
 @pytest.mark.parametrize("bad", ["*", "a/kb:x", "[a]"])
-async def test_an_unchecked_tenant_addresses_nobody(link: RedisLink, bad: str):
+async def test_an_unchecked_tenant_reaches_no_entries(link: RedisLink, bad: str):
     store = RedisSegmentStore(link)
     await store.put_many(A, {KEYS[0]: b"x"}, 60)
     with pytest.raises(InvalidRequest):

@@ -106,7 +106,7 @@ async def test_clearing_a_collection_takes_its_entries_and_no_neighbours(stores,
 
 
 @pytest.mark.parametrize("tenant", sorted({each.tenant for each in NEIGHBOURS}))
-async def test_clearing_a_tenant_takes_all_its_collections_and_nobody_elses(stores, tenant):
+async def test_clearing_a_tenant_takes_all_its_collections_and_no_other_tenants(stores, tenant):
     await fill(stores)
     before = await entries(stores)
     own = {each: 0 for each in NEIGHBOURS if each.tenant == tenant}
@@ -131,7 +131,7 @@ async def test_usage_counts_entries_tokens_and_bytes_of_one_scope(stores):
     assert await stores.segments.usage(A) == expected
 
 
-async def test_what_is_no_entry_holds_no_tokens_but_bytes(stores):
+async def test_a_value_that_is_no_encoded_segment_counts_bytes_but_no_tokens(stores):
     await stores.segments.put_many(A, {key(1): b"garbage"}, 60)
     assert await stores.segments.usage(A) == CacheUsage(1, 0, 7)
 

@@ -88,7 +88,7 @@ async def test_a_document_is_written_from_what_was_given_and_stored(desk):
 
 async def test_documents_of_one_topic_are_different_documents(desk):
     """Unless they are one order, given twice."""
-    ids = [(await desk.write(token=token)).document.doc_id for token in (None, None, "a", "b", "a")]
+    ids = [(await desk.write(idempotency_key=key)).document.doc_id for key in (None, None, "a", "b", "a")]
     assert len(set(ids[:4])) == 4
     assert ids[4] == ids[2]
 

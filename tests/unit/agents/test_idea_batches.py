@@ -108,7 +108,7 @@ async def test_a_batch_works_on_several_ideas_at_a_time_and_not_on_all(monkeypat
 
 async def test_tokens_of_a_batch_are_its_ideas():
     rig = BusinessRig()
-    ideas = await batch(rig, 2, token="k")
+    ideas = await batch(rig, 2, idempotency_key="k")
     assert {result.idea_id for result in ideas} == {"idea-k-1", "idea-k-2"}
 
 

@@ -223,8 +223,8 @@ async def test_without_type_and_evidence_there_is_nothing_to_choose_by(use_memor
 async def test_the_same_token_stores_one_idea():
     """The second call's idea is the first one's, whatever the model wrote."""
     rig = BusinessRig()
-    first = await rig.service.generate_idea_with_memory(wanted(token="k"))
-    again = await rig.service.generate_idea_with_memory(wanted(token="k"))
+    first = await rig.service.generate_idea_with_memory(wanted(idempotency_key="k"))
+    again = await rig.service.generate_idea_with_memory(wanted(idempotency_key="k"))
     assert (again.idea_id, again.idea) == (first.idea_id, first.idea)
     assert len(rig.memory.ideas) == 1
 

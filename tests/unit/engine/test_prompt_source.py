@@ -10,8 +10,8 @@ from deployments.core.reuse.paths import ids_segment, segment_id
 from deployments.core.token_ids import token_ids
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt
 from deployments.token_cache.codec import encode
-from deployments.token_cache.memory_store import InMemoryHotPaths, InMemorySegmentStore
 from deployments.token_cache.stored_segments import stored_segments
+from tests.memory_stores import InMemoryHotPaths, InMemorySegmentStore
 
 KB, DOCS = CollectionName("kb"), CollectionName("docs")
 A, B = TenantId("a"), TenantId("b")

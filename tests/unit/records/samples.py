@@ -22,7 +22,7 @@ def a_ticket(
 
 
 def lived(ticket: Ticket, *changes: tuple[float, TicketChange]) -> Ticket:
-    """The ticket after changes, each at its time."""
+    """Returns the ticket after changes, each at its time."""
     for at_s, change in changes:
         ticket = changed(ticket, change, at_s).ticket
     return ticket

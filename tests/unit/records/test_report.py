@@ -1,4 +1,4 @@
-"""A report says what its tickets say, and nothing where there is nothing."""
+"""A report's figures follow from its tickets; without tickets, it has no rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW_S = 50 * HOUR_S
 
 
 def tickets() -> Sequence[Ticket]:
-    """Four: solved at once, solved late, escalated and waiting, reopened."""
+    """Four tickets: solved at once, solved late, escalated and unsolved, reopened."""
     return (
         lived(
             a_ticket(Priority.LOW, "Invoice export fails"),
@@ -57,7 +57,7 @@ def test_the_figures_follow_from_the_tickets() -> None:
 
 
 def test_time_that_passes_makes_breaches() -> None:
-    """The open ones become overdue; what was solved stays as it was."""
+    """Open tickets become overdue; solved ones do not."""
     assert report_of(tickets(), PERIOD, 1000 * HOUR_S).sla_breaches == 3
 
 
@@ -72,7 +72,7 @@ def test_an_empty_period_has_no_rates() -> None:
 
 @given(durations=st.lists(st.floats(0, 1e9), min_size=1))
 def test_median_and_p95_are_what_they_are_called(durations: list[float]) -> None:
-    """p95 is the smallest duration there was that 95 % do not exceed."""
+    """p95 is the smallest of the durations that 95 % of them do not exceed."""
     found = spread(durations)
     assert found.count == len(durations)
     assert found.median_s == median(durations)
@@ -82,7 +82,7 @@ def test_median_and_p95_are_what_they_are_called(durations: list[float]) -> None
     assert found.p95_s == min(enough)
 
 
-def test_topics_count_tickets_not_words_and_skip_what_says_nothing() -> None:
+def test_topics_count_tickets_not_words_and_skip_common_words() -> None:
     issues = [
         "Please help: PASSWORD password password",
         "the password, please!",

@@ -1,4 +1,4 @@
-"""Templates as documents: all of the data, readable, and the same each time."""
+"""Templates as documents: all of the data, in a readable form."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ def leaves(value: Any) -> list[Any]:
 
 @given(st.dictionaries(words.filter(lambda key: key not in {"name", "asked_as"}), values, max_size=4))
 def test_nothing_of_the_data_is_lost(data: dict[str, Any]) -> None:
-    """In the document; and in the text to compare, where the data has no part of an idea."""
+    """In the document, and in the text to compare if the data has no part of an idea."""
     text = rendered(data or {"k": "v"})
     assert all(str(leaf) in text for leaf in leaves(data))
     compared = template_text(a_template(template_data={"name": "N", **data}))
     assert all(str(leaf) in compared for leaf in leaves(data))
 
 
-async def test_wordings_are_searched_for_and_in_no_prompt() -> None:
-    """`asked_as` becomes the document's wordings. Its text, and what ideas are compared with, have none."""
+async def test_wordings_are_for_search_and_not_in_prompts() -> None:
+    """`asked_as` becomes the document's wordings. Neither its text nor the text to compare has them."""
     draft = a_template(template_data={"name": "N", "summary": "s", "asked_as": ["something with vans"]})
     document = document_of(Template(ACME, "t", draft, 1, 0.0, 0.0))
     assert (await load(document)).asked_as == ("something with vans",)
@@ -85,7 +85,7 @@ async def test_wordings_are_searched_for_and_in_no_prompt() -> None:
 
 @pytest.mark.parametrize("wordings", ["a text", [1], ["w"] * 3 + ["x" * 501], [str(i) for i in range(51)]])
 def test_wordings_that_a_document_would_refuse_are_refused_with_the_template(wordings: Any) -> None:
-    """When it comes in. One that an older version stored is read all the same, and has no wordings."""
+    """When the template is stored. A template that an older version stored is read without wordings."""
     with pytest.raises(InvalidRequest, match="asked_as"):
         template_wordings({"name": "N", "asked_as": wordings})
     draft = a_template(template_data={"name": "N", "asked_as": wordings})
@@ -95,8 +95,8 @@ def test_wordings_that_a_document_would_refuse_are_refused_with_the_template(wor
 @pytest.mark.parametrize(
     "text", ["---\ntitle: Mine\n---\nx", "# Heading\n\ntext", "```\ncode", "| a |\n|---|"]
 )
-async def test_a_text_that_is_markdown_makes_no_structure(text: str) -> None:
-    """No front matter of its own, no headings: the document stays the template's."""
+async def test_markdown_in_a_template_does_not_become_structure_of_its_document(text: str) -> None:
+    """It makes no front matter and no headings."""
     draft = a_template(template_data={"name": "N", "summary": text, "list": [text]})
     loaded = await load(document_of(Template(ACME, "t", draft, 1, 0.0, 0.0)))
     assert (loaded.title, loaded.section) == ("N", "saas")
@@ -104,7 +104,7 @@ async def test_a_text_that_is_markdown_makes_no_structure(text: str) -> None:
 
 
 def test_an_idea_and_a_template_of_the_same_parts_are_compared_as_the_same_text() -> None:
-    """So that a copy is similar to its original, whatever else the template says."""
+    """So a copy is similar to its original, whatever else the template contains."""
     idea = IdeaText("N", "What it does", "People", "Fees", ("a", "b", "c"), ("d", "e"))
     data = {
         "name": "N",

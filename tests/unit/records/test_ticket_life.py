@@ -1,4 +1,4 @@
-"""The life of a ticket: what can happen when, what it leaves behind, and that nothing is lost."""
+"""The state machine of tickets: which change is allowed when, what it changes, and its event."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REOPEN = Reopen("It is back")
 CLOSE = Close()
 RATE = Rate("ann", 5)
 
-# The documented life, written down a second time: kind of change -> status -> the next one.
+# The documented transitions, written down a second time: kind of change -> status -> the next status.
 LIFE: dict[str, dict[str, str]] = {
     "respond": dict.fromkeys(("open", "responded", "escalated", "reopened"), "responded"),
     "respond: resolved": dict.fromkeys(("open", "responded", "escalated", "reopened"), "resolved"),
@@ -61,7 +61,7 @@ steps = st.lists(st.tuples(st.sampled_from(sorted(CHANGES)), st.floats(-HOUR_S, 
 def test_any_sequence_of_changes_follows_the_documented_life(
     priority: Priority, taken: list[tuple[str, float]]
 ) -> None:
-    """Legal ones lead where they should, others are conflicts that change nothing; history only grows."""
+    """Allowed changes lead to the right status, others are conflicts; the history only grows."""
     ticket, now_s = a_ticket(priority), 0.0
     history: list[TicketEvent] = []
     for kind, passed_s in taken:
@@ -79,7 +79,7 @@ def test_any_sequence_of_changes_follows_the_documented_life(
 
 
 def check_invariants(before: Ticket, after: Ticket, history: list[TicketEvent]) -> None:
-    """What holds after every change."""
+    """Checks what holds after every change."""
     assert [event.number for event in history] == list(range(2, after.events + 1))
     assert [event.at_s for event in history] == sorted(event.at_s for event in history)
     assert after.updated_at_s == history[-1].at_s >= before.updated_at_s
@@ -100,7 +100,7 @@ def test_a_conflict_says_what_is_possible() -> None:
         changed(a_ticket(), CLOSE, 1.0)
 
 
-def test_opening_leaves_an_event_with_all_that_was_said() -> None:
+def test_opening_makes_an_event_with_all_of_the_draft() -> None:
     ticket, event = opened(ACME, "ticket-1", TicketDraft("ann", "Broken", Priority.HIGH), 5.0)
     assert (ticket.status, ticket.priority, ticket.user_id) == ("open", "high", "ann")
     assert event == TicketEvent(
@@ -110,7 +110,7 @@ def test_opening_leaves_an_event_with_all_that_was_said() -> None:
 
 @pytest.mark.parametrize(("priority", "hours"), [("urgent", 4), ("high", 8), ("medium", 24), ("low", 72)])
 def test_the_deadline_follows_from_the_priority(priority: str, hours: float) -> None:
-    """And a ticket is in breach only behind it."""
+    """A ticket is in breach only after its deadline."""
     ticket = a_ticket(Priority(priority), at_s=100.0)
     assert ticket.sla_deadline_s == 100.0 + hours * HOUR_S
     assert not is_breached(ticket, ticket.sla_deadline_s)
@@ -158,7 +158,7 @@ def test_an_escalation_never_moves_a_deadline_away_nor_lowers_a_priority() -> No
     assert refused.value.param == "new_priority"
 
 
-def test_reopening_takes_back_what_was_said_to_help_and_gives_new_time() -> None:
+def test_reopening_removes_the_solution_and_sets_a_new_deadline() -> None:
     solved = lived(a_ticket(), (1.0, RESOLVE), (2.0, RATE))
     assert (solved.solution, solved.rating, solved.solution_in_memory) == ("Clear the cache", 5, True)
     ticket = lived(solved, (100.0, REOPEN))
@@ -166,15 +166,15 @@ def test_reopening_takes_back_what_was_said_to_help_and_gives_new_time() -> None
     assert ticket.sla_deadline_s == 100.0 + 24 * HOUR_S
 
 
-def test_memory_is_left_alone_when_it_is_switched_off() -> None:
-    """Both the ticket's own and its solution's."""
+def test_memory_is_not_used_when_it_is_switched_off() -> None:
+    """Neither for the ticket nor for its solution."""
     without = opened(ACME, "t", TicketDraft("ann", "Broken", use_memory=False), 0.0).ticket
     assert not without.in_memory
     assert not lived(without, (1.0, replace(RESOLVE, use_memory=False))).solution_in_memory
     assert not lived(without, (1.0, replace(SOLVED, use_memory=False))).solution_in_memory
 
 
-def test_only_the_customer_rates_and_may_think_again() -> None:
+def test_only_the_customer_can_rate_and_may_change_the_rating() -> None:
     solved = lived(a_ticket(), (1.0, RESOLVE))
     with pytest.raises(Forbidden):
         changed(solved, Rate("bob", 1), 2.0)

@@ -37,7 +37,7 @@ def enter(breaker: CircuitBreaker) -> AbstractContextManager[None] | None:
 
 
 class BreakerPromises(RuleBasedStateMachine):
-    """Any number of running calls, which end in any order."""
+    """Any number of concurrent calls, which end in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def test_the_caller_sees_the_failure_itself():
         raise CacheUnavailable("down")
 
 
-def test_a_cancelled_probe_leaves_the_next_call_to_find_out():
+def test_after_a_cancelled_probe_the_next_call_probes():
     clock = Clock()
     breaker = CircuitBreaker(failures=1, open_s=OPEN_S, clock=clock)
     with pytest.raises(CacheUnavailable), breaker.call():
@@ -136,7 +136,7 @@ def test_a_cancelled_probe_leaves_the_next_call_to_find_out():
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_a_probe_that_was_overtaken_and_then_cancelled_lets_no_second_one_out():
+def test_cancelling_a_probe_that_is_no_longer_the_probe_allows_no_second_probe():
     clock = Clock()
     breaker = CircuitBreaker(failures=1, open_s=OPEN_S, clock=clock)
     late, first = enter(breaker), enter(breaker)

@@ -1,4 +1,4 @@
-"""A store and a TokenCache deployment that fail when told to."""
+"""A store and a TokenCache deployment that fail on request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from deployments.core.errors import CacheUnavailable, Unavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import to_bytes
-from deployments.token_cache.memory_store import InMemorySegmentStore
 from tests.fakes import FakeEncoder
+from tests.memory_stores import InMemorySegmentStore
 
 
 class FakeStore(InMemorySegmentStore):
     """A `SegmentStore` that lists its calls and is down while `down` is set.
 
-    `down_when`, if given, decides before each call, from the method's name, whether it is.
+    `down_when`, if set, gets each method's name before the call and returns whether the store is down.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Small tokenizers of the families that chat models use, trained here in milliseconds."""
+"""Small tokenizers of the families that chat models use, trained in milliseconds."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def gpt2_like(add_prefix_space: bool = False) -> Tokenizer:
 
 @lru_cache
 def llama3_like(ignore_merges: bool = True, normalizer: str | None = None) -> Tokenizer:
-    """Byte-level BPE with the split of Llama 3 and Qwen, in which `.` takes the line ends behind it."""
+    """Byte-level BPE with the split of Llama 3 and Qwen: a `.` includes the line ends after it."""
     tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     if normalizer:
         tokenizer.normalizer = getattr(normalizers, normalizer)()
@@ -98,7 +98,7 @@ def metaspace_bpe(prepend_scheme: str = "first", byte_fallback: bool = True) -> 
     trainer = trainers.BpeTrainer(
         vocab_size=900, special_tokens=specials + BYTES, show_progress=False, min_frequency=2
     )
-    # SentencePiece sees one line at a time: the line end is no character of such a vocabulary.
+    # SentencePiece reads one line at a time, so such a vocabulary has no line end.
     tokenizer.train_from_iterator([line for text in CORPUS for line in text.splitlines()], trainer)
     return _with_added(tokenizer, specials)
 
@@ -128,7 +128,7 @@ def _trained_bytes(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _with_added(tokenizer: Tokenizer, specials: Sequence[str]) -> Tokenizer:
-    """The control tokens as added tokens of a serialisation, the tools' as such that aren't special."""
+    """Adds the control tokens as special tokens, and the tools' tokens as tokens that are not special."""
     reread = Tokenizer.from_str(_without_added(tokenizer.to_str()))
     reread.add_special_tokens([AddedToken(token, special=True) for token in specials])
     reread.add_tokens([AddedToken(token, special=False, normalized=False) for token in TOOLS])

@@ -1,4 +1,4 @@
-"""Cutting chat templates, written here as the functions that they are."""
+"""Cutting chat templates, which are written as Python functions here."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def trimming(messages):
 
 
 def inst(messages):
-    """Llama 2's: the system text stands inside the first user turn."""
+    """As Llama 2's: the system text is inside the first user turn."""
     system, *rest = messages if messages[0]["role"] == "system" else [None, *messages]
     text = "<s>"
     for number, message in enumerate(rest):
@@ -42,7 +42,7 @@ def gemma(messages):
 
 
 def system_last(messages):
-    """Mistral's: the system text stands in the last user turn."""
+    """As Mistral's: the system text is in the last user turn."""
     system = next((m["content"] + "\n\n" for m in messages if m["role"] == "system"), "")
     rest = [m for m in messages if m["role"] != "system"]
     return "<s>" + "".join(
@@ -55,7 +55,7 @@ def system_last(messages):
 
 @pytest.mark.parametrize("render", [chatml, trimming])
 def test_a_template_is_cut_at_its_contents(render):
-    """The five pieces of ChatML, also when the template trims what it is given."""
+    """The five pieces of ChatML, also when the template trims contents."""
     assert scaffold_of(render) == CHATML
 
 
@@ -74,7 +74,7 @@ def test_the_pieces_give_the_template_back(render):
 
 @pytest.mark.parametrize("render", [gemma, raising, system_last])
 def test_without_a_system_role_the_preamble_opens_the_first_user_turn(render):
-    """Templates that drop the role, raise on it or move it behind the history."""
+    """For templates that drop the role, raise on it or move it after the history."""
     assert scaffold_of(render).to_user == "\n\n"
 
 
@@ -84,7 +84,7 @@ def test_a_system_role_within_the_first_user_turn_is_used():
 
 
 def test_a_template_that_renders_by_place_is_refused():
-    """If a short and a long conversation open differently, one cut cannot stand for both."""
+    """If a short and a long conversation start differently, one scaffold cannot render both."""
     with pytest.raises(ConfigurationError, match="by its place"):
         scaffold_of(lambda messages: f"{len(messages)} messages: {chatml(messages)}")
 
@@ -100,6 +100,6 @@ def test_a_template_that_renders_by_place_is_refused():
     ],
 )
 def test_a_template_that_changes_drops_or_repeats_contents_is_refused(render):
-    """Contents must come out once each, as they were and in order."""
+    """Each content must be rendered once, unchanged and in order."""
     with pytest.raises(ConfigurationError, match="once, as text and in order"):
         scaffold_of(render)

@@ -1,4 +1,4 @@
-"""Entries come back exactly, or not at all."""
+"""Entries decode to exactly the ids that were encoded, or raise CorruptEntry."""
 
 import random
 import tracemalloc
@@ -72,13 +72,13 @@ def test_any_bytes_are_corrupt_and_nothing_worse(raw):
 
 
 def _forged(form: int, count: int, payload: bytes) -> bytes:
-    """An entry with a right checksum, such as only a bug or an attacker would write."""
+    """An entry with a valid checksum that only a bug or an attacker would write."""
     head = codec._MAGIC + bytes([codec._VERSION << 2 | form]) + count.to_bytes(3, "little")
     return head + codec._checksum(KEY, head, payload) + payload
 
 
 @given(st.integers(0, 3), st.integers(0, 2**24 - 1), st.binary(max_size=200))
-def test_a_right_checksum_over_nonsense_yields_as_many_ids_as_it_says_or_none(form, count, payload):
+def test_a_forged_entry_yields_as_many_ids_as_its_header_says_or_is_corrupt(form, count, payload):
     try:
         ids = decode(_forged(form, count, payload), KEY)
     except CorruptEntry:
@@ -86,7 +86,7 @@ def test_a_right_checksum_over_nonsense_yields_as_many_ids_as_it_says_or_none(fo
     assert len(ids) == count
 
 
-def test_a_decompression_bomb_is_unfolded_no_further_than_its_count():
+def test_a_decompression_bomb_is_inflated_no_further_than_its_count():
     forged = _forged(codec._DEFLATED, 100, codec._deflate(bytes(50_000_000)))
     tracemalloc.start()
     try:
@@ -98,7 +98,7 @@ def test_a_decompression_bomb_is_unfolded_no_further_than_its_count():
 
 
 @pytest.mark.parametrize("form", [codec._PLAIN, codec._WIDE, codec._DEFLATED, codec._LENGTHS])
-def test_a_count_that_the_payload_does_not_bear_out_is_corrupt(form):
+def test_an_entry_with_fewer_ids_than_its_count_is_corrupt(form):
     payload = codec._deflate(bytes(8)) if form == codec._DEFLATED else bytes(8)
     with pytest.raises(CorruptEntry):
         decode(_forged(form, 5, payload), KEY)
@@ -111,7 +111,7 @@ def test_the_count_can_be_read_from_the_header_alone(entry):
 
 
 @given(st.binary(max_size=PEEK_BYTES + 2).filter(lambda raw: not raw.startswith(codec._MAGIC)))
-def test_no_count_is_read_from_what_is_no_entry(head):
+def test_no_count_is_read_from_bytes_that_are_not_an_entry(head):
     assert peek_count(head) is None
 
 
@@ -129,7 +129,7 @@ def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut():
 
 
 def test_the_vocabulary_decides_how_an_id_is_written():
-    """Two bytes below 2**16, else as many bits as an id needs; four bytes where one is 2**18 and more."""
+    """Two bytes below 2**16, else as many bits as an id needs; four bytes if one is 2**18 or more."""
     rng = random.Random(1)
     ids = token_ids([rng.randrange(65_535) for _ in range(200)])
     assert len(encode(ids, KEY, NARROW)) == HEADER_BYTES + 400
@@ -147,13 +147,13 @@ def test_the_vocabulary_decides_how_an_id_is_written():
     ],
 )
 def test_entries_of_version_1_are_recomputed_and_never_misread(old):
-    """Whatever their bytes mean today."""
+    """Whatever their bytes would mean in this version."""
     with pytest.raises(CorruptEntry, match="version"):
         decode(bytes.fromhex(old), KEY)
 
 
 def test_length_coded_ids_at_their_limits():
-    """Each class's first and last id, an odd number of them, and none."""
+    """The first and the last id of each class, an odd number of ids, and no ids."""
     edges = sorted({id_ for bits in range(3, 19) for id_ in ((1 << bits) - 1, (1 << bits) % 2**18)})
     for ids in (token_ids(edges), token_ids(edges[1:]), token_ids()):
         assert decode(encode(ids, KEY, LENGTHS), KEY) == ids

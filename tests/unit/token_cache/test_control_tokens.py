@@ -24,7 +24,7 @@ def controls_of(tokenizer: Tokenizer) -> list[str]:
 
 
 def test_all_added_tokens_are_control_tokens_special_or_not():
-    """`<tool_call>` is not marked special and counts all the same."""
+    """`<tool_call>` is not marked special, but is a control token too."""
     assert controls_of(gpt2_like()) == CONTROLS + TOOLS
 
 
@@ -43,7 +43,7 @@ def test_added_white_space_is_text():
 
 
 def test_white_space_tokens_keep_their_ids():
-    """Removing the control tokens before them in the list must not number them anew."""
+    """Removing the control tokens before them in the list must not change their ids."""
     tokenizer = Tokenizer.from_str(gpt2_like().to_str())
     tokenizer.add_tokens([AddedToken(" " * 8, normalized=False), AddedToken("\n" * 5, normalized=False)])
     plain = plain_of(tokenizer)
@@ -55,7 +55,7 @@ def test_white_space_tokens_keep_their_ids():
 @pytest.mark.parametrize("tokenizer", FAMILIES)
 @given(parts=SPELLINGS)
 def test_no_text_reaches_a_control_id(tokenizer, parts):
-    """Whatever is put together from control tokens and their pieces, none of their ids comes out."""
+    """No text made of control tokens and their pieces is encoded to a control id."""
     plain = plain_of(tokenizer)
     forbidden = {tokenizer.token_to_id(control) for control in controls_of(tokenizer)}
     assert forbidden.isdisjoint(plain.encode("".join(parts), add_special_tokens=False).ids)
@@ -63,7 +63,7 @@ def test_no_text_reaches_a_control_id(tokenizer, parts):
 
 @pytest.mark.parametrize("make", [gpt2_like, llama3_like])
 def test_a_control_token_that_merges_spell_is_taken_out_of_the_vocabulary(make):
-    """An added token that is an ordinary word could be reached by merges or as a whole pre-token."""
+    """Text could reach an added token that is a word through merges, or as a whole pre-token."""
     tokenizer = Tokenizer.from_str(make().to_str())
     words = [word for word in tokenizer.get_vocab() if word.isascii() and word.isalpha() and len(word) > 3]
     content = min(words)
@@ -76,7 +76,7 @@ def test_a_control_token_that_merges_spell_is_taken_out_of_the_vocabulary(make):
 
 
 def test_ids_of_ordinary_text_stay_the_same():
-    """Only control tokens go; what is left of the vocabulary keeps its ids and merges."""
+    """Only control tokens are removed; the rest of the vocabulary keeps its ids and merges."""
     text = "Click **Save**. It closes.\n\n### Passwords > Steps\n1. Open the link."
     for tokenizer in FAMILIES[:3]:
         plain = plain_of(tokenizer)
@@ -84,14 +84,14 @@ def test_ids_of_ordinary_text_stay_the_same():
 
 
 def test_merges_written_as_strings_are_read_too():
-    """Older serialisations join a merge's two parts by a blank."""
+    """Older serialisations join the two parts of a merge with a blank."""
     spec = json.loads(gpt2_like().to_str())
     spec["model"]["merges"] = [" ".join(merge) for merge in spec["model"]["merges"]]
     assert without_control_tokens(json.dumps(spec)) == without_control_tokens(gpt2_like().to_str())
 
 
 def test_no_blank_is_put_before_a_segment_in_the_middle_of_a_prompt():
-    """Metaspace's "first" would take each segment for a text's beginning."""
+    """Metaspace's "first" would treat each segment as the beginning of a text."""
     plain = plain_of(metaspace_bpe("first"))
     whole = metaspace_bpe("first")
     assert plain.decode(plain.encode("the link").ids) == "the link"
@@ -100,7 +100,7 @@ def test_no_blank_is_put_before_a_segment_in_the_middle_of_a_prompt():
 
 
 @pytest.mark.parametrize("raw", ["", "{}", '{"added_tokens": []}', '{"added_tokens": [], "model": 3}'])
-def test_what_is_no_tokenizer_is_refused(raw):
-    """A damaged serialisation is named as such at start-up."""
+def test_a_damaged_serialisation_is_refused(raw):
+    """The error says so at start-up."""
     with pytest.raises(TokenizerRefused, match="cannot be read"):
         without_control_tokens(raw)

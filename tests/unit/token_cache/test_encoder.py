@@ -1,4 +1,4 @@
-"""The tokenizer as the rest sees it."""
+"""The encoder that all replicas use."""
 
 from dataclasses import replace
 
@@ -30,8 +30,8 @@ FAMILIES = {
 }
 ENCODERS = {name: encoder_of(tokenizer) for name, tokenizer in FAMILIES.items()}
 ENCODER = ENCODERS["gpt2"]
-# A marker that the whole tokenizer is given as a control token in place of the template's own. No
-# generated text can contain it, so it tells template and text apart without any code of ours.
+# Markers that replace the control tokens in the whole tokenizer. No generated text can contain them, so the
+# tokenizer itself distinguishes template and text, without the code under test.
 MARKERS = {control: f"\ue000{n}\ue001" for n, control in enumerate([*CONTROLS, *TOOLS])}
 TEXTS = st.lists(
     st.sampled_from(
@@ -64,7 +64,7 @@ def reference(tokenizer: Tokenizer, pieces: Pieces) -> list[int | None]:
 @pytest.mark.parametrize("family", FAMILIES)
 @given(texts=st.lists(TEXTS, min_size=4, max_size=4))
 def test_a_prompt_is_encoded_as_the_tokenizer_itself_would(family, texts):
-    """Whatever the texts spell, the ids are the tokenizer's own with text read as text."""
+    """Whatever the texts spell, the ids are the tokenizer's own, with text encoded as text."""
     preamble, documents, hint, question = texts
     pieces: Pieces = [
         ScaffoldText(CHATML.head),
@@ -81,7 +81,7 @@ def test_a_prompt_is_encoded_as_the_tokenizer_itself_would(family, texts):
 @pytest.mark.parametrize("family", FAMILIES)
 @given(text=TEXTS)
 def test_text_alone_and_as_a_piece_of_a_prompt_are_the_same(family, text):
-    """Segments encoded apart are what a prompt of them alone would be."""
+    """A segment has the same ids as a prompt that consists of this segment only."""
     encoder = ENCODERS[family]
     assert encoder.encode_text(text) == encoder.encode_prompt([PlainText(text)])
 
@@ -98,13 +98,13 @@ def test_control_tokens_count_in_the_scaffold_only():
 
 
 def test_a_control_token_cannot_be_put_together_across_pieces():
-    """A text's beginning and the scaffold's end don't join into a control token."""
+    """The end of a scaffold and the beginning of a text do not join into a control token."""
     ids = ENCODER.encode_prompt([ScaffoldText("<|im_"), PlainText("end|>")])
     assert ENCODER.control_ids["<|im_end|>"] not in ids
 
 
 def test_of_two_control_tokens_at_one_place_the_longer_counts():
-    """As the tokenizer itself does: `<a>` does not hide `<a><b>`."""
+    """As in the tokenizer itself, `<a>` does not hide `<a><b>`."""
     tokenizer = Tokenizer.from_str(gpt2_like().to_str())
     tokenizer.add_tokens([AddedToken("<a>", normalized=False), AddedToken("<a><b>", normalized=False)])
     encoder = encoder_of(tokenizer)
@@ -112,7 +112,7 @@ def test_of_two_control_tokens_at_one_place_the_longer_counts():
 
 
 def test_control_tokens_that_swallow_white_space_do_so():
-    """Phi's `<|user|>` takes the line end behind it, which its template writes all the same."""
+    """Phi's `<|user|>` includes the line end after it, which its template renders."""
     tokenizer = Tokenizer.from_str(gpt2_like().to_str())
     tokenizer.add_special_tokens(
         [AddedToken("<|user|>", rstrip=True), AddedToken("<|left|>", lstrip=True, normalized=False)]
@@ -130,7 +130,7 @@ def test_white_space_tokens_are_used_in_text():
 
 
 def test_no_special_token_truncation_or_padding_is_applied():
-    """What a tokenizer does to a lone text must not happen to the pieces of a prompt."""
+    """A tokenizer does this to a single text; it must not do it to the pieces of a prompt."""
     tokenizer = Tokenizer.from_str(gpt2_like().to_str())
     plain = encoder_of(tokenizer).encode_text("the link expires")
     end = ("<|endoftext|>", tokenizer.token_to_id("<|endoftext|>"))
@@ -151,14 +151,14 @@ def test_decoding_shows_control_tokens():
 
 
 def test_no_pieces_and_empty_texts_are_no_ids():
-    """Nothing in, nothing out."""
+    """An empty prompt has no ids."""
     assert len(ENCODER.encode_prompt([])) == 0
     assert len(ENCODER.encode_prompt([PlainText(""), ScaffoldText("")])) == 0
     assert len(ENCODER.encode_text("")) == 0
 
 
 def test_half_a_character_is_the_callers_fault():
-    """JSON can carry a lone surrogate; no tokenizer can."""
+    """JSON can carry a lone surrogate, but no tokenizer can encode it."""
     with pytest.raises(InvalidRequest, match="surrogate"):
         ENCODER.encode_text("a\ud800b")
     with pytest.raises(InvalidRequest, match="surrogate"):
@@ -166,7 +166,7 @@ def test_half_a_character_is_the_callers_fault():
 
 
 def test_a_serialisation_that_cannot_be_loaded_is_refused():
-    """Start-up names the tokenizer, not a fault of the library."""
+    """The error at start-up names the tokenizer, not a fault of the library."""
     bundle = replace(bundle_of(gpt2_like()), tokenizer_json='{"added_tokens": [], "model": {"type": "No"}}')
     with pytest.raises(TokenizerRefused, match="cannot be loaded"):
         BundleEncoder(bundle)

@@ -1,4 +1,4 @@
-"""Single flight: one computation a key, nobody stranded, nothing left behind."""
+"""Single flight: one computation per key, every caller gets its value, and no task is left."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ def new_flight() -> SingleFlight[str, str]:
 
 
 class Work:
-    """A computation that waits until it is released and notes what happened to it."""
+    """A computation that waits until it is released and records what happened to it."""
 
     def __init__(self):
         self.started: list[tuple[str, ...]] = []
@@ -47,7 +47,7 @@ async def test_callers_of_one_key_share_one_computation():
     assert len(flight) == 0
 
 
-async def test_overlapping_callers_compute_only_what_nobody_computes_yet():
+async def test_overlapping_callers_compute_only_keys_that_are_not_being_computed():
     """A second caller of (b, c) joins b and starts c only, in one call."""
     flight, work = new_flight(), Work()
     first = asyncio.create_task(flight.get(["a", "b", "a"], work))
@@ -60,8 +60,8 @@ async def test_overlapping_callers_compute_only_what_nobody_computes_yet():
     assert await second == {"b": "B", "c": "C", "d": "D"}
 
 
-async def test_a_cancelled_leader_strands_no_follower():
-    """The caller that started the computation goes; the one that joined gets the value."""
+async def test_cancelling_the_first_caller_does_not_affect_the_second():
+    """The caller that started the computation is cancelled; the one that joined gets the value."""
     flight, work = new_flight(), Work()
     leader = asyncio.create_task(flight.get(["a"], work))
     await turns()
@@ -75,8 +75,8 @@ async def test_a_cancelled_leader_strands_no_follower():
     assert (work.started, work.cancelled) == ([("a",)], 0)
 
 
-async def test_the_last_caller_takes_the_computation_with_it():
-    """When nobody waits any longer, the computation is cancelled and forgotten."""
+async def test_cancelling_the_last_caller_cancels_the_computation():
+    """Without callers, the computation is cancelled and removed."""
     flight, work = new_flight(), Work()
     callers = [asyncio.create_task(flight.get(["a"], work)) for _ in range(3)]
     await turns()
@@ -87,8 +87,8 @@ async def test_the_last_caller_takes_the_computation_with_it():
     assert len(flight) == 0
 
 
-async def test_a_dying_computation_is_not_joined():
-    """A caller that comes right behind the last cancelled one starts afresh instead of dying with it."""
+async def test_a_cancelled_computation_is_not_joined():
+    """A caller that comes right after the last one was cancelled starts a new computation."""
     flight, work = new_flight(), Work()
     first = asyncio.create_task(flight.get(["a"], work))
     await turns()
@@ -100,8 +100,8 @@ async def test_a_dying_computation_is_not_joined():
     assert len(work.started) == 2
 
 
-async def test_an_error_goes_to_all_who_wait_and_is_not_remembered():
-    """All waiters get the error; the next caller computes again."""
+async def test_an_error_goes_to_all_callers_and_is_not_kept():
+    """All callers get the error; the next caller computes again."""
     flight = new_flight()
     tries = 0
 
@@ -130,7 +130,7 @@ async def test_no_keys_are_no_computation():
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_under_random_cancellation_every_survivor_is_served_and_no_key_runs_twice(seed):
-    """300 callers of 8 keys, a third of them cancelled at random, a tenth of the computations failing."""
+    """300 callers of 8 keys. A third of them are cancelled, and a tenth of the computations fail."""
     rng = random.Random(seed)
     flight: SingleFlight[int, int] = SingleFlight()
     running: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""Names in Redis: equal only for equal things, and nobody's prefix is another's."""
+"""Names in Redis: equal only for equal things, and no scope's prefix is a prefix of another scope's."""
 
 import fnmatch
 import itertools
@@ -81,13 +81,13 @@ def test_no_two_scopes_share_a_name_and_no_pattern_of_segments_matches_counters(
 
 
 @given(scopes)
-def test_a_script_finds_what_was_counted_in_the_slot_of_the_counts(scope):
+def test_a_batch_number_is_in_the_same_slot_as_what_the_batch_counts(scope):
     for name in (counters_name(scope), popularity_name(scope)):
         assert key_slot(counted_name(name, "writer").encode()) == key_slot(name.encode())
 
 
 @pytest.mark.parametrize("bad", ["*", "a/b", "a*", "", "[ab]", "a b", "a\n", "?"])
-def test_a_name_that_was_never_checked_reaches_no_pattern(bad):
+def test_an_unchecked_name_reaches_no_pattern(bad):
     good = Scope(TenantId("a"), CollectionName("kb"))
     scope_of = {
         "tenant": Scope(TenantId(bad), good.collection),

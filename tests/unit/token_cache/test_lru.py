@@ -1,4 +1,4 @@
-"""The first level against a model: the same answers, never more bytes than allowed."""
+"""L1 against a model: the same results, and never more bytes than allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of paths, and weights that only compare."""
+"""Names of paths, and the weights of their uses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from deployments.core.ids import SegmentKey
 from deployments.token_cache.path_scores import (
     HALF_LIFE_S,
-    LANDMARK_UNIX_S,
     PATH_SEGMENTS,
+    REFERENCE_UNIX_S,
     pack_path,
     unpack_path,
     weight,
@@ -37,7 +37,7 @@ def test_any_bytes_are_a_path_or_none(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", [[], [SegmentKey("00"), SegmentKey("0000")]])
-def test_what_is_no_path_has_no_name(path: list[SegmentKey]) -> None:
+def test_keys_that_are_no_path_have_no_name(path: list[SegmentKey]) -> None:
     with pytest.raises(ValueError, match="a path has segments"):
         pack_path(path)
 
@@ -45,5 +45,5 @@ def test_what_is_no_path_has_no_name(path: list[SegmentKey]) -> None:
 @given(st.floats(0, 4e9), st.integers(1, 50))
 def test_a_use_weighs_double_a_half_life_later(now: float, lives: int) -> None:
     later = now + lives * HALF_LIFE_S
-    if abs(later - LANDMARK_UNIX_S) < 900 * HALF_LIFE_S:
+    if abs(later - REFERENCE_UNIX_S) < 900 * HALF_LIFE_S:
         assert weight(later) / weight(now) == pytest.approx(2.0**lives)

@@ -1,4 +1,4 @@
-"""Segments to ids: the same in every mode, each computed once."""
+"""Segments to ids: the same ids in every mode, each computed once."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ def ids_of(texts):
 
 
 async def test_each_level_is_asked_once_for_what_the_one_before_lacks():
-    """One in L1, one in the store, two in neither: one round trip, one call, in the order asked for."""
+    """One text in L1, one in the store, two in neither: one round trip, one call, ids in order."""
     replica = Replica()
     await replica.fill("held", "stored")
     await replica.resolver.resolve(SCOPE, ["held"])
@@ -66,7 +66,7 @@ async def test_each_level_is_asked_once_for_what_the_one_before_lacks():
 
 
 async def test_what_was_resolved_is_in_l1_afterwards():
-    """The second time nothing outside the process is asked."""
+    """The second time, no other process is called."""
     replica = Replica()
     await replica.fill("stored")
     await replica.resolver.resolve(SCOPE, ["stored", "new"])
@@ -78,7 +78,7 @@ async def test_what_was_resolved_is_in_l1_afterwards():
 
 
 async def test_equal_texts_are_resolved_once_and_returned_as_often_as_asked():
-    """Two passages with the same text are two segments of the prompt and one of the work."""
+    """Two passages with the same text are two segments of the prompt, but are tokenized once."""
     replica = Replica()
     found = await replica.resolver.resolve(SCOPE, ["a", "b", "a"])
     assert found.ids == ids_of(["a", "b", "a"])
@@ -94,7 +94,7 @@ async def test_nothing_asked_is_nothing_done():
 
 
 async def test_a_tenant_never_gets_anothers_entries():
-    """Neither from L1 nor from the store, though text and so key are the same."""
+    """Neither from L1 nor from the store, although the text and so the key are the same."""
     replica = Replica()
     await replica.fill("secret", scope=OTHER)
     await replica.resolver.resolve(OTHER, ["secret"])
@@ -102,7 +102,7 @@ async def test_a_tenant_never_gets_anothers_entries():
 
 
 async def test_a_store_that_is_down_is_reported_and_costs_nothing_else():
-    """The local encoder does the work; no hop to a deployment that could not store it either."""
+    """The local encoder does the work. The deployment is not called: it could not store it either."""
     replica = Replica()
     replica.store.down = True
     found = await replica.resolver.resolve(SCOPE, ["a", "b"])
@@ -124,8 +124,8 @@ async def test_a_store_that_is_down_is_not_reported_when_it_was_not_needed():
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk", "other key", "bit"])
-async def test_a_damaged_entry_is_deleted_counted_and_computed_anew(damage):
-    """Garbage, an entry of another key and a flipped bit are all found out."""
+async def test_a_damaged_entry_is_deleted_counted_and_computed_again(damage):
+    """Garbage, an entry of another key and a flipped bit are all detected."""
     replica = Replica()
     await replica.fill("good", "bad")
     key = replica.key("bad")
@@ -155,7 +155,7 @@ async def test_a_damaged_entry_that_cannot_be_deleted_does_not_cost_the_good_one
 
 
 async def test_a_deployment_that_fails_is_replaced_by_the_local_encoder_and_logged_once(caplog):
-    """One line an incident, however many requests meet it; and again at the next incident."""
+    """One line per incident, however many requests fail; another line at the next incident."""
     caplog.set_level(logging.WARNING)
     replica = Replica()
     for outage in (1, 2):
@@ -179,7 +179,7 @@ async def test_a_deployment_that_does_not_answer_in_time_is_not_waited_for():
 
 @pytest.mark.parametrize("answer", [[], [b"abc"], [b"\0" * 4, b"\0" * 4]])
 async def test_an_answer_that_does_not_fit_the_question_is_not_used(answer):
-    """Too few, too many, or bytes that are no ids: computed here instead."""
+    """Too few answers, too many, or bytes that are no ids: the local encoder does the work."""
     replica = Replica()
     replica.tokenizer.answer = answer
     assert (await replica.resolver.resolve(SCOPE, ["a"])).ids == ids_of(["a"])
@@ -202,7 +202,7 @@ async def test_requests_at_the_same_time_share_the_work():
     assert sorted(tokenized) == sorted({text for texts in requests for text in texts})
 
 
-async def test_a_request_that_goes_away_strands_none_that_joined_it():
+async def test_cancelling_a_request_does_not_affect_those_that_joined_it():
     """The first request is cancelled while the second waits for its work."""
     replica = Replica()
     first = asyncio.create_task(replica.resolver.resolve(SCOPE, ["a", "b"]))
@@ -224,7 +224,7 @@ async def test_clearing_empties_this_replicas_l1_of_one_tenant():
 
 
 async def test_switched_off_everything_is_tokenized_every_time():
-    """Sources say so, and ids and keys are the same as with the cache."""
+    """The sources say so; ids and keys are the same as with the cache."""
     resolver = UncachedResolver(FakeEncoder())
     for _ in range(2):
         found = await resolver.resolve(SCOPE, ["a", "b", "a"])
@@ -234,7 +234,7 @@ async def test_switched_off_everything_is_tokenized_every_time():
 
 
 async def test_half_a_character_is_refused_in_every_mode():
-    """The caller's fault stays the caller's fault."""
+    """InvalidRequest reaches the caller."""
 
     class Strict(FakeEncoder):
         def encode_text(self, text):
@@ -260,7 +260,7 @@ DAMAGE = st.binary(max_size=40)
     data=st.data(),
 )
 async def test_ids_are_the_same_in_every_mode(texts, known, damage, l1_bytes, data):
-    """Cold, warm, off, down, corrupt, deployment down or absent: one and the same ids."""
+    """Cold, warm, off, down, corrupt, deployment down or absent: the ids are the same."""
     expected = (await UncachedResolver(FakeEncoder()).resolve(SCOPE, texts)).ids
     assert expected == ids_of(texts)
     replica = Replica(l1_bytes=l1_bytes, tokenizer=data.draw(st.booleans(), "deployment"))

@@ -28,13 +28,13 @@ def test_families_that_never_merge_across_a_seam_pass(tokenizer):
 
 @pytest.mark.parametrize("normalizer", [None, "NFC"])
 def test_a_split_that_gives_line_ends_to_punctuation_is_reported_and_accepted(normalizer):
-    """Llama 3's and Qwen's: `.` and the blank line behind it are one token, so texts that end so differ."""
+    """As in Llama 3 and Qwen: `.` and the blank line after it are one token, so such texts differ."""
     failures = verify(encoder_of(llama3_like(False, normalizer)), CHATML)
-    assert {*failures} == MERGED_FULL_STOP | {"one behind the other"}
+    assert {*failures} == MERGED_FULL_STOP | {"one after the other"}
 
 
 def test_a_tokenizer_that_opens_each_piece_with_a_blank_fails_everywhere():
-    """Llama 2's old way puts a blank before every segment: reported, since the model reads it anyway."""
+    """Llama 2's old way puts a blank before every segment. Reported only: the model can read it."""
     cases = seam_cases(CHATML, ())
     assert len(seam_failures(encoder_of(metaspace_bpe("always")), cases)) == len(cases)
 
@@ -51,19 +51,19 @@ def test_a_tokenizer_that_opens_each_piece_with_a_blank_fails_everywhere():
     ],
 )
 def test_a_tokenizer_that_loses_text_is_refused_with_the_case_named(tokenizer, case):
-    """Case, accents, compatibility forms, white space, unknown characters: each changes what was written."""
+    """Case, accents, compatibility forms, white space and unknown characters all change the text."""
     with pytest.raises(TokenizerRefused, match=f"do not decode to the text; case: {case}$"):
         verify(encoder_of(tokenizer), CHATML)
 
 
 def test_a_tokenizer_through_which_text_reaches_a_control_token_is_refused():
-    """A Unigram vocabulary holds `<unk>` as a piece that unknown characters yield."""
+    """A Unigram vocabulary has `<unk>` as a piece, which unknown characters yield."""
     with pytest.raises(TokenizerRefused, match="control token '<unk>'"):
         verify(encoder_of(metaspace_unigram()), CHATML)
 
 
 def test_canonical_equivalents_are_one_text():
-    """NFC makes é of e and accent; by Unicode that is the same text, so it is no loss."""
+    """NFC turns e and accent into é, which is the same text in Unicode, so it is no loss."""
     encoder = encoder_of(llama3_like(False, "NFC"))
     assert encoder.decode(encoder.encode_text("e\u0301")) == "é"
     verify(encoder, CHATML)
@@ -83,7 +83,7 @@ def test_a_scaffold_that_the_encoder_reads_differently_is_reported():
 
 
 def test_seam_failures_name_the_cases_that_differ():
-    """An encoder that notices where a run begins fails; one id a character passes."""
+    """An encoder whose ids depend on where a run starts fails; one with an id per character passes."""
 
     class Opening(FakeEncoder):
         def encode_prompt(self, pieces):
@@ -98,7 +98,7 @@ def test_seam_failures_name_the_cases_that_differ():
 
 
 def test_the_corpus_is_usable():
-    """No blank text, none that is half a character, and each in a prompt of its own."""
+    """No text is blank or half a character, and each has its own prompt."""
     assert all(text.strip() and text.encode() for text in HOSTILE_TEXTS.values())
     names = [case.name for case in seam_cases(CHATML, ["<x>"])]
     assert len(names) == len(set(names)) == len(HOSTILE_TEXTS) + 2

@@ -1,4 +1,4 @@
-"""What TokenCache does for the whole cluster."""
+"""The service that tokenizes segments for the whole cluster."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ BUNDLE = TokenizerBundle("{}", ChatScaffold("", "", "", "", ""), Fingerprint("fa
 
 
 class Cache:
-    """A service with its store and encoder in view."""
+    """A service, its store and its encoder."""
 
     def __init__(self):
         self.encoder = FakeEncoder()
@@ -41,7 +41,7 @@ def ids_of(*texts):
 
 
 async def test_new_texts_are_tokenized_and_stored_with_their_collections_ttl():
-    """One round trip to look, one to write."""
+    """One round trip reads, one writes."""
     cache = Cache()
     assert await cache.service.tokenize(SCOPE, ["a", "b", "a"]) == list(map(to_bytes, ids_of("a", "b", "a")))
     assert cache.store.calls == ["get_many", "put_many"]
@@ -51,7 +51,7 @@ async def test_new_texts_are_tokenized_and_stored_with_their_collections_ttl():
 
 
 async def test_what_the_store_has_is_not_tokenized_again():
-    """Another replica asked a moment ago."""
+    """Another replica asked for it before."""
     cache = Cache()
     await cache.service.tokenize(SCOPE, ["a"])
     raws = await cache.service.tokenize(SCOPE, ["b", "a"])
@@ -67,7 +67,7 @@ async def test_many_at_once_tokenize_a_segment_once():
 
 
 async def test_a_store_that_is_down_costs_only_the_writing():
-    """The ids come all the same."""
+    """The ids are returned."""
     cache = Cache()
     cache.store.down = True
     assert await cache.service.tokenize(SCOPE, ["a"]) == list(map(to_bytes, ids_of("a")))
@@ -76,14 +76,14 @@ async def test_a_store_that_is_down_costs_only_the_writing():
 
 
 async def test_a_store_that_goes_down_before_the_writing_costs_only_that():
-    """Reading worked, writing did not."""
+    """Reading works, writing fails."""
     cache = Cache()
     cache.store.down_when = lambda method: method == "put_many"
     assert await cache.service.tokenize(SCOPE, ["a"]) == list(map(to_bytes, ids_of("a")))
 
 
 async def test_a_damaged_entry_is_counted_and_replaced():
-    """Computed anew, never trusted."""
+    """It is computed again."""
     cache = Cache()
     await cache.store.put_many(SCOPE, {segment_key(BUNDLE.fingerprint, "a"): b"junk"}, 60)
     assert await cache.service.tokenize(SCOPE, ["a"]) == list(map(to_bytes, ids_of("a")))
@@ -120,15 +120,15 @@ async def test_invalidating_deletes_exactly_the_named_segments():
 
 
 async def test_invalidating_in_a_store_that_is_down_deletes_nothing_and_is_no_error():
-    """Entries cannot be stale, so they may as well expire."""
+    """Entries cannot be stale, so it is enough that they expire."""
     cache = Cache()
     await cache.service.write_through(SCOPE, ["a"])
     cache.store.down = True
     assert await cache.service.invalidate(SCOPE, ["a"]) == 0
 
 
-async def test_discarding_is_invalidating_that_says_when_the_store_is_down():
-    """Somebody waits for its count."""
+async def test_discarding_invalidates_and_raises_when_the_store_is_down():
+    """Its caller needs the exact count."""
     cache = Cache()
     await cache.service.write_through(SCOPE, ["a", "b"])
     assert await cache.service.discard(SCOPE, ["a", "a", "never stored"]) == 1
@@ -139,8 +139,8 @@ async def test_discarding_is_invalidating_that_says_when_the_store_is_down():
         await cache.service.discard(SCOPE, ["b"])
 
 
-async def test_clear_is_the_stores_and_says_when_it_is_down():
-    """A count that cannot be made is an error, not a zero."""
+async def test_clear_returns_the_stores_count_and_raises_when_the_store_is_down():
+    """A count that is unknown is an error, not a zero."""
     cache = Cache()
     await cache.service.write_through(SCOPE, ["ab", "c"])
     assert await cache.service.clear(TenantId("other"), None) == 0
@@ -151,7 +151,7 @@ async def test_clear_is_the_stores_and_says_when_it_is_down():
 
 
 async def test_health_is_the_tokenizers_not_the_stores():
-    """A store that is down is no reason to replace the replica; a tokenizer without ids is."""
+    """A store that is down is no reason to replace the replica; a tokenizer that returns no ids is."""
     cache = Cache()
     cache.store.down = True
     await cache.service.check_health()
@@ -169,7 +169,7 @@ async def test_health_is_the_tokenizers_not_the_stores():
     down=st.sets(st.integers(0, 20)),
 )
 async def test_a_shaky_store_never_changes_an_answer(requests, down):
-    """Requests at the same time over a store that fails at random calls: always the right ids."""
+    """Concurrent requests get the right ids, although the store fails at random calls."""
     cache = Cache()
     cache.store.down_when = lambda _: len(cache.store.calls) in down
     answers = await asyncio.gather(*(cache.service.tokenize(SCOPE, texts) for texts in requests))
@@ -177,14 +177,14 @@ async def test_a_shaky_store_never_changes_an_answer(requests, down):
         assert list(map(from_bytes, raws)) == ids_of(*texts)
 
 
-async def test_a_health_check_revives_the_store_and_survives_one_that_stays_away():
-    """A supervisor that was killed is started again; a store that is down is no fault of this replica."""
-    revived = []
+async def test_a_health_check_restarts_the_store_and_passes_if_the_store_stays_down():
+    """A supervisor that was killed is started again; without a store, the replica is healthy."""
+    restarts = []
 
-    async def revive():
-        revived.append(True)
+    async def restart():
+        restarts.append(True)
         raise CacheUnavailable("not yet")
 
-    service = TokenCacheService(BUNDLE, FakeEncoder(), FakeStore(), lambda _: 60, revive)
+    service = TokenCacheService(BUNDLE, FakeEncoder(), FakeStore(), lambda _: 60, restart)
     await service.check_health()
-    assert revived == [True]
+    assert restarts == [True]

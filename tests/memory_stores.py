@@ -1,4 +1,4 @@
-"""The stores within one process: the same contract as Redis, for one replica and for tests."""
+"""The stores in this process's memory. The contract tests hold them to the same contract as Redis."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from deployments.token_cache.counters import KEPT_SEGMENTS, READ_SEGMENTS, trim_
 from deployments.token_cache.path_scores import (
     KEPT_PATHS,
     KEPT_SCOPES,
-    inherited,
     pack_path,
+    renamed_path,
     unpack_path,
     weight,
 )
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class InMemorySegmentStore:
-    """A `SegmentStore` of at most `max_bytes` of values; what was stored first goes first.
+    """Implements `SegmentStore` with at most `max_bytes` of values. Drops the oldest values first.
 
     `clock` gives seconds.
     """
@@ -37,11 +37,9 @@ class InMemorySegmentStore:
         self._entries: dict[tuple[Scope, SegmentKey], tuple[bytes, float]] = {}
 
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
-        """See `SegmentStore`."""
         return [self._get((scope, key)) for key in keys]
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
-        """See `SegmentStore`."""
         for key, raw in values.items():
             self._drop((scope, key))
             self._entries[(scope, key)] = (raw, self._clock() + ttl_s)
@@ -50,17 +48,14 @@ class InMemorySegmentStore:
             self._drop(next(iter(self._entries)))
 
     async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
-        """See `SegmentStore`."""
         self._expire()
         return sum([self._drop((scope, key)) for key in keys])
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """See `SegmentStore`."""
         self._expire()
         return sum([self._drop(name) for name in self._of(tenant, collection)])
 
     async def usage(self, scope: Scope) -> CacheUsage:
-        """See `SegmentStore`."""
         self._expire()
         values = [self._entries[name][0] for name in self._of(scope.tenant, scope.collection)]
         return CacheUsage(
@@ -70,10 +65,10 @@ class InMemorySegmentStore:
         )
 
     async def ping(self) -> None:
-        """See `SegmentStore`."""
+        """Does nothing."""
 
     async def close(self) -> None:
-        """See `SegmentStore`."""
+        """Does nothing."""
 
     def _of(self, tenant: TenantId, collection: CollectionName | None) -> list[tuple[Scope, SegmentKey]]:
         return [
@@ -102,7 +97,7 @@ class InMemorySegmentStore:
 
 
 class InMemoryCounterStore:
-    """A `CounterStore`."""
+    """Implements `CounterStore`."""
 
     def __init__(self, *, kept: int = KEPT_SEGMENTS, read: int = READ_SEGMENTS) -> None:
         self._kept = kept
@@ -112,7 +107,6 @@ class InMemoryCounterStore:
         self._counted: defaultdict[tuple[Scope, str], int] = defaultdict(int)
 
     async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
-        """See `CounterStore`."""
         counters = self._counters[scope]
         if self._counted[scope, batch.writer] < batch.number:
             self._counted[scope, batch.writer] = batch.number
@@ -122,11 +116,9 @@ class InMemoryCounterStore:
         return dict(counters)
 
     async def reset(self, scope: Scope) -> None:
-        """See `CounterStore`."""
         self._counters.pop(scope, None)
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
-        """See `CounterStore`; most used first."""
         return dict(self._uses.get(scope, Counter[SegmentKey]()).most_common(self._read))
 
     def _bump(self, scope: Scope, uses: Mapping[SegmentKey, int]) -> None:
@@ -137,7 +129,7 @@ class InMemoryCounterStore:
 
 
 class InMemoryHotPaths:
-    """A `HotPaths`. `clock` gives Unix seconds."""
+    """Implements `HotPaths`. `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -153,7 +145,6 @@ class InMemoryHotPaths:
         self._scores: dict[Scope, dict[bytes, float]] = {}
 
     async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
-        """See `HotPaths`."""
         by = weight(self._clock())
         for scope, of_scope in paths.items():
             for keys in filter(None, of_scope):
@@ -165,15 +156,13 @@ class InMemoryHotPaths:
             del self._scores[gone]
 
     async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
-        """See `HotPaths`."""
         scores = self._scores.get(scope, {})
         for path in list(scores):
-            heir = inherited(path, successors)
-            if heir is not None:
-                scores[heir] = scores.get(heir, 0.0) + scores.pop(path)
+            renamed = renamed_path(path, successors)
+            if renamed is not None:
+                scores[renamed] = scores.get(renamed, 0.0) + scores.pop(path)
 
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
-        """See `HotPaths`."""
         now = weight(self._clock())
         found = [
             HotPath(scope, unpack_path(path) or (), score / now)
