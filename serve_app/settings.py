@@ -80,7 +80,7 @@ class Settings(BaseModel):
     fast_path: bool = True
     """On: HAProxy in front and gRPC between replicas; off: Serve's own proxy and transport."""
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
-    """Milliseconds to wait for a connection to Redis or a reply; a call takes at most three times that."""
+    """Milliseconds to wait for a Redis connection or a reply; a call takes at most three times that."""
     l1_bytes: int = Field(64 * 2**20, ge=0)
     """Maximum bytes of token ids that each agent replica caches in its own memory (L1)."""
     order: str = DEFAULT_ORDER

@@ -7,13 +7,13 @@ from httpx import ASGITransport, AsyncClient, Response
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve_app.fast_path.middleware import ServersOwn, middlewares
+from serve_app.fast_path.middleware import ServeGuard, middlewares
 
 
 async def got(app: ASGIApp, **headers: str) -> Response:
     kinds: list[object] = [middleware.cls for middleware in middlewares()]
-    assert kinds == [ServersOwn]
-    async with AsyncClient(transport=ASGITransport(ServersOwn(app)), base_url="http://x") as client:
+    assert kinds == [ServeGuard]
+    async with AsyncClient(transport=ASGITransport(ServeGuard(app)), base_url="http://x") as client:
         return await client.get("/", headers=headers)
 
 
