@@ -1,5 +1,4 @@
-"""Finds a request's tenant: by its API key or, if no keys are configured, by the header
-X-Business-Id."""
+"""Finds a request's tenant: by its API key or, without configured keys, by the header X-Business-Id."""
 
 from __future__ import annotations
 

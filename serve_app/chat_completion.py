@@ -63,8 +63,7 @@ class ChunkFraming:
         self._usage = Usage.of(0, 0, 0)
 
     def delta(self, delta: Delta) -> bytes:
-        """The chunk of a delta. If ids are shown, deltas without text get one too, so that no id is
-        lost."""
+        """The chunk of a delta. If ids are shown, a delta without text has one too: no id is lost."""
         if self._head.continuous_usage:
             self._count(delta)
         frames = self._opening(delta.prompt_ids)

@@ -26,8 +26,7 @@ class Conversation:
 
 
 def conversation_of(messages: Sequence[ChatMessage]) -> Conversation:
-    """Splits messages: system and developer messages first, then user and assistant in turn, a user's
-    last.
+    """Splits messages: system and developer first, then user and assistant in turn, a user's last.
 
     Raises InvalidRequest, which names the first message that is out of turn.
     """

@@ -21,16 +21,14 @@ _DISCARD_TIMEOUT_S = 5.0
 
 
 class Edge:
-    """The outermost ASGI middleware. `max_bytes` limits a body, by its declared and by its actual
-    length."""
+    """The outermost ASGI middleware. `max_bytes` limits a body's declared and its actual length."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on. Answers 413 to a large body, and 500 to an exception without a
-        handler."""
+        """Passes the request on. Answers 413 to a large body and 500 to an unexpected exception."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -44,8 +42,7 @@ class Edge:
         await self._answer(scope, self._limited(receive), send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers exceptions here: Starlette would raise them again, and the server would log them
-        twice."""
+        """Answers exceptions, which Starlette would raise again so that the server logs them twice."""
         started = False
 
         async def watched_send(message: Message) -> None:

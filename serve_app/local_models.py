@@ -26,8 +26,7 @@ class Models:
 
 
 def embedded_llm(settings: Settings) -> EmbeddedModel | None:
-    """The embedded language model that the settings name or, if they name none, one that fits this
-    machine.
+    """The embedded language model that the settings name; without a name, one that fits this machine.
 
     None if the settings name a model that is not embedded.
     """
@@ -37,8 +36,7 @@ def embedded_llm(settings: Settings) -> EmbeddedModel | None:
 
 
 def usable_cores() -> int:
-    """Number of cores that this process may use: the lower of affinity and container quota, at least
-    1."""
+    """Cores that this process may use: the lower of its affinity and container quota, at least 1."""
     cores = len(os.sched_getaffinity(0))
     try:
         quota_us, period_us = Path("/sys/fs/cgroup/cpu.max").read_text().split()

@@ -128,8 +128,7 @@ def sessions_folder(settings: Settings) -> Path:
 
 
 def _socket_folder(settings: Settings, name: str, longest: str) -> Path:
-    """A folder for sockets, in the state directory or, if paths get too long there, in the temporary
-    one.
+    """A folder for sockets in the state directory, or in the temporary one if paths get too long.
 
     `longest` is the longest relative path of a socket in it.
     """

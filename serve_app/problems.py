@@ -78,8 +78,7 @@ def framework_problem(
 
 
 def install(app: FastAPI) -> None:
-    """Registers handlers for WarmlineErrors, validation errors and HTTPExceptions; `Edge` has the
-    rest."""
+    """Registers handlers for WarmlineErrors, validation errors and HTTPExceptions, not for the rest."""
     app.add_exception_handler(errors.WarmlineError, _answer)
     # Starlette's type of a handler takes any Exception; it calls these with their own class only.
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _answer_validation))

@@ -55,8 +55,7 @@ class NamedEvents:
 
 
 class EventResponse(StreamingResponse):
-    """A response that closes `events` when it ends, also if the client leaves before anything is
-    sent."""
+    """Closes `events` when the response ends, also if the client leaves before anything is sent."""
 
     def __init__(self, frames: AsyncGenerator[bytes, None], events: Events) -> None:
         super().__init__(frames, media_type="text/event-stream", headers=_HEADERS)

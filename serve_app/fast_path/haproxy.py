@@ -1,5 +1,4 @@
-"""Edits the HAProxy configuration that Serve wrote, then becomes HAProxy. Uses the standard library
-only.
+"""Edits the HAProxy configuration that Serve wrote, then becomes HAProxy. Standard library only.
 
 Serve runs this file instead of HAProxy: `haproxy.py FOLDER HOST BINARY ARGUMENTS...`. HAProxy listens on
 HOST, or on Serve's host if it is "". FOLDER has HAProxy's error files, one for each status (`503.http`).
@@ -32,8 +31,7 @@ class UnexpectedConfigurationError(Exception):
 
 
 def edited(config: str, host: str, error_files: Mapping[int, Path]) -> str:
-    """Serve's configuration with one TCP listener a frontend, a private admin socket and our error
-    files.
+    """Serve's configuration with one TCP listener, a private admin socket and these error files.
 
     `host` is the HTTP frontend's address; "" leaves Serve's. `error_files` are by status. Raises
     UnexpectedConfigurationError.

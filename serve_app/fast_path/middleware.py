@@ -13,14 +13,12 @@ from serve_app.fast_path.server_errors import server_error
 log = logging.getLogger("ray.serve")
 
 _SERVE_HEADERS = {b"x-request-timeout-seconds", b"x-request-disconnect-disabled"}
-"""Headers that Serve obeys. A client could shorten a deadline, or keep a request running after it
-left."""
+"""Headers that Serve obeys. With them, a client could shorten its deadline or outlive a disconnect."""
 _STATUSES = {status.value for status in HTTPStatus}
 
 
 class ServeGuard:
-    """Drops request headers that Serve would obey, and gives Serve's own errors the body of all
-    errors."""
+    """Drops request headers that Serve obeys, and gives Serve's errors the body that all errors have."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

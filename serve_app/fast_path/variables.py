@@ -20,23 +20,21 @@ _FIRST_BLOCK, _LAST_BLOCK = 200, 326
 """Blocks of ports below 32768, from where on the kernel assigns ports itself."""
 _MAX_CONNECTIONS = 4096
 _DRAIN_S = 2
-"""HAProxy learns within a second that a replica stops. Serve's default, 30 s, is for external
-balancers."""
+"""Seconds. HAProxy learns within one that a replica stops; Serve's default, 30, is for slower ones."""
 _LAUNCHER = "haproxy"
 _SOCKET = "sock"
 LONGEST_SOCKET_NAME = "0" * 56 + f"/{_SOCKET}.4194304.tmp"
-"""The longest name of HAProxy's socket: in a folder of the Ray node's id, with the suffix while it
-binds."""
+"""The longest name of HAProxy's socket, which has a node's id as folder and a suffix while it binds."""
 
 
 def switches(settings: Settings) -> dict[str, str]:
-    """Switch the fast path on or off. All processes that import Serve must have the same values."""
+    """The switches of the fast path. All processes that import Serve must have the same values."""
     value = "1" if settings.fast_path else "0"
     return {"RAY_SERVE_THROUGHPUT_OPTIMIZED": value, HAPROXY: value}
 
 
 def in_any_mode(settings: Settings) -> dict[str, str]:
-    """Apply with and without the fast path: the middleware, and limits that fit the settings."""
+    """For Serve with and without the fast path: the middleware, and limits that fit the settings."""
     return {
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_path.middleware:middlewares",
         # gRPC's limit of 4 MiB is less than the limit of a body, which gets larger when it is pickled.
@@ -73,8 +71,7 @@ def with_haproxy(settings: Settings, folder: Path) -> dict[str, str]:
 
 
 def _connections() -> int:
-    """Maximum connections. HAProxy does not start unless it may open two files for each, and some
-    more."""
+    """Maximum connections. HAProxy starts only if it may open two files for each, and some more."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, (files - 200) // 2)
 

@@ -19,7 +19,7 @@ import pytest
 from deployments.core.errors import ConfigurationError
 from serve_app.setup import models
 from serve_app.setup.catalog import EmbeddedModel
-from serve_app.setup.models import Carried, embedded_embedding_model, ensure_embedded_llm
+from serve_app.setup.models import PackagedFile, embedded_embedding_model, ensure_embedded_llm
 from tests.unit.setup.package_index import PackageIndex, tiny_model
 
 ROOT = Path(__file__).parents[3]
@@ -163,7 +163,7 @@ def test_an_altered_embedding_model_is_refused(tmp_path: Path, monkeypatch: pyte
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"tampered with")
     expected = tiny_model(CONTENT).sha256
-    monkeypatch.setattr(models, "EMBEDDING", Carried("pytest", str(file), expected))
+    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("pytest", str(file), expected))
     found = tiny_model(b"tampered with").sha256
     with pytest.raises(ConfigurationError, match=rf"{file}.* is {found}, expected {expected}.*make setup"):
         embedded_embedding_model()
@@ -171,7 +171,7 @@ def test_an_altered_embedding_model_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what brings it back."""
-    monkeypatch.setattr(models, "EMBEDDING", Carried("warmline-no-such", "x/y.safetensors", "0"))
+    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("warmline-no-such", "x/y.safetensors", "0"))
     with pytest.raises(ConfigurationError, match=r"warmline-no-such.*make setup"):
         embedded_embedding_model()
 
