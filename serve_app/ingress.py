@@ -42,7 +42,10 @@ class AgentHandle:
 
 
 class Ingress:
-    """Serve calls `__serve_build_asgi_app__` once the replica's handles are there."""
+    """Answers HTTP requests, and those that come over a Serve handle, with the same FastAPI application.
+
+    Serve calls `__serve_build_asgi_app__` when the replica's handles are ready.
+    """
 
     def __init__(
         self,
