@@ -1,4 +1,4 @@
-"""The command `warmline`."""
+"""Sets up, serves and measures Warmline. Environment variables configure it: see the README."""
 
 from __future__ import annotations
 
