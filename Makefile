@@ -1,7 +1,6 @@
-# Everything starts here, on x86-64 Linux with Python 3.11 (the set-up says what else is missing): `make serve`,
-# `make test`.
+# `make serve` and `make test` need x86-64 Linux with Python 3.11; the set-up says what else is missing.
 
-# The first of these that runs at all (a version manager's shim may be there and still refuse).
+# The first of these that runs (a version manager's shim may exist and still refuse to run).
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 EXTRA ?= cpu
 BIN := .venv/bin
@@ -14,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-setup: ## .venv and the embedded models; the other targets do this by themselves
+setup: ## .venv and the embedded models; serve, test and bench set up what they need
 	@$(BOOTSTRAP)
 	@$(BIN)/warmline setup
 
@@ -30,15 +29,15 @@ test: ## all checks: style, types, architecture, unit, contract and integration 
 	$(BIN)/lint-imports --no-logo
 	$(PYTEST) tests/unit tests/contract tests/integration -m "not system"
 
-# pytest ends with 5 where it finds no such test.
-test-all: test ## and the tests that need Debian packages
+# pytest exits with 5 if it finds no such test.
+test-all: test ## all checks, and the tests that need Debian packages
 	$(PYTEST) tests -m system || [ $$? -eq 5 ]
 
-bench: ## all measurements against the real engine, half an hour; BENCH="--peer name=URL" for more
+bench: ## all measurements on the real engine, half an hour; BENCH="--peer name=URL" adds a peer
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.run $(BENCH)
 
-bench-short: ## the same in about five minutes: fewer questions, fewer parts
+bench-short: ## the benchmark in about five minutes: fewer questions, fewer parts
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.run --short $(BENCH)
 
@@ -46,7 +45,7 @@ soak: ## 64 clients for five minutes: errors, latency and memory
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.studies.soak $(BENCH)
 
-lock: ## resolves the locks anew from pyproject.toml
+lock: ## resolves the locks again from pyproject.toml
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m serve_app.setup.lock
 	@$(BOOTSTRAP) --test

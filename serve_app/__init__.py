@@ -1,6 +1,6 @@
 """Warmline's application: `serve run serve_app:app`, or `serve_app:build_app` with `key=value` settings.
 
-`app` is built when it is first asked for, so that importing this package starts and loads nothing.
+`app` is built at its first use, so that importing this package starts and loads nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["app", "build_app"]
 
 
 def build_app(args: dict[str, str]) -> Application:
-    """The application with settings by field name, as `serve run serve_app:build_app order=rank`."""
+    """The application with settings by field name: `serve run serve_app:build_app order=rank`."""
     from serve_app.building import build
 
     return build(args)

@@ -1,7 +1,7 @@
 """The agents' deployments: one row an agent.
 
-An agent that only answers from its collection needs no more than a row in `deployments.agents.specs.AGENTS`.
-One with further operations has a builder here.
+An agent that only answers from its collection needs no more than a row in
+`deployments.agents.specs.AGENTS`. One with further operations has a builder here.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ _BUILDERS: Mapping[str, Builder] = {
 
 
 def build_of(spec: AgentSpec, settings: Settings, peers: agents.AgentPeers) -> Build:
-    """What makes the services of an agent's replica."""
+    """The function that a replica of this agent calls to make its services."""
     return partial(_BUILDERS.get(spec.name, agents.answering), spec, settings, peers)

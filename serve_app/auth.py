@@ -1,4 +1,4 @@
-"""Whose request this is: the tenant of its API key, or, where no keys are configured, of its header."""
+"""Finds a request's tenant: by its API key or, without configured keys, by the header X-Business-Id."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ TENANT_HEADER = "x-business-id"
 
 
 class Tenants:
-    """Resolves tenants. Keys are kept and compared as digests, in constant time."""
+    """Resolves the tenants of requests. Keys are stored and compared as digests, in constant time."""
 
     def __init__(self, tenants_by_key: Mapping[str, str]) -> None:
+        """Without any key, the API is open: requests name their tenant themselves."""
         self._by_digest = {_digest(key): TenantId(tenant) for key, tenant in tenants_by_key.items()}
 
     def of(self, headers: Mapping[str, str]) -> TenantId:
-        """The tenant of a request (header names in lower case).
+        """The tenant of a request with these headers (names in lower case).
 
-        Raises: Unauthorized, Forbidden when the header contradicts the key, InvalidRequest.
+        Raises Unauthorized without a known key, Forbidden if the header names another tenant than the
+        key's, and InvalidRequest for a header that can't be a tenant's name.
         """
         named = headers.get(TENANT_HEADER)
         if not self._by_digest:
@@ -37,7 +39,7 @@ class Tenants:
         digest = _digest(key)
         found = [tenant for known, tenant in self._by_digest.items() if hmac.compare_digest(known, digest)]
         if not found:
-            raise Unauthorized("the API key is not known")
+            raise Unauthorized("the API key is unknown")
         return found[0]
 
 

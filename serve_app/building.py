@@ -1,4 +1,4 @@
-"""From the environment to the application, whoever starts it: `warmline serve`, `serve run`, a test."""
+"""Builds the application from the environment, for `warmline serve`, `serve run` and tests."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger("ray.serve")
 
 
 def build(args: dict[str, str]) -> Application:
-    """The application of the environment and of `args`, settings by field name, which win.
+    """The application, configured by the environment and by `args` (field name -> value), which win.
 
-    Starts Ray on loopback where this process has not joined one. Raises ConfigurationError.
+    Starts Ray on loopback, unless this process has joined a cluster. Raises ConfigurationError.
     """
     settings = Settings.from_env(os.environ, **args)
     if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
@@ -37,8 +37,11 @@ def build(args: dict[str, str]) -> Application:
 
 
 def _check_cluster(settings: Settings, nodes: int) -> None:
-    """What one machine keeps in its state directory, several have to be given: SQLite's file would stay on
-    the node that the knowledge base left."""
+    """Raises ConfigurationError if a cluster of several nodes lacks a setting that all nodes must share.
+
+    One machine has these in its state directory. On a cluster, SQLite's file would stay on its node when
+    the knowledge base moves to another.
+    """
     if nodes == 1:
         return
     missing = [
@@ -52,4 +55,6 @@ def _check_cluster(settings: Settings, nodes: int) -> None:
         if value is None
     ]
     if missing:
-        raise ConfigurationError(f"a cluster of {nodes} nodes needs {', '.join(missing)}")
+        raise ConfigurationError(
+            f"a cluster of {nodes} nodes needs {', '.join(missing)}: set them on the head"
+        )

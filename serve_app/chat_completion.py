@@ -1,4 +1,4 @@
-"""An agent's answer in OpenAI's shape: whole, or as `chat.completion.chunk`s."""
+"""Encodes an agent's answer as OpenAI does: a `chat.completion`, or `chat.completion.chunk`s."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from serve_app.http.answers import AnswerBody
 from serve_app.http.openai_bodies import AnswerMessage, ChatCompletion, Choice, Usage
 
 _IDS = {"prompt_token_ids", "token_ids"}
-_LEDGER_ONLY: Any = {"warmline": _IDS}
-"""Ids stand in vLLM's places and not in the ledger as well."""
-_NO_IDS: Any = {"warmline": _IDS, "prompt_token_ids": True, "choices": {"__all__": {"token_ids"}}}
+_WITHOUT_LEDGER_IDS: Any = {"warmline": _IDS}
+"""Leaves out the ledger's ids, since the response has them in vLLM's fields."""
+_WITHOUT_IDS: Any = {"warmline": _IDS, "prompt_token_ids": True, "choices": {"__all__": {"token_ids"}}}
 
 
 @dataclass(frozen=True, slots=True)
 class ChatHead:
-    """What is the same in all of an answer's bodies, and how much is shown. `created` in Unix seconds."""
+    """What all chunks of an answer have in common, and which optional fields they show."""
 
     id: str
     model: str
     created: int
+    """Unix seconds."""
     return_token_ids: bool
+    """Whether to show the ids of prompt and answer."""
     include_usage: bool
+    """Whether a stream ends in a chunk with the usage."""
     continuous_usage: bool = False
+    """Whether every chunk has the usage up to it."""
 
 
 def completion(head: ChatHead, answer: Answer) -> dict[str, Any]:
-    """The whole answer."""
+    """The whole answer as a `chat.completion` object."""
     body = ChatCompletion(
         id=head.id,
         created=head.created,
@@ -47,19 +51,19 @@ def completion(head: ChatHead, answer: Answer) -> dict[str, Any]:
         prompt_token_ids=_ids(answer.prompt_ids),
         warmline=AnswerBody.of(answer),
     )
-    return body.model_dump(exclude=_LEDGER_ONLY if head.return_token_ids else _NO_IDS)
+    return body.model_dump(exclude=_WITHOUT_LEDGER_IDS if head.return_token_ids else _WITHOUT_IDS)
 
 
 class ChunkFraming:
-    """A `Framing` of plain `data:` lines. The last chunk has the usage, where wanted, and `warmline`."""
+    """A `Framing` of unnamed events with one chunk each. The last chunk has `warmline` and the usage."""
 
     def __init__(self, head: ChatHead) -> None:
         self._head = head
         self._begun = False
-        self._so_far = Usage.of(0, 0, 0)
+        self._usage = Usage.of(0, 0, 0)
 
     def delta(self, delta: Delta) -> bytes:
-        """See `Framing`. With ids wanted, pieces without text are shown too: no id may be lost."""
+        """The chunk of a delta. If ids are shown, a delta without text has one too: no id is lost."""
         if self._head.continuous_usage:
             self._count(delta)
         frames = self._opening(delta.prompt_ids)
@@ -69,7 +73,7 @@ class ChunkFraming:
         return frames
 
     def answer(self, answer: Answer) -> bytes:
-        """See `Framing`."""
+        """The chunk with the finish reason, then one with the usage if that was asked for."""
         ledger = {"warmline": AnswerBody.of(answer).model_dump(exclude=_IDS)}
         ending = [_choice({}, finish_reason=answer.finish_reason)]
         frames = self._opening(answer.prompt_ids)
@@ -78,17 +82,17 @@ class ChunkFraming:
         return frames + self._chunk(ending) + self._chunk([], usage=_usage(answer).model_dump(), **ledger)
 
     def error(self, body: dict[str, Any]) -> bytes:
-        """See `Framing`: OpenAI's clients raise it."""
+        """The error's body as an event, which OpenAI's clients raise."""
         return _data(body)
 
     def _count(self, delta: Delta) -> None:
-        so_far = self._so_far
-        prompt_tokens = so_far.prompt_tokens or len(delta.prompt_ids) // 4
+        earlier = self._usage
+        prompt_tokens = earlier.prompt_tokens or len(delta.prompt_ids) // 4
         cached = delta.kv_cached_tokens
-        self._so_far = Usage.of(
+        self._usage = Usage.of(
             prompt_tokens,
-            so_far.completion_tokens + len(delta.ids) // 4,
-            so_far.prompt_tokens_details.cached_tokens if cached is None else cached,
+            earlier.completion_tokens + len(delta.ids) // 4,
+            earlier.prompt_tokens_details.cached_tokens if cached is None else cached,
         )
 
     def _opening(self, prompt_ids: bytes) -> bytes:
@@ -107,7 +111,7 @@ class ChunkFraming:
             "choices": choices,
         }
         if self._head.include_usage:
-            chunk["usage"] = self._so_far.model_dump() if self._head.continuous_usage else None
+            chunk["usage"] = self._usage.model_dump() if self._head.continuous_usage else None
         return _data(chunk | more)
 
 

@@ -1,4 +1,4 @@
-"""The command `warmline`."""
+"""Sets up, serves and measures Warmline. Environment variables configure it: see the README."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 @app.command()
 def setup() -> None:
-    """Makes the models ready."""
+    """Downloads and converts the models, unless that is done already."""
     models = local_models(Settings.from_env(os.environ), typer.echo)
     typer.echo(f"Models are ready: {models.llm}, {models.embedding}")
 
@@ -31,18 +31,18 @@ def serve() -> None:
     """Serves the application until Ctrl-C."""
     settings = Settings.from_env(os.environ)
     preflight.check(settings)
-    local_models(settings, typer.echo)  # before the environment says that the model hub is not needed
+    local_models(settings, typer.echo)  # before `prepare_environment` switches the model hub off
     prepare_environment(settings)
-    # What the replicas have to say is in their log files; the terminal gets our lines and failures.
+    # Replicas log to files; the terminal shows only this process's messages and failures.
     os.environ.setdefault("RAY_LOG_TO_DRIVER", "0")
-    from serve_app.foreground import run  # imports Ray, which reads the environment
+    from serve_app.foreground import run  # imports Ray, which reads the environment set above
 
     run(settings, typer.echo)
 
 
 @app.command()
 def fast_path() -> None:
-    """Prints what puts HAProxy in front, for a Ray of your own: eval "$(warmline fast-path)"."""
+    """Prints the fast path's variables, for a Ray that you start: eval "$(warmline fast-path)"."""
     settings = Settings.from_env(os.environ)
     typer.echo(
         "\n".join(f"export {shlex.join([name + '=' + value])}" for name, value in exports(settings).items())
@@ -51,18 +51,18 @@ def fast_path() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context) -> None:
-    """Measures this checkout; passes on --short, --only PART,..., --peer NAME=URL and --seed N."""
+    """Runs the benchmark. Options: --short, --only PART,..., --peer NAME=URL and --seed N."""
     checkout = Path(__file__).parents[1]
     if not (checkout / "tests" / "bench" / "run.py").exists():
-        raise ConfigurationError("the benchmark is part of a checkout, and this is an installed package")
+        raise ConfigurationError("an installed package has no benchmark: run `make bench` in a checkout")
     if find_spec("matplotlib") is None:
-        raise ConfigurationError("what the benchmark needs is not installed: `make bench` does that, too")
+        raise ConfigurationError("the benchmark's packages are not installed: run `make bench` instead")
     os.chdir(checkout)
     os.execv(sys.executable, [sys.executable, "-m", "tests.bench.run", *context.args])  # noqa: S606  no shell
 
 
 def main() -> None:
-    """Runs the command; what the user can mend is said without a traceback."""
+    """Runs the command. Prints errors that the user can fix without a traceback, and exits with 1."""
     try:
         app()
     except (ConfigurationError, RuntimeError) as error:

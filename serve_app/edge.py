@@ -1,4 +1,4 @@
-"""When a request arrived at the edge, and when its first token and its last left."""
+"""Measures a request's TTFT and total time at the edge."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from deployments.core.ledger import STAGES, Answer, timings
 
 
 class EdgeClock:
-    """Made when a request arrives. `arrived_unix_s` lets the agent count from there too."""
+    """A request's clock. It starts when it is made, which is when the request arrives."""
 
     def __init__(self) -> None:
         self.arrived_unix_s = time.time()
+        """The start as Unix seconds, from which the agent's replica counts too."""
         self._start_s = time.perf_counter()
         self._first_token_ms: float | None = None
 
     def first_token(self) -> None:
-        """Call after a token was sent; only the first call counts."""
+        """Records the TTFT. Call it after each token that was sent; later calls change nothing."""
         if self._first_token_ms is None:
             self._first_token_ms = self._elapsed_ms()
 
     def stamp(self, answer: Answer) -> Answer:
-        """The answer with `total`, and `ttft` where it was streamed, as the edge saw them."""
+        """The answer with the edge's `total` until now and, if it was streamed, the edge's `ttft`."""
         stages = {stage: answer.timings_ms[stage] for stage in STAGES}
         ttft_ms = self._first_token_ms or answer.timings_ms["ttft"]
         total_ms = self._elapsed_ms()

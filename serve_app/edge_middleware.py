@@ -1,4 +1,4 @@
-"""Starts each request's clock, refuses bodies that are too large, and answers for what nobody foresaw."""
+"""Starts each request's clock, refuses bodies that are too large, and answers unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -14,71 +14,74 @@ from deployments.core.errors import PayloadTooLarge
 from serve_app.edge import EdgeClock
 from serve_app.problems import problem_response
 
-_DISCARDED_TIMES = 8
-"""So many times what a body may have is read of one that has more, and for so long."""
-_DISCARDED_S = 5.0
+_DISCARD_FACTOR = 8
+"""A body that is too large is read and discarded, up to this many times the limit, before the 413."""
+_DISCARD_TIMEOUT_S = 5.0
+"""The longest time that such a body is read."""
 
 
 class Edge:
-    """ASGI middleware, the outermost one. `max_bytes` bounds a body, declared or streamed."""
+    """The outermost ASGI middleware. `max_bytes` limits a body's declared and its actual length."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on; answers 413 itself, and 500 to an exception that no handler took."""
+        """Passes the request on. Answers 413 to a large body and 500 to an unexpected exception."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._max_bytes:
-            if int(declared) <= _DISCARDED_TIMES * self._max_bytes:
+            if int(declared) <= _DISCARD_FACTOR * self._max_bytes:
                 await self._discard(receive)
             await problem_response(self._error())(scope, receive, send)
             return
-        await self._answered(scope, self._counted(receive), send)
+        await self._answer(scope, self._limited(receive), send)
 
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Starlette's own last resort would raise the exception again, and the server log it once more."""
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers exceptions, which Starlette would raise again so that the server logs them twice."""
         started = False
 
-        async def noticing(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noticing)
+            await self._app(scope, receive, watched_send)
         except ClientDisconnect:
-            return  # nobody is left to be answered
+            return  # the client is gone
         except Exception as error:
             if started:
                 raise
             await problem_response(error)(scope, receive, send)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive`, which raises HTTPException (413) when the body gets larger than allowed."""
         seen = 0
 
-        async def counted() -> Message:
+        async def limited() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
                 if message.get("more_body", False):
                     await self._discard(receive)
-                # FastAPI passes only its own exceptions on from where it reads a body.
+                # While FastAPI reads a body, it turns all exceptions but HTTPExceptions into a 400.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._error().message)
             return message
 
-        return counted
+        return limited
 
     async def _discard(self, receive: Receive) -> None:
-        """Reads the rest of a body, within limits: whoever still sends would lose the answer to a reset."""
-        left = _DISCARDED_TIMES * self._max_bytes
+        """Reads the rest of a body, within limits. A client that still sends would get a connection
+        reset instead of the answer."""
+        left = _DISCARD_FACTOR * self._max_bytes
         with suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARDED_S):
+            async with asyncio.timeout(_DISCARD_TIMEOUT_S):
                 while left > 0:
                     message = await receive()
                     left -= len(message.get("body", b""))

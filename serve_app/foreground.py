@@ -1,4 +1,4 @@
-"""The application in the foreground of a terminal: started, announced, and ended whole."""
+"""Runs the application in the foreground: starts it, says when it is ready, and ends all of it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class _Stopped(Exception):
 
 
 def run(settings: Settings, report: Callable[[str], None]) -> None:
-    """Serves until SIGINT, SIGTERM or SIGHUP, then ends everything that was started.
+    """Serves until SIGINT, SIGTERM or SIGHUP, then ends everything that it started.
 
-    `report` is told of the progress. Raises ConfigurationError, and RuntimeError with the cause when
-    a deployment cannot start.
+    `report` gets a line for each step. Raises ConfigurationError, and RuntimeError with the cause if a
+    deployment cannot start.
     """
     try:
         report("Starting Ray")
         application = build({})
-        _turn_signals_into_exceptions()  # after Ray has set its own
+        _turn_signals_into_exceptions()  # after Ray has installed its own handlers
         report(f"Starting the application; logs: {_logs(settings)}")
         report("The engine takes about half a minute")
         _deploy(application)
@@ -51,7 +51,7 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
 
 
 def _deploy(application: Application) -> None:
-    """Returns when every replica has been made. Raises RuntimeError with what the replicas said."""
+    """Returns when every replica runs. Raises RuntimeError with the messages of those that failed."""
     try:
         serve.run(application)
     except RuntimeError as error:
@@ -66,7 +66,7 @@ def _deploy(application: Application) -> None:
 
 def _end() -> None:
     if ray.is_initialized():
-        with contextlib.redirect_stdout(io.StringIO()):  # Ray reports actors that it ends as failed
+        with contextlib.redirect_stdout(io.StringIO()):  # Ray would print actors that it ends as failed
             serve.shutdown()
             ray.shutdown()
 
@@ -86,7 +86,7 @@ def _turn_signals_into_exceptions() -> None:
 
 
 def _wait_until_ready(settings: Settings) -> str:
-    """Returns the application's URL once it says that it is ready."""
+    """Waits until /readyz answers 200, without a limit; returns the application's URL."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.http_host, settings.http_host)  # noqa: S104
     url = f"http://{host}:{settings.http_port}"
     while not _is_ready(url):

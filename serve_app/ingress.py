@@ -1,4 +1,4 @@
-"""The front deployment: the HTTP API over the other deployments' handles."""
+"""The Ingress deployment: the HTTP API over the other deployments' handles."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class AgentHandle:
 
 
 class Ingress:
-    """Serve calls `__serve_build_asgi_app__` once the replica's handles are there."""
+    """Answers HTTP requests, and those that come over a Serve handle, with the same FastAPI application.
+
+    Serve calls `__serve_build_asgi_app__` when the replica's handles are ready.
+    """
 
     def __init__(
         self,
@@ -91,13 +94,13 @@ class Ingress:
 
 
 class Probes:
-    """Asks each part for a sign of life, all at once. `probes` are keyed by the part's name."""
+    """Asks all parts at once whether they answer. `probes` maps a part's name to its health check."""
 
     def __init__(self, probes: Mapping[str, Any]) -> None:
         self._probes = probes
 
     async def report(self) -> dict[str, str]:
-        """Part -> "ready", or why it is not."""
+        """Part -> "ready", or why it is not. Waits up to `_PROBE_TIMEOUT_S` for each part."""
         states = await asyncio.gather(*(_state(probe()) for probe in self._probes.values()))
         return dict(zip(self._probes, states, strict=True))
 

@@ -1,4 +1,4 @@
-"""Which models to load: those that the settings name, or embedded ones that fit this machine."""
+"""Chooses the models to load: those that the settings name, or embedded ones that fit this machine."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from serve_app.setup.models import embedded_embedding_model, ensure_embedded_llm
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What is loaded."""
+    """The models that replicas load."""
 
     llm: str
-    """Folder, or name on Hugging Face."""
+    """The language model: a folder, or a name on Hugging Face."""
     embedding: str
-    """Folder, or name on Hugging Face."""
+    """The embedding model: a folder, or a name on Hugging Face."""
     title: str
-    """What the engine calls the language model."""
+    """The language model's name in the engine."""
 
 
 def embedded_llm(settings: Settings) -> EmbeddedModel | None:
-    """The embedded language model that the settings name, or else that fits this machine.
+    """The embedded language model that the settings name; without a name, one that fits this machine.
 
-    None where the settings name a model of their own.
+    None if the settings name a model that is not embedded.
     """
     if settings.model is None:
         return default_model(memory_bytes(), usable_cores())
@@ -36,7 +36,7 @@ def embedded_llm(settings: Settings) -> EmbeddedModel | None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, by its affinity and its container's quota; at least 1."""
+    """Cores that this process may use: the lower of its affinity and container quota, at least 1."""
     cores = len(os.sched_getaffinity(0))
     try:
         quota_us, period_us = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -46,7 +46,7 @@ def usable_cores() -> int:
 
 
 def local_models(settings: Settings, report: Callable[[str], None]) -> Models:
-    """The models of `settings`. Fetches and converts an embedded one where that was not done yet.
+    """The models of `settings`. Downloads and converts an embedded one, unless that is done already.
 
     `report` gets a line for each step. Raises ConfigurationError.
     """

@@ -1,4 +1,4 @@
-"""Ray for an application on one machine: a cluster of its own, on loopback, ended with its owner."""
+"""Starts Ray and Serve for an application on one machine, on loopback, or joins a running cluster."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from serve_app.local_models import embedded_llm
 from serve_app.settings import Settings
 
 _OBJECT_STORE_BYTES = 200 * 2**20
-"""Serve passes requests by value; the store is for what it publishes about itself."""
+"""Serve passes requests by value and stores only its own state here."""
 _LOGICAL_CPUS = 8
-"""At least. Replicas ask for logical CPUs, and a machine with two must hold the whole graph."""
+"""Minimum for Ray. Replicas reserve logical CPUs, and all of them must fit on a machine with two."""
 _SOCKET_PATH_BYTES = 107
+"""The kernel's limit for the path of a Unix socket."""
 _SESSION_SOCKET = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Sets what Ray, Serve and vLLM read when they are imported. What the caller has set wins.
+    """Sets the variables that Ray, Serve and vLLM read when they are imported; existing values stay.
 
-    Call it before the first import of `ray`: then it holds for this process as well as for replicas.
+    Call it before the first import of `ray`, so that this process has them too and not only replicas.
     """
     defaults = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,35 +37,36 @@ def prepare_environment(settings: Settings) -> None:
         "VLLM_LOOPBACK_IP": "127.0.0.1",
         "GLOO_SOCKET_IFNAME": "lo",
         "TOKENIZERS_PARALLELISM": "false",
-        # Ray takes its loopback address for itself only where it thinks it can't have other nodes,
-        # as on Windows and macOS; then its own servers bind to loopback.
+        # Ray uses the loopback address for its own servers only if it expects no other nodes, as on
+        # Windows and macOS. This variable makes it expect none.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        # And the servers of Serve's replicas by this.
+        # Binds the gRPC servers of Serve's replicas to loopback.
         "RAY_preload_python_modules": "serve_app.loopback",
-        **variables.always(settings),
+        **variables.in_any_mode(settings),
     }
-    if "ray.serve" not in sys.modules:  # or this process would take another path than its replicas
+    if "ray.serve" not in sys.modules:  # an imported Serve keeps its mode, which replicas must share
         defaults |= variables.switches(settings)
     if {**defaults, **os.environ}.get(variables.HAPROXY) != "1":
         defaults |= variables.without_haproxy()
     if embedded_llm(settings) and not settings.embedding_model:
-        defaults["HF_HUB_OFFLINE"] = "1"  # embedded models are in their folders by now
+        defaults["HF_HUB_OFFLINE"] = "1"  # embedded models need no hub once they are in their folders
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
-        # Other users of this machine can reach loopback. Ray would write its token to the home folder.
+        # Other users of this machine can reach loopback. Without this, Ray writes a token to the home
+        # folder.
         defaults["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    if "ray" not in sys.modules:  # which else has made up its mind, and enables tokens by itself
+    if "ray" not in sys.modules:  # an imported Ray has read it already, and enables tokens itself
         defaults["RAY_AUTH_MODE"] = "token"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    # Workers import `serve_app.loopback` before they learn this process's own path.
+    # Workers import `serve_app.loopback` before they receive this process's `sys.path`.
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, dict.fromkeys(paths)))
 
 
 def ensure_local_ray(settings: Settings) -> None:
-    """Starts Ray and Serve's proxy on loopback, unless this process has joined a cluster or is to.
+    """Starts Ray on loopback and Serve's proxy, unless this process has joined a cluster.
 
-    With RAY_ADDRESS it joins that cluster, whose addresses and ports are its operator's business.
+    If RAY_ADDRESS is set, joins that cluster instead; its operator chooses addresses and ports.
     """
     import ray
     from ray import serve
@@ -76,11 +78,11 @@ def ensure_local_ray(settings: Settings) -> None:
         ray.init(namespace="serve")
         return
     prepare_environment(settings)
-    ray_constants.ENABLE_RAY_CLUSTER = False  # the variable above, for a `ray` imported before it was
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for a `ray` imported before the variable was set
     host = settings.http_host
     if os.environ.get(variables.HAPROXY) == "1" and variables.HAPROXY_SOCKET not in os.environ:
         _install_haproxy(settings)
-        host = "127.0.0.1"  # HAProxy alone listens where it was asked to; replicas behind it do not
+        host = "127.0.0.1"  # for the replicas; only HAProxy listens on the configured host
     ray.init(
         address="local",
         namespace="serve",
@@ -93,19 +95,19 @@ def ensure_local_ray(settings: Settings) -> None:
 
 
 def _install_haproxy(settings: Settings) -> None:
-    """HAProxy with files, sockets and ports of this start's own."""
+    """Gives HAProxy files, sockets and ports that no other start uses."""
     folder = _haproxy_folder(settings, str(os.getpid()))
     variables.install(folder, settings.http_host)
-    for name, value in (variables.with_haproxy(settings, folder) | variables.ports_of_our_own()).items():
+    for name, value in (variables.with_haproxy(settings, folder) | variables.random_ports()).items():
         os.environ.setdefault(name, value)
 
 
 def exports(settings: Settings) -> dict[str, str]:
-    """The fast path's variables for a Ray that somebody else starts, on each of its nodes.
+    """The fast path's variables for a Ray that the operator starts, on each of its nodes.
 
-    There HAProxy listens where the Serve configuration says, and the ports are Serve's own.
+    HAProxy listens on the host of the Serve configuration, and replicas use Serve's default ports.
     """
-    common = variables.always(settings) | variables.switches(settings)
+    common = variables.in_any_mode(settings) | variables.switches(settings)
     if not settings.fast_path:
         return common | variables.without_haproxy()
     folder = _haproxy_folder(settings, "node")
@@ -114,21 +116,21 @@ def exports(settings: Settings) -> dict[str, str]:
 
 
 def _haproxy_folder(settings: Settings, start: str) -> Path:
-    folder = _make_private(_short(settings, "h", f"{start}/{variables.SOCKET_IN_FOLDER}")) / start
+    longest = f"{start}/{variables.LONGEST_SOCKET_NAME}"
+    folder = _make_private(_socket_folder(settings, "h", longest)) / start
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def sessions_folder(settings: Settings) -> Path:
-    """Where Ray keeps a folder of sockets and logs for each start."""
-    return _short(settings, "s", _SESSION_SOCKET)
+    """The folder in which Ray makes a folder of sockets and logs for each start."""
+    return _socket_folder(settings, "s", _SESSION_SOCKET)
 
 
-def _short(settings: Settings, name: str, longest: str) -> Path:
-    """A folder in the state directory, for sockets up to `longest` in it.
+def _socket_folder(settings: Settings, name: str, longest: str) -> Path:
+    """A folder for sockets in the state directory, or in the temporary one if paths get too long.
 
-    Paths of sockets are short by law of the kernel; under a deep state directory they go to the
-    temporary directory instead.
+    `longest` is the longest relative path of a socket in it.
     """
     folder = settings.state_dir / "ray" / name
     if len(str(folder / longest)) > _SOCKET_PATH_BYTES:
@@ -137,14 +139,17 @@ def _short(settings: Settings, name: str, longest: str) -> Path:
 
 
 def _make_private(folder: Path) -> Path:
-    """Ray and Serve open their folders to everybody; the one above is ours. Ends earlier starts' leftovers.
+    """Makes the parent of `folder` accessible to this user only, and removes what earlier starts left.
 
-    The last start's logs stay until the next one. Raises ConfigurationError where the folder is
-    somebody else's.
+    Ray and Serve let all users read the folders that they make. Logs of the last start stay until the
+    next one. Raises ConfigurationError if the parent belongs to another user.
     """
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.parent.is_symlink() or folder.parent.stat().st_uid != os.getuid():
-        raise ConfigurationError(f"{folder.parent} belongs to somebody else: remove it")
+        raise ConfigurationError(
+            f"{folder.parent} is a link or belongs to another user: remove it, or set "
+            "WARMLINE_STATE_DIR to another folder"
+        )
     folder.parent.chmod(0o700)
     for start in folder.glob("*"):
         _remove_if_over(start)

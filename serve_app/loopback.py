@@ -1,7 +1,7 @@
-"""Imported by every Ray worker at its start, where Ray runs on this machine only.
+"""Binds the gRPC servers of Serve's replicas to loopback, if Ray runs on this machine only.
 
-Each Serve replica opens a gRPC server for calls from other replicas. It takes pickles from whoever
-connects, and Serve binds it to all interfaces. Here it binds to loopback.
+Ray workers import this module when they start. Each replica opens a gRPC server for calls from other
+replicas; it unpickles what any client sends, and Serve binds it to all interfaces.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be known to fail before anything is started: said at once, with what to change."""
+"""Checks before the start: each failure is reported at once, with the setting to change."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from serve_app.setup.catalog import EmbeddedModel
 from serve_app.setup.models import runs_on_cpu
 
 _STATE_BYTES = GIB
-"""Converted models, the database, logs."""
+"""For converted models, the database and logs."""
 
 
 def check(settings: Settings) -> None:
-    """Raises ConfigurationError naming the first thing that keeps the application from starting."""
+    """Raises ConfigurationError for the first of state directory, memory and port that can't be used."""
     _check_state_dir(settings)
     _check_memory(embedded_llm(settings))
     _check_port(settings.http_host, settings.http_port)

@@ -1,4 +1,4 @@
-"""Errors to HTTP: one table, one body (OpenAI's), and never a traceback."""
+"""Maps errors to HTTP: one table of statuses, one body (OpenAI's), and never a traceback."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ STATUS: dict[type[errors.WarmlineError], HTTPStatus] = {
 }
 
 _CODES = {STATUS[kind]: kind.code for kind in reversed(STATUS)}
-"""For errors of the framework itself, such as an unknown path; the table's first class of a status wins."""
+"""Error codes for errors that FastAPI raises, such as an unknown path. If several classes have a status,
+the first one's code is used."""
 _HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
@@ -50,7 +51,8 @@ _FAULT = errors.InternalFault("an internal error happened; its cause is in the s
 
 
 def problem(error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
-    """Status and body of an error. What is not ours is logged and shown as an internal error."""
+    """Status and JSON body of an error. Errors other than WarmlineErrors, and all with status 500, are
+    logged and shown as an internal error without details."""
     if not isinstance(error, errors.WarmlineError):
         log.error("unexpected error", exc_info=error)
         error = _FAULT
@@ -62,7 +64,7 @@ def problem(error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
 
 
 def problem_response(error: Exception) -> JSONResponse:
-    """The response that tells of an error."""
+    """The response for an error, by `problem`."""
     status, body = problem(error)
     return _response(status, body)
 
@@ -70,15 +72,15 @@ def problem_response(error: Exception) -> JSONResponse:
 def framework_problem(
     status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """The response for an error of the framework's own, or of a server around it."""
+    """The response for an error of FastAPI, or of a server in front of it (Serve's proxy, HAProxy)."""
     code = _CODES.get(status) or status.phrase.lower().replace(" ", "_")
     return _response(status, _body(status, message, code, None), headers)
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error that a route raises on purpose one of `problem`; `Edge` answers the rest."""
+    """Registers handlers for WarmlineErrors, validation errors and HTTPExceptions, not for the rest."""
     app.add_exception_handler(errors.WarmlineError, _answer)
-    # Starlette types every handler as taking any Exception; it calls these with their own kind only.
+    # Starlette's type of a handler takes any Exception; it calls these with their own class only.
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _answer_validation))
     app.add_exception_handler(HTTPException, cast(ExceptionHandler, _answer_http))
 
@@ -90,11 +92,11 @@ async def _answer(_: Request, error: Exception) -> Response:
 async def _answer_validation(_: Request, error: RequestValidationError) -> Response:
     status = HTTPStatus.BAD_REQUEST
     first = error.errors()[0]
-    if isinstance(first["input"], bytes):  # FastAPI parses only what is called JSON
+    if isinstance(first["input"], bytes):  # FastAPI parses a body only if its Content-Type is JSON
         return problem_response(errors.UnsupportedMediaType("send JSON, with Content-Type: application/json"))
     param = _param(first["loc"])
-    said = "this field is not supported" if first["type"] == "extra_forbidden" else first["msg"]
-    message = f"{param}: {said}" if param else str(said)
+    reason = "this field is not supported" if first["type"] == "extra_forbidden" else first["msg"]
+    message = f"{param}: {reason}" if param else str(reason)
     return _response(status, _body(status, message, errors.InvalidRequest.code, param))
 
 
@@ -103,7 +105,7 @@ async def _answer_http(_: Request, error: HTTPException) -> Response:
 
 
 def _param(location: Sequence[int | str]) -> str | None:
-    # The first part says where the field stood (body, query, path); a number is a position in the text.
+    # The first part is body, query or path; a number is a position in a list or in the JSON text.
     names = [part for part in location[1:] if isinstance(part, str)]
     return ".".join(names) or None
 

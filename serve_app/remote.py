@@ -1,8 +1,8 @@
 """The caller's side of a remote call: a Protocol's client over a Serve handle, and Ray's errors as ours.
 
-The Protocol defines the call; `deployments.core.replica` is the other end. Errors of ours cross a handle
-wrapped by Ray and come out as they were. Other errors say that a deployment is full, gone, or failed in a way
-of its own, which was logged where it happened.
+The Protocol defines the calls; `deployments.core.replica` is the other end. Ray wraps a WarmlineError
+that crosses a handle, and it is unwrapped here. Any other error becomes a WarmlineError that says
+whether the deployment is full, can't be reached, or failed; its cause was logged in the replica.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Port = TypeVar("Port")
 def client_of(protocol: type[Port], handle: Any, part: str) -> Port:
     """An implementation of `protocol` that calls a deployment. `part` names it in errors ("the engine").
 
-    Its operations raise WarmlineErrors only: those of the service, Overloaded where the deployment has too
-    many calls waiting, Unavailable where it can't be reached, InternalFault otherwise. Closing a stream, or
-    cancelling its reader, cancels the call.
+    Its operations raise WarmlineErrors only: those of the service, Overloaded where the deployment has
+    too many calls waiting, Unavailable where it can't be reached, InternalFault otherwise. Closing a
+    stream, or cancelling its reader, cancels the call.
     """
     streaming = handle.options(stream=True)
     calls = {
@@ -71,7 +71,7 @@ def _broadcast(handle: Any, name: str, part: str) -> Callable[..., Any]:
 
 @contextmanager
 def translated(part: str, gone: type[Unavailable] = Unavailable) -> Iterator[None]:
-    """Calls of `part` inside raise WarmlineErrors only; `gone` when the deployment can't be reached."""
+    """In this context, calls of `part` raise WarmlineErrors only: `gone` if it can't be reached."""
     try:
         yield
     except Exception as error:
@@ -84,7 +84,7 @@ def translated(part: str, gone: type[Unavailable] = Unavailable) -> Iterator[Non
 async def translated_stream(
     part: str, response: Any, gone: type[Unavailable] = Unavailable
 ) -> AsyncGenerator[Any, None]:
-    """What a streaming call yields. Closing this, or an error in it, cancels the call."""
+    """Yields the items of a streaming call. Closing it, or an error in it, cancels the call."""
     finished = False
     try:
         with translated(part, gone):
@@ -97,14 +97,14 @@ async def translated_stream(
 
 
 def translation(error: Exception, part: str, gone: type[Unavailable]) -> WarmlineError:
-    """The error of ours for `error`. Ray wraps an error by reference, and leaves it alone over gRPC."""
+    """The WarmlineError for `error`. Ray wraps a replica's error in RayTaskError, except over gRPC."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, WarmlineError):
         return cause
     if isinstance(cause, BackPressureError):
         return Overloaded(f"{part} has too many requests waiting; try again later")
     if isinstance(cause, RayError | RayServeException | grpc.RpcError):
-        log.warning("%s can't be reached (%s)", part, type(cause).__name__)  # Ray logs the whole story
+        log.warning("%s can't be reached (%s)", part, type(cause).__name__)  # Ray logs the details
         return gone(f"{part} can't be reached; try again later")
     log.error("%s failed", part, exc_info=error)
     return InternalFault(f"{part} failed")

@@ -1,6 +1,6 @@
-"""Decides when the Ingress asks agents to warm again: some time after a change of documents.
+"""Makes the Ingress ask agents to warm again, `GATHERED_S` after a change of documents.
 
-It does no warming itself and knows no engine; `deployments.engine.warming` does that, in other processes.
+The warming itself runs in other processes: see `deployments.engine.warming`.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from deployments.core.services import Agent
 log = logging.getLogger(__name__)
 
 GATHERED_S = 1.0
-"""How long changes are gathered, so that several in a row are followed by one warming."""
+"""Seconds from a change to the warming, so that several changes in a row cause one warming."""
 
 
 class Rewarming:
-    """Asks agents to warm what a change of documents has made cold. Belongs to one event loop."""
+    """Asks agents to prefill the prompts that a change of documents invalidated. For one event loop."""
 
     def __init__(self, agents: Mapping[CollectionName, Agent], gathered_s: float = GATHERED_S) -> None:
-        """`agents` has the agent that reads each collection; `gathered_s` is in seconds."""
+        """`agents` maps a collection to the agent that reads it. `gathered_s` replaces `GATHERED_S`."""
         self._agents = agents
         self._gathered_s = gathered_s
         self._waiting: dict[Scope, asyncio.Task[None]] = {}
 
     def changed(self, scope: Scope, invalidated: int) -> None:
-        """Schedules a warming after a change that left `invalidated` segments obsolete; without any, none."""
+        """Schedules a warming after a change that invalidated this number of segments; after 0, none."""
         if not invalidated or scope in self._waiting or scope.collection not in self._agents:
             return
-        # The task gets an empty context: Serve ends what was started in a request's context with the request.
+        # An empty context, since Serve cancels the tasks of a request's context when the request ends.
         warming = asyncio.get_running_loop().create_task(self._warm(scope), context=contextvars.Context())
         self._waiting[scope] = warming
 

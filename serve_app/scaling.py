@@ -1,4 +1,4 @@
-"""How each deployment scales, stated for each one. Pure: settings in, Serve's options out."""
+"""How each deployment scales. Pure functions: settings in, Serve's deployment options out."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from typing import Any
 from serve_app.settings import Settings
 
 _AGENT_ONGOING = 8
-"""Requests a replica should work on at a time. Most of one is waiting for the engine."""
+"""Target of requests per agent replica. A request mostly waits for the engine."""
 _MAX_ONGOING = 256
-"""Requests a replica may hold: each is a coroutine, so this bounds memory and not work."""
+"""Maximum requests in a replica. Each is a coroutine, so this limits memory and not work."""
 _ENGINE_ONGOING = 64
-"""Generations an engine replica may hold. Many more would wait longer than their deadline."""
+"""Maximum generations in an engine replica. With many more, some would wait past their deadline."""
 _LIGHT = {"num_cpus": 0.1}
-"""What a replica asks Ray for. Logical: it decides where replicas go, not what they may use."""
+"""Logical CPUs that a replica reserves. They decide where Ray places it, not how much it can use."""
 
 
 def ingress(settings: Settings) -> dict[str, Any]:
-    """The front only passes requests on."""
+    """Ingress: only passes requests on, so each replica takes many."""
     return _options(settings, 1, settings.ingress_max_replicas, 4 * _AGENT_ONGOING) | {
         "max_ongoing_requests": 4 * _MAX_ONGOING,
-        **_finishing(settings),
+        **_graceful(settings),
     }
 
 
 def agent(settings: Settings) -> dict[str, Any]:
-    """Each agent on its own load; beyond the queue, callers are told to come again (429)."""
+    """An agent: scales on its own load. If its queue is full, callers get 429."""
     low, high = settings.agent_min_replicas, settings.agent_max_replicas
     return _options(settings, low, high, _AGENT_ONGOING) | {
         "max_queued_requests": _MAX_ONGOING,
-        **_finishing(settings),
+        **_graceful(settings),
     }
 
 
 def token_cache(settings: Settings) -> dict[str, Any]:
-    """One replica: that is what makes a segment tokenized once for the whole cluster."""
+    """TokenCache: one replica, so that a segment is tokenized once for the whole cluster."""
     return _options(settings, 1, 1, _MAX_ONGOING) | {"health_check_period_s": 2}
 
 
 def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
-    """As many as asked for on PostgreSQL; SQLite has one writer, hence one replica.
+    """Knowledge: several replicas on PostgreSQL; one on SQLite, which has one writer.
 
-    Every replica of an agent keeps a call waiting here for news of changes, which is no load.
+    Each replica of an agent keeps one call open here that waits for changes. These calls are no load, so
+    they are added to the limits. `agents` is the number of agents.
     """
     high = settings.knowledge_max_replicas if settings.on_postgresql else 1
     watching = agents * settings.agent_max_replicas if settings.retrieval_cache else 0
@@ -53,20 +54,20 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
 
 
 def engine(settings: Settings) -> dict[str, Any]:
-    """vLLM batches what is ongoing, so a replica is full late."""
+    """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added."""
     low = settings.engine_replicas
     high = max(low, settings.engine_max_replicas or low)
     return _options(settings, low, high, 4 * _AGENT_ONGOING) | {
         "ray_actor_options": {"num_cpus": 1, "num_gpus": settings.engine_gpus or 0},
         "max_ongoing_requests": _ENGINE_ONGOING,
         "max_queued_requests": _MAX_ONGOING,
-        "health_check_period_s": 2,  # three failures in a row replace a replica whose engine died
-        **_finishing(settings),
+        "health_check_period_s": 2,  # three failures in a row make Serve replace a replica
+        **_graceful(settings),
     }
 
 
-def _finishing(settings: Settings) -> dict[str, Any]:
-    """A replica that is to go first finishes what it has begun, however long that may take."""
+def _graceful(settings: Settings) -> dict[str, Any]:
+    """Lets a replica that is removed finish its requests, up to their deadline."""
     return {"graceful_shutdown_timeout_s": settings.request_timeout_s}
 
 

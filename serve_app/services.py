@@ -1,4 +1,4 @@
-"""What the API is served from: clients of the deployments, as the routes see them."""
+"""The objects that the HTTP routes use: clients of the deployments, and the settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from serve_app.settings import Settings
 
 
 class Readiness(Protocol):
-    """Tells whether the deployments that answers need are ready."""
+    """Reports whether the deployments that answers need are ready."""
 
     async def report(self) -> dict[str, str]:
         """Deployment -> "ready", or why it is not."""
@@ -29,12 +29,12 @@ class Readiness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the routes use."""
+    """Everything that the routes use."""
 
     settings: Settings
     tenants: Tenants
     agents: Mapping[str, Agent]
-    """By the agent's name."""
+    """The agents by name."""
     images: TicketImages
     ideas: IdeaGeneration
     writer: DocumentationWriter
@@ -43,9 +43,9 @@ class Services:
     """Stored templates and ideas."""
     idempotency: IdempotencyKeys
     collections: Mapping[str, CollectionName]
-    """What each agent answers from, by the agent's name."""
+    """The collection that each agent answers from, by the agent's name."""
     library: KnowledgeBase
     cache: TokenCache
     readiness: Readiness
     changed: Callable[[Scope, int], None] = lambda _scope, _invalidated: None
-    """Called after a change of documents with the number of segments that it has left obsolete."""
+    """Called after a change of documents, with the number of segments that the change invalidated."""

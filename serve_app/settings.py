@@ -28,7 +28,7 @@ AGENTS = tuple(spec.name for spec in specs.AGENTS)
 ORDERS = ("rank", "popularity", "trie", "best_first", "best_last")
 DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
-"""Names that many deployments already use; all others carry the prefix."""
+"""Variables without the prefix, because other programs use the same names."""
 
 
 def _default_state_dir() -> Path:
@@ -37,70 +37,122 @@ def _default_state_dir() -> Path:
 
 
 class Settings(BaseModel):
-    """What the application is configured by. Each field is the variable of its name, in upper case."""
+    """The settings of the application.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    Each field is set by the environment variable of its name, in upper case and, except for
+    `UNPREFIXED`, with the prefix `WARMLINE_`. The string below a field is its description.
+    """
 
-    redis_url: SecretStr | None = Field(None, description="any server from 6.2 on; else an embedded one")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    redis_url: SecretStr | None = None
+    """Redis server, 6.2 or later (redis://, rediss:// or unix://); unset: an embedded one."""
     redis_connection_pool_size: int = Field(10, ge=1, le=1000)
-    database_url: SecretStr | None = Field(
-        None, description="postgresql://...; else SQLite in the state directory"
-    )
-    model: str | None = Field(
-        None, description="an embedded model, Hugging Face name or folder; else what fits"
-    )
-    embedding_model: str | None = Field(None, description="sentence-transformers name or folder; else MiniLM")
+    """Maximum number of connections that a replica opens to Redis."""
+    database_url: SecretStr | None = None
+    """Database (postgresql://... or sqlite:///...); unset: an SQLite file in the state directory."""
+    model: str | None = None
+    """Language model: an embedded model's name, a Hugging Face name or a folder; unset: an embedded
+    model that fits this machine."""
+    embedding_model: str | None = None
+    """Embedding model: a sentence-transformers name or a folder; unset: the embedded MiniLM."""
     state_dir: Path = Field(default_factory=_default_state_dir)
-    model_dir: Path | None = Field(None, description="converted models; else STATE_DIR/models")
-    secret: SecretStr | None = Field(
-        None, description="key of cache salts; else a file in the state directory"
-    )
-    api_keys: SecretStr | None = Field(None, description="key=business_id, separated by commas")
-    http_host: str = Field("127.0.0.1", description="beyond loopback only with API keys")
+    """Folder for models, database, secret and logs; unset: $XDG_STATE_HOME/warmline or
+    ~/.local/state/warmline."""
+    model_dir: Path | None = None
+    """Folder for converted models; unset: `models` in the state directory."""
+    secret: SecretStr | None = None
+    """Key of the cache salts, the same on all nodes; unset: a key that the first start writes to the
+    state directory."""
+    api_keys: SecretStr | None = None
+    """`key=business_id` pairs, separated by commas; unset: requests need no key, and the header
+    X-Business-Id names the tenant."""
+    http_host: str = "127.0.0.1"
+    """Address to listen on. Any other than loopback needs API keys."""
     http_port: int = Field(8000, ge=1, le=65535)
-    fast_path: bool = Field(True, description="HAProxy in front and gRPC between replicas; else Serve's own")
+    """Port to listen on."""
+    fast_path: bool = True
+    """On: HAProxy in front and gRPC between replicas; off: Serve's own proxy and transport."""
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
+    """Milliseconds to wait for a Redis connection or a reply; a call takes at most three times that."""
     l1_bytes: int = Field(64 * 2**20, ge=0)
-    order: str = Field(
-        DEFAULT_ORDER, description="of documents in a prompt; `trie,support=rank` for one agent"
-    )
-    share_answers: str = Field(
-        "",
-        pattern=rf"^({'|'.join(AGENTS)})?(,({'|'.join(AGENTS)}))*$",
-        description="agents, by comma, whose equal greedy requests may get one answer",
-    )
-    shared_answers_bytes: int = Field(16 * 2**20, ge=0, description="of complete answers kept, a replica")
+    """Maximum bytes of token ids that each agent replica caches in its own memory (L1)."""
+    order: str = DEFAULT_ORDER
+    """Order of documents in a prompt: rank, popularity, trie, best_first or best_last.
+    `trie,support=rank` sets another one for one agent."""
+    share_answers: str = Field("", pattern=rf"^({'|'.join(AGENTS)})?(,({'|'.join(AGENTS)}))*$")
+    """Agents, separated by commas, whose equal greedy requests may share one answer; empty: none. The
+    field `share_answer` of a request overrides it."""
+    shared_answers_bytes: int = Field(16 * 2**20, ge=0)
+    """Maximum bytes of complete answers that each engine replica keeps for sharing; 0: none."""
     shared_answers_ttl_s: float = Field(600.0, gt=0)
-    warm_up_s: float = Field(20.0, ge=0, description="for a new engine to prefill what is asked for most")
-    warm_up_tokens: int | None = Field(None, ge=0, description="it prefills; else half of its cache")
-    rank_hint: bool = Field(False, description="tell the model what is most relevant if the order does not")
-    warm_after_update: bool = Field(True, description="prefill what a change of documents has made cold")
-    token_cache: bool = Field(True, description="off: every segment is tokenized for every prompt")
-    retrieval_cache: bool = Field(True, description="off: the knowledge base is searched for every question")
-    write_through: bool = Field(True, description="tokenize documents when they are stored")
-    samples: bool = Field(True, description="load the sample knowledge at the first start")
+    """TTL of a kept answer in seconds."""
+    warm_up_s: float = Field(20.0, ge=0)
+    """Maximum seconds that a new engine replica prefills frequent prompts before it is ready."""
+    warm_up_tokens: int | None = Field(None, ge=0)
+    """Maximum tokens that one warming prefills; unset: half of the engine's KV cache."""
+    rank_hint: bool = False
+    """On: where documents are not in rank order, the prompt names the most relevant ones after them."""
+    warm_after_update: bool = True
+    """On: the prompts that a change of documents invalidated are prefilled again."""
+    token_cache: bool = True
+    """Off: every segment is tokenized for every prompt."""
+    retrieval_cache: bool = True
+    """Off: the knowledge base is searched for every question."""
+    write_through: bool = True
+    """On: documents are tokenized when they are stored; off: at their first use."""
+    samples: bool = True
+    """On: the first start loads the sample knowledge."""
     similarity_threshold: float = Field(0.25, ge=-1, le=1)
+    """Minimum cosine similarity of a passage to the question."""
     chunk_tokens: int = Field(256, ge=32, le=4096)
+    """Maximum tokens of a chunk, header included."""
     max_body_bytes: int = Field(10 * 2**20, ge=1024)
+    """Maximum bytes of a request body; a larger one gets 413."""
     request_timeout_s: float = Field(120.0, gt=0)
-    stream_interval_ms: float = Field(25.0, ge=0, description="between pieces of a stream behind the first")
+    """Deadline of a request in seconds. A replica that stops has as long to finish its requests."""
+    stream_interval_ms: float = Field(25.0, ge=0)
+    """Minimum milliseconds between chunks of a stream after the first; 0: no chunk waits."""
     ingress_max_replicas: int = Field(2, ge=1)
-    agent_min_replicas: int = Field(1, ge=1, description="of each agent")
-    agent_max_replicas: int = Field(4, ge=1, description="of each agent")
-    knowledge_max_replicas: int = Field(4, ge=1, description="on PostgreSQL; SQLite has one")
-    upscale_delay_s: float = Field(5.0, ge=0, description="of load before replicas are added")
-    downscale_delay_s: float = Field(120.0, ge=0, description="of idleness before one is removed")
+    """Maximum replicas of the ingress."""
+    agent_min_replicas: int = Field(1, ge=1)
+    """Minimum replicas of each agent."""
+    agent_max_replicas: int = Field(4, ge=1)
+    """Maximum replicas of each agent."""
+    knowledge_max_replicas: int = Field(4, ge=1)
+    """Maximum replicas of the knowledge base on PostgreSQL; on SQLite it has one."""
+    upscale_delay_s: float = Field(5.0, ge=0)
+    """Seconds of high load before replicas are added."""
+    downscale_delay_s: float = Field(120.0, ge=0)
+    """Seconds of low load before a replica is removed."""
     engine_replicas: int = Field(1, ge=1)
-    engine_max_replicas: int | None = Field(None, ge=1, description="else as many as engine_replicas")
-    engine_gpus: int | None = Field(None, ge=0, le=64, description="a replica; else 1 where Ray has any")
-    engine_eager: bool | None = Field(None, description="no compilation; else eager on a CPU only")
+    """Minimum engine replicas."""
+    engine_max_replicas: int | None = Field(None, ge=1)
+    """Maximum engine replicas; unset: as many as `engine_replicas`."""
+    engine_gpus: int | None = Field(None, ge=0, le=64)
+    """GPUs of each engine replica; unset: 1 if Ray has any, else 0."""
+    engine_eager: bool | None = None
+    """On: the engine runs the model without compiling it; unset: on for CPUs, off for GPUs."""
     engine_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    engine_block_size: int | None = Field(None, ge=8, description="tokens; else what fits the platform")
+    """Data type of the model; auto: the model's own on a GPU, bfloat16 or float32 on a CPU."""
+    engine_block_size: int | None = Field(None, ge=8)
+    """Tokens of a KV block, a multiple of 32 on a CPU; unset: 32 on a CPU, vLLM's default on a GPU."""
     engine_max_model_len: int | None = Field(None, ge=256)
-    engine_kv_cache_gib: float = Field(1.0, gt=0, description="KV cache on a CPU")
+    """Maximum tokens of a prompt and its answer together; unset: the model's own limit."""
+    engine_kv_cache_gib: float = Field(1.0, gt=0)
+    """GiB of KV cache of an engine replica on a CPU."""
     engine_gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
-    engine_num_gpu_blocks: int | None = Field(None, ge=2, description="a smaller KV cache, in blocks")
-    log_questions: bool = Field(False, description="question texts in the log")
+    """Share (0 to 1) of a GPU's memory that an engine replica uses."""
+    engine_num_gpu_blocks: int | None = Field(None, ge=2)
+    """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
+    log_questions: bool = False
+    """On: the log has the texts of questions."""
 
     @field_validator("redis_url")
     @classmethod
@@ -153,47 +205,49 @@ class Settings(BaseModel):
         return self.model_dir or self.state_dir / "models"
 
     def shares_answers(self, agent: str) -> bool:
-        """Whether an agent's equal greedy requests may get one answer, where a request does not say."""
+        """Whether an agent's equal greedy requests may share one answer, if the request does not say."""
         return agent in self.share_answers.split(",")
 
     def order_of(self, agent: str) -> str:
-        """The policy by which an agent orders documents."""
+        """The name of the policy by which an agent orders documents."""
         orders = _orders(self.order)
         return orders.get(agent, orders[""])
 
     def tenants_by_key(self) -> dict[str, str]:
-        """API keys and their tenants; empty when none are configured."""
+        """Each API key's tenant; empty if no keys are configured."""
         return _tenants_by_key(self.api_keys)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: Any) -> Settings:
-        """Reads the environment; `overrides` (fields by name) win. Raises ConfigurationError."""
+        """The environment's settings; `overrides` (by field name) win. Raises ConfigurationError."""
         values = {name.removeprefix(PREFIX).lower(): raw for name, raw in _relevant(environ).items()}
         try:
             return cls.model_validate({**values, **overrides})
         except ValidationError as error:
-            raise ConfigurationError(_complaint(error)) from None
+            raise ConfigurationError(_message(error)) from None
 
 
 def _orders(raw: str) -> dict[str, str]:
-    """By agent, and for all others by "". Raises ValueError."""
-    found = {"": DEFAULT_ORDER}
+    """Agent -> order; "" is the key of the order for all other agents. Raises ValueError."""
+    orders = {"": DEFAULT_ORDER}
     for part in raw.split(","):
         agent, _, order = part.strip().rpartition("=")
         if order not in ORDERS:
-            raise ValueError(f"must be one of {', '.join(ORDERS)}, for all or as agent=order, by comma")
+            raise ValueError(
+                f"must be one of {', '.join(ORDERS)}; agent=order, after a comma, is for one agent"
+            )
         if agent not in ("", *AGENTS):
             raise ValueError(f"there is no agent {agent!r}; there are: {', '.join(AGENTS)}")
-        found[agent] = order
-    return found
+        orders[agent] = order
+    return orders
 
 
 def _tenants_by_key(raw: SecretStr | None) -> dict[str, str]:
-    """Raises ValueError, which never shows a key."""
+    """API key -> tenant. Raises ValueError, whose message never shows a key."""
     entries = [entry.strip() for entry in raw.get_secret_value().split(",")] if raw else []
     pairs = [_key_and_tenant(entry) for entry in entries if entry]
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key may stand there only once")
+        raise ValueError("each key may be given only once")
     return dict(pairs)
 
 
@@ -226,11 +280,11 @@ def _relevant(environ: Mapping[str, str]) -> dict[str, str]:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigurationError(f"unknown setting {name}{hint}", name)
-    # An empty variable is how shells and compose files say "not set".
+    # Shells and compose files set a variable to "" to say that it is not set.
     return {name: environ[name] for name in known if environ.get(name)}
 
 
-def _complaint(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     found = [(variable(str(part["loc"][0])), part["msg"]) for part in error.errors(include_input=False)]
-    said = (f"{name}: {message.removeprefix('Value error, ')}" for name, message in found)
-    return "wrong settings: " + "; ".join(said)
+    reasons = (f"{name}: {message.removeprefix('Value error, ')}" for name, message in found)
+    return "wrong settings: " + "; ".join(reasons)

@@ -1,4 +1,4 @@
-"""Server-sent events of a streamed answer: its pieces, the answer's ledger (or an error), and `[DONE]`."""
+"""Server-sent events of a streamed answer: its deltas, its ledger or an error, and `[DONE]`."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ Events = AsyncGenerator[Delta | Answer, None]
 
 DONE = b"data: [DONE]\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-"""The second one keeps a proxy in front from collecting the stream before it passes it on."""
+"""X-Accel-Buffering tells proxies such as nginx not to buffer the stream."""
 
 
 class Framing(Protocol):
-    """Makes the frames of a stream."""
+    """Encodes a stream's events as SSE frames."""
 
     def delta(self, delta: Delta) -> bytes:
-        """Frames of a piece; none where it has nothing to show."""
+        """The frames of a delta; b"" if there is nothing to send."""
 
     def answer(self, answer: Answer) -> bytes:
-        """The last frames but `[DONE]`."""
+        """The frames of the complete answer, which end the stream except for `[DONE]`."""
 
     def error(self, body: dict[str, Any]) -> bytes:
-        """The frame that tells of an error, with the body it would have had before the first piece."""
+        """The frame of an error. `body` is the JSON body that an error response would have."""
 
 
 class NamedEvents:
-    """Events `delta`, `ledger` and `error`; `ledger` makes the data of the second."""
+    """Events named `delta`, `ledger` and `error`. `ledger` makes the data of the `ledger` event."""
 
     def __init__(self, ledger: Callable[[Answer], object]) -> None:
         self._ledger = ledger
 
     def delta(self, delta: Delta) -> bytes:
-        """See `Framing`. Half a character has no text yet."""
+        """A `delta` event with the text. An incomplete character has no text yet, and gets no event."""
         return frame("delta", {"text": delta.text}) if delta.text else b""
 
     def answer(self, answer: Answer) -> bytes:
-        """See `Framing`."""
+        """The `ledger` event."""
         return frame("ledger", self._ledger(answer))
 
     def error(self, body: dict[str, Any]) -> bytes:
-        """See `Framing`."""
+        """The `error` event."""
         return frame("error", body)
 
 
 class EventResponse(StreamingResponse):
-    """Closes `events` however it ends, also where the client has gone before anything was sent."""
+    """Closes `events` when the response ends, also if the client leaves before anything is sent."""
 
     def __init__(self, frames: AsyncGenerator[bytes, None], events: Events) -> None:
         super().__init__(frames, media_type="text/event-stream", headers=_HEADERS)
@@ -70,14 +70,14 @@ class EventResponse(StreamingResponse):
 async def event_stream(events: Events, clock: EdgeClock, framing: Framing) -> EventResponse:
     """The response that streams `events`.
 
-    The first event is awaited before any header is sent, so an error up to there still has its status.
+    The first event is awaited before any header is sent, so that an earlier error still sets the status.
     """
     first = await anext(events)
     return EventResponse(_frames(first, events, clock, framing), events)
 
 
 def frame(event: str, data: object) -> bytes:
-    """One event."""
+    """An SSE frame with this event name and `data` as JSON."""
     return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
@@ -87,13 +87,13 @@ async def _frames(
     event = first
     try:
         while not isinstance(event, Answer):
-            if piece := framing.delta(event):
-                yield piece
+            if frames := framing.delta(event):
+                yield frames
             if event.text:
                 clock.first_token()
             event = await anext(events)
         yield framing.answer(clock.stamp(event))
-        await anext(events, None)  # to its end, since closing it earlier would cancel a call that succeeded
-    except Exception as error:  # headers are out: an event is the only way left to tell
+        await anext(events, None)  # reads to the end: closing earlier would cancel a call that succeeded
+    except Exception as error:  # headers are sent, so only an event can report the error
         yield framing.error(problem(error)[1])
     yield DONE

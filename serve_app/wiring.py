@@ -36,7 +36,7 @@ _BY_PREFERENCE = {"request_router_config": RequestRouterConfig(request_router_cl
 def build_graph(
     settings: Settings, models: Models, secret: bytes, agents: Sequence[AgentSpec] = AGENTS
 ) -> Application:
-    """The application. Every replica can load `models`."""
+    """The application as Serve runs it. `models` must be available on every node."""
     token_cache = _bound(
         "TokenCache",
         scaling.token_cache(settings),

@@ -1,7 +1,7 @@
-"""HAProxy as Serve starts it, on Serve's configuration made ours. Standard library only: no environment.
+"""Edits the HAProxy configuration that Serve wrote, then becomes HAProxy. Standard library only.
 
-Serve starts this file in HAProxy's place: `haproxy.py FOLDER HOST BINARY ARGUMENTS...`. HOST "" leaves
-Serve's. FOLDER has the answers that HAProxy gives itself, one file a status (`503.http`).
+Serve runs this file instead of HAProxy: `haproxy.py FOLDER HOST BINARY ARGUMENTS...`. HAProxy listens on
+HOST, or on Serve's host if it is "". FOLDER has HAProxy's error files, one for each status (`503.http`).
 """
 
 from __future__ import annotations
@@ -14,43 +14,44 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-_OURS = "# Made Warmline's from Serve's own.\n"
-_CLOSED_SECTIONS = ("frontend prometheus", "listen stats")
-"""Both listen on all interfaces, on fixed ports. Serve itself asks over the admin socket."""
+_MARKER = "# Made Warmline's from Serve's own.\n"
+"""The first line of an edited configuration."""
+_REMOVED_SECTIONS = ("frontend prometheus", "listen stats")
+"""Both listen on all interfaces, on fixed ports. Serve needs neither: it uses the admin socket."""
 _DEFAULTS = (
-    "    timeout http-request 30s",  # for the head of a request, which else may take an hour
-    # A replica that dies on a connection used before has the client's closed without an answer.
+    "    timeout http-request 30s",  # limits the head of a request; Serve's limit is an hour
+    # Without it, a replica that dies on a reused connection closes the client's connection unanswered.
     "    option http-server-close",
 )
 _PR_SET_PDEATHSIG = 1
 
 
 class UnexpectedConfigurationError(Exception):
-    """Serve's configuration is not the one this was written for, so what it opens is not known."""
+    """Serve's configuration differs from the one this module expects, so it may open unknown ports."""
 
 
-def ours(config: str, host: str, answers: Mapping[int, Path]) -> str:
-    """Serve's configuration with one TCP listener a frontend, a private admin socket and our answers.
+def edited(config: str, host: str, error_files: Mapping[int, Path]) -> str:
+    """Serve's configuration with one TCP listener, a private admin socket and these error files.
 
-    `host` is what the HTTP frontend listens on, "" what Serve says. `answers` are HAProxy error files by
-    status. Raises UnexpectedConfigurationError.
+    `host` is the HTTP frontend's address; "" leaves Serve's. `error_files` are by status. Raises
+    UnexpectedConfigurationError.
     """
     sections = dict(_sections(config))
-    for name in _CLOSED_SECTIONS:
+    for name in _REMOVED_SECTIONS:
         _required(sections, name)
         del sections[name]
     _edit(sections, "global", r"(stats socket \S+ mode) 666 ", r"\1 600 ")
-    # Requests are in the replicas' log; HAProxy tells of servers that come and go.
+    # Replicas log requests, so HAProxy logs only servers that come up or go down.
     _edit(sections, "global", r"(    log .*) info$", r"\1 notice")
     _edit(sections, "backend default_backend", r"http-request return status 404 .*", _unavailable)
     if host:
         _edit(sections, "frontend http_frontend", r"(    bind) \S+:(\d+)$", rf"\1 {_bracketed(host)}:\2")
     kept = [line for line in _required(sections, "defaults") if not line.startswith("    errorfile ")]
-    files = [f"    errorfile {status} {path}" for status, path in sorted(answers.items())]
+    files = [f"    errorfile {status} {path}" for status, path in sorted(error_files.items())]
     sections["defaults"] = [*kept, *_DEFAULTS, *files]
     _check_listeners(sections)
     lines = (line for name, body in sections.items() for line in (name, *body))
-    return _OURS + "\n".join(lines) + "\n"
+    return _MARKER + "\n".join(lines) + "\n"
 
 
 def _sections(config: str) -> Iterator[tuple[str, list[str]]]:
@@ -76,12 +77,12 @@ def _edit(
 ) -> None:
     edited, count = re.subn(pattern, new, "\n".join(_required(sections, name)), flags=re.MULTILINE)
     if count != 1:
-        raise UnexpectedConfigurationError(f"{count} lines in {name!r} look like {pattern!r} instead of one")
+        raise UnexpectedConfigurationError(f"{count} lines instead of one in {name!r} match {pattern!r}")
     sections[name] = edited.split("\n")
 
 
 def _unavailable(_: re.Match[str]) -> str:
-    """Until the application is there; it has every path then."""
+    """The default backend answers 503: it has a request only while the application does not run."""
     return "http-request return status 503 default-errorfiles"
 
 
@@ -101,20 +102,20 @@ def _check_listeners(sections: Mapping[str, list[str]]) -> None:
 
 
 def _die_with_parent(parent: int) -> None:
-    """A manager that is killed can't end HAProxy; the kernel does."""
+    """Makes the kernel end HAProxy with Serve's proxy manager, which can't do it when it is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        raise SystemExit(1)  # it had gone already
+        raise SystemExit(1)  # the parent ended before the call
 
 
 def main(folder: str, host: str, binary: str, *arguments: str) -> None:
-    """Becomes HAProxy."""
+    """Edits the configuration, unless that is done already, and replaces this process with HAProxy."""
     _die_with_parent(os.getppid())
     config = Path(arguments[arguments.index("-f") + 1])
     text = config.read_text()
-    if not text.startswith(_OURS):
-        answers = {int(path.stem): path for path in Path(folder).glob("*.http")}
-        config.write_text(ours(text, host, answers))
+    if not text.startswith(_MARKER):
+        error_files = {int(path.stem): path for path in Path(folder).glob("*.http")}
+        config.write_text(edited(text, host, error_files))
     os.execv(binary, [binary, *arguments])  # noqa: S606  no shell
 
 

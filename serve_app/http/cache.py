@@ -1,4 +1,4 @@
-"""The token cache: its figures, warming it, clearing it."""
+"""The caches: their statistics, warming and clearing."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def reset(body: ResetRequest, parts: ServicesDep, owner: TenantDep) -> Res
 
 @router.post("/warm")
 async def warm(body: WarmRequest, parts: ServicesDep, call: CallDep) -> dict[str, WarmedBody]:
-    """Prefills prompts, so that the first one to ask does not wait for it. Figures by agent."""
+    """Prefills prompts, so that their first question does not wait for it. Returns figures by agent."""
     if body.questions and body.agent is None:
         raise InvalidRequest("questions need an agent to answer them", "agent")
     asks = [

@@ -1,7 +1,7 @@
-"""What routes depend on: the services, the request's tenant, and what agents need to know of the call.
+"""FastAPI dependencies of the routes: the services, the request's tenant, and the call.
 
-None of these functions waits. They are async all the same, because FastAPI runs a plain function in a
-thread, which costs more than any of them does.
+None of these functions awaits anything. They are async because FastAPI runs a plain function in a thread,
+which costs more than they do.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def _operations(spec: Schema) -> Iterator[tuple[str, str, Schema]]:
 
 
 def _operation(spec: Schema, base_url: str, path: str, method: str, operation: Schema) -> str:
-    said = escape(operation.get("description", operation.get("summary", "")))
-    parts = [f"<details><summary><b>{method}</b> <code>{escape(path)}</code> {said}</summary>"]
+    described = escape(operation.get("description", operation.get("summary", "")))
+    parts = [f"<details><summary><b>{method}</b> <code>{escape(path)}</code> {described}</summary>"]
     if parameters := operation.get("parameters"):
         rows = (
             _row(p["name"], p["schema"], p.get("required", False), p.get("description", p["in"]))
@@ -124,8 +124,8 @@ def _curl(spec: Schema, url: str, method: str, operation: Schema) -> str:
 
 
 def _schema(name: str, schema: Schema) -> str:
-    said = escape(schema.get("description", ""))
-    return f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{said}</p>{_fields(schema)}'
+    described = escape(schema.get("description", ""))
+    return f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{described}</p>{_fields(schema)}'
 
 
 def _fields(schema: Schema) -> str:
@@ -137,8 +137,8 @@ def _fields(schema: Schema) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _row(name: str, schema: Schema, required: bool, said: str) -> str:
-    notes = [said, "required" if required else ""]
+def _row(name: str, schema: Schema, required: bool, described: str) -> str:
+    notes = [described, "required" if required else ""]
     for part in [schema, *schema.get("anyOf", [])]:
         bounds = ((words, part.get(bound)) for bound, words in _BOUNDS.items())
         notes += [words.format(json.dumps(value)) for words, value in bounds if value is not None]

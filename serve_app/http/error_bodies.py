@@ -28,7 +28,7 @@ class ErrorBody(BaseModel):
 
 def error_responses(descriptions: Mapping[int | str, str]) -> Responses:
     """`responses` from descriptions by status."""
-    return {status: {"model": ErrorBody, "description": said} for status, said in descriptions.items()}
+    return {status: {"model": ErrorBody, "description": text} for status, text in descriptions.items()}
 
 
 ERROR_RESPONSES = error_responses(

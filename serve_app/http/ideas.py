@@ -122,7 +122,7 @@ class GeneratedIdea(IdeaFields):
 
 
 class GeneratedBatch(BaseModel):
-    """Ideas that differ from each other, best overall score first; `missing` says why others are missing."""
+    """Ideas that differ from each other, best overall score first; `missing` has the reasons for others."""
 
     ideas: list[GeneratedIdea]
     missing: list[str]

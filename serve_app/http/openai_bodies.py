@@ -35,7 +35,7 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "tools": ([],),
     "top_logprobs": (0,),
 }
-"""Values that ask for what is done anyway. With any other value, the field is refused like an unknown one."""
+"""Values that change nothing. A field with any other value is refused like an unknown field."""
 _LABELS = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "user"})
 """Fields for a client's own notes. They are accepted with any value, and ignored."""
 _MESSAGE_LABELS = frozenset({"name"})

@@ -39,7 +39,7 @@ async def created_once(
     body: BaseModel,
     create: Callable[[str | None], Awaitable[BaseModel]],
 ) -> Response:
-    """The 201 response with what `create` returns, or the response that an earlier call with this key had.
+    """The 201 response with what `create` returns, or the response of an earlier call with this key.
 
     `call` is the tenant and the operation's name. `create` is given the claim's `creation_id`, or None if
     there is no key. If it raises, the key can be used for another attempt. Raises: Conflict.

@@ -45,7 +45,7 @@ class SupportAnswer(AnswerBody):
 
 
 class PassageBody(FromCore, BaseModel):
-    """A passage that was found. `score` is its fused rank score, `similarity` its cosine with the query."""
+    """A found passage. `score` is its fused rank score, `similarity` its cosine with the query."""
 
     doc_id: str
     title: str

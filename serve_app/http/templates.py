@@ -195,7 +195,7 @@ async def get(template_id: str, parts: ServicesDep, owner: TenantDep) -> Templat
 
 @router.put("/{template_id}")
 async def put(template_id: str, body: TemplateRequest, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
-    """Stores a template under an id, in place of one that is there; no answer uses the old one any more."""
+    """Stores or replaces the template of an id; no answer uses the old one any more."""
     template = await parts.business.put_template(owner, doc_id(template_id), body.draft())
     if template.version > 1:
         parts.changed(_scope(owner), 1)

@@ -94,7 +94,7 @@ class RateRequest(Body):
 
 
 class TicketBody(FromCore, BaseModel):
-    """A ticket as it is now. `sla_breached`: it is unresolved after its deadline, or was at some time."""
+    """A ticket as it is now. `sla_breached`: it is, or once was, unresolved after its deadline."""
 
     ticket_id: str
     user_id: str
@@ -160,7 +160,7 @@ class HelpfulSolutionBody(FromCore, HelpfulSolution):
 
 
 class MemoryContextBody(FromCore, BaseModel):
-    """What memory has for this ticket: the customer's earlier ones, newest first, and what solved others."""
+    """Memory about this ticket: the customer's earlier tickets, newest first, and what solved others."""
 
     earlier_tickets: list[TicketBody]
     similar_solutions: list[HelpfulSolutionBody]
@@ -201,7 +201,7 @@ class ResponseBody(FromCore, BaseModel):
 
 
 class EscalationBody(FromCore, BaseModel):
-    """An escalation that was made. `original_priority` is the priority that the ticket was opened with."""
+    """An escalation. `original_priority` is the priority that the ticket was opened with."""
 
     ticket_id: str
     escalation_reason: str

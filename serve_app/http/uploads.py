@@ -14,8 +14,8 @@ BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
 def upload(media_types: Iterable[str], described: Mapping[str, Any]) -> dict[str, Any]:
     """`openapi_extra` of a route that takes a file.
 
-    The body is either a file of one of `media_types`, or what `described` has a JSON schema for, by media
-    type.
+    The body is a file of one of `media_types`, or has a media type of `described`, which maps it to the
+    body's JSON schema.
     """
     files = {kind: {"type": "string"} if kind.startswith("text/") else BINARY for kind in media_types}
     content = {kind: {"schema": schema} for kind, schema in {**described, **files}.items()}
@@ -23,5 +23,5 @@ def upload(media_types: Iterable[str], described: Mapping[str, Any]) -> dict[str
 
 
 def media_type(request: Request) -> str:
-    """The media type of a request's body, in lower case and without parameters; "" if none is declared."""
+    """A request's media type, in lower case and without parameters; "" if none is declared."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

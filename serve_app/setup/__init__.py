@@ -1,1 +1,1 @@
-"""Set-up: the virtual environment, and the models that the application carries."""
+"""Set-up: builds the virtual environment, and downloads and converts the embedded models."""

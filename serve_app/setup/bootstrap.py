@@ -1,11 +1,11 @@
-"""Builds `.venv` from the locks with nothing but a Python: run it with any `python3`.
+"""Builds `.venv` from the locks. Any `python3` can run it:
 
     python3 serve_app/setup/bootstrap.py [--extra cpu|gpu] [--test]
 
-It is the first thing that runs on a bare machine, so it is one file, needs the standard library
-only, and is written so that an old Python can parse it and say why it is refused. It costs a few
-milliseconds when `.venv` already holds what the locks say. The stamp is written last: without it a
-half-built `.venv` counts for nothing and is built again.
+It is the first program that runs on a bare machine, so it is one file, needs the standard library
+only, and has a syntax that an old Python can parse to report that it is refused. If `.venv` has what
+the locks say, it takes a few milliseconds. The stamp is written last: a `.venv` without one is
+incomplete and is built again.
 """
 
 import argparse
@@ -30,16 +30,16 @@ STAMP = VENV / ".warmline-stamp.json"
 PYTHON = (3, 11)
 GIB = 1024**3
 DISK_BYTES = 6 * GIB
-"""`.venv` takes 3.3 GiB; pip needs room for what it has downloaded and not yet unpacked."""
+"""`.venv` takes 3.3 GiB; pip needs the rest for downloads that are not unpacked yet."""
 MEMORY_BYTES = int(5.5 * GIB)
-"""Sold as 6 GB: the running application takes about 5.6 GB, its shared pages counted once."""
+"""What a machine sold with 6 GB has. The application takes 5.6 GB, with shared pages counted once."""
 
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-"""Where torch's CPU builds are when the configured package index does not carry them."""
+"""Has torch's CPU builds. Used if the configured package index does not have them."""
 
 
 class Refused(Exception):
-    """This machine cannot run Warmline, or set-up failed; the message says what to do."""
+    """This machine can't run Warmline, or set-up failed. The message says what to do."""
 
 
 def main() -> None:
@@ -50,17 +50,17 @@ def main() -> None:
     except Refused as error:
         sys.exit("warmline set-up: " + str(error))
     except KeyboardInterrupt:
-        sys.exit("\nwarmline set-up: interrupted; the next run starts .venv anew")
+        sys.exit("\nwarmline set-up: interrupted; run it again, it builds .venv from the start")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Builds .venv from the locks.")
     parser.add_argument("--extra", choices=("cpu", "gpu"), default="cpu")
-    parser.add_argument("--test", action="store_true", help="also what the tests need")
+    parser.add_argument("--test", action="store_true", help="also install what the tests need")
     return parser
 
 
-# What this machine must be
+# What this machine must have
 
 
 def check_python() -> None:
@@ -76,21 +76,21 @@ def check_python() -> None:
         import venv  # noqa: F401
     except ImportError:
         raise Refused(
-            "{} cannot make virtual environments. Debian and Ubuntu package that apart: "
+            "{} cannot make virtual environments. On Debian and Ubuntu: "
             "apt-get install python3.11-venv".format(sys.executable)
         ) from None
 
 
 def check_machine(needs_cpu_build: bool) -> None:
-    """Refuses what the pinned builds cannot run on, before anything is downloaded."""
+    """Checks, before any download, that the pinned builds can run here. Raises Refused."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Refused(
-            "needs x86-64 Linux, and this is {} on {}: Ray's and vLLM's pinned builds are for that "
-            "only".format(platform.system(), platform.machine())
+            "needs x86-64 Linux, and this is {} on {}: the pinned builds of Ray and vLLM run only "
+            "there".format(platform.system(), platform.machine())
         )
     if needs_cpu_build:
         if "avx2" not in Path("/proc/cpuinfo").read_text().split():
-            raise Refused("needs a processor with AVX2: vLLM's CPU build has no slower path")
+            raise Refused("needs a processor with AVX2, which vLLM's CPU build requires")
         _require_library("libnuma.so.1", "libnuma1")
     _require_library("libstdc++.so.6", "libstdc++6")
     memory = memory_bytes()
@@ -106,13 +106,13 @@ def _require_library(name: str, package: str) -> None:
         ctypes.CDLL(name)
     except OSError:
         raise Refused(
-            "the system library {} is missing, which vLLM's build links to. On Debian and Ubuntu: "
+            "the system library {} is missing, which vLLM needs. On Debian and Ubuntu: "
             "apt-get install {}".format(name, package)
         ) from None
 
 
 def memory_bytes() -> int:
-    """This machine's memory, or this container's where that is less."""
+    """This machine's memory, or this container's limit if that is lower."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
@@ -126,38 +126,40 @@ def memory_bytes() -> int:
 
 
 def ensure_environment(extra: str, with_tests: bool) -> None:
-    """Makes `.venv` hold exactly what the locks say, and the project itself. Raises Refused."""
+    """Installs exactly what the locks say, and the project itself, into `.venv`. Raises Refused."""
     locks = [extra + ".txt"] + (["test.txt"] if with_tests else [])
     digests = {lock.name: _sha256(lock) for lock in LOCKS.glob("*.txt")}
     project = _sha256(ROOT / "pyproject.toml")
-    with _only_one_at_a_time():
+    with _exclusive():
         stamp = _read_stamp()
-        held = {name for name, digest in stamp["locks"].items() if digests.get(name) == digest}
-        fresh = locks[0] not in held or len(held) < len(stamp["locks"])
-        missing = locks if fresh else [name for name in locks if name not in held]
+        installed = {name for name, digest in stamp["locks"].items() if digests.get(name) == digest}
+        fresh = locks[0] not in installed or len(installed) < len(stamp["locks"])
+        missing = locks if fresh else [name for name in locks if name not in installed]
         if missing:
             check_machine(needs_cpu_build=extra == "cpu")
             _install(missing, fresh)
         if missing or stamp["project"] != project:
             _run_pip(["--no-build-isolation", "--editable", str(ROOT)], "the project itself")
-            names = set(locks) if fresh else held.union(locks)
+            names = set(locks) if fresh else installed.union(locks)
             _write_stamp({name: digests[name] for name in names}, project)
 
 
-def _only_one_at_a_time() -> "IO[str]":
-    """Two `make` at once in one directory take turns; the lock goes with the returned file.
+def _exclusive() -> "IO[str]":
+    """Waits for other set-ups in this directory; closing the returned file releases the lock.
 
-    pip inherits it: one that outlives a killed set-up still keeps the next from its directory.
+    pip inherits the lock, so a pip that outlives a killed set-up still blocks the next set-up.
     """
     try:
         lock_file = (ROOT / ".venv.lock").open("w")
         os.set_inheritable(lock_file.fileno(), True)
     except OSError as error:
-        raise Refused("cannot write in {}: {}".format(ROOT, error.strerror)) from None
+        raise Refused(
+            "cannot write in {}: {}. Use a checkout that you own".format(ROOT, error.strerror)
+        ) from None
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("Another set-up is at work in this directory; waiting for it.", flush=True)
+        print("Another set-up is running in this directory; waiting for it.", flush=True)
         fcntl.flock(lock_file, fcntl.LOCK_EX)
     return lock_file
 
@@ -167,7 +169,7 @@ def _sha256(path: Path) -> str:
 
 
 def _read_stamp() -> "Dict[str, Any]":
-    """What a finished set-up wrote, or an empty one. A moved `.venv` counts for nothing."""
+    """The stamp of a finished set-up; an empty one without it, or if `.venv` was moved."""
     try:
         stamp = json.loads(STAMP.read_text())  # type: Dict[str, Any]
     except (OSError, ValueError):
@@ -190,7 +192,7 @@ def _install(locks: "List[str]", fresh: bool) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, close_fds=False)
         _install_torch((LOCKS / locks[0]).read_text())
     else:
-        STAMP.unlink()  # if this is interrupted, the next run starts afresh
+        STAMP.unlink()  # if this is interrupted, the next run builds .venv again
     for name in locks:
         _run_pip(["--only-binary=:all:", "--requirement", str(LOCKS / name)], name)
     _compile()
@@ -198,9 +200,9 @@ def _install(locks: "List[str]", fresh: bool) -> None:
 
 
 def _compile() -> None:
-    """Bytecode by all cores: pip would use one, and the first start would pay for what is missing.
+    """Compiles all packages to bytecode, on all cores (pip uses one), so that the first start need not.
 
-    A few packages carry files for other Pythons, which don't compile; nothing imports those.
+    A few packages have files for other Pythons, which don't compile; nothing imports those.
     """
     print("Compiling", flush=True)
     command = [str(VENV / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", str(VENV / "lib")]
@@ -208,25 +210,25 @@ def _compile() -> None:
 
 
 def _install_torch(lock: str) -> None:
-    """CPU builds of torch are not on every index, and `pip` would find that out last."""
+    """Installs the CPU build of torch first, from PyTorch's index if the configured one lacks it."""
     for line in lock.splitlines():
         if line.startswith("torch==") and line.endswith("+cpu"):
             try:
                 _run_pip([line], line)
-            except Refused as not_there:
-                print("Not on the configured index; trying PyTorch's own", flush=True)
+            except Refused as first_error:
+                print("Not on the configured index; trying PyTorch's index", flush=True)
                 try:
                     _run_pip(["--index-url", TORCH_CPU_INDEX, line], line)
                 except Refused as error:
-                    raise Refused("{}\n\nand, before that:\n{}".format(error, not_there)) from None
+                    raise Refused("{}\n\nand, before that:\n{}".format(error, first_error)) from None
 
 
 def _run_pip(arguments: "List[str]", what: str) -> None:
-    """Runs `pip install` without dependency resolution: the locks name everything.
+    """Runs `pip install` without dependency resolution: the locks name every package.
 
-    That is also what keeps the CUDA builds of torchvision, torchaudio, torchcodec and triton out,
-    which vLLM's CPU build asks for and which break the CPU build of torch ("operator
-    torchvision::nms does not exist"). Nothing here uses them.
+    This also keeps out the CUDA builds of torchvision, torchaudio, torchcodec and triton. vLLM's CPU
+    build asks for them, nothing here uses them, and they break the CPU build of torch ("operator
+    torchvision::nms does not exist"). Raises Refused with the last lines of pip's output.
     """
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--no-deps", "--no-compile"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
@@ -247,7 +249,9 @@ def _run_pip(arguments: "List[str]", what: str) -> None:
                 print(".", end="", flush=True)
     print(flush=True)
     if pip.returncode:
-        raise Refused("pip failed:\n" + "".join(lines[-12:]))
+        raise Refused(
+            "pip failed. Fix the cause and run this again. Its last lines:\n" + "".join(lines[-12:])
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The language models that set-up can fetch by name, and which of them fits a machine.
+"""The language models that set-up can download by name, and which of them fits a machine.
 
-To add one, add a row here and its packages under `locks/models/`.
+To add a model, add a row here and its packages under `locks/models/`.
 """
 
 from __future__ import annotations
@@ -13,30 +13,32 @@ from serve_app.setup.weights import Form
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedModel:
-    """A model whose GGUF file is published in packages of the Python index, and on the model hub."""
+    """A model whose GGUF file is published in packages of the Python index and on the model hub."""
 
     name: str
-    """What WARMLINE_MODEL says."""
+    """The value of WARMLINE_MODEL."""
     title: str
-    """What people call it. OpenAI clients see it as the engine's model."""
+    """The model's usual name, which the engine reports."""
     file: str
     """The name of its GGUF file."""
     file_bytes: int
+    """Size of the GGUF file."""
     sha256: str
-    """Of the whole file."""
+    """Digest of the whole GGUF file."""
     hub: tuple[str, str] | None
-    """Repository on the model hub and revision; None where the hub does not have this file."""
+    """Repository on the model hub, and revision; None if the hub does not have this file."""
     converted_bytes: dict[Form, int]
-    """Size on disk by form. Forms that are missing are not offered."""
+    """Size on disk for each form that set-up offers for this model."""
     serving_bytes: int
     """Memory of the whole application while it serves this model on a CPU."""
 
     def form_for(self, cpu: bool) -> Form:
-        """int8 on a CPU, where it halves memory and time; bfloat16 on a GPU."""
+        """The form to convert to: int8 on a CPU, where it halves memory and time, if offered; else
+        bfloat16."""
         return "int8" if cpu and "int8" in self.converted_bytes else "bfloat16"
 
     def requirements(self) -> tuple[str, ...]:
-        """The packages that carry the file, in the order of its parts; each with its hash, for pip."""
+        """Lines of pip requirements, with hashes, for the packages of the file's parts, in order."""
         lines = (LOCKS / "models" / f"{self.name}.txt").read_text().splitlines()
         return tuple(line for line in lines if line and not line.startswith("#"))
 
@@ -71,7 +73,7 @@ EMBEDDED = {
             file_bytes=98_362_432,
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             hub=None,
-            # No int8: it is so small that int8 gains nothing.
+            # No int8: the model is so small that int8 gains nothing.
             converted_bytes={"bfloat16": 270_000_000},
             serving_bytes=int(5.5 * GIB),
         ),
@@ -80,11 +82,11 @@ EMBEDDED = {
 
 LARGE, SMALL = "qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b"
 LARGE_FROM_BYTES = 10 * GIB
-"""Memory from which LARGE is the default: it serves in 8 GiB and leaves the machine 2."""
+"""Minimum memory for LARGE as the default: it takes 8 GiB, and 2 stay free."""
 LARGE_FROM_CORES = 2
 
 
 def default_model(memory_bytes: int, cores: int) -> EmbeddedModel:
-    """The largest model that answers in reasonable time on such a machine."""
+    """The largest model that answers in reasonable time with this memory and number of cores."""
     fits = memory_bytes >= LARGE_FROM_BYTES and cores >= LARGE_FROM_CORES
     return EMBEDDED[LARGE if fits else SMALL]

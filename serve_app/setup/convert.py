@@ -2,7 +2,7 @@
 
     python -m serve_app.setup.convert FILE.gguf FOLDER bfloat16|int8
 
-Set-up runs it as a process of its own, so that the memory that torch and transformers take is given back.
+Set-up runs it in a separate process, so that the memory of torch and transformers is freed at its end.
 It prints a line for each step.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, get_args
 from serve_app.setup.weights import INT8_CONFIG, Form, GgufWeights, write_weights
 
 QUESTION = "Which of these?\n\n1. Red\n\n2. Blue"
+"""A text for `check`, with a digit after a blank line (see `_split_digits`)."""
 
 
 def main() -> None:
@@ -39,8 +40,11 @@ def convert_tokenizer(source: Path, target: Path) -> None:
 
 
 def _split_digits(tokenizer: Any) -> None:
-    """SmolLM2's file names its pre-tokenizer, `smollm`: single digits first, then GPT-2's words. transformers
-    reads the words only, and would tokenize a blank line before a digit unlike the model's training."""
+    """Makes the pre-tokenizer split single digits, as SmolLM2 was trained.
+
+    Its GGUF file names the pre-tokenizer `smollm`: single digits first, then GPT-2's words. transformers
+    reads the words only, and would tokenize a blank line before a digit differently.
+    """
     from tokenizers import pre_tokenizers
 
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -52,14 +56,15 @@ def _split_digits(tokenizer: Any) -> None:
 
 
 def convert_model(source: Path, target: Path, form: Form) -> None:
-    """Writes configuration and weights."""
+    """Writes configuration and weights in this form."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     print("reading the configuration", flush=True)
     config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
     weights = GgufWeights(source, config)
-    # GGUF files do not say that both are one matrix in the original; a copy would cost 470 MB of memory.
+    # Embedding and output are one matrix, which GGUF files do not say; a copy would take 470 MB of
+    # memory.
     config.tie_word_embeddings = True
     config.dtype = torch.bfloat16
     with torch.device("meta"):
@@ -79,7 +84,7 @@ def convert_model(source: Path, target: Path, form: Form) -> None:
 
 
 def check(target: Path) -> None:
-    """Raises ValueError where the application cannot read the tokenizer or its template."""
+    """Raises ValueError if the converted tokenizer does not encode and decode its own chat template."""
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 

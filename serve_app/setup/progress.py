@@ -1,4 +1,4 @@
-"""How far a download is: a bar on a terminal, a line now and then in a log."""
+"""Shows the progress of a download: as a bar on a terminal, else as a line from time to time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as Bar
 
 LINE_EVERY_S = 10.0
+"""Minimum seconds between two lines, if there is no terminal."""
 MB = 1e6
 
 
 class Progress:
-    """A context manager. `at` is told how many of the `total` bytes are there."""
+    """A context manager that shows the progress while it is open."""
 
     def __init__(self, what: str, total_bytes: int, report: Callable[[str], None]) -> None:
+        """`what` names the download. Without a terminal, `report` gets the lines."""
         self._what = what
         self._total = total_bytes
         self._report = report
@@ -30,7 +32,7 @@ class Progress:
             self._task = self._bar.add_task(f"Downloading {what}", total=total_bytes)
 
     def __enter__(self) -> Self:
-        self._started_s = self._said_s = time.monotonic()
+        self._started_s = self._reported_s = time.monotonic()
         self._first: int | None = None
         if self._bar:
             self._bar.start()
@@ -43,15 +45,15 @@ class Progress:
             self._bar.stop()
 
     def at(self, done_bytes: int) -> None:
-        """So many bytes are there, those of an earlier try included."""
+        """Shows that `done_bytes` are downloaded, including those of an earlier attempt."""
         now = time.monotonic()
         done_bytes = min(done_bytes, self._total)  # a downloader may hold a file twice while it copies it
         if self._first is None:
             self._first = done_bytes
         if self._bar:
             self._bar.update(self._task, completed=done_bytes)
-        elif now - self._said_s >= LINE_EVERY_S:
-            self._said_s = now
+        elif now - self._reported_s >= LINE_EVERY_S:
+            self._reported_s = now
             speed = (done_bytes - self._first) / (now - self._started_s)
             left = f"{(self._total - done_bytes) / speed:.0f} s left" if speed > 0 else "waiting"
             self._report(

@@ -1,8 +1,8 @@
-"""Weights of a GGUF file, written as safetensors that vLLM and transformers load.
+"""Converts the weights of a GGUF file to safetensors that vLLM and transformers load.
 
-Two forms. `bfloat16` keeps each tensor as it was dequantized. `int8` is W8A8: each row of a linear layer
-becomes int8 values and one scale, and the engine quantizes activations by token while it computes.
-Tensors are converted one after the other and written in shards, so that memory never holds the model.
+There are two forms. `bfloat16` rounds each dequantized tensor. `int8` is W8A8: each row of a linear
+layer becomes int8 values and one scale, and the engine quantizes activations per token at run time.
+Tensors are converted one by one and written in shards, so that the whole model is never in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHARD_BYTES = 400 * 2**20
 """A shard is written as soon as it holds this much."""
 
 ROWS_AT_ONCE = 8192
-"""Rows that are dequantized together; an embedding has 150,000, which take 1 GB in float32."""
+"""Rows that are dequantized together. All 150,000 rows of an embedding would take 1 GB in float32."""
 
 INT8_CONFIG: dict[str, Any] = {
     "quant_method": "compressed-tensors",
@@ -45,7 +45,7 @@ INT8_CONFIG: dict[str, Any] = {
         }
     },
 }
-"""What `config.json` says of the int8 form, in the words of the compressed-tensors library."""
+"""The int8 form's `quantization_config` in `config.json`, as compressed-tensors defines it."""
 
 
 class GgufWeights:
@@ -79,8 +79,8 @@ class GgufWeights:
         return self._unpermuted(name, values) if self._config.model_type == "llama" else values
 
     def _gguf_name(self, name: str) -> str:
-        # Of a matrix that is both embedding and output, the file may hold two copies. Its maker quantizes
-        # the output's less.
+        # If embedding and output are one matrix, the file may have two copies. The output's is quantized
+        # less.
         if name == "model.embed_tokens.weight" and self._config.tie_word_embeddings and self.has_own_output:
             return "output.weight"
         found = self._names.get_name(name, try_suffixes=(".weight", ".bias"))
@@ -89,7 +89,7 @@ class GgufWeights:
         return str(found)
 
     def _unpermuted(self, name: str, values: Any) -> Any:
-        """GGUF stores the two halves of each rotary pair side by side; transformers stores them apart."""
+        """Moves the halves of each rotary pair apart: GGUF stores them next to each other."""
         heads = {
             "q_proj.weight": self._config.num_attention_heads,
             "k_proj.weight": self._config.num_key_value_heads,
@@ -122,8 +122,8 @@ def _stored(name: str, values: Any, form: Form) -> Iterator[tuple[str, Any]]:
 def quantize_rows(values: Any) -> tuple[Any, Any]:
     """A float32 matrix [rows, columns] as int8 [rows, columns] and bfloat16 scales [rows, 1].
 
-    A row's largest value becomes 127. The scale is rounded to bfloat16 first, since the engine multiplies by
-    the rounded one.
+    A row's largest value becomes 127. The scale is rounded to bfloat16 first, since the engine
+    multiplies by the rounded one.
     """
     import torch
 
@@ -134,7 +134,7 @@ def quantize_rows(values: Any) -> tuple[Any, Any]:
 
 
 class _Shards:
-    """Collects tensors, and writes a file whenever enough have come together."""
+    """Collects tensors, and writes a file whenever they reach `SHARD_BYTES`."""
 
     def __init__(self, target: Path) -> None:
         self._target = target

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.fast_path.variables import SOCKET_IN_FOLDER
+from serve_app.fast_path.variables import LONGEST_SOCKET_NAME
 from serve_app.local_ray import exports
 from serve_app.settings import Settings
 
@@ -58,7 +58,7 @@ def test_a_shells_variables_name_files_in_a_private_folder(tmp_path: Path, depth
     launcher = Path(variables["RAY_SERVE_HAPROXY_BINARY_PATH"])
     assert os.access(launcher, os.X_OK)
     folder = launcher.parent
-    assert len(str(folder / SOCKET_IN_FOLDER)) <= 107
+    assert len(str(folder / LONGEST_SOCKET_NAME)) <= 107
     assert any(parent.stat().st_mode & 0o077 == 0 for parent in (folder, *folder.parents))
     for name, value in variables.items():
         if name.endswith(("_LOC", "_SOCKET_PATH", "_STATE_FILE")):

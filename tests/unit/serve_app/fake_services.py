@@ -24,7 +24,7 @@ from tests.unit.rag.rig import Rig
 
 
 class FakeSharedCache:
-    """The TokenCache deployment as far as the API calls it. It lists what was cleared."""
+    """The part of the TokenCache deployment that the API calls. `cleared` lists the calls of `clear`."""
 
     def __init__(self) -> None:
         self.cleared: list[tuple[TenantId, CollectionName | None]] = []
@@ -48,7 +48,7 @@ class FakeReadiness:
 
 
 class Api:
-    """The application as `app`, a client of it as `http`, and the fakes it is served from."""
+    """The application as `app`, its HTTP client as `http`, and the fakes that it runs on."""
 
     def __init__(
         self,
@@ -94,13 +94,13 @@ class Api:
                 changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),
             )
         )
-        # An exception that leaves the application fails the test: all of them have to be answered.
+        # An exception that leaves the application fails the test, since the application must answer all.
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
-    """The error of a response, whose body must be the one body of errors and nothing else."""
+    """The error of a response. Asserts that the body is the one that all errors have."""
     assert response.status_code >= 400
     assert response.headers["content-type"] == "application/json"
     body = response.json()

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 
 def shape(kind: Any) -> Any:
-    """A value that equals that of every type with the same JSON. Objects have their fields by name."""
+    """A value that is equal for types with the same JSON. An object's shape maps fields to shapes."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in {Annotated, NotRequired}:
         return shape(arguments[0])
@@ -51,7 +51,7 @@ def shape(kind: Any) -> Any:
 
 def _fields(kind: Any) -> Mapping[str, tuple[bool, Any]]:
     """Whether each field is required, and its type."""
-    if is_typeddict(kind):  # whose `__required_keys__` are wrong where annotations are not evaluated at once
+    if is_typeddict(kind):  # its `__required_keys__` are wrong if annotations are strings
         hints = get_type_hints(kind, include_extras=True)
         return {name: (get_origin(hint) is not NotRequired, hint) for name, hint in hints.items()}
     if is_dataclass(kind):  # a response always has every field

@@ -1,4 +1,4 @@
-"""Whose request it is: by key where there are keys, by header only where there are none."""
+"""A request's tenant comes from its API key; from its header only if no keys are configured."""
 
 import pytest
 from starlette.datastructures import Headers
@@ -15,20 +15,20 @@ def bearer(key, **more):
 
 
 def test_without_keys_the_header_names_the_tenant():
-    """And without header it is `default`."""
+    """Without the header, the tenant is `default`."""
     assert OPEN.of(Headers({"X-Business-Id": "acme"})) == "acme"
     assert OPEN.of(Headers({})) == "default"
 
 
 def test_without_keys_a_presented_key_means_nothing():
-    """An open server has no tenants to protect."""
+    """An open API accepts any key."""
     assert OPEN.of(bearer("whatever")) == "default"
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a*", "../x", "x" * 65, "ä"])
 @pytest.mark.parametrize("tenants", [OPEN])
 def test_a_name_that_cannot_be_one_is_refused(tenants, name):
-    """It would end up in keys of the cache."""
+    """The name becomes part of cache keys."""
     with pytest.raises(InvalidRequest) as refused:
         tenants.of({"x-business-id": name})
     assert refused.value.param == "business_id"
@@ -45,7 +45,7 @@ def test_a_name_that_cannot_be_one_is_refused(tenants, name):
     ],
 )
 def test_a_key_names_its_tenant(headers):
-    """As a bearer token or in X-Api-Key, with or without the header that says the same."""
+    """As a bearer token or in X-Api-Key, with or without the tenant's header."""
     assert KEYED.of(headers) == "acme"
 
 
@@ -67,18 +67,18 @@ def test_a_key_names_its_tenant(headers):
     ],
 )
 def test_no_key_or_an_unknown_one_is_refused(headers):
-    """A header is no key, and nearly is not enough."""
+    """The tenant's header does not replace a key, and a key must match exactly."""
     with pytest.raises(Unauthorized):
         KEYED.of(headers)
 
 
 @pytest.mark.parametrize("named", ["other", "acme2", "", "a/b", "ACME"])
 def test_a_header_that_contradicts_the_key_is_forbidden(named):
-    """A key opens its own tenant only, whatever else is asked for."""
+    """A key gives access to its own tenant only."""
     with pytest.raises(Forbidden):
         KEYED.of(bearer("acme-key-0123456789", **{"X-Business-Id": named}))
 
 
 def test_keys_are_not_kept():
-    """A dump of the object shows digests only."""
+    """The object stores digests only."""
     assert "acme-key" not in str(vars(KEYED))

@@ -1,4 +1,4 @@
-"""The cache over HTTP: its figures, and clearing it for one tenant only."""
+"""The cache over HTTP: its figures, and clearing it for one tenant."""
 
 from dataclasses import fields
 
@@ -12,7 +12,7 @@ ACME = {"X-Business-Id": "acme"}
 
 
 async def test_figures_come_by_agent(api):
-    """What one tenant's questions counted shows in its figures and in nobody else's."""
+    """A tenant's questions change its own figures and no other tenant's."""
     await api.http.post("/v1/support/answer", json={"query": "x"}, headers=ACME)
     body = (await api.http.get("/v1/cache/stats", headers=ACME)).json()
     assert set(body) == {"support", "business", "documentation"}
@@ -22,7 +22,7 @@ async def test_figures_come_by_agent(api):
 
 
 async def test_figures_of_a_cache_that_is_down_are_503(api):
-    """There are none, and none are made up."""
+    """No figures are invented."""
     api.rig.store.down = True
     response = await api.http.get("/v1/cache/stats")
     assert response.status_code == 503
@@ -33,7 +33,7 @@ async def test_figures_of_a_cache_that_is_down_are_503(api):
     ("body", "collection"), [({}, None), ({"agent": None}, None), ({"agent": "support"}, "support_kb")]
 )
 async def test_clearing_empties_the_shared_cache_and_every_replicas_own(api, body, collection):
-    """For the tenant that asks, and the count is the shared cache's exact one."""
+    """For the calling tenant only; the count is the shared cache's exact one."""
     response = await api.http.post("/v1/cache/clear", json=body, headers=ACME)
     assert (response.status_code, response.json()) == (200, {"cleared": 12})
     assert api.cache.cleared == [("acme", collection)]
@@ -53,7 +53,7 @@ async def test_clearing_empties_the_shared_cache_and_every_replicas_own(api, bod
     ],
 )
 async def test_what_cannot_be_cleared_is_refused(api, body, status, param):
-    """An unknown agent, and every attempt to name somebody else's entries."""
+    """An unknown agent, and every attempt to name another tenant's entries."""
     response = await api.http.post("/v1/cache/clear", json=body)
     assert response.status_code == status
     assert error_of(response)["param"] == param
@@ -61,7 +61,7 @@ async def test_what_cannot_be_cleared_is_refused(api, body, status, param):
 
 
 async def test_a_pattern_clears_the_segments_of_the_documents_it_names(api):
-    """Of one agent and tenant; the replicas' own caches are emptied, the rest of the shared one stays."""
+    """Only those of one agent and tenant in the shared cache; replicas' own caches are emptied."""
     for doc_id in ("api-1", "api-2", "guide-1"):
         path = f"/v1/collections/documentation/documents/{doc_id}"
         await api.http.put(path, content=b"# T", headers={**ACME, "Content-Type": "text/markdown"})
@@ -74,7 +74,7 @@ async def test_a_pattern_clears_the_segments_of_the_documents_it_names(api):
 
 
 async def test_a_cache_that_is_down_cannot_be_cleared(api):
-    """The caller is told, rather than that nothing was there."""
+    """The caller gets an error, not a count of 0."""
     api.cache.fault = CacheUnavailable("gone")
     response = await api.http.post("/v1/cache/clear", json={})
     assert response.status_code == 503

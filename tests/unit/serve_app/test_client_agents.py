@@ -88,7 +88,7 @@ def docs(over_api):
 
 
 def test_these_names_are_public():
-    """All of them can be imported, and no typed dict that a method returns is missing."""
+    """All names can be imported, and every typed dict that a method returns is among them."""
     assert sorted(client.__all__) == sorted(name for names in PUBLIC.values() for name in names)
     defined = {
         name
@@ -110,7 +110,7 @@ async def test_an_answer_has_what_the_seeds_example_prints(support, over_api):
 
 
 async def test_a_ticket_from_opening_to_escalation(support):
-    """With its report; what is not possible is raised as an error of ours."""
+    """With its report; a change that is not possible raises a WarmlineError."""
     ticket = await support.create_ticket("ann", "The export fails", "high")
     made = await support.respond_to_ticket(ticket["ticket_id"], "Try again.", "workaround")
     assert (made["resolution_type"], made["memory_context"]) == (
@@ -129,7 +129,7 @@ async def test_a_ticket_from_opening_to_escalation(support):
 
 
 async def test_without_memory_nothing_is_remembered(over_api):
-    """The agent's own switch is that of each of its calls."""
+    """Each call uses the agent's own switch unless it sets another one."""
     support = SupportAgent("acme", enable_memory=False)
     ticket = await support.create_ticket("ann", "The export fails")
     made = await support.respond_to_ticket(ticket["ticket_id"], "Try again.")
@@ -274,7 +274,7 @@ def test_a_tenant_that_cannot_be_is_refused_at_once(over_api):
 
 
 async def test_where_nothing_answers_an_agent_says_so(monkeypatch):
-    """The URL is in the message: most often the application is not started."""
+    """The message has the URL: most often the application does not run."""
 
     def refuse(request):
         raise httpx.ConnectError("All connection attempts failed")

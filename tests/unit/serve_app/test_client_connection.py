@@ -1,4 +1,4 @@
-"""How the Python client's requests travel, and how their errors come back."""
+"""How the Python client sends requests, and how it raises their errors."""
 
 import asyncio
 import subprocess
@@ -71,13 +71,13 @@ async def test_json_goes_there_and_comes_back(connection, api):
 
 
 async def test_parameters_that_are_none_are_left_out(connection, api):
-    """A query is the same over both transports, signs of its own syntax included."""
+    """Both transports send the same query, also with characters such as & and %."""
     found = await connection.get("/v1/support/search", query="a&b=c +ü", category=None, top_k=2)
     assert (found["query"], found["category"], found["total_results"]) == ("a&b=c +ü", None, 2)
 
 
 async def test_a_path_is_unquoted_once(connection):
-    """On the way over a handle too."""
+    """Over a handle too."""
     with pytest.raises(errors.NotFound, match="there is no ticket a%41"):
         await connection.get("/v1/support/tickets/a%2541")
 
@@ -107,14 +107,14 @@ async def test_a_text_that_is_no_unicode_is_refused_by_its_field(connection):
     ],
 )
 async def test_errors_are_raised_as_what_they_are(connection, method, path, body, kind, param):
-    """By their code, with the field at fault."""
+    """By their code, with the name of the invalid field."""
     with pytest.raises(errors.WarmlineError) as raised:
         await connection.request(method, path, fields=body)
     assert (type(raised.value), raised.value.param) == (kind, param)
 
 
 async def test_a_closed_connection_opens_again(connection):
-    """One agent may be shared by those who close it and those who do not."""
+    """Callers can share an agent that one of them closes."""
     await connection.get("/healthz")
     await connection.aclose()
     assert await connection.get("/healthz") == {"status": "ok"}
@@ -128,7 +128,7 @@ def test_a_connection_works_in_another_event_loop(connection):
 
 @pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
 def test_every_error_comes_back_as_its_own_class(kind):
-    """Except those of the server's own making, which tell nothing of their cause."""
+    """Except internal errors, whose message does not show the cause."""
     status, body = problem(kind("said", "field"))
     with pytest.raises(errors.WarmlineError) as raised:
         result_of(httpx.Response(status, json=body), "here")
@@ -148,7 +148,7 @@ def test_every_error_comes_back_as_its_own_class(kind):
     ],
 )
 def test_an_answer_of_something_else_is_no_answer(status, content_type, body):
-    """Another program on the port, or a proxy without us."""
+    """Another program has the port, or a proxy answers without the application."""
     response = httpx.Response(status, headers={"content-type": content_type}, content=body)
     with pytest.raises(errors.Unavailable, match=r"http://here"):
         result_of(response, "http://here")
@@ -164,7 +164,7 @@ def test_an_answer_of_something_else_is_no_answer(status, content_type, body):
     ],
 )
 async def test_where_nothing_answers_the_url_is_named(fault, kind):
-    """And no error of the HTTP library's reaches the caller."""
+    """The caller gets a WarmlineError, not one of the HTTP library."""
 
     def refuse(_):
         raise fault
@@ -213,7 +213,7 @@ def test_the_own_machines_application_is_found_by_its_settings(environ, url):
     ],
 )
 def test_inside_ray_calls_go_over_a_handle(monkeypatch, initialised, url, kind):
-    """Unless a URL says otherwise; where Ray is not even imported, it is not imported for this."""
+    """Unless a URL is given. The client does not import Ray to find out."""
     if initialised is None:
         monkeypatch.delitem(sys.modules, "ray")
     else:
@@ -225,7 +225,7 @@ def test_inside_ray_calls_go_over_a_handle(monkeypatch, initialised, url, kind):
 
 @pytest.mark.parametrize(("url", "proxied"), [(None, False), ("http://there", True)])
 def test_a_proxy_is_used_only_for_a_url_that_was_given(monkeypatch, url, proxied):
-    """The one that the environment names does not lead to this machine."""
+    """A proxy from the environment is not used for this machine's application."""
     monkeypatch.delitem(sys.modules, "ray")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -236,7 +236,7 @@ def test_a_proxy_is_used_only_for_a_url_that_was_given(monkeypatch, url, proxied
 
 
 def test_no_connection_stays_open_and_answers_may_take_long():
-    """An agent need not be closed, and the application has a deadline of its own."""
+    """Agents need not be closed, and the application has its own deadline."""
     client = connect(TenantId("acme"), "http://there", None)._opened()
     assert isinstance(client._transport, httpx.AsyncHTTPTransport)
     assert client._transport._pool._max_keepalive_connections == 0
@@ -244,14 +244,14 @@ def test_no_connection_stays_open_and_answers_may_take_long():
 
 
 def test_to_import_the_client_imports_neither_ray_nor_the_server():
-    """A program that calls the application over HTTP need not have them."""
+    """A program that calls the application over HTTP may lack both."""
     code = "import sys, serve_app.client; print({'ray', 'fastapi', 'starlette', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 async def test_a_handle_carries_plain_values(front):
-    """Nothing that another version of a library could not unpickle."""
+    """Any version of the libraries can unpickle them."""
     await over_handle().get("/v1/support/search", query="x")
     ((method, url, headers, body),) = front.calls
     assert (method, url, body) == ("GET", f"{URL}/v1/support/search?query=x", b"")

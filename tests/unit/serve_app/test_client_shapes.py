@@ -65,7 +65,7 @@ class Sent(NamedTuple):
 
 
 class Recorder:
-    """Lists what agents send, and has one answer to everything."""
+    """Lists the requests of agents, and gives every request the same answer."""
 
     def __init__(self):
         self.calls = []
@@ -94,7 +94,7 @@ def spec(app):
 
 @pytest.fixture
 def recorder(monkeypatch):
-    """What agents send goes nowhere."""
+    """Records what agents send instead of sending it."""
     recorder = Recorder()
     connection = Connection("http://test", {}, transport=httpx.MockTransport(recorder))
     monkeypatch.setattr(agent, "connect", lambda *_: connection)
@@ -124,7 +124,7 @@ async def test_a_method_is_a_route_of_the_api(spec, recorder, method_of, kind, n
 
 @pytest.mark.parametrize(("kind", "name", "arguments"), CALLS, ids=IDS)
 async def test_nothing_that_a_method_is_given_gets_lost(recorder, method_of, kind, name, arguments):
-    """Every argument stands in the path, the body or the parameters."""
+    """Every argument is in the path, the body or the parameters."""
     await method_of(kind, name)(*arguments)
     ((_, path, params, fields, content),) = recorder.calls
     sent = [*fields.values(), content, *map(unquote, path.split("/"))]

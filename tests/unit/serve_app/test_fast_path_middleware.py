@@ -1,4 +1,4 @@
-"""Serve's own servers obey no client's headers, and tell of errors as the application does."""
+"""Serve's servers obey no header of a client, and their errors have the application's body."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from httpx import ASGITransport, AsyncClient, Response
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve_app.fast_path.middleware import ServersOwn, middlewares
+from serve_app.fast_path.middleware import ServeGuard, middlewares
 
 
 async def got(app: ASGIApp, **headers: str) -> Response:
     kinds: list[object] = [middleware.cls for middleware in middlewares()]
-    assert kinds == [ServersOwn]
-    async with AsyncClient(transport=ASGITransport(ServersOwn(app)), base_url="http://x") as client:
+    assert kinds == [ServeGuard]
+    async with AsyncClient(transport=ASGITransport(ServeGuard(app)), base_url="http://x") as client:
         return await client.get("/", headers=headers)
 
 
@@ -33,7 +33,7 @@ async def test_a_client_can_set_neither_timeout_nor_what_happens_when_it_hangs_u
     ("status", "code"), [(404, "not_found"), (408, "request_timeout"), (503, "unavailable")]
 )
 async def test_serves_own_error_has_our_body(status: int, code: str) -> None:
-    """Its text may tell of what went on inside; ours does not."""
+    """Serve's text may show internals; this body does not."""
     response = await got(PlainTextResponse("Traceback: secret", status))
     assert response.status_code == status
     assert response.json()["error"]["code"] == code
@@ -42,7 +42,7 @@ async def test_serves_own_error_has_our_body(status: int, code: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 499])
 async def test_other_texts_pass(status: int) -> None:
-    """Health checks, and what nobody is left to read."""
+    """Health checks, and the status for a client that left."""
     response = await got(PlainTextResponse("success", status))
     assert (response.status_code, response.text) == (status, "success")
 
@@ -63,7 +63,7 @@ async def test_an_error_in_pieces_is_one_answer() -> None:
 
 @pytest.mark.parametrize("error", [None, ConnectionError("actor died")])
 async def test_a_replica_that_dies_under_a_request_is_unavailable(error: Exception | None) -> None:
-    """Serve's proxy raises or returns in silence; its server would say "Internal Server Error"."""
+    """Serve's proxy raises, or returns without a response, for which its server would answer 500."""
 
     async def dies(_scope: Scope, _receive: Receive, _send: Send) -> None:
         if error:
@@ -75,7 +75,7 @@ async def test_a_replica_that_dies_under_a_request_is_unavailable(error: Excepti
     assert response.json()["error"]["code"] == "unavailable"
 
 
-async def test_behind_the_headers_an_exception_is_the_servers() -> None:
+async def test_after_the_headers_an_exception_is_the_servers() -> None:
     async def dies(scope: Scope, receive: Receive, send: Send) -> None:
         await JSONResponse({})(scope, receive, send)
         raise ConnectionError("actor died")

@@ -39,11 +39,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class EngineBody(FromCore, Engine):
-    """Has all of `Engine`."""
+    """Has all fields of `Engine`."""
 
 
 class PlaceBody(FromCore, BaseModel):
-    """Has some of `Place` and of its engine."""
+    """Has some fields of `Place` and of its engine."""
 
     name: str
     row: int
@@ -56,7 +56,7 @@ PLACE = Place("p", 3, ENGINE)
 
 
 def test_a_derived_body_has_every_value_of_its_core():
-    """It can be compared with the core field by field."""
+    """It equals the core object field by field."""
     assert EngineBody.of(ENGINE) == EngineBody("e", 1.5, 7)
 
 
@@ -98,6 +98,6 @@ def test_a_default_of_the_core_is_no_default_of_the_response():
     ],
 )
 def test_the_description_has_every_field_of_a_core(core):
-    """In the schema of its body, in order: a field that is added to the core is documented."""
+    """In the schema of its body, in order, so that a field added to the core is documented."""
     schema = Api().app.openapi()["components"]["schemas"][f"{core.__name__}Body"]
     assert list(schema["properties"]) == schema["required"] == [field.name for field in fields(core)]

@@ -1,4 +1,4 @@
-"""Liveness, readiness, and the description of the API, which loads nothing from elsewhere."""
+"""Liveness, readiness, and the page that describes the API without loading other hosts' files."""
 
 import re
 from html import unescape
@@ -25,7 +25,7 @@ class Loads(HTMLParser):
 
 
 async def test_liveness_needs_nothing(api):
-    """It says that the front answers, whatever the parts do."""
+    """It reports only that the ingress answers."""
     api.readiness.parts = {"engine": "gone"}
     for path in ("/healthz", "/health"):
         response = await api.http.get(path)
@@ -44,7 +44,7 @@ async def test_readiness_needs_every_part(api):
 
 
 async def test_the_docs_page_names_every_operation_and_schema(api):
-    """It is made from the description that programs read, so it is complete."""
+    """The page is made from the OpenAPI description."""
     response = await api.http.get("/docs")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -58,7 +58,7 @@ async def test_the_docs_page_names_every_operation_and_schema(api):
 
 
 async def test_commands_on_the_docs_page_can_be_sent_as_they_are(api):
-    """A query that is required has its example, and a file is sent as a form's."""
+    """Required parameters have their example, and files are sent in a form."""
     page = unescape((await api.http.get("/docs")).text)
     assert "curl 'http://test/v1/support/search?query=reset+password'" in page
     assert "/v1/support/report?start=2026-11-01&end=2026-11-30" in page
@@ -66,7 +66,7 @@ async def test_commands_on_the_docs_page_can_be_sent_as_they_are(api):
 
 
 async def test_the_docs_page_loads_nothing_from_elsewhere(api):
-    """No script, no picture, no style sheet, no other host; and the browser is told to refuse any."""
+    """No script, image, style sheet or other host; a header makes the browser refuse them too."""
     response = await api.http.get("/docs")
     page = Loads()
     page.feed(response.text)
@@ -77,7 +77,7 @@ async def test_the_docs_page_loads_nothing_from_elsewhere(api):
 
 
 async def test_every_link_on_the_docs_page_leads_somewhere(api):
-    """Each schema that is named has its place, once."""
+    """Each schema that is named has one anchor."""
     page = Loads()
     page.feed((await api.http.get("/docs")).text)
     assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
@@ -112,7 +112,7 @@ async def test_no_page_is_fastapis_own(api, path):
 
 
 async def test_the_description_says_what_is_true(api):
-    """Errors have the one body in it too; none of FastAPI's own shapes is promised."""
+    """Errors are documented with their one body, never with FastAPI's."""
     spec = (await api.http.get("/openapi.json")).json()
     assert "HTTPValidationError" not in spec["components"]["schemas"]
     for path, operations in spec["paths"].items():
@@ -124,7 +124,7 @@ async def test_the_description_says_what_is_true(api):
 
 
 async def test_examples_are_valid_requests(api):
-    """What the description shows can be sent as it is."""
+    """Each example can be sent as it is."""
     spec = (await api.http.get("/openapi.json")).json()
     (example,) = spec["components"]["schemas"]["SupportQuestion"]["examples"]
     assert (await api.http.post("/v1/support/answer", json=example)).status_code == 200

@@ -68,7 +68,7 @@ async def test_an_idea_has_all_fields_and_says_how_it_came_about(api):
 
 
 async def test_a_stored_idea_is_read_and_listed(api):
-    """Without what only its making had."""
+    """Without the figures of its generation."""
     made = await generate(api, business_type="saas", user_id="ann")
     found = (await api.http.get(f"{IDEAS}/{made['idea_id']}")).json()
     assert found == {name: made[name] for name in FIELDS} | {"user_id": "ann"}
@@ -123,7 +123,7 @@ async def test_a_repeated_key_generates_once(api):
     again = await api.http.post(IDEAS, json={"business_type": "saas"}, headers=headers)
     assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
     assert len(api.ideas.engine.requests) == 1
-    # Another operation has keys of its own.
+    # Keys belong to an operation: another operation can use the same key.
     batch = await api.http.post(
         f"{IDEAS}/batch", json={"count": 1, "business_types": ["saas"]}, headers=headers
     )

@@ -1,4 +1,4 @@
-"""Which models are loaded, and what is said about that."""
+"""Which models are loaded, and what is reported about them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MINE = "my/embedding"
 
 
 class SetUp:
-    """Notes what would be fetched, on a machine that can be chosen."""
+    """Records what would be fetched, on a simulated machine."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.fetched: list[tuple[str, Form, Path]] = []
-        self.said: list[str] = []
+        self.reported: list[str] = []
         monkeypatch.setattr(module, "ensure_embedded_llm", self._ensure)
         self.machine(8 * GIB, 2, cpu=True)
 
     def machine(self, memory_bytes: int, cores: int, cpu: bool) -> None:
-        """Sets what the machine has, and which build of the engine is installed."""
+        """Sets the machine's memory and cores, and which build of the engine is installed."""
         self._monkeypatch.setattr(module, "memory_bytes", lambda: memory_bytes)
         self._monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
         self._monkeypatch.setattr(module, "runs_on_cpu", lambda: cpu)
@@ -43,13 +43,13 @@ class SetUp:
         return model_dir / "converted"
 
     def run(self, **settings: object) -> Models:
-        """The models of such settings, which are fields by name."""
-        return local_models(Settings.from_env({}, **settings), self.said.append)
+        """The models of these settings (by field name)."""
+        return local_models(Settings.from_env({}, **settings), self.reported.append)
 
 
 @pytest.fixture
 def set_up(monkeypatch: pytest.MonkeyPatch) -> SetUp:
-    """On a small machine without a GPU."""
+    """A small machine without a GPU."""
     return SetUp(monkeypatch)
 
 
@@ -62,33 +62,33 @@ def set_up(monkeypatch: pytest.MonkeyPatch) -> SetUp:
     ],
 )
 def test_an_embedded_name_is_fetched(name: str, cpu: bool, form: Form, set_up: SetUp, tmp_path: Path) -> None:
-    """In the form for this machine, whether it fits or not: the user has chosen. Nothing else is said."""
+    """In the form for this machine, whether it fits or not. Only the conversion is reported."""
     set_up.machine(8 * GIB, 1, cpu)
     found = set_up.run(model=name, embedding_model=MINE, model_dir=tmp_path)
     assert found == Models(str(tmp_path / "converted"), MINE, EMBEDDED[name].title)
     assert set_up.fetched == [(name, form, tmp_path)]
-    assert set_up.said == ["converting"]
+    assert set_up.reported == ["converting"]
 
 
 @pytest.mark.parametrize("name", ["Qwen/Qwen2.5-Coder-1.5B-Instruct", "/srv/models/mine", "SMOLLM2-135M"])
 def test_a_model_of_the_users_own_is_left_to_the_engine(name: str, set_up: SetUp) -> None:
-    """By the name or the folder that was given; nothing is fetched, and nothing said."""
+    """As the name or folder that was given; nothing is fetched or reported."""
     assert set_up.run(model=name, embedding_model=MINE) == Models(name, MINE, name)
-    assert (set_up.fetched, set_up.said) == ([], [])
+    assert (set_up.fetched, set_up.reported) == ([], [])
 
 
 @pytest.mark.parametrize(
     ("memory_gib", "cores", "name"), [(8, 2, "qwen2.5-coder-0.5b"), (16, 4, "qwen2.5-coder-1.5b")]
 )
-def test_the_default_is_said_with_how_to_change_it(
+def test_the_default_is_reported_with_how_to_change_it(
     memory_gib: int, cores: int, name: str, set_up: SetUp, tmp_path: Path
 ) -> None:
-    """Before it is fetched: the model, why it is that one, its form, and the others by name."""
+    """Before the download: the model, why it was chosen, its form, and the other models' names."""
     set_up.machine(memory_gib * GIB, cores, cpu=True)
     found = set_up.run(embedding_model=MINE, state_dir=tmp_path)
     assert found.title == EMBEDDED[name].title
     assert set_up.fetched == [(name, "int8", tmp_path / "models")]
-    choice, converting = set_up.said
+    choice, converting = set_up.reported
     assert (
         f"{EMBEDDED[name].title}, which fits {memory_gib} GiB of memory and {cores} cores, in int8" in choice
     )
@@ -98,7 +98,7 @@ def test_the_default_is_said_with_how_to_change_it(
 
 
 def test_what_is_chosen_is_known_before_it_is_fetched(set_up: SetUp) -> None:
-    """For the checks at the start. A model of the user's own is none of ours."""
+    """The checks at the start need it. It is None for a model that is not embedded."""
     named, default, own = (
         embedded_llm(Settings.from_env({}, model=model)) for model in ("smollm2-135m", None, "my/model")
     )

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible API as bytes on the wire: shapes, refusals and what reaches the agent."""
+"""The OpenAI-compatible API: bodies, refusals, and what reaches the agent."""
 
 import json
 
@@ -56,7 +56,7 @@ async def test_an_answer_has_openais_shape_and_the_ledger(api):
 
 
 async def test_a_stream_is_chunks_and_the_ledger_in_the_last(api):
-    """The role first, then text, the reason of the end with `warmline`, and [DONE]."""
+    """The role first, then text, the finish reason with `warmline`, and [DONE]."""
     response = await chat(api, stream=True)
     assert response.headers["content-type"].startswith("text/event-stream")
     *chunks, done = data_of(response)
@@ -78,7 +78,7 @@ async def test_a_stream_is_chunks_and_the_ledger_in_the_last(api):
 
 
 async def test_a_stream_with_usage_ends_in_a_chunk_of_it(api):
-    """That one has no choices; the others say that theirs is null. The ledger is still in the last."""
+    """That chunk has no choices; in the others, usage is null. The last chunk has the ledger."""
     whole = (await chat(api)).json()
     *chunks, last, _ = data_of(await chat(api, stream=True, stream_options={"include_usage": True}))
     assert [chunk["usage"] for chunk in chunks] == [None] * 4
@@ -87,8 +87,8 @@ async def test_a_stream_with_usage_ends_in_a_chunk_of_it(api):
     assert set(last["warmline"]) == LEDGER
 
 
-async def test_a_stream_can_tell_its_usage_all_along(api):
-    """As vLLM does: each chunk has the tokens up to there, so a load generator sees them come."""
+async def test_a_stream_can_have_the_usage_in_every_chunk(api):
+    """As in vLLM: each chunk has the usage up to it, for load generators."""
     options = {"include_usage": True, "continuous_usage_stats": True}
     *chunks, last, _ = data_of(await chat(api, stream=True, stream_options=options))
     (request,) = api.rig.generator.requests
@@ -99,7 +99,7 @@ async def test_a_stream_can_tell_its_usage_all_along(api):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_without_context_has_the_same_shape(stream):
-    """It has a text, used no prompt, and its ledger says so."""
+    """It has a text and no prompt, which the ledger shows."""
     response = await chat(Api(Rig()), stream=stream)
     body = data_of(response)[-2] if stream else response.json()
     assert set(body["warmline"]) == LEDGER
@@ -109,7 +109,7 @@ async def test_an_answer_without_context_has_the_same_shape(stream):
 
 
 async def test_ids_are_vllms_fields_and_the_ones_that_were_served(api):
-    """`prompt_token_ids` beside the choices, `token_ids` in them, equal to what the engine was given."""
+    """`prompt_token_ids` next to the choices, `token_ids` in them: exactly the engine's ids."""
     body = (await chat(api, return_token_ids=True)).json()
     (request,) = api.rig.generator.requests
     assert to_bytes(token_ids(body["prompt_token_ids"])) == request.prompt
@@ -118,7 +118,7 @@ async def test_ids_are_vllms_fields_and_the_ones_that_were_served(api):
 
 
 async def test_a_stream_of_ids_loses_none():
-    """The prompt's come in the first chunk only, the answer's with the text, and without it too."""
+    """The prompt's ids are in the first chunk only, the answer's in each, with or without text."""
     half = delta("x")
     deltas = [ANSWER[0], type(half)("", half.ids), *ANSWER[1:]]
     api = Api(Rig([a_passage()], deltas=deltas))
@@ -150,8 +150,8 @@ async def test_every_parameter_reaches_the_engine(api):
     assert api.rig.retriever.queries[0].scope.tenant == "acme"
 
 
-async def test_a_conversation_stands_behind_the_documents(api):
-    """Only the last message is searched for; instructions and earlier turns change no document's place."""
+async def test_a_conversation_follows_the_documents(api):
+    """Only the last message is searched for; instructions and earlier turns move no document."""
     await chat(api)
     before, _, _ = api.rig.prompt_sent().partition("<|im_end|>")
     api.rig.generator.requests.clear()
@@ -232,7 +232,7 @@ async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
     ],
 )
 async def test_what_cannot_be_honoured_is_refused_by_name(api, fields, param):
-    """400 with the field's name, not an answer that ignores it; nothing is searched or made."""
+    """400 with the field's name, not an answer that ignores it; nothing is searched or generated."""
     response = await api.http.post(CHAT, json={"model": "support", "messages": [QUESTION], **fields})
     assert response.status_code == 400
     error = error_of(response)
@@ -254,7 +254,7 @@ async def test_what_cannot_be_honoured_is_refused_by_name(api, fields, param):
     ],
 )
 async def test_parts_that_are_no_text_are_refused(api, part):
-    """Images and sounds by their name."""
+    """The message names their type."""
     response = await chat(api, [{"role": "user", "content": [{"type": "text", "text": "Hi"}, part]}])
     assert response.status_code == 400
     error = error_of(response)
@@ -265,7 +265,7 @@ async def test_parts_that_are_no_text_are_refused(api, part):
 
 @pytest.mark.parametrize("kind", ["\ud800", "x" * 5000, ["x" * 5000], {"type": "text"}, None, 5])
 async def test_a_part_of_any_type_is_refused_in_a_short_message(api, kind):
-    """Half a character included, and nothing is repeated at length."""
+    """Also a lone surrogate; a long value is not repeated."""
     body = {"model": "support", "messages": [{"role": "user", "content": [{"type": kind}]}]}
     headers = {"Content-Type": "application/json"}
     response = await api.http.post(CHAT, content=json.dumps(body), headers=headers)
@@ -276,7 +276,7 @@ async def test_a_part_of_any_type_is_refused_in_a_short_message(api, kind):
 
 
 async def test_an_unknown_model_is_404_and_says_which_there_are(api):
-    """With the code that OpenAI's clients know."""
+    """With the error code that OpenAI's clients know."""
     response = await api.http.post(CHAT, json={"model": "gpt-9", "messages": [QUESTION]})
     assert response.status_code == 404
     error = error_of(response)
@@ -287,7 +287,7 @@ async def test_an_unknown_model_is_404_and_says_which_there_are(api):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_error_before_the_answer_has_its_status(api, stream):
-    """Nothing was sent yet."""
+    """No header was sent yet."""
     api.rig.retriever.fault = KnowledgeUnavailable("gone")
     response = await chat(api, stream=stream)
     assert response.status_code == 503
@@ -296,14 +296,14 @@ async def test_an_error_before_the_answer_has_its_status(api, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_conversation_that_leaves_no_room_is_told_so(stream):
-    """By the name of the field in which it came."""
+    """The error names the request's field `messages`."""
     api = Api(Rig([a_passage()], max_model_len=510))
     error = error_of(await chat(api, stream=stream))
     assert (error["code"], error["param"]) == ("prompt_too_long", "messages")
 
 
 async def test_an_error_in_a_stream_is_its_body_and_the_end(api):
-    """Headers are out; there is no chunk that looks like an end of the answer."""
+    """Headers are sent; no chunk looks like the end of an answer."""
     api.rig.generator.fault = EngineUnavailable("the replica died")
     *chunks, error, done = data_of(await chat(api, stream=True))
     assert done == "[DONE]"
@@ -312,7 +312,7 @@ async def test_an_error_in_a_stream_is_its_body_and_the_end(api):
 
 
 async def test_models_need_the_key_that_answers_need():
-    """What agents there are is for those who may ask them."""
+    """Only clients with a key see which agents exist."""
     api = Api(api_keys="0123456789abcdef=acme")
     assert (await api.http.get("/v1/models")).status_code == 401
     assert (await chat(api)).status_code == 401

@@ -25,7 +25,7 @@ def client(api):
 
 
 async def test_the_agents_are_the_models(api, client):
-    """Listed in their order, and each by its name."""
+    """Listed in order, and each one by its name."""
     agents = dict.fromkeys(("support", "business", "documentation"), api.support)
     api.app.state.services = replace(api.app.state.services, agents=agents)
     found = await client.models.list()
@@ -36,7 +36,7 @@ async def test_the_agents_are_the_models(api, client):
 
 
 async def test_a_chat_and_its_continuation(api, client):
-    """The answer's message goes back as it came."""
+    """The answer's message is sent back unchanged."""
     first = await client.chat.completions.create(model="support", messages=MESSAGES, temperature=0)
     message = first.choices[0].message
     assert (message.role, message.content) == ("assistant", "Press Reset.")
@@ -51,7 +51,7 @@ async def test_a_chat_and_its_continuation(api, client):
 
 
 async def test_a_stream(client):
-    """Text, the end's reason, usage and ledger."""
+    """Text, finish reason, usage and ledger."""
     stream = await client.chat.completions.create(
         model="support", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
     )
@@ -64,7 +64,7 @@ async def test_a_stream(client):
 
 
 async def test_the_ids_that_were_served(client):
-    """Asked for as vLLM's users do."""
+    """With vLLM's request field."""
     answer = await client.chat.completions.create(
         model="support", messages=MESSAGES, extra_body={"return_token_ids": True}
     )
@@ -73,7 +73,7 @@ async def test_the_ids_that_were_served(client):
 
 
 async def test_errors_are_the_clients_own(api, client):
-    """Each with its code and the field at fault."""
+    """Each with its code and the invalid field."""
     create = client.chat.completions.create
     with pytest.raises(openai.NotFoundError) as missing:
         await create(model="gpt-9", messages=MESSAGES)
@@ -91,7 +91,7 @@ async def test_errors_are_the_clients_own(api, client):
 
 
 async def test_clients_that_know_nothing_still_get_an_answer():
-    """No passage was found: an answer all the same, with a usage of nothing."""
+    """If no passage is found, they get an answer with a usage of 0."""
     answer = await client_of(Api(Rig())).chat.completions.create(model="support", messages=MESSAGES)
     assert "I don't know" in answer.choices[0].message.content
     assert answer.usage.prompt_tokens == 0

@@ -1,4 +1,4 @@
-"""Requests made from the API's own description, right and wrong ones: it does what it says."""
+"""Valid and invalid requests, generated from the API's description, get documented responses."""
 
 import pytest
 import schemathesis
@@ -25,5 +25,5 @@ CHECKS = [
 @api.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_api_does_what_it_says(case):
-    """Whatever is sent: a documented status and body, and never a server error."""
+    """Every request gets a documented status and body, and never a server error."""
     case.call_and_validate(checks=CHECKS)

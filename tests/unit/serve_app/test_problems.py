@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP: complete, and silent about what went on inside."""
+"""The table from errors to HTTP is complete, and responses show no internals."""
 
 import logging
 from http import HTTPStatus
@@ -28,7 +28,7 @@ def subclasses(kind: type[WarmlineError]) -> set[type[WarmlineError]]:
 
 @pytest.mark.parametrize("kind", sorted(subclasses(WarmlineError), key=str))
 def test_every_error_has_its_status(kind):
-    """A class that is not in the table would be a crash while telling of an error."""
+    """A class missing in the table would raise KeyError while an error is answered."""
     status, body = problem(kind("what went wrong", "field"))
     assert STATUS[kind] == status
     assert status in DOCUMENTED
@@ -44,7 +44,7 @@ def test_every_error_has_its_status(kind):
 
 @pytest.mark.parametrize("status", sorted(DOCUMENTED))
 def test_every_documented_status_is_used(status):
-    """The table and the documentation say the same."""
+    """The table and the documentation agree."""
     assert status in STATUS.values()
 
 
@@ -60,7 +60,7 @@ def test_every_documented_status_is_used(status):
     ],
 )
 def test_what_is_our_fault_is_logged_and_not_shown(error, caplog):
-    """The caller learns that it was not their fault, and the log why it happened."""
+    """The caller learns that the request was not at fault; the log has the cause."""
     with caplog.at_level(logging.ERROR):
         status, body = problem(error)
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
@@ -71,7 +71,7 @@ def test_what_is_our_fault_is_logged_and_not_shown(error, caplog):
 
 
 def test_what_is_the_callers_fault_is_not_logged(caplog):
-    """Anybody could fill the log otherwise."""
+    """Otherwise any client could fill the log."""
     with caplog.at_level(logging.DEBUG):
         problem(InvalidRequest("no"))
     assert caplog.records == []
@@ -82,7 +82,7 @@ def test_what_is_the_callers_fault_is_not_logged(caplog):
     [(Unauthorized("no key"), "www-authenticate"), (WarmlineError.__subclasses__()[0]("x"), None)],
 )
 def test_headers_that_go_with_a_status(error, name):
-    """401 says how to authenticate; others have nothing to add."""
+    """401 has a header that says how to authenticate; other errors of the caller have none."""
     extra = set(problem_response(error).headers) - {"content-length", "content-type"}
     assert extra == ({name} if name else set())
 
@@ -97,7 +97,7 @@ def test_headers_that_go_with_a_status(error, name):
     ],
 )
 async def test_errors_of_the_framework_have_the_same_body(api, raised, status, code):
-    """Whoever raised it, the caller sees one body."""
+    """All errors have the same body, whichever library raised them."""
 
     async def route():
         raise raised
@@ -109,7 +109,7 @@ async def test_errors_of_the_framework_have_the_same_body(api, raised, status, c
 
 
 async def test_an_unexpected_exception_is_answered_and_logged_once(api, caplog):
-    """500 without details; the exception goes no further, so the server does not log it again."""
+    """500 without details; the exception is not raised again, so the server does not log it too."""
 
     async def route():
         raise RuntimeError("hunter2")
@@ -142,7 +142,7 @@ async def test_what_is_not_there_has_the_same_body(api, method, path, status, co
 
 
 async def test_head_is_answered_as_any_other_method_that_is_not_there(api):
-    """A route that is asked with HEAD says 405 and never fails."""
+    """HEAD gets 405."""
     response = await api.http.head("/v1/support/answer")
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"

@@ -1,4 +1,4 @@
-"""A prompt's ids without an answer, and counters that start anew."""
+"""A prompt's ids without an answer, and resetting counters."""
 
 import pytest
 
@@ -10,36 +10,36 @@ QUESTION = {"agent": "support", "query": "How do I reset it?"}
 
 
 async def test_the_ids_are_those_that_an_answer_would_send_to_the_engine(api):
-    """The same question asked afterwards has the same prompt."""
+    """Answering the same question afterwards uses the same prompt."""
     body = (await api.http.post("/v1/cache/tokens", json=QUESTION)).json()
     assert api.rig.generator.requests == []
     asked = {"query": QUESTION["query"], "return_token_ids": True}
     answer = (await api.http.post("/v1/support/answer", json=asked)).json()
     assert body["token_ids"] == answer["prompt_token_ids"] != []
-    told = body["metadata"]
+    metadata = body["metadata"]
     for name in ("citations", "context_tokens", "query_tokens"):
-        assert told[name] == answer[name]
+        assert metadata[name] == answer[name]
     for name in ("segments", "order", "dropped"):
-        assert told[name] == answer["reuse"][name]
-    assert (told["sources"], told["cache_error"]) == (["l1", "l1", "l1"], None)
+        assert metadata[name] == answer["reuse"][name]
+    assert (metadata["sources"], metadata["cache_error"]) == (["l1", "l1", "l1"], None)
 
 
 async def test_asking_for_ids_counts_nothing(api):
-    """Hits and popularity are those of answers."""
+    """Only answers count for hits and popularity."""
     await api.http.post("/v1/cache/tokens", json=QUESTION)
     assert (await api.http.get("/v1/cache/stats")).json()["support"]["cache_hits"] == 0
 
 
 async def test_a_section_and_a_number_of_passages_reach_the_search(api):
-    """Of the agent that is named, for the tenant that asks."""
+    """The search of the named agent, for the calling tenant."""
     body = {"agent": "documentation", "query": "x", "section": "api", "top_k": 2}
-    told = (await api.http.post("/v1/cache/tokens", json=body, headers=ACME)).json()["metadata"]
+    metadata = (await api.http.post("/v1/cache/tokens", json=body, headers=ACME)).json()["metadata"]
     (query,) = api.lookup.retriever.queries
-    assert (query.scope.tenant, query.section, query.top_k, told["segments"]) == ("acme", "api", 2, 2)
+    assert (query.scope.tenant, query.section, query.top_k, metadata["segments"]) == ("acme", "api", 2, 2)
 
 
 async def test_where_nothing_is_found_there_are_no_ids(api):
-    """And the metadata says that nothing was."""
+    """The metadata has no citations and no segments."""
     api.rig.retriever.passages = ()
     body = (await api.http.post("/v1/cache/tokens", json=QUESTION)).json()
     assert (body["token_ids"], body["metadata"]["segments"], body["metadata"]["citations"]) == ([], 0, [])
@@ -64,8 +64,8 @@ async def test_a_request_for_ids_that_cannot_be_is_refused_by_name(api, change, 
 
 
 @pytest.mark.parametrize(("body", "reset"), [({"agent": "support"}, 1), ({}, 2)])
-async def test_counters_start_anew_for_the_tenant_that_asks(api, body, reset):
-    """Another's stay."""
+async def test_counters_are_reset_for_the_calling_tenant(api, body, reset):
+    """Other tenants' counters stay."""
     for headers in (ACME, {}):
         await api.http.post("/v1/support/answer", json={"query": "x"}, headers=headers)
     response = await api.http.post("/v1/cache/stats/reset", json=body, headers=ACME)
@@ -77,7 +77,7 @@ async def test_counters_start_anew_for_the_tenant_that_asks(api, body, reset):
 
 
 async def test_counters_that_cannot_be_reset_are_503(api):
-    """Nobody is told that they were."""
+    """The response does not claim that they were reset."""
     api.rig.store.down = True
     response = await api.http.post("/v1/cache/stats/reset", json={"agent": "support"})
     assert (response.status_code, error_of(response)["code"]) == (503, CacheUnavailable.code)
@@ -86,7 +86,7 @@ async def test_counters_that_cannot_be_reset_are_503(api):
 
 
 async def test_any_agent_answers_a_free_question(api):
-    """As `response`, whatever the agent's own route calls it; with the bounds that are given."""
+    """The text is in `response` for every agent; the request's limits are used."""
     body = {"agent": "documentation", "query": "x", "section": "api", "top_k": 2, "max_tokens": 7}
     answer = (await api.http.post("/v1/cache/generate", json=body)).json()
     assert (answer["response"], answer["cache_hit"], answer["reuse"]["segments"]) == ("Press Reset.", True, 2)

@@ -1,11 +1,11 @@
-"""Every deployment says how it scales, and a setting reaches it."""
+"""Every deployment has its own scaling options, which use the settings."""
 
 from serve_app import scaling
 from serve_app.settings import Settings
 
 
 def test_every_deployment_has_bounds_of_its_own() -> None:
-    """Serve's defaults are nobody's decision."""
+    """No deployment relies on Serve's defaults."""
     settings = Settings.from_env({})
     each = (scaling.ingress, scaling.agent, scaling.token_cache, scaling.engine)
     for options in (*(of(settings) for of in each), scaling.knowledge(settings, 3)):
@@ -15,7 +15,7 @@ def test_every_deployment_has_bounds_of_its_own() -> None:
 
 
 def test_bounds_and_delays_come_from_the_settings() -> None:
-    """As text, which is how the environment gives them."""
+    """Given as text, as in the environment."""
     settings = Settings.from_env(
         {
             "WARMLINE_AGENT_MAX_REPLICAS": "9",
@@ -37,7 +37,7 @@ def test_knowledge_has_one_replica_unless_the_database_takes_several_writers() -
 
 
 def test_calls_that_wait_for_news_are_no_load() -> None:
-    """One for each replica of each agent, on whichever replicas there are."""
+    """Each replica of each agent has one, spread over the knowledge base's replicas."""
     on = Settings.from_env({"WARMLINE_AGENT_MAX_REPLICAS": "8", "DATABASE_URL": "postgresql://localhost/w"})
     off = on.model_copy(update={"retrieval_cache": False})
     with_watchers, without = (scaling.knowledge(settings, 3) for settings in (on, off))

@@ -1,4 +1,4 @@
-"""Settings: what is wrong stops the start by its variable's name, and secrets never show."""
+"""Settings: an invalid one stops the start with its variable's name, and secrets are never shown."""
 
 import pickle
 
@@ -64,7 +64,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(name, value, allowed):
 
 
 def test_all_bad_values_are_named_at_once():
-    """One start is enough to learn of every mistake."""
+    """One start reports every mistake."""
     with pytest.raises(ConfigurationError, match=r"WARMLINE_HTTP_PORT: .*; WARMLINE_ORDER: "):
         Settings.from_env({"WARMLINE_HTTP_PORT": "x", "WARMLINE_ORDER": "y"})
 
@@ -79,19 +79,19 @@ def test_all_bad_values_are_named_at_once():
     ],
 )
 def test_a_typo_is_reported_with_what_was_meant(typo, meant):
-    """A setting that would be ignored is an error, with the nearest name there is."""
+    """An unknown setting is an error, not ignored; the message has the nearest known name."""
     with pytest.raises(ConfigurationError, match=rf"unknown setting {typo}.*{meant}\?"):
         Settings.from_env({typo: "rank"})
 
 
 def test_a_name_like_no_other_is_reported_without_a_guess():
-    """No far-fetched suggestion."""
+    """Without a similar name, the message suggests none."""
     with pytest.raises(ConfigurationError, match=r"unknown setting WARMLINE_ZZZZZZZZZZZZ$"):
         Settings.from_env({"WARMLINE_ZZZZZZZZZZZZ": "1"})
 
 
 def test_other_programs_variables_are_none_of_ours():
-    """Only the prefix is checked, and names without it count only where they are listed."""
+    """Only variables with the prefix, or listed in UNPREFIXED, are read."""
     settings = Settings.from_env({"PATH": "/bin", "ORDER": "x", "HTTP_PORT": "x", "MODEL": "x"})
     assert settings == Settings.from_env({})
 
@@ -120,7 +120,7 @@ def test_values_are_read_as_what_they_are():
 
 
 def test_names_of_other_programs_carry_no_prefix():
-    """`REDIS_URL` is what everybody calls it; all others are prefixed."""
+    """Only the names in UNPREFIXED lack the prefix."""
     assert {
         variable(field) for field in Settings.model_fields if not variable(field).startswith("WARMLINE_")
     } == (set(UNPREFIXED))
@@ -137,13 +137,13 @@ def test_names_of_other_programs_carry_no_prefix():
     ],
 )
 def test_order_may_differ_by_agent(value, orders):
-    """One value is for all, a named one for its agent."""
+    """A value without a name is for all agents, one with a name for that agent."""
     settings = Settings.from_env({} if value is None else {"WARMLINE_ORDER": value})
     assert tuple(settings.order_of(agent) for agent in AGENTS) == orders
 
 
 def test_agents_and_orders_are_those_that_there_are():
-    """Settings name them without importing what they stand for."""
+    """The names in the settings are those of the specs and policies."""
     assert set(AGENTS) == {SUPPORT.name, BUSINESS.name, DOCUMENTATION.name}
     assert set(ORDERS) == set(POLICIES)
 
@@ -158,7 +158,7 @@ def test_overrides_win_and_are_checked():
 
 
 def test_settings_do_not_change():
-    """They are read once; nobody can alter them under a running part."""
+    """They are read once and frozen."""
     with pytest.raises(ValueError, match="frozen"):
         Settings.from_env({}).order = "rank"
 
@@ -181,7 +181,7 @@ def test_secrets_never_show():
     ],
 )
 def test_a_bad_secret_is_refused_without_being_shown(name, value):
-    """The complaint goes to logs and terminals, so it says what is wrong and not what was given."""
+    """The message goes to logs and terminals, so it has the rule and not the value."""
     with pytest.raises(ConfigurationError) as refused:
         Settings.from_env({name: value})
     assert "hunter2" not in str(refused.value)
@@ -203,13 +203,13 @@ def test_api_keys_are_pairs():
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_needs_no_keys(host):
-    """What only this machine can reach may be open."""
+    """Only this machine can reach a loopback address."""
     assert Settings.from_env({"WARMLINE_HTTP_HOST": host}).http_host == host
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_the_network_is_served_with_keys_only(host):
-    """A tenant that anybody may name in a header would be no tenant at all."""
+    """Without keys, any client on the network could name any tenant."""
     served = Settings.from_env({"WARMLINE_HTTP_HOST": host, "WARMLINE_API_KEYS": f"{KEY}=acme"})
     assert served.http_host == host
     for keys in ("", " ", " , "):

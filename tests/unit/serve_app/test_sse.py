@@ -1,4 +1,4 @@
-"""A stream that nobody reads any more ends the generation, at whatever point that happens."""
+"""A client that leaves ends the generation, at any point of the stream."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.unit.serve_app.test_edge import scope
 
 
 class Source:
-    """Events that go on until they are closed; `closed` and `finished` say how they ended."""
+    """Endless events; `closed` and `finished` record how they ended."""
 
     def __init__(self, count=10**9, last=None):
         self.count = count
@@ -45,7 +45,7 @@ async def stream_of(source, ledger=str):
 
 
 async def test_a_client_that_hangs_up_ends_the_generation():
-    """The server tells of the disconnection while events are being made."""
+    """The server reports the disconnect between two events."""
     source = Source()
     response = await stream_of(source)
     gone = asyncio.Event()
@@ -66,7 +66,7 @@ async def test_a_client_that_hangs_up_ends_the_generation():
 
 
 async def test_a_client_that_does_not_read_and_hangs_up_ends_the_generation():
-    """The disconnection comes while a piece waits to be sent."""
+    """The server reports the disconnect while a frame waits to be sent."""
     source = Source()
     response = await stream_of(source)
     blocked = asyncio.Event()
@@ -86,7 +86,7 @@ async def test_a_client_that_does_not_read_and_hangs_up_ends_the_generation():
 
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
 async def test_a_client_that_was_gone_before_the_first_byte_ends_the_generation(spec_version):
-    """Headers can't be sent: the frames were never started, and the events end all the same."""
+    """Headers can't be sent and no frame is made, but the events are closed."""
     source = Source()
     response = await stream_of(source)
 
@@ -99,7 +99,7 @@ async def test_a_client_that_was_gone_before_the_first_byte_ends_the_generation(
 
 
 async def test_cancelling_the_request_ends_the_generation():
-    """The server's own way to end a request."""
+    """Servers can cancel a request's task."""
     source = Source()
     response = await stream_of(source)
 
@@ -116,7 +116,7 @@ async def test_cancelling_the_request_ends_the_generation():
 
 
 async def test_a_complete_stream_is_read_to_its_end():
-    """Closing it right behind the answer would cancel a call that has succeeded."""
+    """Closing it right after the answer would cancel a call that has succeeded."""
     source = Source(2, last=await Rig().answer())
     response = await stream_of(source)
     frames = [frame async for frame in response.body_iterator]
@@ -130,7 +130,7 @@ async def test_a_complete_stream_is_read_to_its_end():
 
 
 async def test_a_streamed_ledger_has_the_edges_times():
-    """The answer is stamped when its last token has left, not when the agent made it."""
+    """The answer is stamped after its last token was sent, not when the agent made it."""
 
     class Stamping(EdgeClock):
         def stamp(self, answer):
@@ -143,7 +143,7 @@ async def test_a_streamed_ledger_has_the_edges_times():
 
 
 async def test_an_error_before_the_first_event_is_raised():
-    """It still gets its status."""
+    """So that the response has the error's status."""
 
     rig = Rig()
     rig.retriever.fault = EngineUnavailable("starting")
@@ -152,7 +152,7 @@ async def test_an_error_before_the_first_event_is_raised():
 
 
 async def test_events_that_end_without_an_answer_are_an_error():
-    """A stream that just stops is no answer, so the reader is told."""
+    """Otherwise a client would take an incomplete stream for an answer."""
     response = await stream_of(Source(1))
     *_, error, done = [frame async for frame in response.body_iterator]
     assert error.startswith(b"event: error\n")
@@ -161,7 +161,7 @@ async def test_events_that_end_without_an_answer_are_an_error():
 
 
 async def test_empty_pieces_are_not_sent():
-    """Half a character has no text yet, and is no first token."""
+    """An incomplete character has no text yet, and does not count as the first token."""
     answer = await Rig().answer()
 
     async def events():

@@ -33,7 +33,7 @@ def events_of(response):
 
 
 async def test_an_answer_has_every_field(api):
-    """The documented fields, the text first, and no ids unless they were asked for."""
+    """The documented fields with the text first; no ids unless they were asked for."""
     response = await ask(api)
     assert response.status_code == 200
     body = response.json()
@@ -50,7 +50,7 @@ async def test_an_answer_has_every_field(api):
 
 
 async def test_an_answer_without_context_has_the_same_fields(api):
-    """The fallback is no other shape."""
+    """An answer without passages has the same fields."""
     usual = (await ask(api)).json()
     fallback = (await ask(Api(Rig()))).json()
     assert fallback["reuse"]["answer"] == "no_context"
@@ -62,14 +62,14 @@ async def test_an_answer_without_context_has_the_same_fields(api):
 
 
 async def test_ids_come_when_they_are_asked_for(api):
-    """They are those that were sent and received."""
+    """They are the ids that the engine got and sampled."""
     body = (await ask(api, return_token_ids=True)).json()
     assert len(body["prompt_token_ids"]) == body["reuse"]["prompt_tokens"]
     assert body["token_ids"] == [ord(c) for c in "Press Reset."]
 
 
 async def test_each_request_has_an_id_of_its_own(api):
-    """The engine must never see one twice."""
+    """The engine must never see the same id twice."""
     first, second = (await ask(api)).json(), (await ask(api)).json()
     assert first["request_id"] != second["request_id"]
 
@@ -85,7 +85,7 @@ async def test_the_question_reaches_the_agent_as_it_was_asked(api):
 
 
 async def test_a_stream_is_deltas_then_the_ledger_then_done(api):
-    """Text as it is made; the ledger is the last event before the end."""
+    """Text as it is generated; the ledger is the last event before [DONE]."""
     response = await ask(api, stream=True)
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.headers["cache-control"] == "no-store"
@@ -98,13 +98,13 @@ async def test_a_stream_is_deltas_then_the_ledger_then_done(api):
 
 
 async def test_a_stream_without_context_has_the_same_form(api):
-    """The fallback streams too."""
+    """An answer without passages is streamed too."""
     names = [name for name, _ in events_of(await ask(Api(Rig()), stream=True))]
     assert names == ["delta", "ledger", None]
 
 
 async def test_texts_beyond_ascii_stream_as_they_are():
-    """Line ends inside a text do not end an event."""
+    """Line breaks in a text do not end an event."""
     from tests.unit.rag.rig import delta
 
     text = "Größe\n\ndata: [DONE]\r\n✓"
@@ -125,7 +125,7 @@ async def test_texts_beyond_ascii_stream_as_they_are():
 )
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_error_before_the_first_delta_has_its_status(api, fault, status, stream):
-    """Nothing was sent yet, so a stream's status can still tell."""
+    """No header was sent yet, so the stream's response has the error's status."""
     api.rig.retriever.fault = fault
     response = await ask(api, stream=stream)
     assert response.status_code == status
@@ -134,7 +134,7 @@ async def test_an_error_before_the_first_delta_has_its_status(api, fault, status
 
 
 async def test_an_error_after_the_first_delta_is_an_event_and_the_end(api):
-    """Headers are out: an `error` event tells, there is no ledger, and the stream ends."""
+    """Headers are sent: the stream ends with an `error` event and without a ledger."""
     api.rig.generator.fault = EngineUnavailable("the replica died")
     response = await ask(api, stream=True)
     assert response.status_code == 200
@@ -146,7 +146,7 @@ async def test_an_error_after_the_first_delta_is_an_event_and_the_end(api):
 
 
 async def test_an_unexpected_error_in_a_stream_shows_no_details(api, caplog):
-    """Its cause goes to the log only."""
+    """Only the log has its cause."""
     api.rig.generator.fault = RuntimeError("hunter2")
     response = await ask(api, stream=True)
     assert events_of(response)[-2][1]["error"]["code"] == "internal_error"
@@ -156,7 +156,7 @@ async def test_an_unexpected_error_in_a_stream_shows_no_details(api, caplog):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_half_an_answer_is_an_error(api, stream):
-    """An engine that fails half way never makes an answer that looks whole."""
+    """If the engine fails half way, no response looks like a complete answer."""
     api.rig.generator.fault = EngineUnavailable("the replica died")
     response = await ask(api, stream=stream)
     if stream:
@@ -192,7 +192,7 @@ async def test_half_an_answer_is_an_error(api, stream):
 )
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_is_wrong_is_named_and_costs_nothing(api, body, param, stream):
-    """400 with the field's name, whether a stream was asked for or not; nothing is searched or made."""
+    """400 with the field's name, with or without `stream`; nothing is searched or generated."""
     response = await api.http.post(ANSWER, json={"stream": stream, **body})
     assert response.status_code == 400
     error = error_of(response)
@@ -224,7 +224,7 @@ async def test_what_is_wrong_is_named_and_costs_nothing(api, body, param, stream
     ],
 )
 async def test_a_body_that_is_no_question_is_refused(api, raw):
-    """Malformed, wrong or hostile JSON: 400 and the one body, never a crash."""
+    """Malformed, invalid or hostile JSON: 400 with the body of all errors, never a crash."""
     response = await api.http.post(ANSWER, content=raw, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert error_of(response)["code"] == "invalid_request"
@@ -233,7 +233,7 @@ async def test_a_body_that_is_no_question_is_refused(api, raw):
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 async def test_a_body_must_say_that_it_is_json(api, content_type):
-    """415 with what to send, as curl without a header needs to hear."""
+    """415 with the header to send, which curl users often forget."""
     headers = {"Content-Type": content_type} if content_type else {}
     response = await api.http.post(ANSWER, content=b'{"query": "x"}', headers=headers)
     assert response.status_code == 415
@@ -248,7 +248,7 @@ async def test_json_may_come_with_a_charset(api):
 
 
 async def test_a_question_that_leaves_no_room_is_told_so():
-    """The model's length is the caller's business."""
+    """The caller can shorten the question."""
     api = Api(Rig(Api().rig.retriever.passages, max_model_len=550))
     error = error_of(await ask(api))
     assert (error["code"], error["param"]) == ("prompt_too_long", "query")

@@ -30,7 +30,7 @@ async def create(api, *, headers=None, **changes):
 
 
 async def test_a_template_is_stored_and_shown(api):
-    """As it was sent, with its id and times; its type in the one spelling."""
+    """As it was sent, with id and times, and its type in normal form."""
     made = await create(api, business_type="Mobile App", user_id="ann")
     assert made == {
         "template_id": made["template_id"],
@@ -46,7 +46,7 @@ async def test_a_template_is_stored_and_shown(api):
 
 
 async def test_the_next_recall_answers_from_it(api):
-    """With the model's text under the agent's own name, and the ledger of all answers."""
+    """The text is in the agent's field `templates`, next to the ledger."""
     made = await create(api)
     answer = (await api.http.post(f"{TEMPLATES}/recall", json={"business_type": "SaaS", "top_k": 3})).json()
     assert next(iter(answer)) == "templates"
@@ -58,7 +58,7 @@ async def test_the_next_recall_answers_from_it(api):
 
 
 async def test_recall_takes_what_every_question_takes(api):
-    """Sampling, ids, a stream that ends in the ledger."""
+    """Sampling options, ids, and a stream that ends with the ledger."""
     await create(api)
     asked = {
         "business_type": "saas",
@@ -106,7 +106,7 @@ async def test_a_template_is_replaced_and_deleted_by_its_id(api):
 
 
 async def test_what_replaces_a_template_or_removes_it_is_followed_by_warming(api):
-    """A new one makes no prompt cold: the rest of its document's prompts stay as they are."""
+    """A new template is not: it invalidates no prompt."""
     await api.http.put(f"{TEMPLATES}/mine", json=body("One"))
     assert api.changes == []
     await api.http.put(f"{TEMPLATES}/mine", json=body("Two"))

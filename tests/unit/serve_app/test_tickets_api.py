@@ -31,7 +31,7 @@ async def test_a_bad_ticket_is_refused_by_its_field(api, body, param):
 
 @pytest.mark.parametrize("key", ["two words", "ä", "", "x" * 201])
 async def test_a_bad_key_is_refused(api, key):
-    """It could not be stored, or would not come back as it was."""
+    """The key could not be stored, or not be read back unchanged."""
     body = {"user_id": "ann", "issue_description": "x"}
     response = await api.http.post(TICKETS, json=body, headers={"Idempotency-Key": key.encode()})
     assert (response.status_code, error_of(response)["param"]) == (400, "Idempotency-Key")
@@ -48,7 +48,7 @@ async def test_a_bad_key_is_refused(api, key):
     ],
 )
 async def test_a_period_that_is_none_is_refused(api, start, end, param):
-    """By the name that the query has for it."""
+    """The error has the parameter's name."""
     response = await api.http.get("/v1/support/report", params={"start": start, "end": end})
     error = error_of(response)
     assert (response.status_code, error["param"]) == (400, param)
@@ -57,7 +57,7 @@ async def test_a_period_that_is_none_is_refused(api, start, end, param):
 
 
 async def test_a_report_on_nothing_says_so(api):
-    """No made-up zeros where there is nothing to divide."""
+    """Rates without tickets are null, not 0."""
     response = await api.http.get("/v1/support/report", params={"start": "2026-01-01", "end": "2026-01-31"})
     found = response.json()
     assert (found["empty"], found["note"]) == (True, "no ticket was opened in this period")
@@ -78,7 +78,7 @@ async def test_search_passes_everything_on(api):
 
 
 async def test_a_picture_is_read_from_a_form_or_from_the_body(api):
-    """With the issues to look for beside it."""
+    """With the issues to look for in it."""
     form = await api.http.post(
         f"{TICKETS}/images",
         files={"image": ("../../etc/passwd.png", IMAGE, "image/png")},
@@ -110,7 +110,7 @@ async def test_a_picture_is_read_from_a_form_or_from_the_body(api):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_pictures_that_are_none_or_too_large_are_refused(api, content, kind, status):
-    """By type and by the pixels that a header states, before anything is decoded."""
+    """By type and by the header's number of pixels, before anything is decoded."""
     response = await api.http.post(f"{TICKETS}/images", content=content, headers={"content-type": kind})
     assert response.status_code == status, response.text
     assert error_of(response)
@@ -125,7 +125,7 @@ async def test_a_picture_of_too_many_bytes_is_refused_in_both_forms(api):
 
 
 async def test_a_path_is_a_text_and_no_picture(api):
-    """Whatever field it is in."""
+    """In any field of the form."""
     for form in ({"files": {"other": IMAGE}, "data": {"image": "/etc/passwd"}}, {"data": {"image": "/x"}}):
         response = await api.http.post(f"{TICKETS}/images", **form)
         assert response.status_code in {400, 415}, response.text

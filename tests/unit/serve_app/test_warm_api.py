@@ -1,4 +1,4 @@
-"""POST /v1/cache/warm, and warming by itself after a change of documents."""
+"""POST /v1/cache/warm, and automatic warming after a change of documents."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_without_an_agent_all_are_warmed() -> None:
 
 
 async def test_questions_are_prefilled_and_neither_answered_nor_counted() -> None:
-    """One token is made of each, and thrown away: the statistics are those of people's questions."""
+    """Each generates one token, which is discarded and not counted in the statistics."""
     api = Api()
     asked = {"agent": "support", "questions": ["How do I reset it?", "And then?"]}
     answer = await api.http.post("/v1/cache/warm", json=asked, headers=OWNER)
@@ -56,7 +56,7 @@ async def test_questions_are_prefilled_and_neither_answered_nor_counted() -> Non
         ({"agent": "support", "salt": "x"}, 400, "salt"),
     ],
 )
-async def test_what_cannot_be_warmed_is_said(body: dict[str, object], status: int, param: str) -> None:
+async def test_what_cannot_be_warmed_is_refused(body: dict[str, object], status: int, param: str) -> None:
     answer = await Api().http.post("/v1/cache/warm", json=body)
     assert answer.status_code == status
     assert error_of(answer)["param"] == param
@@ -80,7 +80,7 @@ def rewarming(agent: Warming) -> Rewarming:
     return Rewarming({SUPPORT.collection: agent}, gathered_s=0.001)  # type: ignore[dict-item]
 
 
-async def test_changes_that_come_together_are_followed_by_one_warming() -> None:
+async def test_changes_in_a_row_cause_one_warming() -> None:
     agent = Warming()
     after = rewarming(agent)
     for _ in range(5):
@@ -92,7 +92,7 @@ async def test_changes_that_come_together_are_followed_by_one_warming() -> None:
     assert agent.warmed == ["acme", "acme"]
 
 
-async def test_what_made_nothing_cold_or_belongs_to_no_agent_is_followed_by_none() -> None:
+async def test_a_change_that_invalidates_nothing_or_has_no_agent_causes_none() -> None:
     agent = Warming()
     after = rewarming(agent)
     after.changed(SCOPE, 0)
@@ -101,7 +101,7 @@ async def test_what_made_nothing_cold_or_belongs_to_no_agent_is_followed_by_none
     assert agent.warmed == []
 
 
-async def test_a_warming_that_fails_keeps_no_later_one_away() -> None:
+async def test_a_failed_warming_does_not_prevent_the_next() -> None:
     agent = Warming()
     agent.fault = EngineUnavailable("gone")
     after = rewarming(agent)

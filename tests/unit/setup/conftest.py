@@ -11,5 +11,5 @@ from tests.unit.setup.package_index import PackageIndex
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
-    """An empty Python index, instead of the configured one."""
+    """An empty Python index that replaces the configured one."""
     return PackageIndex(tmp_path / "index", monkeypatch)

@@ -1,8 +1,8 @@
-"""Plays the model hub on a local port, as a process of its own: `model_hub.py FOLDER`. It prints its port.
+"""A fake model hub on a local port, run as a process: `model_hub.py FOLDER`. It prints its port.
 
-It serves FOLDER/files/{repository}/{revision}/{file} the way the hub's client asks for it. FOLDER/requests
-gets a line for each request; set as the client's proxy, it notes and refuses those for other hosts too.
-FOLDER/cut holds a number of bytes after which the next body breaks off.
+It serves FOLDER/files/{repository}/{revision}/{file} at the URLs of the hub's client. FOLDER/requests
+gets a line for each request. As the client's proxy, it logs and refuses requests for other hosts too.
+FOLDER/cut has a number of bytes after which the next body breaks off.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ FILE = re.compile(r"/(?P<repository>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers HEAD and GET of a file, or of its end."""
+    """Answers HEAD and GET of a file, or of the rest of a file."""
 
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:
-        """FOLDER/requests is the log."""
+        """Prints nothing; `_note` writes the log."""
 
     def _note(self) -> None:
         asked = f"{self.command} {self.path} {self.headers.get('Range', '')}".rstrip()

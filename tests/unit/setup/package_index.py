@@ -1,4 +1,4 @@
-"""A Python index that is a folder of tiny wheels, for pip as it is."""
+"""A Python index that is a folder of tiny wheels, for the real pip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION = "1.0"
 
 
 class PackageIndex:
-    """The only index that pip knows, and the locks of the models whose parts its packages carry."""
+    """The only index that pip uses, and the locks of the models whose parts are in its packages."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wheels, locks = root / "wheels", root / "locks"
@@ -30,7 +30,7 @@ class PackageIndex:
         monkeypatch.setenv("PIP_FIND_LINKS", str(self.wheels))
 
     def publish(self, model: EmbeddedModel, parts: dict[str, bytes]) -> None:
-        """Makes a package of each part, by name, and the lines for them, in this order."""
+        """Makes a package of each part (by name), and the requirement lines in this order."""
         lines = [f"{name}=={VERSION} --hash=sha256:{self.add(name, part)}" for name, part in parts.items()]
         text = "\n".join(["# The packages, in the order of the parts.", *lines, ""])
         self.lines(model).write_text(text)
@@ -40,7 +40,7 @@ class PackageIndex:
         return self._models / f"{model.name}.txt"
 
     def add(self, name: str, part: bytes) -> str:
-        """A wheel, in the place of one of that name; returns its sha256."""
+        """Writes a wheel, over one of the same name; returns its sha256."""
         module = name.replace("-", "_")
         info = f"{module}-{VERSION}.dist-info"
         files = {

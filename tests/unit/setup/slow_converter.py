@@ -1,4 +1,4 @@
-"""Takes the converter's place: `slow_converter.py SOURCE TARGET FORM`. The weights it writes are SOURCE."""
+"""A fake converter: `slow_converter.py SOURCE TARGET FORM`. It copies SOURCE as the weights."""
 
 from __future__ import annotations
 

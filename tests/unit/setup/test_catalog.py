@@ -1,4 +1,4 @@
-"""Which language models there are by name, and which of them a machine gets."""
+"""The embedded language models, and which of them is a machine's default."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def test_memory_and_cores_decide(memory_gib: float, cores: int, name: str) -> No
 @pytest.mark.parametrize("memory_bytes", [MEMORY_BYTES, 8 * GIB, 10 * GIB - 1, 10 * GIB, 64 * GIB])
 @pytest.mark.parametrize("cores", [1, 2, 16])
 def test_the_default_can_be_served(memory_bytes: int, cores: int) -> None:
-    """On every machine that set-up takes."""
+    """On every machine that set-up accepts."""
     assert default_model(memory_bytes, cores).serving_bytes <= memory_bytes
 
 
 @rows
 def test_every_part_has_a_hash(model: EmbeddedModel) -> None:
-    """And an exact version: pip takes nothing else then."""
+    """And an exact version, so that pip accepts nothing else."""
     requirements = model.requirements()
     assert requirements
     assert [line for line in requirements if not REQUIREMENT.fullmatch(line)] == []
 
 
 def test_no_package_is_named_twice() -> None:
-    """Neither for one model nor for two."""
+    """Neither by two lines of a model nor by two models."""
     lines = [line for model in EMBEDDED.values() for line in model.requirements()]
     assert len({line.partition("==")[0] for line in lines}) == len(lines)
     assert len({line.partition("--hash=")[2] for line in lines}) == len(lines)
@@ -65,7 +65,7 @@ def test_parts_are_in_the_order_of_their_numbers() -> None:
 
 
 def test_names_are_unique() -> None:
-    """As are titles, files and sums; of two rows with one name, the dictionary would lose one."""
+    """So are titles, files and sums. The dictionary would lose one of two rows with the same name."""
     assert catalog.__file__
     tree = ast.parse(Path(catalog.__file__).read_text())
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -82,7 +82,7 @@ def test_packages_and_rows_belong_together() -> None:
 
 @rows
 def test_a_row_is_complete(model: EmbeddedModel) -> None:
-    """Sums and revisions are whole ones, sizes are possible, and the form for a GPU is always there."""
+    """Sums and revisions are complete, sizes are plausible, and each model has the form for GPUs."""
     assert re.fullmatch("[0-9a-f]{64}", model.sha256)
     assert model.hub is None or re.fullmatch("[0-9a-f]{40}", model.hub[1])
     assert model.file.endswith(".gguf")
@@ -92,7 +92,7 @@ def test_a_row_is_complete(model: EmbeddedModel) -> None:
 
 @pytest.mark.parametrize("name", [LARGE, SMALL])
 def test_a_cpu_gets_int8(name: str) -> None:
-    """A GPU bfloat16."""
+    """A GPU gets bfloat16."""
     assert EMBEDDED[name].form_for(cpu=True) == "int8"
     assert EMBEDDED[name].form_for(cpu=False) == "bfloat16"
 

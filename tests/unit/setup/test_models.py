@@ -1,4 +1,4 @@
-"""The embedded models are whole and the ones we know, or not there."""
+"""The embedded models are complete and have the known sha256, or are absent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from deployments.core.errors import ConfigurationError
 from serve_app.setup import models
 from serve_app.setup.catalog import EmbeddedModel
-from serve_app.setup.models import Carried, embedded_embedding_model, ensure_embedded_llm
+from serve_app.setup.models import PackagedFile, embedded_embedding_model, ensure_embedded_llm
 from tests.unit.setup.package_index import PackageIndex, tiny_model
 
 ROOT = Path(__file__).parents[3]
@@ -30,13 +30,13 @@ _Usage = namedtuple("_Usage", "total used free")
 
 @pytest.fixture
 def model() -> EmbeddedModel:
-    """Tiny, with a file that is no GGUF."""
+    """A tiny model, whose file is no GGUF file."""
     return tiny_model(CONTENT)
 
 
 @pytest.fixture
 def model_dir(tmp_path: Path, model: EmbeddedModel) -> Path:
-    """Where the file has been fetched, and not yet converted."""
+    """A model directory with a downloaded file that is not converted yet."""
     work = tmp_path / "models" / f".{model.name}"
     work.mkdir(parents=True)
     (work / model.file).write_bytes(CONTENT)
@@ -45,7 +45,7 @@ def model_dir(tmp_path: Path, model: EmbeddedModel) -> Path:
 
 @pytest.fixture(autouse=True)
 def converter(monkeypatch: pytest.MonkeyPatch) -> Behave:
-    """Makes the converter a quick one that can be told what to do."""
+    """Replaces the converter by a quick one with a chosen behaviour."""
     monkeypatch.setattr(models, "CONVERTER", "tests.unit.setup.slow_converter")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("SLOW_CONVERTER", "do it")
@@ -72,7 +72,7 @@ def test_it_is_converted_once(model: EmbeddedModel, model_dir: Path) -> None:
 def test_what_only_the_conversion_needs_goes(
     model: EmbeddedModel, tmp_path: Path, index: PackageIndex
 ) -> None:
-    """The file, which came from a package, and its folder."""
+    """The downloaded file and its folder."""
     index.publish(model, {"tiny-part1": CONTENT})
     folder = ensure_embedded_llm(model, "bfloat16", tmp_path / "new" / "models", print)
     assert _files(folder.parent) == {folder.name, ".lock"}
@@ -80,7 +80,7 @@ def test_what_only_the_conversion_needs_goes(
 
 
 def test_each_form_has_its_folder(model: EmbeddedModel, model_dir: Path, index: PackageIndex) -> None:
-    """The second fetches the file again, and leaves the first as it is."""
+    """The second conversion downloads the file again, and leaves the first form unchanged."""
     index.publish(model, {"tiny-part1": CONTENT})
     int8 = ensure_embedded_llm(model, "int8", model_dir, print)
     bfloat16 = ensure_embedded_llm(model, "bfloat16", model_dir, print)
@@ -89,7 +89,7 @@ def test_each_form_has_its_folder(model: EmbeddedModel, model_dir: Path, index: 
 
 
 def test_two_at_once_take_turns(model: EmbeddedModel, model_dir: Path) -> None:
-    """One converts it and the other waits for that."""
+    """One converts it and the other one waits."""
     said: list[str] = []
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(ensure_embedded_llm, model, "int8", model_dir, said.append) for _ in range(2)]
@@ -101,7 +101,7 @@ def test_two_at_once_take_turns(model: EmbeddedModel, model_dir: Path) -> None:
 def test_a_failed_conversion_leaves_nothing_to_use(
     converter: Behave, model: EmbeddedModel, model_dir: Path
 ) -> None:
-    """The message has the converter's own words; the next try succeeds, without another download."""
+    """The message has the converter's error; the next attempt succeeds without another download."""
     converter("fail")
     with pytest.raises(ConfigurationError, match="the disk is full"):
         ensure_embedded_llm(model, "int8", model_dir, print)
@@ -111,7 +111,7 @@ def test_a_failed_conversion_leaves_nothing_to_use(
 
 
 def test_a_killed_conversion_is_done_again(converter: Behave, model: EmbeddedModel, model_dir: Path) -> None:
-    """What it had written has another name, which is never taken for a model, and goes."""
+    """Its incomplete folder has another name, is never used as a model, and is removed."""
     converter("wait")
     code = f"""
 from pathlib import Path
@@ -137,7 +137,7 @@ models.ensure_embedded_llm(model, "int8", Path({str(model_dir)!r}), lambda line:
 def test_too_little_room_is_refused(
     model: EmbeddedModel, model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what is needed, what stays and what there is; nothing was begun."""
+    """The message has the needed, kept and free space; nothing was downloaded."""
     large = replace(model, file_bytes=1_000_000_000, converted_bytes={"int8": 1_500_000_000})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage(9e9, 6.4e9, 2.6e9))
     said: list[str] = []
@@ -150,7 +150,7 @@ def test_too_little_room_is_refused(
 def test_what_was_fetched_before_needs_no_room(
     model: EmbeddedModel, model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file of 1 GB is there already, so that 1.7 GB are enough."""
+    """The file of 1 GB is downloaded already, so 1.7 GB are enough."""
     large = replace(model, file_bytes=1_000_000_000, converted_bytes={"int8": 1_500_000_000})
     os.truncate(model_dir / ".tiny" / model.file, large.file_bytes)  # takes no blocks
     monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage(9e9, 7.4e9, 1.6e9))
@@ -159,19 +159,19 @@ def test_what_was_fetched_before_needs_no_room(
 
 
 def test_an_altered_embedding_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its path, with both digests."""
+    """The message has its path and both digests."""
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"tampered with")
     expected = tiny_model(CONTENT).sha256
-    monkeypatch.setattr(models, "EMBEDDING", Carried("pytest", str(file), expected))
+    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("pytest", str(file), expected))
     found = tiny_model(b"tampered with").sha256
     with pytest.raises(ConfigurationError, match=rf"{file}.* is {found}, expected {expected}.*make setup"):
         embedded_embedding_model()
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what brings it back."""
-    monkeypatch.setattr(models, "EMBEDDING", Carried("warmline-no-such", "x/y.safetensors", "0"))
+    """The message has how to restore it."""
+    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("warmline-no-such", "x/y.safetensors", "0"))
     with pytest.raises(ConfigurationError, match=r"warmline-no-such.*make setup"):
         embedded_embedding_model()
 
@@ -183,7 +183,7 @@ def test_the_embedding_model_is_used_where_it_was_installed() -> None:
 
 
 def test_a_model_directory_that_cannot_be_made_is_named(model: EmbeddedModel, tmp_path: Path) -> None:
-    """With the variable that changes it."""
+    """The message has the variable to change."""
     (tmp_path / "models").write_text("a file is in the way")
     with pytest.raises(ConfigurationError, match="WARMLINE_MODEL_DIR"):
         ensure_embedded_llm(model, "int8", tmp_path / "models", print)

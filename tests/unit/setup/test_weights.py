@@ -1,4 +1,4 @@
-"""Weights of a GGUF file arrive in the converted folder as they were written, or as near as int8 comes."""
+"""A conversion keeps the weights of a GGUF file, exactly in bfloat16 and approximately in int8."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transformers import LlamaConfig, Qwen2Config
 from serve_app.setup import weights
 from serve_app.setup.weights import GgufWeights, quantize_rows, write_weights
 
-# Vectors are views of the file, which torch warns of once; they are copied at once and never written to.
+# Vectors are views of the read-only file, about which torch warns once; the code copies them at once.
 pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, FEED_FORWARD, VOCABULARY = 2, 32, 4, 2, 64, 48
@@ -39,7 +39,7 @@ IN_A_LAYER = {
     "mlp.down_proj.weight": "ffn_down.weight",
 }
 BIASES = {f"self_attn.{name}_proj.bias": f"attn_{name}.bias" for name in "qkv"}
-"""Qwen2 has them."""
+"""Biases, which Qwen2 has."""
 ROWS = {"q_proj": HIDDEN, "k_proj": KV_HEADS * 2 * HALF, "v_proj": KV_HEADS * 2 * HALF, "o_proj": HIDDEN}
 ROWS |= {"gate_proj": FEED_FORWARD, "up_proj": FEED_FORWARD, "down_proj": HIDDEN, "embed_tokens": VOCABULARY}
 
@@ -78,13 +78,13 @@ def _drawn(name: str, random: np.random.Generator) -> Array:
 
 
 def _permuted(values: Array, heads: int) -> Array:
-    """What llama.cpp's converter makes of `q_proj` and `k_proj` of a llama."""
+    """The permutation that llama.cpp's converter applies to `q_proj` and `k_proj` of llama models."""
     apart = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
     return apart.swapaxes(1, 2).reshape(values.shape)
 
 
 def _write_gguf(file: Path, architecture: str, more: dict[str, Array] | None = None) -> dict[str, Any]:
-    """Writes a model; returns what its file holds, unpermuted, by transformers' names.
+    """Writes a model; returns its file's tensors, unpermuted, by transformers' names.
 
     As in published files: matrices are quantized, and vectors are not.
     """
@@ -95,7 +95,7 @@ def _write_gguf(file: Path, architecture: str, more: dict[str, Array] | None = N
         if values.ndim == 1:
             writer.add_tensor(gguf_name, values)
         else:
-            # Rows are quantized one by one, so that it does not matter when they are permuted.
+            # Rows are quantized one by one, so they can be permuted before or after.
             packed = quantize(values, GGMLQuantizationType.Q8_0)
             values = dequantize(packed, GGMLQuantizationType.Q8_0)
             heads = {"q_proj": HEADS, "k_proj": KV_HEADS}.get(name.split(".")[-2])
@@ -112,7 +112,7 @@ def _write_gguf(file: Path, architecture: str, more: dict[str, Array] | None = N
 
 
 def _load(folder: Path) -> dict[str, Any]:
-    """All tensors of a converted folder, each from the shard that its index names."""
+    """All tensors of a converted folder, each from the shard named in the index."""
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     shards = {file.name: load_file(file) for file in folder.glob("*.safetensors")}
     assert {name: file for file, shard in shards.items() for name in shard} == index["weight_map"]
@@ -127,13 +127,13 @@ def _equal(found: Any, expected: Any) -> bool:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that even a tiny model takes several."""
+    """Shards so small that even a tiny model has several."""
     monkeypatch.setattr(weights, "SHARD_BYTES", 10_000)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2"])
 def test_bfloat16_is_what_was_written(architecture: str, tmp_path: Path) -> None:
-    """Every tensor, rounded once; the index finds each, in one of several shards."""
+    """Every tensor is rounded once, and the index has its shard."""
     held = _write_gguf(tmp_path / "model.gguf", architecture)
     read = GgufWeights(tmp_path / "model.gguf", _config(architecture))
     write_weights(read, list(held), tmp_path, "bfloat16")
@@ -165,7 +165,7 @@ def test_int8_has_scales_for_linear_layers_only(architecture: str, tmp_path: Pat
 def test_reading_a_few_rows_at_once_changes_nothing(
     rows_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither where they divide the rows, nor where the last time fewer are left."""
+    """Whether the number divides the rows or the last block is smaller."""
     held = _write_gguf(tmp_path / "model.gguf", "llama")
     monkeypatch.setattr(weights, "ROWS_AT_ONCE", rows_at_once)
     read = GgufWeights(tmp_path / "model.gguf", _config("llama"))
@@ -173,7 +173,7 @@ def test_reading_a_few_rows_at_once_changes_nothing(
 
 
 def test_a_shared_matrix_is_taken_from_the_better_copy(tmp_path: Path) -> None:
-    """The output's; where the model does not share it, each is its own."""
+    """The output's copy is used; if the model does not share the matrix, both are kept."""
     output = np.random.default_rng(8).standard_normal((VOCABULARY, HIDDEN), dtype=np.float32)
     held = _write_gguf(tmp_path / "model.gguf", "qwen2", {"output.weight": output})
     name = "model.embed_tokens.weight"
@@ -201,7 +201,7 @@ _matrices = arrays(
 
 @given(_matrices)
 def test_every_value_comes_back_within_half_a_scale(values: Array) -> None:
-    """As the engine multiplies it: an int8 by the rounded scale of its row. Shapes are the engine's, too."""
+    """As the engine computes it: int8 times the row's rounded scale. Shapes are the engine's, too."""
     quantized, scale = quantize_rows(torch.from_numpy(values))
     assert (quantized.dtype, quantized.shape) == (torch.int8, values.shape)
     assert (scale.dtype, scale.shape) == (torch.bfloat16, (len(values), 1))
@@ -212,7 +212,7 @@ def test_every_value_comes_back_within_half_a_scale(values: Array) -> None:
 
 @given(_matrices)
 def test_a_row_uses_all_of_int8(values: Array) -> None:
-    """Its largest value is 127, or 126 where rounding the scale took so much; zeros stay zeros."""
+    """A row's largest value becomes 127, or 126 due to the scale's rounding; zeros stay zeros."""
     quantized, scale = quantize_rows(torch.from_numpy(values))
     for row, integers, row_scale in zip(values, quantized.numpy(), scale.float().numpy(), strict=True):
         at = int(np.abs(row).argmax())
@@ -226,7 +226,7 @@ def test_a_row_uses_all_of_int8(values: Array) -> None:
 
 
 def test_rows_have_scales_of_their_own() -> None:
-    """A large value costs only its row."""
+    """A large value lowers the precision of its own row only."""
     quantized, scale = quantize_rows(torch.tensor([[127.0, 1.0], [0.0, 0.0], [-0.5, 0.25]]))
     assert quantized.tolist() == [[127, 1], [0, 0], [-127, 64]]
     assert scale.flatten().tolist() == pytest.approx([1, 1, 0.5 / 127], rel=2**-8)
