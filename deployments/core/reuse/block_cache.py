@@ -24,7 +24,7 @@ def reusable_blocks(prompt_tokens: int, block_size: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class CacheEffect:
     """What one request did: leading blocks found, hashes that are new in the cache, hashes that had to go."""
 
     hit_blocks: int
@@ -60,7 +60,7 @@ class BlockCacheModel:
                 return index
         return len(chain)
 
-    def admit(self, chain: Sequence[int], reusable: int | None = None, partial: bool = True) -> Admission:
+    def admit(self, chain: Sequence[int], reusable: int | None = None, partial: bool = True) -> CacheEffect:
         """One request from its start to its end. O(len(chain)).
 
         `chain` are its full blocks, prompt and output; of these the first `reusable` may be found in
@@ -76,7 +76,7 @@ class BlockCacheModel:
         evicted = self._evict(len(chain) + partial)
         for block in reversed(chain):
             self._blocks[block] = None
-        return Admission(hit_blocks, stored, evicted)
+        return CacheEffect(hit_blocks, stored, evicted)
 
     def remove(self, blocks: Iterable[int]) -> None:
         """Forgets what is known to have left the engine."""

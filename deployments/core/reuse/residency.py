@@ -65,9 +65,9 @@ class Residency:
     def served(self, salt: str, steps: Sequence[Step], hashes: Sequence[int]) -> None:
         """A prompt has been prefilled, so its full blocks are there now."""
         if self._estimate is not None:
-            admitted = self._estimate.admit(hashes)
-            self._come(admitted.stored)
-            self._go(admitted.evicted)
+            effect = self._estimate.admit(hashes)
+            self._come(effect.stored)
+            self._go(effect.evicted)
         else:
             self._assume(hashes)
         self._tree(salt)[1].learn(steps, hashes)

@@ -132,7 +132,7 @@ class _Replay:
             self._send(agent, placing, replica, job, prompt.prompt_tokens)
             self._uses.update(ask.passages)
             documents += prompt.document_tokens
-            found += self._prompts.hit_tokens(prompt, job.admission.hit_blocks)
+            found += self._prompts.hit_tokens(prompt, job.effect.hit_blocks)
             prompt_tokens += prompt.prompt_tokens
             hit_tokens += job.hit_tokens
         await self._advance(float("inf"))
