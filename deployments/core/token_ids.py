@@ -14,6 +14,7 @@ from typing import TypeAlias
 TokenIds: TypeAlias = "array[int]"
 """Always of type code `I`. A string, since `array` cannot be subscripted at run time before 3.12."""
 
+_ID_BYTES = 4
 _LITTLE = sys.byteorder == "little"
 
 
@@ -23,7 +24,7 @@ def token_ids(ids: Iterable[int] = ()) -> TokenIds:
 
 
 def join(parts: Iterable[TokenIds]) -> TokenIds:
-    """The parts one behind the other, as a new array."""
+    """The parts one after the other, as a new array."""
     joined = array("I")
     for part in parts:
         joined.extend(part)
@@ -37,6 +38,11 @@ def to_bytes(ids: TokenIds) -> bytes:
     swapped = array("I", ids)
     swapped.byteswap()
     return swapped.tobytes()
+
+
+def count_in(raw: bytes) -> int:
+    """How many ids `raw` has, in the form of `to_bytes`."""
+    return len(raw) // _ID_BYTES
 
 
 def from_bytes(raw: bytes) -> TokenIds:
