@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from deployments.core.detached import detached_task
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta
 
@@ -27,10 +27,7 @@ class AnswerFlight:
         self._ended = ended
         self._readers = 0
         self._news = asyncio.Event()
-        # A context of its own: what the first reader's request has started would end with it.
-        self._reading = asyncio.get_running_loop().create_task(
-            self._pump(deltas), context=contextvars.Context()
-        )
+        self._reading = detached_task(self._pump(deltas))
 
     async def stream(self, deadline: float) -> AsyncGenerator[Delta, None]:
         """All deltas. `deadline` is the event loop's time, in seconds.
