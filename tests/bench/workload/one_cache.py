@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deployments.core.reuse.block_cache import BlockCacheModel, CacheEffect
-from deployments.core.reuse.placing import BestAt
+from deployments.core.reuse.ordering import BestAt
 from tests.bench.workload.orders import RESTS, Earlier, longest_resident
 from tests.bench.workload.prompts import Layout, Prompt, Prompts
 from tests.bench.workload.recurring import Recurring
