@@ -13,9 +13,9 @@ Result = TypeVar("Result")
 def detached_task(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
     """Starts `work` as a task with an empty context, in the running event loop.
 
-    A task usually inherits the context of the request that starts it. A Serve handle counts every call made
-    in that context as part of the request, and the call ends with it. Work that serves several requests must
-    not end with the first of them.
+    A task usually inherits the context of the request that starts it. A Serve handle counts every call
+    made in that context as part of the request, and the call ends with it. Work that serves several
+    requests must not end with the first of them.
 
     The event loop holds tasks weakly: the caller keeps the task.
     """

@@ -16,10 +16,10 @@ STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode
 class Reuse:
     """What was reused. `segments` counts document segments, each from exactly one source.
 
-    `answer` is "generated", "no_context" when nothing was found to answer from, or, where the caller allows
-    it, another request's for the very same prompt: "shared" while that was under way, "reused" when it was
-    complete. `dropped` names the documents that passages were left out of for want of room. Raises
-    ValueError when counts contradict each other.
+    `answer` is "generated", "no_context" when nothing was found to answer from, or, where the caller
+    allows it, another request's for the very same prompt: "shared" while that was under way, "reused"
+    when it was complete. `dropped` names the documents that passages were left out of for want of room.
+    Raises ValueError when counts contradict each other.
     """
 
     segments: int
@@ -47,7 +47,8 @@ class Reuse:
 
 
 def timings(stages_ms: Mapping[str, float], ttft_ms: float, total_ms: float) -> dict[str, float]:
-    """The answer's `timings_ms`: every stage (0 when it did not run), `ttft` and `total`, in milliseconds.
+    """The answer's `timings_ms`: every stage (0 when it did not run), `ttft` and `total`, in
+    milliseconds.
 
     Counted in whole hundredths, stages rounded down and the total up, so that rounding never makes the
     parts exceed the whole. Clocks of two processes can disagree by a tick: the stages before the first
@@ -116,8 +117,8 @@ class Answer:
 class PromptTokens:
     """A question's prompt, of which nothing was generated. `ids` are little-endian 32-bit ids.
 
-    `sources` says of each document segment, in rank order, where its ids came from. Where nothing was found
-    to answer from there is no prompt: `ids` is empty. `cache_error` as in `Answer`.
+    `sources` says of each document segment, in rank order, where its ids came from. Where nothing was
+    found to answer from there is no prompt: `ids` is empty. `cache_error` as in `Answer`.
     """
 
     ids: bytes

@@ -14,7 +14,9 @@ class PassageReader(Protocol):
     """Knowledge, as those see it who know which documents they want. Raises KnowledgeUnavailable."""
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
-        """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are absent."""
+        """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are
+        absent.
+        """
 
 
 class VersionedLibrary(DocumentLibrary, Protocol):

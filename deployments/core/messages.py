@@ -75,8 +75,9 @@ class TokenizerBundle:
 class Sampling:
     """How to sample. `temperature` 0 is greedy.
 
-    With a `json_schema` (as JSON) only tokens are sampled that keep the answer within it; an answer cut off
-    by `max_tokens` is still no whole JSON. `ignore_eos` goes on to `max_tokens` behind the model's own end.
+    With a `json_schema` (as JSON) only tokens are sampled that keep the answer within it; an answer cut
+    off by `max_tokens` is still no whole JSON. `ignore_eos` goes on to `max_tokens` behind the model's
+    own end.
     """
 
     max_tokens: int
@@ -92,12 +93,12 @@ class Sampling:
 class GenerateRequest:
     """One generation. `prompt` is ids as little-endian 32-bit bytes (`token_ids.to_bytes`).
 
-    `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to try,
-    best first, `avoid` those that failed lately, and `known` how far the caller knows their caches. With
-    `share_answer` an equal request's answer, complete or under way, may be given instead of another; for
-    greedy sampling only. `deadline_s` runs from the call; what is behind the call's way and its waiting for a
-    replica knows by `until_unix_s` what is left. `reader_s` is how long its first reader has where a
-    generation may outlive that one.
+    `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to
+    try, best first, `avoid` those that failed lately, and `known` how far the caller knows their
+    caches. With `share_answer` an equal request's answer, complete or under way, may be given instead
+    of another; for greedy sampling only. `deadline_s` runs from the call; what is behind the call's way
+    and its waiting for a replica knows by `until_unix_s` what is left. `reader_s` is how long its first
+    reader has where a generation may outlive that one.
     """
 
     request_id: RequestId
@@ -114,7 +115,9 @@ class GenerateRequest:
     reader_s: float | None = None
 
     def left(self, now_unix_s: float) -> GenerateRequest:
-        """With the time that is left of its deadline. Clocks may differ: it is never more than that was."""
+        """With the time that is left of its deadline. Clocks may differ: it is never more than that
+        was.
+        """
         if self.until_unix_s is None:
             return self
         return replace(self, deadline_s=min(self.deadline_s, max(self.until_unix_s - now_unix_s, 0.0)))
@@ -125,10 +128,10 @@ class Delta:
     """A piece of an answer: its text and the ids (little-endian 32-bit bytes) it was decoded from.
 
     The first delta carries `kv_cached_tokens`, `queue_ms` and `prefill_ms`; the last carries
-    `finish_reason` ("stop" or "length") and `decode_ms`. One delta can be both. `prompt_ids`, the prompt's
-    ids, are in an agent's first delta; an engine leaves them out, since they came from there. An engine's
-    first delta tells what changed in its cache (`residency`), and whether the answer is another request's:
-    `shared` "flight" for one under way, "kept" for a complete one.
+    `finish_reason` ("stop" or "length") and `decode_ms`. One delta can be both. `prompt_ids`, the
+    prompt's ids, are in an agent's first delta; an engine leaves them out, since they came from there.
+    An engine's first delta tells what changed in its cache (`residency`), and whether the answer is
+    another request's: `shared` "flight" for one under way, "kept" for a complete one.
     """
 
     text: str
@@ -184,7 +187,9 @@ class CacheUsage:
 
 @dataclass(frozen=True, slots=True)
 class CountBatch:
-    """What a writer has counted, sent as it is until the store has it. A writer's numbers grow, from 1."""
+    """What a writer has counted, sent as it is until the store has it. A writer's numbers grow, from
+    1.
+    """
 
     writer: str
     number: int
@@ -203,7 +208,9 @@ class HotPath:
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """Prompts that lie in an engine's cache now; of their tokens, how many were computed and found there."""
+    """Prompts that lie in an engine's cache now; of their tokens, how many were computed and found
+    there.
+    """
 
     prompts: int = 0
     prefilled_tokens: int = 0
@@ -251,9 +258,9 @@ class Ask:
     """What a caller asks an agent, before the agent's own defaults and bounds are applied.
 
     None means the agent's default. `deadline_s` runs from the call; `arrived_unix_s` is when the edge
-    received the request. `instructions` are the caller's own, which the model reads behind the documents.
-    `share_answer` allows the answer of an equal request (same tenant, prompt ids and sampling, greedy) to be
-    given again. `ignore_eos` is `Sampling`'s.
+    received the request. `instructions` are the caller's own, which the model reads behind the
+    documents. `share_answer` allows the answer of an equal request (same tenant, prompt ids and
+    sampling, greedy) to be given again. `ignore_eos` is `Sampling`'s.
     """
 
     tenant: TenantId

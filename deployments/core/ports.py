@@ -170,8 +170,8 @@ class ResidencySource(Protocol):
     """The engine's replicas, as those who choose between them see them."""
 
     async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate | None]:
-        """What each running replica holds for a tenant beyond what is known; None from one that is too busy
-        to answer in time. Raises EngineUnavailable."""
+        """What each running replica holds for a tenant beyond what is known; None from one that is too
+        busy to answer in time. Raises EngineUnavailable."""
 
 
 class HotPaths(Protocol):

@@ -1,8 +1,8 @@
 """The replica side of a remote call: what a deployment's replica serves, and the class that Serve runs.
 
-A Protocol in `core` defines a remote service once. A service implements it, `serving` pairs the two (mypy
-checks the pair there), and a `Replica` offers the Protocol's operations to Serve. `serve_app.remote` makes a
-client of the same Protocol at the other end.
+A Protocol in `core` defines a remote service once. A service implements it, `serving` pairs the two
+(mypy checks the pair there), and a `Replica` offers the Protocol's operations to Serve.
+`serve_app.remote` makes a client of the same Protocol at the other end.
 """
 
 from __future__ import annotations
@@ -77,14 +77,15 @@ def serving(protocol: type[Port]) -> Callable[[Port], Served]:
 
 
 Build: TypeAlias = "Callable[[], Awaitable[Sequence[Served]]]"
-"""Makes a replica's services inside the replica, because event loop, connections and models belong to it."""
+"""Makes a replica's services inside the replica, because event loop, connections and models belong to
+it."""
 
 
 class Replica:
     """A deployment's replica. Serve finds each operation of the services as a method of this object.
 
-    A service may have `check_health()` (async, raises when the replica has to be replaced) and `shut_down()`
-    (ends what would outlive the process).
+    A service may have `check_health()` (async, raises when the replica has to be replaced) and
+    `shut_down()` (ends what would outlive the process).
     """
 
     async def __init__(self, build: Build) -> None:  # type: ignore[misc]  # Serve awaits constructors

@@ -1,7 +1,7 @@
 """What each deployment serves: the definitions of all remote calls.
 
-A client is made of one of these by `serve_app.remote.client_of`, a replica by `core.replica.serving`. Each
-call can also raise Overloaded, and Unavailable where the deployment can't be reached.
+A client is made of one of these by `serve_app.remote.client_of`, a replica by `core.replica.serving`.
+Each call can also raise Overloaded, and Unavailable where the deployment can't be reached.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Agent(Protocol):
         """Sets the tenant's counters of the agent to zero. Raises CacheUnavailable."""
 
     async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
-        """Prefills the prompts of `asks`, or, without any, what the tenant asks for most, in every engine
-        replica. Raises as `answer` does.
+        """Prefills the prompts of `asks`, or, without any, what the tenant asks for most, in every
+        engine replica. Raises as `answer` does.
         """
 
     @every_replica
@@ -71,7 +71,8 @@ class TicketImages(Protocol):
     ) -> TicketImage:
         """The text in a picture, and which of the expected issues it mentions.
 
-        `media_type` is the declared one. Raises UnsupportedMediaType, PayloadTooLarge, UnprocessableDocument.
+        `media_type` is the declared one. Raises UnsupportedMediaType, PayloadTooLarge,
+        UnprocessableDocument.
         """
 
 
@@ -93,8 +94,8 @@ class DocumentationWriter(Protocol):
     async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
         """Has the model write a document from source code and specifications, both whole, and stores it.
 
-        Raises InvalidRequest, PromptTooLong (naming the longest text), UnprocessableDocument (the model wrote
-        nothing), DeadlineExceeded, Unavailable.
+        Raises InvalidRequest, PromptTooLong (naming the longest text), UnprocessableDocument (the model
+        wrote nothing), DeadlineExceeded, Unavailable.
         """
 
 
@@ -105,8 +106,8 @@ class TokenCache(SegmentTokenizer, SegmentWriter, Protocol):
         """What a replica needs to tokenize as all others do."""
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Deletes the tenant's segments and retrievals, of one collection or all; returns the exact count of
-        segments. Raises CacheUnavailable.
+        """Deletes the tenant's segments and retrievals, of one collection or all; returns the exact
+        count of segments. Raises CacheUnavailable.
         """
 
 

@@ -23,7 +23,8 @@ class TextLine:
 class ImageText:
     """The lines of an image in reading order, and its size in pixels as it is shown.
 
-    A camera may store a picture turned and say so in its metadata; size and boxes are those after turning.
+    A camera may store a picture turned and say so in its metadata; size and boxes are those after
+    turning.
     """
 
     width_px: int
@@ -33,7 +34,9 @@ class ImageText:
 
 @dataclass(frozen=True, slots=True)
 class GroundingBox:
-    """Where a kept line is: `box` in fractions (0..1) of the image's width and height, `box_px` in pixels."""
+    """Where a kept line is: `box` in fractions (0..1) of the image's width and height, `box_px` in
+    pixels.
+    """
 
     text: str
     confidence: float
@@ -45,15 +48,16 @@ class GroundingBox:
 class TicketImage:
     """The text of a ticket's image in place of the image.
 
-    `valid` says whether the image can stand for the ticket: text was read and, where issues were expected,
-    at least one of them is there. `word_count` counts the words of the kept lines, Markdown's signs apart.
-    Lines in rows that repeat an earlier row exactly are left out and counted in `dropped_lines`.
+    `valid` says whether the image can stand for the ticket: text was read and, where issues were
+    expected, at least one of them is there. `word_count` counts the words of the kept lines, Markdown's
+    signs apart. Lines in rows that repeat an earlier row exactly are left out and counted in
+    `dropped_lines`.
 
-    `tokens_used` counts the Markdown's tokens in the serving tokenizer. `baseline_tokens` is what a vision
-    model charges for an image of this size; `baseline_formula` names the model and the formula.
+    `tokens_used` counts the Markdown's tokens in the serving tokenizer. `baseline_tokens` is what a
+    vision model charges for an image of this size; `baseline_formula` names the model and the formula.
     `compression_ratio` is baseline / used (under 1: the text costs more than the image would have),
-    `savings_percent` is 100 * (1 - used / baseline), negative in that case. Both are None when no text was
-    read, since nothing then stands for the image.
+    `savings_percent` is 100 * (1 - used / baseline), negative in that case. Both are None when no text
+    was read, since nothing then stands for the image.
 
     The last three are None when no issues were asked for; `urgency_high` then follows the rule in
     `deployments.agents.issue_matching`.

@@ -78,12 +78,12 @@ class KvFeed:
         self._doubtful.update(self._places)
         self._places.clear()
         self._until_known = self._capacity_blocks
-        self._residency.lost()
+        self._residency.start_estimating()
 
     def silent(self) -> None:
         """The engine does not tell whether there are any batches."""
         self._silent = True
-        self._residency.lost()
+        self._residency.start_estimating()
 
     def caught_up(self) -> None:
         """The engine says that there are no more batches."""
@@ -123,4 +123,4 @@ class KvFeed:
         if self.complete and self._residency.estimated:
             self._residency.removed(self._doubtful - self._places.keys())
             self._doubtful.clear()
-            self._residency.found()
+            self._residency.stop_estimating()

@@ -1,7 +1,7 @@
 """The orders that the documents of a prompt can have, one row each in `ORDERS`.
 
-A prefix cache only helps prompts that begin alike, so documents that many requests share should come first,
-and always in the same order. `placing.place` applies an order to the documents of one question.
+A prefix cache only helps prompts that begin alike, so documents that many requests share should come
+first, and always in the same order. `placing.place` applies an order to the documents of one question.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def by_rank(candidates: Sequence[Candidate]) -> list[int]:
 def by_popularity(candidates: Sequence[Candidate]) -> list[int]:
     """Most used first, then by key.
 
-    A repeated question adds the same to all its documents, so repeating it never changes its order. Coarser
-    counts would change it: two documents could share a class at one repetition and not at the next.
+    A repeated question adds the same to all its documents, so repeating it never changes its order. With
+    coarser counts it would: two documents could share a class at one repetition and not at the next.
     """
     return sorted(range(len(candidates)), key=lambda i: (-candidates[i].uses, candidates[i].key))
 
@@ -47,14 +47,14 @@ BestAt = Literal["first", "last"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One way to order documents. An order with `follow_resident` reuses more of the engines' KV caches."""
+    """One way to order the documents of a prompt."""
 
     name: str
     """In settings, and in the ledger of each answer."""
     sorting: Sorting
     """Orders the documents that neither of the two fields below places."""
     follow_resident: bool = False
-    """Whether the documents on the replica's longest resident path come first, in the order of that path."""
+    """Whether the documents on the replica's longest resident path come first, in that path's order."""
     best: BestAt | None = None
     """Where the most relevant document comes; None places it like any other."""
 
@@ -71,7 +71,7 @@ ORDERS: Mapping[str, Order] = {
 }
 """All orders by name; a new order is a new row.
 
-Documents off the resident path are sorted by rank: in a small cache that finds as many document tokens as
-popularity does, 1.3 points more in an unlimited one, and it suits the model. README, Measured, says what each
-order finds and what it costs.
+Documents off the resident path are sorted by rank: in a small cache that finds as many document tokens
+as popularity does, 1.3 points more in an unlimited one, and it suits the model. README, Measured, says
+what each order finds and what it costs.
 """

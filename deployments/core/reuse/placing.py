@@ -1,8 +1,8 @@
-"""Chooses the order of a prompt's documents and the replica, in one decision. Pure: state in, decision out.
+"""Chooses the order of a prompt's documents and its replica, in one decision.
 
-A prompt's cost in a replica is the number of tokens that the replica would prefill: those of the prompt that
-are not resident there, and those that wait there already. The replica of least cost gets the prompt, with its
-documents in the order that this replica's tree has them.
+A prompt's cost in a replica is the number of tokens that the replica would prefill: those of the prompt
+that are not resident there, and those that wait there already. The replica of least cost gets the
+prompt, with its documents in the order that this replica's tree has them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from deployments.core.reuse.paths import SegmentId, segment_id
 from deployments.core.reuse.replica_view import SEARCHED_NODES, ReplicaView, ResidentPath
 
 TIE_TOKENS = 32
-"""Costs that exceed the least by less count as equal. `place` chooses between equals at random: many callers
-that see the same state at the same time must not all choose the same replica."""
+"""Costs that exceed the least by less count as equal. `place` chooses between equals at random: many
+callers that see the same state at the same time must not all choose the same replica."""
 SEARCHED_IN_ALL = 4 * SEARCHED_NODES
-"""Bound over all replicas. With many, each is searched less thoroughly: a decision takes a few ms at most."""
+"""Bound of a decision, which so takes a few ms at most: of many replicas, each is searched less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _resident_first(
     resident: Sequence[SegmentId],
     sorting: Sorting,
 ) -> list[int]:
-    """The indexes `moved`: those on the resident path in its order, then the others as `sorting` has them."""
+    """The indexes `moved`: first those on the resident path, in its order, then the others, sorted."""
     index_of: dict[SegmentId, int] = {}
     for index in sorted(moved):
         index_of.setdefault(wanted[index], index)

@@ -99,13 +99,13 @@ class Following(RuleBasedStateMachine):
 
     @rule()
     def lose(self) -> None:
-        self.engine.residency.lost()
+        self.engine.residency.start_estimating()
         self.late()
 
     @rule()
     def find(self) -> None:
         self.engine.deliver()
-        self.engine.residency.found()
+        self.engine.residency.stop_estimating()
 
     @rule()
     def reset(self) -> None:
@@ -157,7 +157,7 @@ class Following(RuleBasedStateMachine):
     def settle(self, salt: str, head: int, documents: list[int]) -> None:
         """With everything told, the longest path is what the best order would really find."""
         self.engine.settle()
-        self.engine.residency.found()
+        self.engine.residency.stop_estimating()
         wanted = [self.library.segment(number) for number in documents]
         path = snapshot(self.engine, salt).longest_path(self.library.head_segment(head), wanted)
         assert len(set(path.segments)) == len(path.segments)
