@@ -13,9 +13,7 @@ OTHER_TTL_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """Name, limits and wording of one agent. A new wording changes every prompt, so nothing cached fits
-    it.
-    """
+    """Name, limits and wording of one agent. A new wording changes every prompt of the agent."""
 
     name: str
     """Used in settings, paths and messages, and as the model's name in the OpenAI-compatible API."""
@@ -48,7 +46,6 @@ class AgentSpec:
 def segment_ttl_s(agents: Sequence[AgentSpec], collection: CollectionName) -> int:
     """TTL of a collection's segments in the shared cache, in seconds.
 
-    It only bounds the space that they take: segments never go stale, because their key covers their
-    text.
+    It only bounds the space that they take. Segments never go stale: their key covers their text.
     """
     return next((agent.ttl_s for agent in agents if agent.collection == collection), OTHER_TTL_S)

@@ -13,8 +13,7 @@ CollectionName = NewType("CollectionName", str)
 DocId = NewType("DocId", str)
 RequestId = NewType("RequestId", str)
 SegmentKey = NewType("SegmentKey", str)
-"""Content address of a segment: hex digest over tokenizer fingerprint, flags, schema version and
-text."""
+"""Content address of a segment: hex digest of tokenizer fingerprint, flags, schema version, text."""
 Fingerprint = NewType("Fingerprint", str)
 
 DEFAULT_TENANT = TenantId("default")

@@ -23,8 +23,7 @@ LEASE_S = 2.0
 """Duration of a lease, and so the longest that a change of documents waits for holders."""
 
 POLL_S = 0.8
-"""How long `watch` waits for a change. The rest of a lease is a reserve, so that slow machines keep
-it."""
+"""How long `watch` waits for a change. The rest of a lease is a reserve for slow machines."""
 
 UNKNOWN = -1
 """For `watch`: the caller knows no generation of this scope, so `watch` answers at once."""
@@ -76,8 +75,6 @@ class LeasingKnowledge(Protocol):
 
 
 def lease_clock() -> float:
-    """Monotonic seconds, suspension of the machine included: a lease must not last longer because of
-    it.
-    """
+    """Monotonic seconds that include the machine's suspension, which must not prolong a lease."""
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)

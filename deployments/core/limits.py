@@ -12,8 +12,7 @@ DEFAULT_ANSWER_TOKENS = 1_024
 """Default for an answer to a free question, which any agent takes."""
 MAX_HISTORY_TURNS = 500
 MAX_HISTORY_CHARS = 200_000
-"""Earlier turns and the caller's instructions together. It bounds what a replica tokenizes for a
-question."""
+"""Earlier turns and instructions together; bounds what a replica tokenizes for one question."""
 MAX_STOPS = 4
 MAX_STOP_CHARS = 200
 MAX_TOPIC_CHARS = 200

@@ -24,9 +24,7 @@ _PURPOSE = b"warmline cache salt v1\0"
 
 
 def cache_salt(secret: bytes, tenant: TenantId) -> str:
-    """The tenant's salt, 64 hex digits. It is as hard to guess as the secret and equal on all
-    replicas.
-    """
+    """The tenant's salt, 64 hex digits: as hard to guess as the secret, equal on all replicas."""
     return hmac.new(secret, _PURPOSE + tenant.encode(), hashlib.sha256).hexdigest()
 
 

@@ -11,8 +11,7 @@ SEGMENT_SCHEMA_VERSION = 1
 
 
 def document_segment(title: str, heading: str, body: str) -> str:
-    """Delimiter, title, heading path and body. Rank, number and version are left out: they would break
-    reuse.
+    """Delimiter, title, heading path and body; no rank, number or version, which would break reuse.
 
     The delimiter comes first, because tokenizers do not merge a leading blank line with the text before
     it, but would merge a trailing one with the text after it. The body is stripped.

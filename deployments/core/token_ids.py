@@ -40,7 +40,7 @@ def to_bytes(ids: TokenIds) -> bytes:
     return swapped.tobytes()
 
 
-def count_in(raw: bytes) -> int:
+def count_in(raw: bytes | bytearray) -> int:
     """How many ids `raw` has, in the form of `to_bytes`."""
     return len(raw) // _ID_BYTES
 

@@ -16,9 +16,7 @@ COMMON_WORDS = frozenset(_COMMON.split())
 
 
 def words_of(text: str) -> Iterator[str]:
-    """The words of a text in order: runs of letters, digits and marks with at least one letter or
-    digit.
-    """
+    """The words of a text: runs of letters, digits and marks with at least one letter or digit."""
     separated = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in text)
     for run in separated.split():
         if any(unicodedata.category(char)[0] in "LN" for char in run):

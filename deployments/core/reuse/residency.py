@@ -17,8 +17,7 @@ from deployments.core.reuse.resident_tree import ResidentTree
 MAX_TENANTS = 256
 """Trees kept; the least recently used one is dropped first."""
 CONFIRM_WITHIN_S = 2.0
-"""A prompt's blocks count as resident once it is prefilled, but an event must confirm them in this
-time."""
+"""A prompt's blocks count as resident once it is prefilled; within this time an event must confirm it."""
 
 
 class Residency:
@@ -144,9 +143,7 @@ class Residency:
         )
 
     def _tree(self, salt: str) -> tuple[str, ResidentTree]:
-        """A tenant's epoch and tree. A new tree has a new epoch: readers must not take it for the old
-        one.
-        """
+        """A tenant's epoch and tree. A new tree gets a new epoch, which tells readers to start again."""
         if salt not in self._trees:
             self._begun += 1
             tree = ResidentTree(self._block_size, self._resident.__contains__)
