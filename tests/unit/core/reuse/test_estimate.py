@@ -1,4 +1,4 @@
-"""Residency while events are lost, and when they are found."""
+"""Residency while events are missing, and when they are complete again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.unit.core.reuse.asking import NOTHING, caught_up, found
 from tests.unit.core.reuse.engine import Engine
 
 
-def test_while_events_are_lost_an_estimate_says_so(library):
+def test_while_events_are_missing_an_estimate_says_so(library):
     """It begins with what is known, goes on with what is served, and never outgrows the cache."""
     engine = Engine(40)
     engine.answer(library.prompt("a", 0, [0, 1]))
@@ -84,7 +84,7 @@ def test_an_estimate_knows_what_events_took_away_before_and_since(library):
         assert found(engine, library, "a", [0, 1]).cached_tokens == 24
 
 
-def test_found_events_alone_tell_what_is_resident(library):
+def test_complete_events_alone_decide_what_is_resident(library):
     """Neither what the estimate threw out nor what it kept outlives it."""
     engine = Engine(60)
     engine.answer(library.prompt("a", 0, [0, 1]))
@@ -123,8 +123,8 @@ def test_what_an_estimate_evicted_is_known_again_when_events_are_found(library):
     assert found(engine, library, "a", [0, 1]).cached_tokens == 24
 
 
-def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
-    """What the model believed before must not pass for known."""
+def test_a_cleared_cache_is_learnt_again_also_in_an_estimate(library):
+    """The model's blocks from before the clearing must not count as known."""
     for lose in (False, True):
         engine = Engine(50)
         engine.answer(library.prompt("a", 0, [0, 1]))
@@ -142,7 +142,7 @@ def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
 
 
 def test_losing_twice_is_losing_once(library):
-    """And finding what was not lost changes nothing."""
+    """Calling `stop_estimating` without an estimate changes nothing."""
     engine = Engine(50)
     engine.answer(library.prompt("a", 0, [0, 1]))
     engine.residency.stop_estimating()
