@@ -39,7 +39,7 @@ class Reuse:
         if self.l1 + self.redis + self.tokenized != self.segments:
             raise ValueError("sources do not add up to the segments")
         if min(self.l1, self.redis, self.tokenized) < 0:
-            raise ValueError("the count of a source is negative")
+            raise ValueError("a source has a negative number of segments")
         if not 0 <= self.kv_cached_tokens <= self.prompt_tokens:
             raise ValueError("more tokens reused than the prompt has")
 
