@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import CollectionName, Scope
 from deployments.core.services import Agent

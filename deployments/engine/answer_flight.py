@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.messages import EngineInfo
 

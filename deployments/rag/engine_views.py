@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ports import ResidencySource
 from deployments.core.reuse.paths import Known, ResidencyUpdate

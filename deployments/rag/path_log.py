@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.core.ports import HotPaths

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import TypeVar
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.core.messages import CacheStats, CacheUsage, CountBatch

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 from deployments.core.documents import SearchQuery
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import Scope

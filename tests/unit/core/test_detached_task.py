@@ -2,7 +2,7 @@
 
 from contextvars import ContextVar
 
-from deployments.core.detached import detached_task
+from deployments.core.detached_task import detached_task
 
 REQUEST = ContextVar("REQUEST", default="none")
 
