@@ -8,7 +8,7 @@ from typing import Any
 
 from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
-from deployments.core.token_ids import from_bytes
+from deployments.core.token_ids import count_in, from_bytes
 from serve_app.http.answers import AnswerBody
 from serve_app.http.openai_bodies import AnswerMessage, ChatCompletion, Choice, Usage
 
@@ -87,11 +87,11 @@ class ChunkFraming:
 
     def _count(self, delta: Delta) -> None:
         earlier = self._usage
-        prompt_tokens = earlier.prompt_tokens or len(delta.prompt_ids) // 4
+        prompt_tokens = earlier.prompt_tokens or count_in(delta.prompt_ids)
         cached = delta.kv_cached_tokens
         self._usage = Usage.of(
             prompt_tokens,
-            earlier.completion_tokens + len(delta.ids) // 4,
+            earlier.completion_tokens + count_in(delta.ids),
             earlier.prompt_tokens_details.cached_tokens if cached is None else cached,
         )
 

@@ -6,10 +6,10 @@ The warming itself runs in other processes: see `deployments.engine.warming`.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Mapping
 
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import CollectionName, Scope
 from deployments.core.services import Agent
@@ -33,9 +33,7 @@ class Rewarming:
         """Schedules a warming after a change that invalidated this number of segments; after 0, none."""
         if not invalidated or scope in self._waiting or scope.collection not in self._agents:
             return
-        # An empty context, since Serve cancels the tasks of a request's context when the request ends.
-        warming = asyncio.get_running_loop().create_task(self._warm(scope), context=contextvars.Context())
-        self._waiting[scope] = warming
+        self._waiting[scope] = detached_task(self._warm(scope))
 
     async def _warm(self, scope: Scope) -> None:
         await asyncio.sleep(self._gathered_s)

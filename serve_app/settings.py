@@ -22,10 +22,10 @@ from pydantic import (
 from deployments.agents import specs
 from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
+from deployments.core.reuse.ordering import ORDERS
 
 PREFIX = "WARMLINE_"
 AGENTS = tuple(spec.name for spec in specs.AGENTS)
-ORDERS = ("rank", "popularity", "trie", "best_first", "best_last")
 DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Variables without the prefix, because other programs use the same names."""

@@ -1,4 +1,4 @@
-"""What makes an agent this agent. The rows are in `agents.specs`."""
+"""The definition of an agent. `agents.specs` has one for each."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ from dataclasses import dataclass
 from deployments.core.ids import CollectionName
 
 OTHER_TTL_S = 3600
-"""For segments of collections that no agent answers from."""
+"""TTL of the segments of collections that no agent answers from."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """Figures and wording of one agent. A change of wording is a change of every prompt."""
+    """Name, limits and wording of one agent. A new wording changes every prompt of the agent."""
 
     name: str
-    """In settings, paths and messages, and the model's name in the OpenAI-compatible API."""
+    """Used in settings, paths and messages, and as the model's name in the OpenAI-compatible API."""
     deployment: str
     """Name of its Serve deployment."""
     collection: CollectionName
     """The documents it answers from. The samples in the folder of this name are loaded into it."""
     ttl_s: int
-    """Seconds that its segments stay in the shared cache, used or not."""
+    """TTL of its segments in the shared cache; use does not prolong it."""
     max_context_tokens: int
-    """Of the documents in a prompt, together."""
+    """Most tokens that all documents in a prompt have together."""
     temperature: float
-    """Of an answer, where the caller does not say."""
+    """Default for an answer."""
     max_tokens: int
-    """Of an answer, where the caller does not say."""
+    """Default for an answer."""
     preamble: str
     """Opens each prompt, before the documents."""
     no_context: str
-    """The answer where nothing was found to answer from."""
+    """The answer when retrieval found nothing."""
     reminder: str = ""
-    """Follows the documents in each prompt: a small model has forgotten the preamble by then."""
+    """Follows the documents in each prompt, because a small model has forgotten the preamble by then."""
     doubt: str = ""
-    """Follows the reminder where no document is as similar to the question (cosine) as `sure_from`."""
+    """Follows the reminder when no document reaches the similarity `sure_from`."""
     sure_from: float = 0.4
-    """Cosine, -1 to 1."""
+    """Cosine of question and document, -1 to 1."""
     sections: tuple[str, ...] = ()
-    """Those that a question can be confined to; () allows any."""
+    """The sections that a question can be limited to; () allows any."""
 
 
 def segment_ttl_s(agents: Sequence[AgentSpec], collection: CollectionName) -> int:
-    """Seconds that a collection's segments stay in the shared cache. This only bounds the space they take:
-    segments never go stale.
+    """TTL of a collection's segments in the shared cache, in seconds.
+
+    It only bounds the space that they take. Segments never go stale: their key covers their text.
     """
     return next((agent.ttl_s for agent in agents if agent.collection == collection), OTHER_TTL_S)

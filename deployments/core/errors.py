@@ -2,12 +2,12 @@
 
     WarmlineError
     ├── InvalidRequest                 400  what the caller sent can't be used
-    │   └── PromptTooLong              400  question and preamble leave no room for an answer
+    │   └── PromptTooLong              400  preamble and question leave no room for an answer
     ├── Unauthorized                   401  no key, or an unknown one
     ├── Forbidden                      403  the key may not do this
     ├── NotFound                       404
     │   └── ModelNotFound              404  no agent has the name of this model
-    ├── Conflict                       409  not possible in the present state
+    ├── Conflict                       409  not possible in the object's present state
     ├── PayloadTooLarge                413
     ├── UnsupportedMediaType           415
     ├── UnprocessableDocument          422  the document could not be read; nothing was stored
@@ -29,9 +29,10 @@ from __future__ import annotations
 
 
 class WarmlineError(Exception):
-    """Base of all errors raised on purpose. `message` is for the caller, `param` names the field at fault.
+    """Base of all errors that this application raises. `message` is for the caller.
 
-    `replica` names the engine's replica that raised it, where one did.
+    `param` names the field at fault; None if no field is. `replica` names the engine replica that
+    raised the error; None if none did.
     """
 
     code = "internal_error"
@@ -71,7 +72,7 @@ class Forbidden(WarmlineError):
 
 
 class NotFound(WarmlineError):
-    """There is no such thing for this tenant."""
+    """The tenant has no object of this name."""
 
     code = "not_found"
 
@@ -83,7 +84,7 @@ class ModelNotFound(NotFound):
 
 
 class Conflict(WarmlineError):
-    """The thing's present state does not allow this."""
+    """The present state of the addressed object does not allow this."""
 
     code = "conflict"
 
@@ -107,7 +108,9 @@ class UnprocessableDocument(WarmlineError):
 
 
 class Overloaded(WarmlineError):
-    """Too much at once; try again later. Where a `replica` refused, `pending_tokens` wait there."""
+    """Too many requests at once; try again later. `pending_tokens` wait in the `replica` that
+    refused.
+    """
 
     code = "overloaded"
 
@@ -150,7 +153,7 @@ class DeadlineExceeded(WarmlineError):
 
 
 class TokenizerRefused(WarmlineError):
-    """Start-up: ids of this tokenizer do not stand for the text they were made from."""
+    """Start-up: this tokenizer's ids do not decode to the text that they were made from."""
 
     code = "tokenizer_refused"
 

@@ -1,4 +1,4 @@
-"""Names of things, each a type of its own, and the one rule for names that callers choose."""
+"""Types of ids, and the checks of ids that callers choose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CollectionName = NewType("CollectionName", str)
 DocId = NewType("DocId", str)
 RequestId = NewType("RequestId", str)
 SegmentKey = NewType("SegmentKey", str)
-"""Content address of a segment: hex digest over tokenizer fingerprint, flags, schema version and text."""
+"""Content address of a segment: hex digest of tokenizer fingerprint, flags, schema version, text."""
 Fingerprint = NewType("Fingerprint", str)
 
 DEFAULT_TENANT = TenantId("default")
@@ -56,7 +56,7 @@ def _checked(raw: str, allowed: re.Pattern[str], param: str, words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose entries: every key, row and vector belongs to one tenant's collection."""
+    """A collection of one tenant. Every key, row and vector belongs to one scope."""
 
     tenant: TenantId
     collection: CollectionName

@@ -1,9 +1,9 @@
-"""Leases on what a knowledge base contains: a holder of a lease need not ask whether a text is current.
+"""Leases on the contents of a knowledge base: a lease holder need not ask whether a text is current.
 
-A lease says that a collection is at a generation. The holder counts a lease's time from before it sent the
-call, the knowledge base from when it answered, so the holder's time always ends first. A change of documents
-returns only when every holder has acknowledged it or has no valid lease any more. A request that arrives
-after the change has returned therefore never gets an old text.
+A lease says that a collection is at a generation. The holder counts a lease's time from before it sent
+the call, the knowledge base from when it answered, so the holder's time always ends first. A change of
+documents returns only when every holder has acknowledged it or has no valid lease any more. A request
+that arrives after the change has returned therefore never gets an old text.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ HolderId = NewType("HolderId", str)
 """A process that holds leases: random, never used twice."""
 
 LEASE_S = 2.0
-"""The longest lease, and so the longest that a change of documents waits, whatever happens to a holder."""
+"""Duration of a lease, and so the longest that a change of documents waits for holders."""
 
 POLL_S = 0.8
-"""How long `watch` waits for a change. The rest of a lease is a reserve, so that slow machines keep it."""
+"""How long `watch` waits for a change. The rest of a lease is a reserve for slow machines."""
 
 UNKNOWN = -1
 """For `watch`: the caller knows no generation of this scope, so `watch` answers at once."""
@@ -36,9 +36,10 @@ class Lease:
     generation: int
     """The collection's generation, which each change raises."""
     state: str
-    """Names everything besides the query that a search's answer depends on: equal states, equal passages.
+    """Names everything, except the query, that a search's result depends on: equal states, equal
+    passages.
 
-    It never returns for other contents, not even in a database that was restored or replaced.
+    A state is never used again for other contents, not even in a database that was restored or replaced.
     """
     lease_s: float
     """How long it lasts, counted from before the call was sent; 0 where none was granted."""
@@ -46,7 +47,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LeasedRetrieval:
-    """A search's answer, with a lease on the collection in the state that the search read."""
+    """The result of a search, and a lease on the collection as the search read it."""
 
     retrieval: Retrieval
     lease_s: float
@@ -59,7 +60,7 @@ class LeasedRetrieval:
 
 
 class LeasingKnowledge(Protocol):
-    """The knowledge base, as processes see it that keep what it found. Raises KnowledgeUnavailable."""
+    """The knowledge base for processes that cache its results. Methods raise KnowledgeUnavailable."""
 
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
         """Searches as `Retriever.search` does, and grants a lease on the query's scope."""
@@ -67,12 +68,13 @@ class LeasingKnowledge(Protocol):
     async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> Mapping[Scope, Lease]:
         """Renews leases: on the scopes of `known`, and on others of this holder that have changed.
 
-        Answers when one of them changes, at the latest after `POLL_S` seconds. `known` has the generations
-        that the holder knows. By this call the holder acknowledges that it uses nothing older.
+        Answers when one of them changes, at the latest after `POLL_S` seconds. `known` has the
+        generations that the holder knows. By this call the holder acknowledges that it uses nothing
+        older.
         """
 
 
 def lease_clock() -> float:
-    """Seconds, which also count while the machine is suspended: a lease must not last longer by that."""
+    """Monotonic seconds that include the machine's suspension, which must not prolong a lease."""
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)

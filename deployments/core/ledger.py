@@ -1,4 +1,4 @@
-"""The stage ledger: what an answer reused and where its time went. It can't be built inconsistent."""
+"""The ledger of an answer: what it reused and where its time went."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """What was reused. `segments` counts document segments, each from exactly one source.
-
-    `answer` is "generated", "no_context" when nothing was found to answer from, or, where the caller allows
-    it, another request's for the very same prompt: "shared" while that was under way, "reused" when it was
-    complete. `dropped` names the documents that passages were left out of for want of room. Raises
-    ValueError when counts contradict each other.
-    """
+    """What an answer reused. Raises ValueError if counts contradict each other."""
 
     segments: int
+    """Document segments in the prompt. Each came from exactly one of the next three sources."""
     l1: int
+    """Segments from the agent replica's own cache."""
     redis: int
+    """Segments from the shared cache."""
     tokenized: int
+    """Segments that were in no cache."""
     prompt_tokens: int
     kv_cached_tokens: int
+    """Prompt tokens that were in the engine's KV cache."""
     order: str
+    """Name of the order of documents (`reuse.ordering`)."""
     dropped: tuple[str, ...]
+    """Ids of documents with passages that did not fit into the prompt."""
     answer: str
+    """"generated"; "no_context" if retrieval found nothing; or, if the caller allows it, the answer of
+    an equal request: "shared" if that one was still running, "reused" if it was complete."""
 
     def __post_init__(self) -> None:
         if self.l1 + self.redis + self.tokenized != self.segments:
             raise ValueError("sources do not add up to the segments")
         if min(self.l1, self.redis, self.tokenized) < 0:
-            raise ValueError("a source can't have given less than no segment")
+            raise ValueError("a source has a negative number of segments")
         if not 0 <= self.kv_cached_tokens <= self.prompt_tokens:
             raise ValueError("more tokens reused than the prompt has")
 
@@ -47,12 +50,12 @@ class Reuse:
 
 
 def timings(stages_ms: Mapping[str, float], ttft_ms: float, total_ms: float) -> dict[str, float]:
-    """The answer's `timings_ms`: every stage (0 when it did not run), `ttft` and `total`, in milliseconds.
+    """The answer's `timings_ms`: every stage (0 if it did not run), `ttft` and `total`, in milliseconds.
 
-    Counted in whole hundredths, stages rounded down and the total up, so that rounding never makes the
-    parts exceed the whole. Clocks of two processes can disagree by a tick: the stages before the first
-    token are scaled into `ttft` and all of them into `total` where they would not fit. Raises KeyError
-    on an unknown stage.
+    Values are whole hundredths. Stages are rounded down and the total is rounded up, so that the parts
+    never exceed the whole. Clocks of two processes can differ a little: if the stages before the first
+    token exceed `ttft`, they are scaled down to it; decoding is cut to the rest of `total`. Raises
+    KeyError on an unknown stage.
     """
     unknown = set(stages_ms) - set(STAGES)
     if unknown:
@@ -68,7 +71,7 @@ def timings(stages_ms: Mapping[str, float], ttft_ms: float, total_ms: float) -> 
 
 
 def _hundredths(value_ms: float) -> float:
-    # 0.29 * 100 is 28.999999999999996: a value that was rounded once must stay what it is.
+    # 0.29 * 100 is 28.999999999999996: a value that is already rounded must not change.
     return round(max(value_ms, 0.0) * 100, 6)
 
 
@@ -81,50 +84,61 @@ class Citation:
     section: str | None
     version: int
     score: float
+    """As in `Passage`."""
     snippet: str
+    """Beginning of the passage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An agent's answer with its ledger: one shape in every case, fallbacks included.
-
-    `context_tokens` counts the documents' ids, `query_tokens` the question's, `total_tokens` prompt
-    and answer. `cache_error` says why the cache was bypassed when `cache_available` is False.
-    `prompt_ids` and `answer_ids` are little-endian 32-bit ids.
-    """
+    """An agent's answer with its ledger. Answers without generation have the same fields."""
 
     text: str
     finish_reason: str
     cache_hit: bool
+    """`Reuse.cache_hit`."""
     cache_available: bool
+    """Whether the shared token cache could be used."""
     cache_error: str | None
+    """Why the shared cache was bypassed; None if `cache_available`."""
     latency_ms: float
     context_tokens: int
+    """Token ids of the documents."""
     query_tokens: int
+    """Token ids of the question."""
     answer_tokens: int
     total_tokens: int
+    """Prompt and answer."""
     cache_stats: CacheStats
     citations: tuple[Citation, ...]
+    """In rank order."""
     reuse: Reuse
     timings_ms: Mapping[str, float]
+    """By stage; see `timings`."""
     request_id: str
     prompt_ids: bytes = b""
+    """Little-endian 32-bit ids."""
     answer_ids: bytes = b""
+    """Little-endian 32-bit ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptTokens:
-    """A question's prompt, of which nothing was generated. `ids` are little-endian 32-bit ids.
-
-    `sources` says of each document segment, in rank order, where its ids came from. Where nothing was found
-    to answer from there is no prompt: `ids` is empty. `cache_error` as in `Answer`.
-    """
+    """The prompt of a question, without an answer."""
 
     ids: bytes
+    """Little-endian 32-bit ids; empty if retrieval found nothing."""
     citations: tuple[Citation, ...]
+    """In rank order."""
     context_tokens: int
+    """As in `Answer`."""
     query_tokens: int
+    """As in `Answer`."""
     sources: tuple[SegmentSource, ...]
+    """Where the ids of each document segment came from, in rank order."""
     order: str
+    """As in `Reuse`."""
     dropped: tuple[str, ...]
+    """As in `Reuse`."""
     cache_error: str | None
+    """As in `Answer`."""

@@ -1,4 +1,4 @@
-"""The seam to documents with their history; see `ports` for the others."""
+"""Interfaces to documents with their history."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from deployments.core.ports import DocumentLibrary
 
 
 class PassageReader(Protocol):
-    """Knowledge, as those see it who know which documents they want. Raises KnowledgeUnavailable."""
+    """Passages of known documents, without a search. Raises KnowledgeUnavailable."""
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
-        """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are absent."""
+        """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are
+        absent.
+        """
 
 
 class VersionedLibrary(DocumentLibrary, Protocol):
-    """Knowledge, as those see it who write documents and look into their past.
+    """The documents of the knowledge base with their versions.
 
     All methods raise KnowledgeUnavailable.
     """
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
-        """A new version of a document's text (Markdown), under its present title and section.
+        """Stores a new version of a document's text (Markdown) under its present title and section.
 
         Without `invalidate`, segments that no document has any more stay in the token cache until they
         expire; no answer uses them in either case. Raises NotFound, UnprocessableDocument.
         """
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
-        """What a document said. Raises NotFound."""
+        """One version of a document. Raises NotFound."""
 
     async def versions(
         self, scope: Scope, doc_id: DocId, limit: int, before: int | None
     ) -> tuple[DocumentVersion, ...]:
-        """At most `limit` versions without their contents, newest first, the present one included; with
-        `before`, those older than it. Raises NotFound.
+        """At most `limit` versions without their contents, newest first, the present one included.
+        `before` is a version: only older ones are listed. Raises NotFound.
         """
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Ranked full text: at most `limit` documents by their best passages."""
+        """Full text search: at most `limit` documents, ranked by their best passage."""
 
     async def discard_segments(self, scope: Scope, pattern: str) -> int:
         """Deletes the cached segments of those documents whose ids match a glob pattern.

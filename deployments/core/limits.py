@@ -1,4 +1,4 @@
-"""Bounds of what a caller may ask, stated once for the services and for the API's schemas."""
+"""Bounds of what a caller may ask, for the services and for the HTTP bodies."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ MAX_ANSWER_TOKENS = 4_096
 MAX_TEMPERATURE = 2.0
 DEFAULT_TOP_K = 5
 DEFAULT_ANSWER_TOKENS = 1_024
-"""Of an answer to a free question, which any agent takes."""
+"""Default for an answer to a free question, which any agent takes."""
 MAX_HISTORY_TURNS = 500
 MAX_HISTORY_CHARS = 200_000
-"""Of earlier turns and the caller's instructions: what a replica may be made to tokenize for one question."""
+"""Earlier turns and instructions together; bounds what a replica tokenizes for one question."""
 MAX_STOPS = 4
 MAX_STOP_CHARS = 200
 MAX_TOPIC_CHARS = 200
 MAX_MATERIAL_CHARS = 200_000
-"""Of source code or specifications to write from; the model's length is reached long before."""
+"""Source code, or specifications, to write from. The model's context length is usually the tighter
+bound."""
 MAX_CONTENT_CHARS = 5_000_000
 MAX_USER_ID_CHARS = 200
 MAX_SEED = 2**63 - 1
-"""Engines keep a seed in 64 signed bits."""
+"""vLLM keeps a seed in 64 signed bits."""

@@ -1,4 +1,4 @@
-"""What travels between deployments. Frozen and picklable; units are in the names."""
+"""Messages between deployments, and between features. Frozen and picklable; units are in the names."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from deployments.core.documents import Passage
-from deployments.core.ids import (
-    Fingerprint,
-    RequestId,
-    Scope,
-    SegmentKey,
-    TenantId,
-)
+from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.token_ids import TokenIds
 
 
 class SegmentSource(StrEnum):
-    """Where the ids of one segment came from."""
+    """Where the token ids of one segment came from."""
 
     L1 = "l1"
     REDIS = "redis"
@@ -29,28 +23,26 @@ class SegmentSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSegments:
-    """Ids of segments in the order asked for, their keys, and where each came from.
-
-    `cache_error` says why the shared cache was bypassed; None when it was not, or was not needed.
-    """
+    """Token ids of segments. The three tuples have the order of the texts asked for."""
 
     ids: tuple[TokenIds, ...]
     keys: tuple[SegmentKey, ...]
     sources: tuple[SegmentSource, ...]
     cache_error: str | None = None
+    """Why the shared cache was bypassed; None if it was not, or was not needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatScaffold:
-    """The model's chat template cut at its contents; each piece is trusted text with control tokens.
+    """The pieces of the model's chat template between the contents; trusted text with control tokens.
 
     A conversation is `head` preamble+documents `to_user` question [`to_assistant` answer `next_user`
-    question]... `to_generation`. Where a template has no system role, the preamble stands in the
-    first user turn and `to_user` is a blank line.
+    question]... `to_generation`.
     """
 
     head: str
     to_user: str
+    """A blank line if the template has no system role: the preamble is in the first user turn then."""
     to_assistant: str
     next_user: str
     to_generation: str
@@ -58,63 +50,68 @@ class ChatScaffold:
 
 @dataclass(frozen=True, slots=True)
 class TokenizerBundle:
-    """Everything a replica needs to tokenize as all others do: sent once, at its start.
-
-    `tokenizer_json` is the fast tokenizer's own serialisation. `seam_failures` names the hostile cases
-    for which joined segments differ from the tokenizer's encoding of the whole text (none for most).
-    """
+    """Everything a replica needs to tokenize as all others do. It gets the bundle once, at its start."""
 
     tokenizer_json: str
+    """The fast tokenizer's own serialisation."""
     scaffold: ChatScaffold
     fingerprint: Fingerprint
     vocab_size: int
     seam_failures: tuple[str, ...] = ()
+    """Names of the hostile test cases in which joined segments differ from the tokenizer's encoding of
+    the whole text; () for most tokenizers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample. `temperature` 0 is greedy.
-
-    With a `json_schema` (as JSON) only tokens are sampled that keep the answer within it; an answer cut off
-    by `max_tokens` is still no whole JSON. `ignore_eos` goes on to `max_tokens` behind the model's own end.
-    """
+    """How to sample an answer."""
 
     max_tokens: int
     temperature: float
+    """0 is greedy."""
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    """Texts that end the answer."""
     json_schema: str | None = None
+    """As JSON. The engine samples only tokens that keep the answer valid under it. An answer that
+    `max_tokens` cuts off is still incomplete JSON."""
     ignore_eos: bool = False
+    """Generate `max_tokens` tokens even if the model ends its answer earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One generation. `prompt` is ids as little-endian 32-bit bytes (`token_ids.to_bytes`).
-
-    `layout` names the segments that the prompt begins with (`paths.pack_steps`), `replicas` those to try,
-    best first, `avoid` those that failed lately, and `known` how far the caller knows their caches. With
-    `share_answer` an equal request's answer, complete or under way, may be given instead of another; for
-    greedy sampling only. `deadline_s` runs from the call; what is behind the call's way and its waiting for a
-    replica knows by `until_unix_s` what is left. `reader_s` is how long its first reader has where a
-    generation may outlive that one.
-    """
+    """One generation, as an agent asks the engine for it."""
 
     request_id: RequestId
     prompt: bytes
+    """Token ids as little-endian 32-bit bytes (`token_ids.to_bytes`)."""
     sampling: Sampling
     cache_salt: str
+    """Only requests with the same salt share KV blocks."""
     deadline_s: float
+    """Time for the answer, counted from the call."""
     layout: bytes = b""
+    """The segments that the prompt begins with, as `paths.pack_steps` writes them."""
     replicas: tuple[str, ...] = ()
+    """Replicas to try, best first."""
     avoid: tuple[str, ...] = ()
+    """Replicas that failed lately."""
     known: tuple[Known, ...] = ()
+    """The versions up to which the caller knows the replicas' caches."""
     share_answer: bool = False
+    """Whether the engine may return the answer of an equal request, complete or still running, instead
+    of generating another one. For greedy sampling only."""
     until_unix_s: float | None = None
+    """The deadline as wall-clock time, so that the replica can subtract transfer and queueing time."""
     reader_s: float | None = None
+    """Time that the first reader has, if the generation may outlive that reader; else None."""
 
     def left(self, now_unix_s: float) -> GenerateRequest:
-        """With the time that is left of its deadline. Clocks may differ: it is never more than that was."""
+        """This request with the rest of its deadline, which is never more than before (clocks
+        differ).
+        """
         if self.until_unix_s is None:
             return self
         return replace(self, deadline_s=min(self.deadline_s, max(self.until_unix_s - now_unix_s, 0.0)))
@@ -122,92 +119,112 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer: its text and the ids (little-endian 32-bit bytes) it was decoded from.
-
-    The first delta carries `kv_cached_tokens`, `queue_ms` and `prefill_ms`; the last carries
-    `finish_reason` ("stop" or "length") and `decode_ms`. One delta can be both. `prompt_ids`, the prompt's
-    ids, are in an agent's first delta; an engine leaves them out, since they came from there. An engine's
-    first delta tells what changed in its cache (`residency`), and whether the answer is another request's:
-    `shared` "flight" for one under way, "kept" for a complete one.
-    """
+    """A chunk of an answer. One delta can be both the first and the last."""
 
     text: str
     ids: bytes
+    """The token ids that `text` was decoded from, as little-endian 32-bit bytes."""
     finish_reason: str | None = None
+    """In the last delta: "stop" or "length"."""
     kv_cached_tokens: int | None = None
+    """In the first delta: prompt tokens that were in the engine's KV cache."""
     queue_ms: float | None = None
+    """In the first delta."""
     prefill_ms: float | None = None
+    """In the first delta."""
     decode_ms: float | None = None
+    """In the last delta."""
     prompt_ids: bytes = b""
+    """In an agent's first delta: the prompt's ids. An engine leaves them out; the agent has them."""
     residency: ResidencyUpdate | None = None
+    """In an engine's first delta: what changed in its cache."""
     shared: str | None = None
+    """In an engine's first delta, if the answer is another request's: "flight" if that one was still
+    running, "kept" if it was complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine replica runs. `block_size` and `max_model_len` in tokens."""
+    """What an engine replica runs."""
 
     model: str
     max_model_len: int
+    """Tokens."""
     block_size: int
+    """Tokens."""
     kv_cache_tokens: int
+    """Size of the KV cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """Cluster-wide counters of one tenant's agent (the seed's `TokenCacheStats`).
-
-    `hit_rate` is percent of document segments, `request_hit_rate` percent of prompts whose segments
-    all hit. Latencies are means from the question to its prompt's ids. `total_tokens_cached` and
-    `cache_size_mb` are what Redis holds now, measured `measured_s_ago` seconds ago.
-    """
+    """Cluster-wide counters of one agent for one tenant (the seed's `TokenCacheStats`)."""
 
     cache_hits: int = 0
+    """Document segments whose ids were cached."""
     cache_misses: int = 0
     hit_rate: float = 0.0
+    """Percent of document segments."""
     request_hit_rate: float = 0.0
+    """Percent of prompts of which all segments were cached."""
     total_tokens_cached: int = 0
+    """Token ids in Redis."""
     cache_size_mb: float = 0.0
+    """Size of those entries in Redis."""
     avg_hit_latency_ms: float = 0.0
+    """Mean time from the question to its prompt's ids, if all segments were cached."""
     avg_miss_latency_ms: float = 0.0
+    """The same for the other prompts."""
     measured_s_ago: float | None = None
+    """Age of the two sizes in Redis; None if they were not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheUsage:
-    """What one scope's segments occupy in the shared store: entries, token ids, bytes of values."""
+    """What one scope's segments occupy in the shared store."""
 
     entries: int
     tokens: int
+    """Token ids in all entries."""
     value_bytes: int
+    """Without keys and the store's overhead."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountBatch:
-    """What a writer has counted, sent as it is until the store has it. A writer's numbers grow, from 1."""
+    """Counts of one writer, which sends them again unchanged until the store has confirmed them."""
 
     writer: str
+    """Random, for each replica and scope."""
     number: int
+    """From 1, one more for each batch of the writer."""
     increments: Mapping[str, float]
+    """By counter."""
     uses: Mapping[SegmentKey, int]
+    """Prompts with each segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class HotPath:
-    """How many prompts of a scope begin: these documents' segments, in order. `heat` only compares."""
+    """A beginning that many prompts of a scope share."""
 
     scope: Scope
     keys: tuple[SegmentKey, ...]
+    """The documents' segments, in order."""
     heat: float
+    """How often and how lately it was asked for. Only comparisons have a meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """Prompts that lie in an engine's cache now; of their tokens, how many were computed and found there."""
+    """The result of warming an engine's cache."""
 
     prompts: int = 0
+    """Prompts that are in the cache now."""
     prefilled_tokens: int = 0
+    """Of their tokens, those that were computed."""
     cached_tokens: int = 0
+    """Of their tokens, those that were cached before."""
 
     def __add__(self, other: Warmed) -> Warmed:
         return Warmed(
@@ -227,10 +244,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a `TokenCachedRAG`, checked and complete; see `Ask`, also for what None stands for.
-
-    `passages`, best first, are what to answer from instead of a search; () asks the model without any.
-    """
+    """A question to a `TokenCachedRAG`: an `Ask` after checks and with the agent's defaults."""
 
     scope: Scope
     text: str
@@ -242,18 +256,16 @@ class Question:
     history: tuple[Turn, ...] = ()
     arrived_unix_s: float | None = None
     passages: tuple[Passage, ...] | None = None
+    """Passages to answer from, best first, instead of a search; () asks the model without any."""
     instructions: str = ""
     share_answer: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a caller asks an agent, before the agent's own defaults and bounds are applied.
+    """What a caller asks an agent, before the agent applies its defaults and bounds.
 
-    None means the agent's default. `deadline_s` runs from the call; `arrived_unix_s` is when the edge
-    received the request. `instructions` are the caller's own, which the model reads behind the documents.
-    `share_answer` allows the answer of an equal request (same tenant, prompt ids and sampling, greedy) to be
-    given again. `ignore_eos` is `Sampling`'s.
+    None means the agent's default.
     """
 
     tenant: TenantId
@@ -266,9 +278,16 @@ class Ask:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     section: str | None = None
+    """Only documents of this section."""
     history: tuple[Turn, ...] = ()
+    """Earlier turns, oldest first."""
     deadline_s: float = 120.0
+    """Counted from the call."""
     arrived_unix_s: float | None = None
+    """When the edge received the request."""
     instructions: str = ""
+    """The caller's own instructions, which follow the documents in the prompt."""
     share_answer: bool | None = None
+    """Whether an equal request's answer (same tenant, prompt ids, greedy sampling) may be returned."""
     ignore_eos: bool = False
+    """As in `Sampling`."""

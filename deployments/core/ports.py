@@ -1,4 +1,4 @@
-"""The seams between features. A feature implements one, another is given it by the wiring."""
+"""Interfaces between features. One feature implements a Protocol; wiring gives it to another."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from deployments.core.token_ids import TokenIds
 
 
 class TextEncoder(Protocol):
-    """A tokenizer, as the rest sees it."""
+    """A tokenizer that keeps control tokens out of untrusted text."""
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of vocabulary, merges, added tokens, normalizer and chat template."""
+        """Hash over vocabulary, merges, added tokens, normalizer and chat template."""
 
     def encode_text(self, text: str) -> TokenIds:
-        """Ids of untrusted text: never a control id, whatever the text spells."""
+        """Ids of untrusted text. None is a control id, whatever the text spells."""
 
     def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
         """Ids of scaffold and texts; control tokens come from the scaffold pieces only.
@@ -43,7 +43,7 @@ class TextEncoder(Protocol):
         """
 
     def decode(self, ids: TokenIds) -> str:
-        """Text of ids, control tokens shown."""
+        """Text of ids, with control tokens spelled out."""
 
 
 class SegmentStore(Protocol):
@@ -53,19 +53,19 @@ class SegmentStore(Protocol):
     """
 
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
-        """Values in the order of `keys`; None where there is none or the entry is no string."""
+        """Values in the order of `keys`; None for a missing entry and for one that is not a string."""
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
         """Stores values that expire after `ttl_s` seconds."""
 
     async def delete_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> int:
-        """Deletes entries of any type; returns how many there were."""
+        """Deletes entries of any type; returns how many existed."""
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's entries (of one collection, or all); returns the exact count."""
 
     async def usage(self, scope: Scope) -> CacheUsage:
-        """What a scope's entries hold now, measured by walking them."""
+        """Size of a scope's entries now, measured by walking them."""
 
     async def ping(self) -> None:
         """Returns when the store answers."""
@@ -75,7 +75,7 @@ class SegmentStore(Protocol):
 
 
 class CounterStore(Protocol):
-    """Cluster-wide counters, and popularity of segments, without expiry and bounded by their own code.
+    """Cluster-wide counters and popularity of segments. They never expire; the store bounds their size.
 
     Raises CacheUnavailable when the store can't be used.
     """
@@ -83,21 +83,22 @@ class CounterStore(Protocol):
     async def record(self, scope: Scope, batch: CountBatch) -> dict[str, float]:
         """Adds a batch to a scope's counters and segments' popularity; returns all counters.
 
-        Once only: a batch that failed may have been counted all the same, and is to be sent again as it
-        was, before its writer's next one. Of segments the most used ones are kept; an empty batch reads.
+        A batch is counted once, however often it is sent. A call that failed may have counted it, so
+        its writer sends it again unchanged before the next one. Only the most used segments are kept.
+        An empty batch changes nothing.
         """
 
     async def reset(self, scope: Scope) -> None:
-        """Sets a scope's counters to nothing."""
+        """Deletes a scope's counters."""
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
-        """Uses by segment, the most used ones."""
+        """Number of uses, by segment, of the most used ones."""
 
 
 class SegmentResolver(Protocol):
-    """Segments' texts to ids: L1, then the shared store, then the tokenizer.
+    """Token ids of segments: from L1, else the shared store, else the tokenizer.
 
-    It never fails for the cache's sake.
+    A failure of a cache never makes a call fail.
     """
 
     async def resolve(self, scope: Scope, texts: Sequence[str]) -> ResolvedSegments:
@@ -108,37 +109,37 @@ class SegmentResolver(Protocol):
 
 
 class SegmentTokenizer(Protocol):
-    """The TokenCache deployment: tokenizes what is in no cache, once for the cluster, and writes it."""
+    """The TokenCache deployment: tokenizes uncached segments once for the cluster and stores the ids."""
 
     async def tokenize(self, scope: Scope, texts: Sequence[str]) -> list[bytes]:
         """Ids of each text as little-endian 32-bit bytes."""
 
 
 class SegmentWriter(Protocol):
-    """The TokenCache deployment, as those who change documents see it."""
+    """The TokenCache deployment, for services that change documents."""
 
     async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Stores the ids of segments before they are first asked for; returns how many ids."""
+        """Tokenizes and stores segments before the first question needs them; returns how many ids."""
 
     async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Deletes segments that no document has any more; returns how many were there."""
+        """Deletes segments that no document has any more; returns how many existed."""
 
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Deletes segments; returns how many were there, exactly. Raises CacheUnavailable."""
+        """Deletes segments; returns exactly how many existed. Raises CacheUnavailable."""
 
     async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
-        """Tells which segment, by its text, has taken another's place."""
+        """Records which segments replace others: `successors` maps an old text to the new one."""
 
 
 class Retriever(Protocol):
-    """Knowledge, as an agent sees it. Raises KnowledgeUnavailable."""
+    """Search in the knowledge base, for agents. Raises KnowledgeUnavailable."""
 
     async def search(self, query: SearchQuery) -> Retrieval:
         """The passages above the retrieval threshold, best first."""
 
 
 class DocumentLibrary(Protocol):
-    """Knowledge, as those who put documents in see it."""
+    """The documents of the knowledge base, for services that write them."""
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
         """Stores a document or a new version of it.
@@ -147,13 +148,13 @@ class DocumentLibrary(Protocol):
         """
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
-        """Raises NotFound."""
+        """The document. Raises NotFound."""
 
     async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
-        """Raises NotFound."""
+        """Deletes a document. Raises NotFound."""
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """Documents by id, those behind `after`."""
+        """At most `limit` documents by id, those after the id `after`."""
 
 
 class Generator(Protocol):
@@ -163,48 +164,50 @@ class Generator(Protocol):
         """Streams an answer. Closing the iterator aborts the generation in the engine."""
 
     async def describe(self) -> EngineInfo:
-        """What runs there. Raises EngineUnavailable until it is ready."""
+        """What the engine runs. Raises EngineUnavailable until it is ready."""
 
 
 class ResidencySource(Protocol):
-    """The engine's replicas, as those who choose between them see them."""
+    """The caches of the engine's replicas, for agents, which choose between the replicas."""
 
     async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate | None]:
-        """What each running replica holds for a tenant beyond what is known; None from one that is too busy
-        to answer in time. Raises EngineUnavailable."""
+        """What each running replica holds for a tenant, as changes after `known`; None from a replica
+        that is too busy to answer in time. Raises EngineUnavailable.
+        """
 
 
 class HotPaths(Protocol):
-    """How the cluster's prompts begin: the paths of document segments asked for most, newer ones first.
+    """The beginnings of prompts that are asked for most: paths of document segments. Recent use counts
+    more.
 
     Raises CacheUnavailable when the store can't be used.
     """
 
     async def record(self, paths: Mapping[Scope, Sequence[tuple[SegmentKey, ...]]]) -> None:
-        """Counts prompts, each by its documents' segments in the order in which it had them."""
+        """Counts prompts. Each is given as its documents' segments in their order in the prompt."""
 
     async def hottest(self, limit: int, tenant: TenantId | None = None) -> list[HotPath]:
-        """At most `limit` paths, hottest first, of one tenant or all."""
+        """At most `limit` paths, hottest first, of one tenant or (None) of all."""
 
     async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
-        """Lets the successors of segments that are no more inherit their paths."""
+        """Replaces segments in all paths: `successors` maps deleted segments to the new ones."""
 
 
 class PromptWarmer(Protocol):
     """Prefills prompts before they are asked for."""
 
     async def warm(self, scope: Scope) -> Warmed:
-        """What is asked for most in a scope, in every engine replica. Raises Unavailable."""
+        """Prefills what is asked for most in a scope, in every engine replica. Raises Unavailable."""
 
 
 class Rag(Protocol):
-    """Retrieval-augmented generation over one agent's collection, as the agent sees it."""
+    """Retrieval-augmented generation over one agent's collection."""
 
     async def generate_with_rag(self, question: Question) -> Answer:
         """The complete answer. Raises what `stream` raises."""
 
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
-        """Deltas, then the answer. Raises PromptTooLong, DeadlineExceeded, Unavailable."""
+        """Deltas, then the complete answer. Raises PromptTooLong, DeadlineExceeded, Unavailable."""
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
         """The prompt that the question would be answered with. Raises what `stream` raises."""
@@ -213,13 +216,13 @@ class Rag(Protocol):
         """Cluster-wide figures, measured now. Raises CacheUnavailable."""
 
     async def reset_stats(self, scope: Scope) -> None:
-        """Starts the counters anew. Raises CacheUnavailable."""
+        """Sets the counters to zero. Raises CacheUnavailable."""
 
     def clear_local(self, scope: Scope) -> int:
         """Empties this process's L1 for a scope; returns how many segments it held."""
 
     async def prefill(self, question: Question) -> Warmed:
-        """Prefills the question's prompt, and answers nothing. Raises what `stream` raises."""
+        """Prefills the question's prompt without answering it. Raises what `stream` raises."""
 
     async def warm(self, scope: Scope) -> Warmed:
         """Prefills what is asked for most, in every engine replica. Raises Unavailable."""

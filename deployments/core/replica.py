@@ -1,8 +1,8 @@
-"""The replica side of a remote call: what a deployment's replica serves, and the class that Serve runs.
+"""The replica side of remote calls: the services of a replica, and the class that Serve runs.
 
-A Protocol in `core` defines a remote service once. A service implements it, `serving` pairs the two (mypy
-checks the pair there), and a `Replica` offers the Protocol's operations to Serve. `serve_app.remote` makes a
-client of the same Protocol at the other end.
+A Protocol in `core` defines a remote service once. A service implements it, `serving` pairs the two
+(mypy checks the pair there), and a `Replica` offers the Protocol's operations to Serve.
+`serve_app.remote` makes the client from the same Protocol.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _EVERY_REPLICA = "_runs_in_every_replica"
 
 
 class Kind(Enum):
-    """How an operation's call travels."""
+    """How an operation is called."""
 
     CALL = auto()
     """One replica returns one result."""
     STREAM = auto()
-    """One replica yields results while it makes them."""
+    """One replica yields results one by one."""
     EVERY_REPLICA = auto()
-    """Each replica that runs now is called. The results are dropped, so the operation returns None."""
+    """All running replicas are called. The results are dropped, so the operation returns None."""
 
 
 def every_replica(operation: Operation) -> Operation:
@@ -60,7 +60,7 @@ def _kind(method: Any) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A service and the Protocol whose operations a replica offers of it."""
+    """A service of a replica, and the Protocol that defines its remote operations."""
 
     protocol: type
     """Only its operations can be called remotely."""
@@ -71,20 +71,20 @@ class Served:
 def serving(protocol: type[Port]) -> Callable[[Port], Served]:
     """Pairs a service with its Protocol: `serving(Agent)(service)`.
 
-    In two calls, because in one mypy would look for a type that both arguments have, and find `object`.
+    It takes two calls, because in one call mypy would accept any pair, with `object` as `Port`.
     """
     return lambda service: Served(protocol, service)
 
 
 Build: TypeAlias = "Callable[[], Awaitable[Sequence[Served]]]"
-"""Makes a replica's services inside the replica, because event loop, connections and models belong to it."""
+"""Makes a replica's services, inside the replica: event loop, connections and models belong to it."""
 
 
 class Replica:
     """A deployment's replica. Serve finds each operation of the services as a method of this object.
 
-    A service may have `check_health()` (async, raises when the replica has to be replaced) and `shut_down()`
-    (ends what would outlive the process).
+    A service may have `check_health()` (async, raises when the replica has to be replaced) and
+    `shut_down()` (ends what would outlive the process).
     """
 
     async def __init__(self, build: Build) -> None:  # type: ignore[misc]  # Serve awaits constructors
@@ -95,12 +95,12 @@ class Replica:
             setattr(self, name, _yielding(method) if kind is Kind.STREAM else method)
 
     async def check_health(self) -> None:
-        """Serve calls it now and then, and replaces the replica when it raises."""
+        """Checks the services. Serve calls it periodically and replaces the replica if it raises."""
         for service in self._services("check_health"):
             await service.check_health()
 
     def __del__(self) -> None:
-        """Serve calls it when a replica ends gracefully."""
+        """Shuts the services down. Serve calls it when it ends a replica gracefully."""
         for service in self._services("shut_down"):
             service.shut_down()
 
@@ -110,7 +110,7 @@ class Replica:
 
 
 def _by_name(served: Sequence[Served]) -> dict[str, tuple[Any, Kind]]:
-    """Each operation with its service. Raises TypeError where two services have one of the same name."""
+    """Each operation with its service. Raises TypeError if two services share an operation's name."""
     found: dict[str, tuple[Any, Kind]] = {}
     for one in served:
         for name, kind in operations(one.protocol).items():
@@ -120,7 +120,7 @@ def _by_name(served: Sequence[Served]) -> dict[str, tuple[Any, Kind]]:
 
 
 def _yielding(method: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncGenerator[Any, None]]:
-    """An async generator function, which Serve wants to see, of a method that returns a generator."""
+    """Makes an async generator function, as Serve requires, from a method that returns a generator."""
 
     async def items(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
         async with aclosing(method(*arguments, **named)) as made:

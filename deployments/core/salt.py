@@ -1,6 +1,6 @@
 """Cache salts: only requests with the same salt share KV blocks.
 
-They are derived on the server from the tenant; no client can set one.
+The server derives a salt from the tenant; no client can set one.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _PURPOSE = b"warmline cache salt v1\0"
 
 
 def cache_salt(secret: bytes, tenant: TenantId) -> str:
-    """The tenant's salt, 64 hex digits: as hard to guess as the secret, the same on every replica."""
+    """The tenant's salt, 64 hex digits: as hard to guess as the secret, equal on all replicas."""
     return hmac.new(secret, _PURPOSE + tenant.encode(), hashlib.sha256).hexdigest()
 
 
 def load_secret(configured: str | None, state_dir: Path) -> bytes:
-    """The configured secret, or else that of the state directory, made at the first start.
+    """The configured secret, or else the one in the state directory, which the first start creates.
 
-    Replicas of one machine that start together all get the same. Raises: ConfigurationError when the
-    secret is too short, or its file can be read or written by others.
+    Replicas that start at the same time on one machine get the same secret. Raises ConfigurationError
+    if the secret is too short, or if other users can read or write its file.
     """
     if configured is not None:
         return _long_enough(configured.encode(), "WARMLINE_SECRET")
@@ -44,7 +44,7 @@ def load_secret(configured: str | None, state_dir: Path) -> bytes:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A link appears complete or not at all, and fails where another process was faster.
+    # os.link makes the complete file appear at once, and fails if another process was faster.
     handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
@@ -72,7 +72,7 @@ def _read(path: Path) -> bytes:
 
 
 def _itself(path: str, flags: int) -> int:
-    """Opens no target of a link, and does not wait for a pipe's writer."""
+    """Opens without following a symbolic link and without waiting for the writer of a pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 

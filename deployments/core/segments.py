@@ -1,7 +1,7 @@
 """The text of a document segment, exactly as prompts contain it, and the two kinds of text in a prompt.
 
-Everybody who needs the text calls this: chunking (to count its tokens), write-through at ingest and
-assembly. One byte of difference would be a different segment, hence a miss.
+Chunking (which counts its tokens), write-through at ingest and prompt assembly all call
+`document_segment`. A difference of one byte would make another segment, and so a cache miss.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ SEGMENT_SCHEMA_VERSION = 1
 def document_segment(title: str, heading: str, body: str) -> str:
     """Delimiter, title, heading path and body; no rank, number or version, which would break reuse.
 
-    It starts with the delimiter, because a leading blank line does not merge with what stands before
-    it while a trailing one would merge with what follows, and it ends in the stripped body.
+    The delimiter comes first, because tokenizers do not merge a leading blank line with the text before
+    it, but would merge a trailing one with the text after it. The body is stripped.
 
-    Raises: ValueError when the body is blank.
+    Raises ValueError if the body is blank.
     """
     body = body.strip()
     if not body:
@@ -30,12 +30,12 @@ def _one_line(text: str) -> str:
 
 
 class ScaffoldText(str):
-    """A piece of the chat template: the only text whose control tokens count as such."""
+    """A piece of the chat template. Only here are control tokens encoded as control tokens."""
 
     __slots__ = ()
 
 
 class PlainText(str):
-    """A piece of preamble, document or question: text, whatever it spells."""
+    """A piece of preamble, document or question. Encoded as text, even if it spells a control token."""
 
     __slots__ = ()

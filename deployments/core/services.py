@@ -1,7 +1,7 @@
 """What each deployment serves: the definitions of all remote calls.
 
-A client is made of one of these by `serve_app.remote.client_of`, a replica by `core.replica.serving`. Each
-call can also raise Overloaded, and Unavailable where the deployment can't be reached.
+`serve_app.remote.client_of` makes a client of such a Protocol, `core.replica.serving` offers a service
+by it. Each call can also raise Overloaded, and Unavailable if the deployment can't be reached.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Agent(Protocol):
         """The complete answer. Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable."""
 
     def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
-        """The answer as it is made, the complete answer last. Closing it ends the generation.
+        """Deltas, then the complete answer. Closing the generator ends the generation.
 
         Raises as `answer` does.
         """
 
     async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
-        """The prompt that would be answered, without an answer. Raises as `answer` does."""
+        """The token ids of the question's prompt, without an answer. Raises as `answer` does."""
 
     async def cache_stats(self, tenant: TenantId) -> CacheStats:
         """Figures of the tenant's part of the agent's cache, cluster-wide. Raises CacheUnavailable."""
@@ -54,8 +54,9 @@ class Agent(Protocol):
         """Sets the tenant's counters of the agent to zero. Raises CacheUnavailable."""
 
     async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
-        """Prefills the prompts of `asks`, or, without any, what the tenant asks for most, in every engine
-        replica. Raises as `answer` does.
+        """Prefills the prompts of `asks`, or else the tenant's hottest paths, in every engine replica.
+
+        Raises as `answer` does.
         """
 
     @every_replica
@@ -64,19 +65,20 @@ class Agent(Protocol):
 
 
 class TicketImages(Protocol):
-    """The support agent's deployment, as the reader of customers' pictures."""
+    """The reader of customers' pictures, in the support agent's deployment."""
 
     async def process_ticket_image(
         self, image: bytes, media_type: str | None, expected_issues: Sequence[str] | None
     ) -> TicketImage:
         """The text in a picture, and which of the expected issues it mentions.
 
-        `media_type` is the declared one. Raises UnsupportedMediaType, PayloadTooLarge, UnprocessableDocument.
+        `media_type` is the declared one. Raises UnsupportedMediaType, PayloadTooLarge,
+        UnprocessableDocument.
         """
 
 
 class IdeaGeneration(Protocol):
-    """The business agent's deployment, as the generator of ideas. Raises as `Agent.answer` does."""
+    """The generator of ideas, in the business agent's deployment. Raises as `Agent.answer` does."""
 
     async def generate_idea_with_memory(self, request: IdeaRequest) -> IdeaResult:
         """A new idea with its scores."""
@@ -88,13 +90,13 @@ class IdeaGeneration(Protocol):
 
 
 class DocumentationWriter(Protocol):
-    """The documentation agent's deployment, as the writer of documents."""
+    """The writer of documents, in the documentation agent's deployment."""
 
     async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
         """Has the model write a document from source code and specifications, both whole, and stores it.
 
-        Raises InvalidRequest, PromptTooLong (naming the longest text), UnprocessableDocument (the model wrote
-        nothing), DeadlineExceeded, Unavailable.
+        Raises InvalidRequest, PromptTooLong (naming the longest text), UnprocessableDocument (the model
+        wrote nothing), DeadlineExceeded, Unavailable.
         """
 
 
@@ -105,24 +107,24 @@ class TokenCache(SegmentTokenizer, SegmentWriter, Protocol):
         """What a replica needs to tokenize as all others do."""
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Deletes the tenant's segments and retrievals, of one collection or all; returns the exact count of
-        segments. Raises CacheUnavailable.
+        """Deletes the tenant's segments and retrievals, of one collection or all; returns the exact
+        count of segments. Raises CacheUnavailable.
         """
 
 
 class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary, Protocol):
-    """The Knowledge deployment, as the keeper of documents."""
+    """The documents, in the Knowledge deployment."""
 
     async def status(self) -> dict[str, str]:
-        """What the knowledge base is doing, by subject. An answer at all means that it is ready."""
+        """The number of documents and the state of the index, by name. Raises KnowledgeUnavailable."""
 
 
 class Records(TicketDesk, IdempotencyKeys, BusinessMemory, Protocol):
-    """The Knowledge deployment, as the keeper of tickets, templates, ideas and idempotency keys."""
+    """Tickets, templates, ideas and idempotency keys, in the Knowledge deployment."""
 
 
 class EngineReplica(Protocol):
-    """One replica of the Engine deployment. `serve_app.engine.handle` calls one, or all of them."""
+    """A replica of the Engine deployment. `serve_app.engine.handle` calls one replica or all of them."""
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Streams an answer. Closing it aborts the generation.
@@ -131,16 +133,16 @@ class EngineReplica(Protocol):
         """
 
     async def describe(self) -> EngineInfo:
-        """What runs there. Raises EngineUnavailable until it is ready."""
+        """What the replica runs. Raises EngineUnavailable until it is ready."""
 
     async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What this replica holds of a tenant beyond what is known.
+        """What this replica holds for a tenant, as changes after `known`.
 
         Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
         """
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
-        """Prefills a tenant's prompts, each given as ids and layout, while there is time.
+        """Prefills a tenant's prompts, each given as ids and layout, for at most `within_s` seconds.
 
         Raises EngineUnavailable.
         """

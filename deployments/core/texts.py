@@ -1,4 +1,4 @@
-"""What a text must be to be stored, stated once for all that callers write."""
+"""Checks of texts that callers write and the database stores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from deployments.core.errors import InvalidRequest
 
 
 def check_text(text: str, param: str, max_chars: int, *, may_be_empty: bool = False) -> None:
-    """Raises InvalidRequest on a text that shows nothing, is too long, or that no database can hold."""
+    """Raises InvalidRequest on a text without a visible character, with more than `max_chars`, or that
+    no database stores.
+    """
     if not may_be_empty and not any(char.isprintable() and not char.isspace() for char in text):
         raise InvalidRequest(f"{param} must not be empty", param)
     if len(text) > max_chars:
@@ -15,6 +17,6 @@ def check_text(text: str, param: str, max_chars: int, *, may_be_empty: bool = Fa
 
 
 def check_storable(text: str, param: str) -> None:
-    """Raises InvalidRequest on a text that no database can hold."""
+    """Raises InvalidRequest on a text with NUL or a lone surrogate: not every database stores those."""
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise InvalidRequest(f"{param} must be text: no NUL and no half of a character", param)

@@ -1,7 +1,7 @@
 """Token ids in memory and between processes.
 
-`TokenIds` is an `array('I')`: four bytes an id instead of a list's eight-byte pointers, joined by one
-copy, and turned into raw little-endian bytes for a handle call at no cost.
+`TokenIds` is an `array('I')`: four bytes an id instead of a list's eight-byte pointers. Arrays are
+joined by copying, and become raw little-endian bytes for a handle call at no cost.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TypeAlias
 TokenIds: TypeAlias = "array[int]"
 """Always of type code `I`. A string, since `array` cannot be subscripted at run time before 3.12."""
 
+_ID_BYTES = 4
 _LITTLE = sys.byteorder == "little"
 
 
@@ -23,7 +24,7 @@ def token_ids(ids: Iterable[int] = ()) -> TokenIds:
 
 
 def join(parts: Iterable[TokenIds]) -> TokenIds:
-    """The parts one behind the other, as a new array."""
+    """A new array of all parts, one after the other."""
     joined = array("I")
     for part in parts:
         joined.extend(part)
@@ -39,8 +40,13 @@ def to_bytes(ids: TokenIds) -> bytes:
     return swapped.tobytes()
 
 
+def count_in(raw: bytes | bytearray) -> int:
+    """How many ids `raw` has, in the form of `to_bytes`."""
+    return len(raw) // _ID_BYTES
+
+
 def from_bytes(raw: bytes) -> TokenIds:
-    """The inverse of `to_bytes`. Raises ValueError when the length is no multiple of four."""
+    """The inverse of `to_bytes`. Raises ValueError if the length is not a multiple of four."""
     ids = array("I")
     ids.frombytes(raw)
     if not _LITTLE:

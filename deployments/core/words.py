@@ -12,11 +12,11 @@ _COMMON = (
     "you your"
 )
 COMMON_WORDS = frozenset(_COMMON.split())
-"""English words that say nothing about what a text is about."""
+"""English words that say nothing about a text's topic (stop words)."""
 
 
 def words_of(text: str) -> Iterator[str]:
-    """Runs of letters, digits and marks that hold a letter or digit, in order."""
+    """The words of a text: runs of letters, digits and marks with at least one letter or digit."""
     separated = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in text)
     for run in separated.split():
         if any(unicodedata.category(char)[0] in "LN" for char in run):

@@ -1,4 +1,4 @@
-"""Documentation that the model writes."""
+"""Documents that the model writes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ DEFAULT_DOC_TYPE: Final = "guide"
 
 @dataclass(frozen=True, slots=True)
 class WritingOrder:
-    """What to write about, and from what. `doc_type` is the section that the document will stand in.
-
-    `idempotency_key` makes the document's id, so that an order given twice is one document.
-    """
+    """An order to write one document."""
 
     tenant: TenantId
     topic: str
     request_id: RequestId
     doc_type: str = DEFAULT_DOC_TYPE
+    """Also the section of the stored document."""
     source_code: str | None = None
     specifications: str | None = None
     max_tokens: int | None = None
+    """None: the agent's default."""
     temperature: float | None = None
+    """None: the agent's default."""
     idempotency_key: str | None = None
+    """The document's id is derived from it, so that a repeated order stores one document. None: a new
+    id."""
     deadline_s: float = 120.0
+    """Counted from the call."""
     arrived_unix_s: float | None = None
+    """When the edge received the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenDocument:
-    """A document as it is stored, and the answer that it was made from.
-
-    The answer's `finish_reason` is "length" where the text was cut off by `max_tokens`.
-    """
+    """A document that the model wrote."""
 
     document: Document
+    """As it is stored."""
     answer: Answer
+    """The answer that it was made from. `finish_reason` is "length" if `max_tokens` cut the text off."""

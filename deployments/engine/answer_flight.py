@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta
 from deployments.engine.deadline import check_deadline
@@ -29,10 +29,7 @@ class AnswerFlight:
         self._on_end = on_end
         self._readers = 0
         self._progress = asyncio.Event()
-        # In an empty context, or what the task starts would end with the first reader's request.
-        self._reading = asyncio.get_running_loop().create_task(
-            self._read(deltas), context=contextvars.Context()
-        )
+        self._reading = detached_task(self._read(deltas))
 
     async def stream(self, deadline: float) -> AsyncGenerator[Delta, None]:
         """All deltas from the first. `deadline` is a time of the event loop's clock, in seconds.

@@ -77,12 +77,12 @@ class KvFeed:
         self._doubtful.update(self._slots)
         self._slots.clear()
         self._until_known = self._capacity_blocks
-        self._residency.lost()
+        self._residency.start_estimating()
 
     def silent(self) -> None:
         """Records that the engine does not answer, so that batches may be missing."""
         self._silent = True
-        self._residency.lost()
+        self._residency.start_estimating()
 
     def caught_up(self) -> None:
         """Records that the engine has published no further batches."""
@@ -122,4 +122,4 @@ class KvFeed:
         if self.complete and self._residency.estimated:
             self._residency.removed(self._doubtful - self._slots.keys())
             self._doubtful.clear()
-            self._residency.found()
+            self._residency.stop_estimating()

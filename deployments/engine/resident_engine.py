@@ -14,7 +14,7 @@ from deployments.core.reuse.block_cache import reusable_blocks
 from deployments.core.reuse.block_hash import block_hashes
 from deployments.core.reuse.paths import Known, ResidencyUpdate, unpack_steps
 from deployments.core.reuse.residency import Residency
-from deployments.core.token_ids import from_bytes
+from deployments.core.token_ids import count_in, from_bytes
 from deployments.engine.admission import Admission
 from deployments.engine.counters import EngineCounters
 from deployments.engine.kv_feed import KvFeed
@@ -127,7 +127,7 @@ class ResidentEngine:
         are computed while the engine works on the prompt. Nothing is awaited before the request counts
         as waiting, so requests that start at the same time see each other.
         """
-        tokens = len(request.prompt) // 4
+        tokens = count_in(request.prompt)
         hashes = self._hashes(request) if self._admission.pending_tokens else None
         missing = tokens if hashes is None else self._tokens_to_prefill(tokens, hashes)
         self._admission.check(missing, request.deadline_s if request.reader_s is None else request.reader_s)

@@ -14,7 +14,7 @@ from deployments.core.errors import DeadlineExceeded, EngineUnavailable, Warmlin
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import EngineInfo, GenerateRequest, Sampling, Warmed
 from deployments.core.ports import Generator
-from deployments.core.token_ids import to_bytes, token_ids
+from deployments.core.token_ids import count_in, to_bytes, token_ids
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ async def warm(engine: Generator, prompts: Iterable[tuple[str, bytes, bytes]], w
         except WarmlineError as error:
             log.warning("can't prefill a prompt: %s", error)
             continue
-        warmed += Warmed(1, len(prompt) // 4 - cached, cached)
+        warmed += Warmed(1, count_in(prompt) - cached, cached)
     return warmed
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from deployments.core.documents import Passage
 from deployments.core.ledger import Answer, Citation, PromptTokens, Reuse, timings
 from deployments.core.messages import CacheStats, Delta, Question, SegmentSource
-from deployments.core.token_ids import to_bytes
+from deployments.core.token_ids import count_in, to_bytes
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
 
@@ -93,7 +93,7 @@ def answer_of(
     reuse = reuse_of(prompt, order, generation)
     total_ms = watch.elapsed_ms
     ttft_ms = total_ms if generation.ttft_ms is None else generation.ttft_ms
-    answer_tokens = len(generation.ids) // 4
+    answer_tokens = count_in(generation.ids)
     return Answer(
         text="".join(generation.text).strip(),
         finish_reason=generation.finish_reason,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.messages import EngineInfo
 
@@ -25,8 +25,7 @@ class DescribedEngine:
     async def info(self) -> EngineInfo:
         """Waits until a replica says so, which one that is full does late: callers bring their deadlines."""
         if self._asking is None or (self._asking.done() and self._asking.exception() is not None):
-            # A context of its own: what the first question has started would end with it.
-            self._asking = asyncio.get_running_loop().create_task(self._said(), context=contextvars.Context())
+            self._asking = detached_task(self._said())
         return await asyncio.shield(self._asking)
 
     async def _said(self) -> EngineInfo:

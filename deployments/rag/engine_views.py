@@ -7,13 +7,13 @@ retrieval of a question, at most every few seconds, so that nobody waits for it.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ports import ResidencySource
 from deployments.core.reuse.paths import Known, ResidencyUpdate
@@ -67,9 +67,7 @@ class EngineViews:
         tenant = self._tenant(salt)
         age_s = float("inf") if tenant.surveyed_at_s is None else self._clock() - tenant.surveyed_at_s
         if age_s >= SURVEY_EVERY_S and (tenant.survey is None or tenant.survey.done()):
-            # A context of its own: what a request started would end with it.
-            survey = self._survey(salt, tenant)
-            tenant.survey = asyncio.get_running_loop().create_task(survey, context=contextvars.Context())
+            tenant.survey = detached_task(self._survey(salt, tenant))
 
     async def states(self, salt: str) -> list[ReplicaState]:
         """The replicas as they are known now."""

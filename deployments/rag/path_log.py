@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections import defaultdict
 
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.core.ports import HotPaths
@@ -33,8 +33,7 @@ class PathLog:
             return
         self._waiting[scope].append(keys)
         if self._sending is None or self._sending.done():
-            loop = asyncio.get_running_loop()
-            self._sending = loop.create_task(self._send(), context=contextvars.Context())
+            self._sending = detached_task(self._send())
 
     async def _send(self) -> None:
         while self._waiting:

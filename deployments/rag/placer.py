@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from deployments.core.reuse.ordering import Candidate, OrderPolicy
+from deployments.core.reuse.ordering import Candidate, Order
 from deployments.core.reuse.paths import SegmentId
-from deployments.core.reuse.placing import BestAt, Placing, place
+from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
-
-FOLLOWING = "trie"
-BEST_AT: Mapping[str, BestAt | None] = {FOLLOWING: None, "best_first": "first", "best_last": "last"}
-"""Policies that follow what is resident, and where they put the most relevant document."""
 
 
 class Placer:
-    """Orders by the policy of that name, and decides on the replica."""
+    """Decides by one order. `views` are the replicas as the agent knows them."""
 
-    def __init__(
-        self, name: str, order: OrderPolicy, views: EngineViews, rng: random.Random | None = None
-    ) -> None:
-        self.name = name
+    def __init__(self, order: Order, views: EngineViews, rng: random.Random | None = None) -> None:
         self.views = views
         self._order = order
         self._rng = rng or random.Random()  # noqa: S311 (ties are no secret)
 
+    @property
+    def name(self) -> str:
+        """The order's name."""
+        return self._order.name
+
     async def place(
         self, salt: str, head: SegmentId, candidates: Sequence[Candidate], prompt_tokens: int
     ) -> Placing:
-        """See `core.reuse.placing.place`. `salt` is the tenant's."""
+        """Orders the documents of one question and ranks the replicas; arguments as of `placing.place`.
+
+        `salt` is the tenant's cache salt.
+        """
         states = await self.views.states(salt)
-        return place(
-            candidates,
-            head,
-            prompt_tokens,
-            states,
-            order=self._order,
-            follow=self.name in BEST_AT,
-            best=BEST_AT.get(self.name),
-            rng=self._rng,
-        )
+        return place(candidates, head, prompt_tokens, states, order=self._order, rng=self._rng)

@@ -10,7 +10,6 @@ less often.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import TypeVar
 
+from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.core.messages import CacheStats, CacheUsage, CountBatch
@@ -77,7 +77,7 @@ class SharedCounts:
         _add(view.pending, increments)
         _add(view.pending_uses, dict.fromkeys(used, 1))
         if view.sync is None or view.sync.done():
-            view.sync = self._start_sync(scope, view)
+            view.sync = detached_task(self._sync(scope, view))
         due = view.tried_at_s is None or self._clock() - view.tried_at_s >= self._measure_every_s
         if due and (view.measuring is None or view.measuring.done()):
             view.measuring = asyncio.get_running_loop().create_task(self._measure(scope, view))
@@ -128,11 +128,6 @@ class SharedCounts:
             self._views.popitem(last=False)
         return view
 
-    def _start_sync(self, scope: Scope, view: _View) -> asyncio.Task[str | None]:
-        # In a context of its own: one that follows another is of no request.
-        context = contextvars.Context()
-        return asyncio.get_running_loop().create_task(self._sync(scope, view), context=context)
-
     async def _sync(self, scope: Scope, view: _View) -> str | None:
         try:
             async with view.lock:
@@ -141,7 +136,7 @@ class SharedCounts:
             log.debug("counters of %s stay in this replica for now: %s", scope, error)
             return error.message
         if view.pending or view.pending_uses:
-            view.sync = self._start_sync(scope, view)
+            view.sync = detached_task(self._sync(scope, view))
         return None
 
     async def _measure(self, scope: Scope, view: _View) -> None:

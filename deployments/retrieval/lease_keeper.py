@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
+from deployments.core.detached_task import detached_task
 from deployments.core.documents import SearchQuery
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import Scope
@@ -153,11 +153,7 @@ class LeaseKeeper:
 
     def _watch(self) -> None:
         if (self._watching is None or self._watching.done()) and self._held.known(WATCHED_S):
-            # The task gets an empty context because it outlives the request that starts it: a Serve handle
-            # treats calls made in a request's context as parts of that request.
-            self._watching = asyncio.get_running_loop().create_task(
-                self._keep_watching(), context=contextvars.Context()
-            )
+            self._watching = detached_task(self._keep_watching())
 
     async def _keep_watching(self) -> None:
         while known := self._held.known(WATCHED_S):

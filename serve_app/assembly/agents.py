@@ -22,7 +22,7 @@ from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.ports import Retriever
 from deployments.core.replica import Served, serving
-from deployments.core.reuse.ordering import POLICIES
+from deployments.core.reuse.ordering import ORDERS
 from deployments.core.salt import cache_salt
 from deployments.core.services import (
     Agent,
@@ -128,7 +128,7 @@ async def _parts(
     knowledge = peers.knowledge_base()
     kept = cached_retriever(spec, knowledge, link, templates)
     l1 = SegmentLru(settings.l1_bytes)
-    order = settings.order_of(spec.name)
+    order = ORDERS[settings.order_of(spec.name)]
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
 
     return RagParts(
@@ -140,7 +140,7 @@ async def _parts(
         encoder=encoder,
         scaffold=bundle.scaffold,
         counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
-        placer=Placer(order, POLICIES[order], EngineViews(engine, time.monotonic)),
+        placer=Placer(order, EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
         warmer=ClusterWarmer(prompts, engine, settings),
         forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),

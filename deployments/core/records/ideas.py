@@ -1,4 +1,4 @@
-"""Business ideas: what is asked for, what the model writes, and the evidence that it is scored by."""
+"""Business ideas: requests for them, their text, their scores, and the evidence for the scores."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ MAX_IDEAS_PER_PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class IdeaRequest:
-    """An idea to generate. Without a `business_type`, stored evidence chooses it.
-
-    The first idea whose revenue score reaches `min_revenue_score` (0..100) ends the attempts. Without
-    `use_memory` no template or known idea is read, and the idea is not stored; `learn_from_past` puts
-    recalled templates into the prompt. The same `idempotency_key` stores one idea however often it is sent.
-    `deadline_s` runs from the call. Raises InvalidRequest on bounds and on a user that can't be one.
-    """
+    """A request for one idea. Raises InvalidRequest on values out of bounds and invalid user ids."""
 
     tenant: TenantId
     request_id: RequestId
     business_type: BusinessType | None = None
+    """None: the type with the best stored evidence."""
     min_revenue_score: float = DEFAULT_MIN_REVENUE
+    """0..100. The first idea whose revenue score reaches it ends the attempts."""
     max_attempts: int = DEFAULT_ATTEMPTS
     user_id: str | None = None
     learn_from_past: bool = True
+    """Whether recalled templates are in the prompt."""
     use_memory: bool = True
+    """False: stored templates and ideas are not read, and the idea is not stored."""
     idempotency_key: str | None = None
+    """The idea's id is derived from it, so that a repeated request stores one idea. None: a new id."""
     deadline_s: float = 120.0
+    """Counted from the call."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_revenue_score <= 100:
@@ -63,117 +63,131 @@ class IdeaText:
 
 @dataclass(frozen=True, slots=True)
 class BusinessIdea:
-    """An idea with its scores, 0..100 each; `generated_at` is ISO 8601 in UTC.
-
-    `success_metrics` are the medians of what the templates it was scored by report: what similar businesses
-    have reached, and so a goal, not a forecast.
-    """
+    """An idea with its scores, 0..100 each."""
 
     text: IdeaText
     business_type: BusinessType
     success_metrics: Mapping[str, float]
+    """Medians over the templates that it was scored by. They say what similar businesses reached: a
+    goal, not a forecast."""
     revenue_score: float
     market_trend_score: float
     differentiation_score: float
     overall_score: float
     generated_at: str
+    """ISO 8601 in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdeaDraft:
-    """An idea to remember. `score_explanation` says for each score what it was computed from."""
+    """An idea to store."""
 
     user_id: str | None
     idea: BusinessIdea
     score_explanation: Mapping[str, str]
+    """By score: what it was computed from."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredIdea:
-    """An idea in memory. Ids are in the order of their creation."""
+    """A stored idea."""
 
     idea_id: str
+    """Ids sort in the order of creation."""
     draft: IdeaDraft
 
 
 @dataclass(frozen=True, slots=True)
 class IdeaResult:
-    """A generated idea, and honestly how it came about.
-
-    `idea_id` is None when memory is off. `stopped_by` is "threshold", "attempts", "deadline", or
-    "no_evidence" where no further attempt could score higher. `failures` counts the attempts that gave no
-    usable idea, by reason. `learned_from` names the templates in the prompt, `reuse` is that of its prompt.
-    """
+    """A generated idea, and how it was generated."""
 
     idea_id: str | None
+    """None if it was not stored."""
     idea: BusinessIdea
     score_explanation: Mapping[str, str]
+    """As in `IdeaDraft`."""
     min_revenue_score: float
+    """As requested."""
     met_threshold: bool
+    """Whether the idea reached `min_revenue_score`."""
     attempts: int
+    """Attempts made."""
     stopped_by: str
+    """"threshold", "attempts", "deadline", or "no_evidence" if no further attempt could score higher."""
     failures: Mapping[str, int]
+    """Attempts without a usable idea, by reason."""
     learned_from: tuple[str, ...]
+    """Ids of the templates in the prompt."""
     reuse: Reuse
+    """What the idea's prompt reused."""
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class IdeaBatch:
-    """Ideas that differ from each other, best overall score first; `missing` says why others did not come."""
+    """Ideas that differ from each other."""
 
     ideas: tuple[IdeaResult, ...]
+    """Best overall score first."""
     missing: tuple[str, ...]
+    """One reason for each requested idea that could not be generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateFact:
-    """What scoring needs of a stored template. `similarity` is the cosine with the idea."""
+    """What scoring needs of a stored template."""
 
     template_id: str
     name: str
     business_type: BusinessType
     success_metrics: Mapping[str, float]
     updated_at_s: float
+    """Unix seconds."""
     similarity: float
+    """Cosine with the idea."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownIdea:
-    """A stored idea; `similarity` is the cosine with the new one."""
+    """A stored idea, compared with a new one."""
 
     idea_id: str
     name: str
     similarity: float
+    """Cosine with the new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceQuery:
-    """An idea to find evidence for. `others` are ideas to compare it with besides the stored ones.
-
-    Without `use_memory` nothing stored is read.
-    """
+    """An idea to find evidence for."""
 
     tenant: TenantId
     text: IdeaText
     others: tuple[IdeaText, ...] = ()
+    """Ideas to compare it with, in addition to the stored ones."""
     use_memory: bool = True
+    """False: stored templates and ideas are not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is stored, as it bears on an idea. `others` are similarities with the query's, in its order."""
+    """Stored templates and ideas, compared with the idea of an `EvidenceQuery`."""
 
     templates: tuple[TemplateFact, ...] = ()
     known_ideas: int = 0
+    """Number of stored ideas."""
     nearest_idea: KnownIdea | None = None
+    """The most similar stored idea."""
     others: tuple[float, ...] = ()
+    """Similarities with the query's `others`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypeSummary:
-    """The stored templates of one type: how many, and the mean of their success scores (0..1)."""
+    """The stored templates of one type."""
 
     business_type: BusinessType
     templates: int
+    """Number of templates."""
     mean_success: float
+    """Mean of their success scores, 0..1."""

@@ -1,4 +1,4 @@
-"""Calls that create something, made so that repeating one creates nothing more."""
+"""Creating calls that a client may repeat without creating anything more."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from deployments.core.ids import TenantId
 
 @dataclass(frozen=True, slots=True)
 class RepeatableCall:
-    """A call under its caller's key. `request_hash` is of all that the call says."""
+    """A creating call with its client's idempotency key."""
 
     tenant: TenantId
     operation: str
+    """Name of the operation, such as "tickets.create"."""
     key: str
+    """Chosen by the client; unique for tenant and operation."""
     request_hash: str
+    """Hash of the whole request."""
 
 
 @dataclass(frozen=True, slots=True)

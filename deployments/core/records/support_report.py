@@ -1,4 +1,4 @@
-"""What happened to the tickets of a period, in figures. Times are seconds, rates percent."""
+"""Figures on the tickets of a period. Times are in seconds, rates in percent."""
 
 from __future__ import annotations
 
@@ -10,51 +10,59 @@ from deployments.core.records.tickets import Priority, TicketStatus
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start_s` to before `end_s`, Unix seconds."""
+    """A period of time."""
 
     start_s: float
+    """Unix seconds, included."""
     end_s: float
+    """Unix seconds, excluded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How `count` durations lie: the middle one, and the one that 95 % do not exceed. None without any."""
+    """Distribution of some durations."""
 
     count: int
     median_s: float | None
+    """None if `count` is 0."""
     p95_s: float | None
+    """95th percentile; None if `count` is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A word, and how many of the period's tickets have it in their issue."""
+    """A word of the tickets' issues."""
 
     term: str
     tickets: int
+    """Tickets of the period whose issue contains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SupportReport:
-    """Figures of the tickets that were opened in a period, as they stood at `made_at_s`.
-
-    `first_response` runs from opening to the first response, `resolution` from opening to the (last)
-    solution of those now resolved or closed. `sla_breaches` counts tickets that ever were unresolved
-    behind their deadline. `mean_rating` is of the `ratings` given, 1 to 5; rates and means are None where
-    there is nothing to count.
-    """
+    """Figures on the tickets that were opened in a period. Rates and means are None if there is none."""
 
     period: Period
     made_at_s: float
+    """When the tickets were counted, Unix seconds."""
     tickets: int
+    """Number of tickets."""
     by_status: Mapping[TicketStatus, int]
     by_priority: Mapping[Priority, int]
     first_response: Spread
+    """From opening to the first response."""
     resolution: Spread
+    """From opening to the last solution, of the tickets that are resolved or closed now."""
     sla_breaches: int
+    """Tickets that were unresolved at some time after their deadline."""
     sla_breach_rate: float | None
     escalated: int
+    """Tickets that were ever escalated."""
     escalation_rate: float | None
     reopened: int
+    """Tickets that were ever reopened."""
     ratings: int
+    """Tickets with a rating."""
     mean_rating: float | None
+    """1 to 5."""
     top_topics: tuple[Topic, ...]

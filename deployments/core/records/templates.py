@@ -1,4 +1,4 @@
-"""Business templates: businesses that were tried, with what came of them. Times are Unix seconds."""
+"""Business templates: businesses that were tried, and their results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K, MAX_USER_ID_CHARS
 from deployments.core.texts import check_text
 
 MAX_NAME_CHARS = 200
-"""A template's name is its document's title, which stands in every segment of it."""
+"""A template's name is its document's title, which every segment of the document contains."""
 MAX_TEMPLATE_CHARS = 32_768
 MAX_TEMPLATE_DEPTH = 8
 MAX_METRICS = 64
@@ -42,15 +42,15 @@ def business_type(raw: str) -> BusinessType:
 
 @dataclass(frozen=True, slots=True)
 class TemplateDraft:
-    """A template to store. `template_data` is JSON with a `name`; `success_metrics` has a `success_score`.
-
-    `success_score` is 0..1, the other metrics are any numbers. Raises InvalidRequest on what can't be stored.
-    """
+    """A template to store. Raises InvalidRequest on values that can't be stored."""
 
     business_type: BusinessType
     template_data: Mapping[str, Any]
+    """JSON with a `name`."""
     success_metrics: Mapping[str, float]
+    """`success_score`, 0..1, and any other numbers."""
     user_id: str | None = None
+    """The user that it is stored for; None: for all."""
 
     def __post_init__(self) -> None:
         business_type(self.business_type)
@@ -61,7 +61,7 @@ class TemplateDraft:
 
     @property
     def name(self) -> str:
-        """In one line."""
+        """The template's name, in one line."""
         return " ".join(self.template_data["name"].split())
 
     @property
@@ -72,30 +72,34 @@ class TemplateDraft:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A stored template. `version` counts its changes from 1."""
+    """A stored template."""
 
     tenant: TenantId
     template_id: str
     draft: TemplateDraft
     version: int
+    """From 1; each change raises it."""
     created_at_s: float
+    """Unix seconds."""
     updated_at_s: float
+    """Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateQuery:
-    """The `top_k` best templates of a type (all types: None) with at least `min_success_score`.
+    """Asks for the best templates: highest success score first, of equal ones the latest changed first.
 
-    The best are those with the highest success score, of equals the latest changed. With a `user_id`,
-    templates that another user stored are left out; those stored for nobody in particular are not.
-    Raises InvalidRequest on bounds and on a user that can't be one.
+    Raises InvalidRequest on a value out of bounds and on an invalid user id.
     """
 
     tenant: TenantId
     business_type: BusinessType | None
+    """None: all types."""
     min_success_score: float = DEFAULT_MIN_SUCCESS
     top_k: int = DEFAULT_TOP_K
+    """Most templates to return."""
     user_id: str | None = None
+    """Leaves out templates that are stored for another user, but not those without a user. None: all."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_success_score <= 1:
@@ -119,7 +123,7 @@ def _check_data(data: Mapping[str, Any]) -> None:
 
 
 def template_wordings(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The wordings in `asked_as` of a template's data. Raises InvalidRequest where that is no list of them.
+    """The wordings in `asked_as` of a template's data. Raises InvalidRequest if it is no list of texts.
 
     Checked when a template comes in, not when one is read: older databases may hold anything there.
     """
@@ -130,7 +134,7 @@ def template_wordings(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_json(value: object, depth: int) -> None:
-    """Texts that can be stored, finite numbers, and no deeper than `depth`."""
+    """Raises InvalidRequest on unstorable texts, infinite numbers and more than `depth` levels."""
     if depth < 0:
         raise InvalidRequest(
             f"template_data must not be deeper than {MAX_TEMPLATE_DEPTH} levels", "template_data"

@@ -1,4 +1,4 @@
-"""Support tickets, and what can happen to one. Times are Unix seconds."""
+"""Support tickets and their changes. Times are in Unix seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_TICKETS_PER_PAGE = 500
 
 
 class TicketStatus(StrEnum):
-    """Where a ticket is in its life."""
+    """The state of a ticket."""
 
     OPEN = "open"
     RESPONDED = "responded"
@@ -29,7 +29,7 @@ class TicketStatus(StrEnum):
 
 
 ENDED = frozenset({TicketStatus.RESOLVED, TicketStatus.CLOSED})
-"""Nobody works on these; the others wait for somebody."""
+"""States in which nobody works on a ticket."""
 
 
 class Priority(StrEnum):
@@ -52,15 +52,13 @@ class ResolutionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TicketDraft:
-    """A ticket to open. Without `use_memory` it is never recalled for the same customer.
-
-    Raises InvalidRequest on texts that can't be stored, as the changes below do.
-    """
+    """A ticket to open. Raises InvalidRequest on texts that can't be stored, as the changes below do."""
 
     user_id: str
     issue_description: str
     priority: Priority = Priority.MEDIUM
     use_memory: bool = True
+    """False: the ticket is never recalled for other tickets of the same customer."""
 
     def __post_init__(self) -> None:
         check_text(self.user_id, "user_id", MAX_USER_ID_CHARS)
@@ -69,11 +67,12 @@ class TicketDraft:
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """An answer to the customer. Memory is read for it, and written when it resolves the ticket."""
+    """Answers the customer."""
 
     response: str
     resolution_type: ResolutionType = ResolutionType.ANSWERED
     use_memory: bool = True
+    """Whether memory is read for the response, and written if the response resolves the ticket."""
 
     def __post_init__(self) -> None:
         check_text(self.response, "response", MAX_TICKET_TEXT_CHARS)
@@ -81,11 +80,12 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """Hands the ticket to another team, as more urgent; None is one step up."""
+    """Gives the ticket to another team and raises its priority."""
 
     reason: str
     team: str
     new_priority: Priority | None = None
+    """None: one step up."""
 
     def __post_init__(self) -> None:
         check_text(self.reason, "escalation_reason", MAX_REASON_CHARS)
@@ -94,10 +94,12 @@ class Escalate:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """The issue is solved; `solution` is what helped. Without `use_memory` it is never recalled."""
+    """Resolves the ticket."""
 
     solution: str
+    """What solved the issue."""
     use_memory: bool = True
+    """False: the solution is never recalled for other tickets."""
 
     def __post_init__(self) -> None:
         check_text(self.solution, "solution", MAX_TICKET_TEXT_CHARS)
@@ -105,7 +107,7 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """It was not solved after all."""
+    """Reopens a ticket that was not solved after all."""
 
     reason: str
 
@@ -115,7 +117,7 @@ class Reopen:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A resolved ticket is put away."""
+    """Closes a resolved ticket."""
 
     note: str = ""
 
@@ -125,10 +127,11 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What the customer says of the solution: `score` 1 (bad) to 5. A later one replaces an earlier one."""
+    """The customer's rating of the solution. A later rating replaces an earlier one."""
 
     user_id: str
     score: int
+    """1 (bad) to 5."""
     comment: str = ""
 
     def __post_init__(self) -> None:
@@ -143,12 +146,7 @@ TicketChange = Respond | Escalate | Resolve | Reopen | Close | Rate
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket as it stands.
-
-    `original_priority` is the one it was opened with. `sla_breached` stays once the ticket was unresolved
-    behind its deadline. `solution` is what resolved it, `rating` what the customer says of it; both are
-    gone when it is reopened, and stay in its events. `events` counts those.
-    """
+    """The present state of a ticket."""
 
     tenant: TenantId
     ticket_id: str
@@ -157,11 +155,14 @@ class Ticket:
     status: TicketStatus
     priority: Priority
     original_priority: Priority
+    """The priority that it was opened with."""
     created_at_s: float
     updated_at_s: float
     waiting_since_s: float
+    """When it was opened or last reopened."""
     sla_deadline_s: float
     sla_breached: bool = False
+    """Whether it was ever unresolved after its deadline."""
     first_response_at_s: float | None = None
     resolved_at_s: float | None = None
     escalations: int = 0
@@ -169,79 +170,95 @@ class Ticket:
     escalation_team: str | None = None
     resolution_type: ResolutionType | None = None
     solution: str | None = None
+    """What resolved it. Reopening clears it; the ticket's events keep it."""
     rating: int | None = None
+    """The customer's score, 1 to 5. Reopening clears it; the ticket's events keep it."""
     in_memory: bool = True
+    """Whether it may be recalled for other tickets of the customer."""
     solution_in_memory: bool = False
+    """Whether its solution may be recalled for similar tickets."""
     events: int = 1
+    """Number of its events."""
 
 
 @dataclass(frozen=True, slots=True)
 class TicketEvent:
-    """One thing that happened to a ticket: the `number`th, from 1. `text` is what was written then.
-
-    `kind` is "created", "responded", "escalated", "resolved", "reopened", "closed" or "rated"; `status` is
-    the ticket's afterwards. `details` of a response: resolution_type, response_time_s (since the ticket was
-    opened or last reopened); of an escalation: team, original_priority, old_priority, new_priority; of a
-    creation: user_id, priority; of a rating: score.
-    """
+    """One event of a ticket's history."""
 
     number: int
+    """From 1."""
     kind: str
+    """"created", "responded", "escalated", "resolved", "reopened", "closed" or "rated"."""
     at_s: float
     status: TicketStatus
+    """The ticket's status after the event."""
     text: str
+    """Issue, response, reason, solution, note or comment."""
     details: Mapping[str, str | float] = field(default_factory=dict)
+    """Of a creation: user_id, priority. Of a response: resolution_type, response_time_s (since the
+    ticket was opened or last reopened). Of an escalation: team, original_priority, old_priority,
+    new_priority. Of a rating: score."""
 
 
 @dataclass(frozen=True, slots=True)
 class TicketHistory:
-    """A ticket with all that ever happened to it, oldest first."""
+    """A ticket with all its events."""
 
     ticket: Ticket
     events: tuple[TicketEvent, ...]
+    """Oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class HelpfulSolution:
-    """What solved a similar ticket. `similarity` is as in `Passage`, `rating` that customer's, if given."""
+    """The solution of a similar ticket."""
 
     ticket_id: str
     issue_description: str
     solution: str
     similarity: float | None
+    """As in `Passage`."""
     rating: int | None
+    """The score of that ticket's customer, 1 to 5; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryContext:
-    """What is known that helps with a ticket: the customer's earlier ones, newest first, and solutions."""
+    """Stored tickets that help with a ticket."""
 
     earlier_tickets: tuple[Ticket, ...]
+    """Of the same customer, newest first."""
     similar_solutions: tuple[HelpfulSolution, ...]
+    """Of similar tickets."""
 
 
 @dataclass(frozen=True, slots=True)
 class TicketOutcome:
-    """A change that was made. `memory` is given to responses that use it."""
+    """The result of a change."""
 
     ticket: Ticket
+    """After the change."""
     event: TicketEvent
+    """The change, as the history records it."""
     memory: MemoryContext | None = None
+    """For a response with `use_memory`; else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class TicketQuery:
-    """Tickets to list, newest first, at most `limit` of those older than `after`. None filters nothing."""
+    """Tickets to list. A filter that is None does not filter."""
 
     tenant: TenantId
     limit: int = 50
+    """Most tickets to return."""
     after: str | None = None
+    """Only tickets older than the one with this id."""
     status: TicketStatus | None = None
     priority: Priority | None = None
     user_id: str | None = None
 
     def __post_init__(self) -> None:
-        # One more than a page tells whether there is another one.
+        # A caller asks for one ticket more than a page has, to know whether there is another page.
         if not 1 <= self.limit <= MAX_TICKETS_PER_PAGE + 1:
             raise InvalidRequest(f"limit must be 1 to {MAX_TICKETS_PER_PAGE}", "limit")
         if self.user_id is not None:

@@ -1,1 +1,1 @@
-"""Pure logic of prefix reuse, shared by assembly and the engine side."""
+"""Pure logic of prefix reuse, shared by agents and engine replicas."""

@@ -1,12 +1,12 @@
-"""What vLLM's prefix cache holds after a sequence of requests, block by block, without vLLM.
+"""A model of vLLM's prefix cache: which blocks it holds after a sequence of requests.
 
-It serves replays, and as the estimate of what is resident in an engine whose KV events were lost.
+Replays use it. `Residency` uses it as an estimate while KV events of an engine are missing.
 
-The rules are those of vLLM's block pool. Only full blocks are cached. A request touches the leading
-blocks that it finds, so that they cannot be evicted for its own new ones, and when it ends all its blocks go
-to the end of the free queue, the last block first: tails are evicted before the heads they need. What it
-wrote in a block that did not become full is lost at once. The last prompt token is always computed, so
-a prompt that is cached to its end loses its last block.
+The rules are those of vLLM's block pool. Only full blocks are cached. A request first takes the leading
+blocks that it finds out of the free queue, so that its own new blocks cannot evict them. When it ends,
+all its blocks go to the end of the free queue, the last block first: the tail of a prompt is evicted
+before its head. A block that did not become full is dropped at once. The last prompt token is always
+computed, so a fully cached prompt does not reuse its last block.
 
 Two simplifications: a request ends before the next one begins, and a block computed twice is held once.
 """
@@ -19,23 +19,26 @@ from itertools import islice
 
 
 def reusable_blocks(prompt_tokens: int, block_size: int) -> int:
-    """How many leading blocks of a prompt may come from the cache: all but the one with its last token."""
+    """How many leading blocks of a prompt may come from the cache: all but that of its last token."""
     return max(prompt_tokens - 1, 0) // block_size
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """What one request did: leading blocks found, hashes that are new in the cache, hashes that had to go."""
+class CacheEffect:
+    """What one request did to the cache."""
 
     hit_blocks: int
+    """Leading blocks that were found in the cache."""
     stored: tuple[int, ...]
+    """Hashes of the blocks that were added."""
     evicted: tuple[int, ...]
+    """Hashes of the blocks that were removed to make room."""
 
 
 class BlockCacheModel:
     """One engine's prefix cache. A block's hash stands for its tokens and all tokens before it.
 
-    Takes about 75 bytes a block beside the hashes themselves.
+    Takes about 75 bytes a block, in addition to the hashes themselves.
     """
 
     def __init__(self, capacity_blocks: int | None = None) -> None:
@@ -43,8 +46,8 @@ class BlockCacheModel:
         if capacity_blocks is not None and capacity_blocks < 2:
             raise ValueError("a cache needs a block for a prompt's head and one for its end")
         self.capacity_blocks = capacity_blocks
-        # In the order of eviction. Evicting takes a batch at a time: a dict's first key is found by
-        # stepping over the places of all that were deleted before it.
+        # In the order of eviction. `_evict` takes a batch at a time, because finding a dict's first key means
+        # stepping over the slots of all keys deleted before it.
         self._blocks: dict[int, None] = {}
 
     def __len__(self) -> int:
@@ -54,37 +57,38 @@ class BlockCacheModel:
         return block in self._blocks
 
     def leading(self, chain: Sequence[int]) -> int:
-        """How many leading blocks of `chain` are resident. Touches nothing."""
+        """How many leading blocks of `chain` are resident. Does not change the order of eviction."""
         for index, block in enumerate(chain):
             if block not in self._blocks:
                 return index
         return len(chain)
 
-    def admit(self, chain: Sequence[int], reusable: int | None = None, partial: bool = True) -> Admission:
-        """One request from its start to its end. O(len(chain)).
+    def admit(self, chain: Sequence[int], reusable: int | None = None, partial: bool = True) -> CacheEffect:
+        """Runs one request from its start to its end. O(len(chain)).
 
-        `chain` are its full blocks, prompt and output; of these the first `reusable` may be found in
-        the cache (all by default). `partial` says that a block more was begun: it needs a place too.
-        A chain beyond the capacity is kept as far as it fits; the engine would have refused it.
+        `chain` has the hashes of its full blocks, prompt and output. Only the first `reusable` of them
+        may be found in the cache (None: all). `partial` says whether the request also fills a part of a
+        further block, which takes a place until the request ends. A chain longer than the capacity is
+        cut to fit; the engine would refuse such a request.
         """
         if self.capacity_blocks is not None:
             chain = chain[: self.capacity_blocks - partial]
         hit_blocks = self.leading(chain[:reusable])
         stored = tuple(block for block in chain[hit_blocks:] if block not in self._blocks)
-        for block in chain:  # they leave the queue and cannot be evicted
+        for block in chain:  # out of the queue, so they cannot be evicted
             self._blocks.pop(block, None)
         evicted = self._evict(len(chain) + partial)
         for block in reversed(chain):
             self._blocks[block] = None
-        return Admission(hit_blocks, stored, evicted)
+        return CacheEffect(hit_blocks, stored, evicted)
 
     def remove(self, blocks: Iterable[int]) -> None:
-        """Forgets what is known to have left the engine."""
+        """Removes blocks that the engine no longer holds."""
         for block in blocks:
             self._blocks.pop(block, None)
 
     def clear(self) -> None:
-        """Forgets all, as after the engine's reset."""
+        """Removes all blocks, as a reset of the engine does."""
         self._blocks.clear()
 
     def _evict(self, wanted: int) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""vLLM's names of KV blocks: the hash of a block covers its tokens, all tokens before it, and the salt.
+"""vLLM's hashes of KV blocks: each covers the block's tokens, all tokens before it, and the cache salt.
 
-`sha256_cbor` of `(parent hash, token ids, extra keys)`, of which KV events publish the last 64 bits. vLLM
-0.32: `vllm/v1/core/kv_cache_utils.py`; a test compares every chain with vLLM's own function.
+The hash is `sha256_cbor` of `(parent hash, token ids, extra keys)`; KV events publish its last 64 bits.
+Source: vLLM 0.32, `vllm/v1/core/kv_cache_utils.py`. A test compares these hashes with vLLM's own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from itertools import islice
 from deployments.core.token_ids import TokenIds
 
 _SEED = "vllm-none-hash"
-"""What the chain begins with, unless PYTHONHASHSEED is set in the engine's environment."""
+"""Seed of the first block's parent hash, unless PYTHONHASHSEED is set in the engine's environment."""
 _EVENT_BITS = 64
 
 
 def block_hashes(ids: TokenIds, block_size: int, salt: str, seed: str = _SEED) -> list[int]:
-    """Hashes of the full blocks of a prompt, first to last, as KV events give them."""
+    """The 64-bit hashes of a prompt's full blocks, first to last, as KV events give them."""
     parent = hashlib.sha256(_text(seed)).digest()
     extra = b"\x81\x82" + _text("cache_salt") + _text(salt)
     hashes = []
@@ -28,11 +28,11 @@ def block_hashes(ids: TokenIds, block_size: int, salt: str, seed: str = _SEED) -
         encoded = b"\x83" + _bytes(parent) + _head(4, block_size) + block + extra
         parent = hashlib.sha256(encoded).digest()
         hashes.append(int.from_bytes(parent[-_EVENT_BITS // 8 :], "big"))
-        extra = b"\xf6"  # null: only the first block knows the salt, and all others their parent
+        extra = b"\xf6"  # null: only the first block has the salt; the others have it by their parent
     return hashes
 
 
-# CBOR (RFC 8949), canonical: as short as possible.
+# Canonical CBOR (RFC 8949): each value in its shortest form.
 
 
 def _head(major: int, value: int) -> bytes:
@@ -42,7 +42,7 @@ def _head(major: int, value: int) -> bytes:
             return bytes([first | value])
         if value < 1 << 8 * length:
             return bytes([first | code]) + value.to_bytes(length, "big")
-    raise ValueError(f"{value} is no token id")
+    raise ValueError(f"{value} is not a token id")
 
 
 @cache  # bounded by the vocabulary

@@ -1,31 +1,30 @@
-"""The order of documents in a prompt: state in, permutation out.
+"""The orders that the documents of a prompt can have, one row each in `ORDERS`.
 
 A prefix cache only helps prompts that begin alike, so documents that many requests share should come
-first, and always in the same order. What is most relevant goes to the model as a hint behind them.
+first, and always in the same order. `placing.place` applies an order to the documents of one question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from deployments.core.ids import SegmentKey
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One document segment of a request, given in rank order. `uses` counts its earlier uses."""
+    """One document segment of a question; candidates are given in rank order."""
 
     key: SegmentKey
     tokens: int
     uses: int = 0
+    """Earlier prompts with this segment."""
 
 
-OrderPolicy = Callable[[Sequence[Candidate]], list[int]]
-"""Takes candidates in rank order and returns a permutation of their indexes.
-
-A policy that looks at more (what is resident in an engine) closes over a snapshot of it.
-"""
+Sorting = Callable[[Sequence[Candidate]], list[int]]
+"""Takes candidates in rank order and returns a permutation of their indexes."""
 
 
 def by_rank(candidates: Sequence[Candidate]) -> list[int]:
@@ -36,24 +35,43 @@ def by_rank(candidates: Sequence[Candidate]) -> list[int]:
 def by_popularity(candidates: Sequence[Candidate]) -> list[int]:
     """Most used first, then by key.
 
-    A question adds the same to all its documents, so repeating it never changes its order. Coarser
-    counts would: those of two documents can meet in one class at one repetition and part at the next.
+    A repeated question adds the same to all its documents, so repeating it never changes its order. With
+    coarser counts it would: two documents could share a class at one repetition and not at the next.
     """
     return sorted(range(len(candidates)), key=lambda i: (-candidates[i].uses, candidates[i].key))
 
 
-POLICIES: Mapping[str, OrderPolicy] = {
-    "rank": by_rank,
-    "popularity": by_popularity,
-    "trie": by_rank,
-    "best_first": by_rank,
-    "best_last": by_rank,
-}
-"""How the documents are ordered that are resident in no engine, by the policy's name.
+BestAt = Literal["first", "last"]
+"""The fixed place of the most relevant document, whatever is resident."""
 
-"rank" and "popularity" order all documents so. The other three put the longest resident path first, in
-its own order (`placing`): "trie" without exception, "best_first" after the most relevant document,
-"best_last" with that document at the end. For the rest they use rank: it finds as many document tokens in a
-small cache as popularity does, 1.3 points more in an unlimited one, and suits the model. README, Measured,
-says what each order finds and what it costs.
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One way to order the documents of a prompt."""
+
+    name: str
+    """In settings, and in the ledger of each answer."""
+    sorting: Sorting
+    """Orders the documents that neither of the two fields below places."""
+    follow_resident: bool = False
+    """Whether the documents on the replica's longest resident path come first, in that path's order."""
+    best: BestAt | None = None
+    """Where the most relevant document comes; None places it like any other."""
+
+
+ORDERS: Mapping[str, Order] = {
+    order.name: order
+    for order in (
+        Order("rank", by_rank),
+        Order("popularity", by_popularity),
+        Order("trie", by_rank, follow_resident=True),
+        Order("best_first", by_rank, follow_resident=True, best="first"),
+        Order("best_last", by_rank, follow_resident=True, best="last"),
+    )
+}
+"""All orders by name; a new order is a new row.
+
+Documents off the resident path are sorted by rank: in a small cache that finds as many document tokens
+as popularity does, 1.3 points more in an unlimited one, and it suits the model. README, Measured, says
+what each order finds and what it costs.
 """

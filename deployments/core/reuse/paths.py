@@ -1,4 +1,7 @@
-"""Paths of segments: how a prompt begins. Their names, which tell no text, cross from replica to replica."""
+"""Paths of segments. A path is the sequence of segments that a prompt begins with.
+
+Segments and paths have 64-bit names made by hashing: they travel between replicas and reveal no text.
+"""
 
 from __future__ import annotations
 
@@ -13,59 +16,64 @@ from deployments.core.ids import SegmentKey
 from deployments.core.token_ids import TokenIds, to_bytes
 
 SegmentId = NewType("SegmentId", int)
-"""64 bits that name a segment. Two that met in one would only be ordered badly: ids are joined by key."""
+"""64 bits that name a segment. A collision only costs reuse: token ids are joined by `SegmentKey`."""
 NodeId = NewType("NodeId", int)
-"""64 bits that name a path: a segment behind its predecessors."""
+"""64 bits that name a path: a segment after all its predecessors."""
 ROOT = NodeId(0)
 
 
 class Step(NamedTuple):
-    """One segment of a prompt and its length in tokens."""
+    """One segment of a prompt."""
 
     segment: SegmentId
     tokens: int
+    """Its length."""
 
 
 GONE = 2**64 - 1
+"""As `Change.cached_to`: no block of this path is resident, or one before it is missing."""
 
 
 class Change(NamedTuple):
-    """A path's new state: prompts that begin with it find their first `cached_to` tokens resident.
-
-    GONE says that nothing of the path's own is resident any more, or that what stands before it is not.
-    """
+    """A path's new state."""
 
     node: NodeId
+    """The path."""
     parent: NodeId
+    """The path without its last segment."""
     segment: SegmentId
+    """The last segment."""
     cached_to: int
+    """How many leading tokens of a prompt that begins with this path are resident; or GONE."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """How far a reader knows the tree of one tenant in one replica."""
+    """The version up to which a reader knows one tenant's tree in one replica."""
 
     replica: str
     epoch: str
+    """That of `ResidencyUpdate`: versions of different epochs cannot be compared."""
     version: int
 
 
 @dataclass(frozen=True, slots=True)
 class ResidencyUpdate:
-    """What has changed in one tenant's tree in one replica since `since`, up to `version`.
-
-    `since` None: `changes` (see `pack_changes`) is the whole tree. `epoch` changes with each start of an
-    engine. `pending_tokens` are the prompt tokens, of all tenants, that wait to be prefilled there.
-    `estimated` says that the engine's events are lost and the tree is computed from what was served.
-    """
+    """What changed in one tenant's tree in one replica between two versions."""
 
     replica: str
     epoch: str
+    """Differs for each start of an engine and for each tree that is started again from nothing."""
     since: int | None
+    """The version before the changes; None if `changes` is the whole tree."""
     version: int
+    """The version after the changes."""
     changes: bytes
+    """`Change`s in the order in which to apply them, as `pack_changes` writes them."""
     pending_tokens: int
+    """Prompt tokens, of all tenants, that wait in the replica to be prefilled."""
     estimated: bool = False
+    """Whether KV events are missing, so that the tree is computed from the prompts served."""
 
 
 def segment_id(key: SegmentKey) -> SegmentId:
@@ -74,7 +82,7 @@ def segment_id(key: SegmentKey) -> SegmentId:
 
 
 def ids_segment(ids: TokenIds) -> SegmentId:
-    """The name of a piece of prompt by its ids, as of what opens all of an agent's prompts."""
+    """The name of a piece of prompt by its ids, such as the head of an agent's prompts."""
     return SegmentId(_digest(to_bytes(ids)))
 
 
@@ -88,12 +96,12 @@ def _digest(raw: bytes) -> int:
 
 
 def pack_steps(steps: Sequence[Step]) -> bytes:
-    """A prompt's layout as raw 64-bit words, since calls between deployments are pickled."""
+    """A prompt's layout as raw 64-bit words, which pickle faster than objects."""
     return _packed(word for step in steps for word in step)
 
 
 def unpack_steps(raw: bytes) -> list[Step]:
-    """The inverse. Raises ValueError on a length that fits no steps."""
+    """The inverse of `pack_steps`. Raises ValueError if the length is no whole number of steps."""
     return [Step(SegmentId(segment), tokens) for segment, tokens in _rows(raw, 2)]
 
 
@@ -103,7 +111,7 @@ def pack_changes(changes: Iterable[Change]) -> bytes:
 
 
 def unpack_changes(raw: bytes) -> Iterator[Change]:
-    """The inverse. Raises ValueError on a length that fits no changes."""
+    """The inverse of `pack_changes`. Raises ValueError if the length is no whole number of changes."""
     for node, parent, segment, cached_to in _rows(raw, 4):
         yield Change(NodeId(node), NodeId(parent), SegmentId(segment), cached_to)
 
@@ -116,5 +124,5 @@ def _rows(raw: bytes, width: int) -> Iterator[tuple[int, ...]]:
     words = array("Q")
     words.frombytes(raw)
     if len(words) % width:
-        raise ValueError(f"{len(raw)} bytes are no rows of {width} words")
+        raise ValueError(f"{len(raw)} bytes are not rows of {width} words")
     return zip(*(iter(words),) * width, strict=True)

@@ -1,4 +1,4 @@
-"""What an agent knows of one tenant's tree in one engine replica: the reader's side of `residency`."""
+"""An agent's copy of one tenant's tree in one engine replica: the reader's side of `residency`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from deployments.core.reuse.paths import (
 )
 
 SEARCHED_NODES = 512
-"""A search looks at no more paths: a tree can hold every order of the same documents."""
+"""Most paths that one search looks at: a tree can hold every order of the same documents."""
 SPARED_TOKENS = 32
-"""Nor does it look for what could save less than this more."""
+"""A search ends when a better path could save at most this many tokens more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResidentPath:
-    """Segments in the order in which they lie in a replica's cache, and the prompt tokens that saves."""
+    """A path that a replica holds in its cache."""
 
     segments: tuple[SegmentId, ...]
+    """In the order in which they are cached, without the head."""
     cached_tokens: int
+    """Prompt tokens that a prompt with this path need not prefill, the head's included."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +41,7 @@ class _Node:
 
 
 class ReplicaView:
-    """Follows one replica's updates. `pending_tokens` waited there to be prefilled at the last one."""
+    """Follows one replica's updates. `pending_tokens` and `estimated` are those of the last update."""
 
     def __init__(self, replica: str) -> None:
         self.replica = replica
@@ -56,14 +58,14 @@ class ReplicaView:
 
     @property
     def known(self) -> Known:
-        """How far this has come; what the replica needs to send the rest."""
+        """The version of this copy, by which the replica knows what to send."""
         return Known(self.replica, self._epoch, self._version)
 
     def apply(self, update: ResidencyUpdate) -> None:
-        """Takes an update; one that is older, or leaves out what came between, changes nothing."""
+        """Applies an update. Ignores one that is older than this copy, or that starts after it."""
         if update.since is None:
             if update.epoch == self._epoch and update.version < self._version:
-                return  # asked for earlier, and overtaken
+                return  # a later update has overtaken this one
             self._clear()
         elif update.epoch != self._epoch or not update.since <= self._version <= update.version:
             return
@@ -82,11 +84,11 @@ class ReplicaView:
         searched: int = SEARCHED_NODES,
         begin: Sequence[SegmentId] = (),
     ) -> ResidentPath:
-        """The path that saves most: `head`, then all of `begin`, then any of `wanted`, each once.
+        """The resident path that saves most tokens: `head`, `begin`, then any of `wanted`, each once.
 
-        Where not all of `begin` is resident it ends within that. What stands first in `wanted` is tried
-        first. `wanted_tokens`, the length of all that may follow `begin`, ends the search where all is found;
-        else it ends where there is no more, or with `searched` paths.
+        If not all of `begin` is resident, the path ends there. The search tries `wanted` in its order.
+        It ends after `searched` paths, or earlier when a path saves all of `wanted_tokens`, the length
+        of all segments that may follow `begin`.
         """
         begun = tuple(begin)
         start = self._descend((head, *begun))
@@ -112,7 +114,7 @@ class ReplicaView:
         return ResidentPath(path, best)
 
     def path_along(self, head: SegmentId, ordered: Sequence[SegmentId]) -> ResidentPath:
-        """What a prompt with its documents in this order finds resident."""
+        """The resident part of a prompt with these segments after `head`, in this order."""
         best, length = 0, 0
         node = self._nodes[ROOT].children.get(head)
         for number in range(len(ordered) + 1):

@@ -1,8 +1,8 @@
-"""What one engine replica holds, for all its tenants: learnt from its own KV events, or else estimated.
+"""What one engine replica holds for all its tenants, by its own KV events, or else by an estimate.
 
-Events say which blocks came and went, by hash; the prompts that were served say which segments these are.
-While the events are lost, a model of the block cache takes over, filled with what was known last, and every
-update says so.
+Events name the blocks that the engine stored and removed, by hash. The served prompts say which
+segments those blocks belong to. While events are missing, a `BlockCacheModel` estimates what is
+resident, beginning with what was known last; every update then has `estimated` set.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate, Step, pack_chan
 from deployments.core.reuse.resident_tree import ResidentTree
 
 MAX_TENANTS = 256
-"""Trees kept; the one not asked about for longest goes first."""
+"""Trees kept; the least recently used one is dropped first."""
 CONFIRM_WITHIN_S = 2.0
-"""A prompt's blocks count as resident once it is prefilled; the engine's event has this long to follow."""
+"""A prompt's blocks count as resident once it is prefilled; within this time an event must confirm it."""
 
 
 class Residency:
-    """One replica's. `clock` gives monotonic seconds; `capacity_blocks` is the engine's cache.
+    """The residency of one replica: a set of block hashes, and a tree for each tenant.
 
-    Blocks are names (64 bits) that all tenants share: the salt is in them.
+    `epoch` is unique for this start of the engine. `block_size` is in tokens, `capacity_blocks` the
+    size of the engine's cache, `clock` gives monotonic seconds. Hashes of different tenants never meet,
+    because the salt is a part of them.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Residency:
 
     @property
     def estimated(self) -> bool:
-        """Whether events are lost and a model stands in for them."""
+        """Whether events are missing and a model replaces them."""
         return self._estimate is not None
 
     @property
@@ -59,39 +61,39 @@ class Residency:
         return len(hashes)
 
     def paths(self) -> int:
-        """Paths held, of all tenants."""
+        """Number of paths in all trees."""
         return sum(len(tree) for _, tree in self._trees.values())
 
     def served(self, salt: str, steps: Sequence[Step], hashes: Sequence[int]) -> None:
-        """A prompt has been prefilled, so its full blocks are there now."""
+        """A prompt of the tenant with this salt was prefilled, so its full blocks are resident now."""
         if self._estimate is not None:
-            admitted = self._estimate.admit(hashes)
-            self._come(admitted.stored)
-            self._go(admitted.evicted)
+            effect = self._estimate.admit(hashes)
+            self._add(effect.stored)
+            self._remove(effect.evicted)
         else:
-            self._assume(hashes)
+            self._add_unconfirmed(hashes)
         self._tree(salt)[1].learn(steps, hashes)
 
     def stored(self, hashes: Iterable[int]) -> None:
-        """An event: blocks are there. It may come again."""
-        arrived = list(hashes)
+        """Handles an event: blocks were stored. The same event may come twice."""
+        added = list(hashes)
         if self._estimate is not None:
-            self._confirmed.update(arrived)
+            self._confirmed.update(added)
             return
-        for block in arrived:
+        for block in added:
             self._unconfirmed.pop(block, None)
-        self._come(arrived)
+        self._add(added)
 
     def removed(self, hashes: Iterable[int]) -> None:
-        """An event: blocks are gone."""
+        """Handles an event: blocks were removed."""
         gone = list(hashes)
         if self._estimate is not None:
             self._confirmed.difference_update(gone)
             self._estimate.remove(gone)
-        self._go(gone)
+        self._remove(gone)
 
     def cleared(self) -> None:
-        """An event, or a new beginning of them: nothing is resident."""
+        """Handles an event, or the start of a new sequence of events: nothing is resident."""
         self._resident.clear()
         self._unconfirmed.clear()
         self._confirmed.clear()
@@ -99,10 +101,11 @@ class Residency:
             self._estimate.clear()
         self._trees.clear()
 
-    def lost(self) -> None:
-        """Events are missing from here on: an estimate takes over, which begins with what is known.
+    def start_estimating(self) -> None:
+        """Starts an estimate from what is known, because events are missing from now on.
 
-        Until `found`, what events say is gone goes; what they say is there is kept for then.
+        Until `stop_estimating`, events about removed blocks are applied, and blocks that events report
+        as stored are only noted for later.
         """
         if self._estimate is not None:
             return
@@ -113,18 +116,18 @@ class Residency:
             for path in tree.paths():
                 model.admit([block for block in path if block in self._resident])
         self._estimate = model
-        self._go([block for block in self._resident if block not in model])
+        self._remove([block for block in self._resident if block not in model])
 
-    def found(self) -> None:
-        """Events are complete again, all that were missing included: they alone tell what is resident."""
+    def stop_estimating(self) -> None:
+        """Goes back to what events say: all missing ones have arrived."""
         if self._estimate is None:
             return
         confirmed, self._confirmed, self._estimate = self._confirmed, set(), None
-        self._go(self._resident - confirmed)
-        self._come(confirmed)
+        self._remove(self._resident - confirmed)
+        self._add(confirmed)
 
     def update_for(self, salt: str, known: Known | None, pending_tokens: int) -> ResidencyUpdate:
-        """What a reader who knows this much of a tenant's tree lacks; all of it where that is not known."""
+        """The changes of a tenant's tree after `known`, or the whole tree where they are not known."""
         self._drop_unconfirmed()
         epoch, tree = self._tree(salt)
         same = known is not None and (known.replica, known.epoch) == (self._replica, epoch)
@@ -140,7 +143,7 @@ class Residency:
         )
 
     def _tree(self, salt: str) -> tuple[str, ResidentTree]:
-        """A tenant's tree and its epoch: one that begins anew must not seem to continue another."""
+        """A tenant's epoch and tree. A new tree gets a new epoch, which tells readers to start again."""
         if salt not in self._trees:
             self._begun += 1
             tree = ResidentTree(self._block_size, self._resident.__contains__)
@@ -150,33 +153,36 @@ class Residency:
             self._trees.popitem(last=False)
         return self._trees[salt]
 
-    def _come(self, blocks: Iterable[int]) -> None:
+    def _add(self, blocks: Iterable[int]) -> None:
         fresh = [block for block in blocks if block not in self._resident]
         self._resident.update(fresh)
-        self._tell(fresh)
+        self._notify(fresh)
 
-    def _go(self, blocks: Iterable[int]) -> None:
+    def _remove(self, blocks: Iterable[int]) -> None:
         gone = [block for block in blocks if block in self._resident]
         self._resident.difference_update(gone)
         for block in gone:
             self._unconfirmed.pop(block, None)
-        self._tell(gone)
+        self._notify(gone)
 
-    def _tell(self, blocks: list[int]) -> None:
+    def _notify(self, blocks: list[int]) -> None:
         for _, tree in self._trees.values() if blocks else ():
             tree.changed(blocks)
 
-    def _assume(self, blocks: Iterable[int]) -> None:
+    def _add_unconfirmed(self, blocks: Iterable[int]) -> None:
         self._drop_unconfirmed()
         now = self._clock()
         fresh = [block for block in blocks if block not in self._resident]
         self._unconfirmed.update((block, now) for block in fresh)
-        self._come(fresh)
+        self._add(fresh)
 
     def _drop_unconfirmed(self) -> None:
-        """An event that overtook the prompt's end may have removed a block before it was assumed."""
-        late = self._clock() - CONFIRM_WITHIN_S
+        """Removes blocks that no event has confirmed in time.
+
+        An event may remove a block of a prompt before `served` adds it.
+        """
+        expiry = self._clock() - CONFIRM_WITHIN_S
         expired = []
-        while self._unconfirmed and next(iter(self._unconfirmed.values())) < late:
+        while self._unconfirmed and next(iter(self._unconfirmed.values())) < expiry:
             expired.append(self._unconfirmed.popitem(last=False)[0])
-        self._go(expired)
+        self._remove(expired)

@@ -1,8 +1,8 @@
 """What one engine replica holds for one tenant: a tree of the paths whose KV blocks are resident.
 
-A block belongs to the path in which it ends, since its content depends on all tokens up to there. A path
-counts as far as its blocks, and those before them, are there without a gap: that is what a prefix cache can
-use. Paths of which nothing is resident are forgotten, so the tree is as large as the engine's cache allows.
+A block belongs to the path in which it ends, because its content depends on all tokens up to its end. A
+path is usable up to the first block that is missing, in it or before it: a prefix cache cannot skip a
+block. Paths without resident blocks are dropped, so the engine's cache bounds the size of the tree.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import islice
 from deployments.core.reuse.paths import GONE, ROOT, Change, NodeId, SegmentId, Step, node_id
 
 LOGGED_CHANGES = 4096
-"""Whoever lags behind by more gets the whole tree."""
+"""Changes kept; a reader that lacks more gets the whole tree."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,14 +24,15 @@ class _Node:
     parent: _Node | None
     segment: SegmentId
     start: int
-    """Index of its first block."""
+    """Index of its first block in the prompt."""
     blocks: tuple[int, ...]
+    """Hashes of the blocks that end in it."""
     held: int = 0
     """How many of `blocks` are resident, up to the first gap."""
     reached: bool = False
-    """Whether all that stands before is resident."""
-    told: int = GONE
-    """The state that the last change told of."""
+    """Whether all blocks before its own are resident."""
+    reported: int = GONE
+    """`cached_to` of the last change."""
     children: dict[SegmentId, _Node] = field(default_factory=dict)
 
     @property
@@ -40,19 +41,19 @@ class _Node:
 
     @property
     def cached_blocks(self) -> int | None:
-        """Resident blocks of a prompt that begins so; None where none of them is of this path.
+        """Resident leading blocks of a prompt that begins with this path; None if the path has none.
 
-        A path too short for a block of its own counts from when one that continues it does.
+        A path too short for a block of its own counts once a longer path through it does.
         """
         if not self.reached:
             return None
-        if self.held or (not self.blocks and self.told != GONE):
+        if self.held or (not self.blocks and self.reported != GONE):
             return self.start + self.held
         return None
 
 
 class ResidentTree:
-    """One tenant's. `is_resident` tells of a block, by its hash, whether the engine holds it now."""
+    """The tree of one tenant. `is_resident` says whether the engine holds the block of a hash now."""
 
     def __init__(self, block_size: int, is_resident: Callable[[int], bool]) -> None:
         self._block_size = block_size
@@ -63,18 +64,18 @@ class ResidentTree:
         self.version = 0
 
     def __len__(self) -> int:
-        """Paths held."""
+        """Number of paths."""
         return sum(1 for _ in self._all())
 
     @property
     def blocks(self) -> Iterable[int]:
-        """Hashes that belong to a path."""
+        """Hashes of all blocks that belong to a path."""
         return self._of_block
 
     def learn(self, steps: Sequence[Step], hashes: Sequence[int]) -> None:
-        """Takes a served prompt: its segments, and the hashes of its full blocks from the first on.
+        """Adds the path of a served prompt: its segments, and the hashes of its full blocks.
 
-        Blocks that end behind the last segment are of no interest: no other prompt continues so.
+        Blocks that end after the last segment are ignored: no other prompt continues in the same way.
         """
         node, end = self._root, 0
         for step in steps:
@@ -86,27 +87,27 @@ class ResidentTree:
         self._prune(node)
 
     def changed(self, blocks: Iterable[int]) -> None:
-        """Tells that blocks have come or gone."""
+        """Updates the paths of blocks that the engine stored or removed."""
         touched = {node: None for block in blocks for node in self._of_block.get(block, ())}
         for node in touched:
             self._refresh(node)
-        for node in touched:  # only now: one may be pruned with what stands behind it
+        for node in touched:  # after all are refreshed: pruning a node can prune its parents
             self._prune(node)
 
     def since(self, version: int) -> list[Change] | None:
-        """The changes behind `version`, oldest first; None where they are not known any more."""
-        behind = self.version - version
-        if not 0 <= behind <= len(self._log):
+        """The changes after `version`, oldest first; None if the log no longer has them all."""
+        count = self.version - version
+        if not 0 <= count <= len(self._log):
             return None
-        latest_first = list(islice(reversed(self._log), behind))
+        latest_first = list(islice(reversed(self._log), count))
         return latest_first[::-1]
 
     def snapshot(self) -> list[Change]:
         """The whole tree as changes, parents first."""
-        return [_change(node) for node in self._all() if node.told != GONE]
+        return [_change(node) for node in self._all() if node.reported != GONE]
 
     def paths(self) -> Iterator[list[int]]:
-        """The blocks, from the first on, of each path that no other continues."""
+        """The blocks of each path without continuation, from the prompt's first block on."""
         for node in self._all():
             if not node.children:
                 yield _line(node)
@@ -119,7 +120,7 @@ class ResidentTree:
         return child
 
     def _refresh(self, node: _Node) -> None:
-        """Counts a path's blocks anew, and those behind it where that changes what they can reach."""
+        """Counts a path's resident blocks again, and its descendants' if its completeness changed."""
         waiting = [node]
         while waiting:
             node = waiting.pop()
@@ -127,7 +128,7 @@ class ResidentTree:
             node.reached = node.parent is None or node.parent.complete
             node.held = self._leading(node.blocks)
             cached = node.cached_blocks
-            self._tell(node, GONE if cached is None else cached * self._block_size)
+            self._report(node, GONE if cached is None else cached * self._block_size)
             if node.complete != before:
                 waiting.extend(node.children.values())
 
@@ -137,20 +138,20 @@ class ResidentTree:
                 return number
         return len(blocks)
 
-    def _tell(self, node: _Node, state: int) -> None:
-        if state == node.told:
+    def _report(self, node: _Node, state: int) -> None:
+        if state == node.reported:
             return
         parent = node.parent
-        if state != GONE and parent is not None and parent.parent is not None and parent.told == GONE:
-            self._tell(parent, parent.start * self._block_size)  # one without blocks of its own
-        node.told = state
+        if state != GONE and parent is not None and parent.parent is not None and parent.reported == GONE:
+            self._report(parent, parent.start * self._block_size)  # a parent without blocks of its own
+        node.reported = state
         self.version += 1
         self._log.append(_change(node))
 
     def _prune(self, node: _Node) -> None:
-        """Forgets a path without resident blocks or continuations, and what that leaves bare before it."""
+        """Drops a path without resident blocks and children, then its parents by the same rule."""
         while (parent := node.parent) is not None and not node.held and not node.children:
-            self._tell(node, GONE)
+            self._report(node, GONE)
             for block in node.blocks:
                 owners = self._of_block[block]
                 owners.remove(node)
@@ -170,7 +171,7 @@ class ResidentTree:
 
 def _change(node: _Node) -> Change:
     parent = ROOT if node.parent is None else node.parent.node
-    return Change(node.node, parent, node.segment, node.told)
+    return Change(node.node, parent, node.segment, node.reported)
 
 
 def _line(node: _Node) -> list[int]:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from deployments.core.ids import RequestId
 from deployments.core.messages import GenerateRequest, Sampling
-from deployments.core.token_ids import to_bytes, token_ids
+from deployments.core.token_ids import count_in, to_bytes, token_ids
 from deployments.engine.service import EngineService
 
 STREAMS = 16
@@ -63,4 +63,4 @@ async def _written(engine: EngineService, prompt: Sequence[int], tokens: int) ->
         300.0,
     )
     async with aclosing(engine.generate(request)) as deltas:
-        return sum([len(delta.ids) // 4 async for delta in deltas])
+        return sum([count_in(delta.ids) async for delta in deltas])

@@ -17,7 +17,7 @@ from deployments.core.ids import DEFAULT_TENANT, Scope
 from deployments.core.messages import Ask, Delta, GenerateRequest, Sampling
 from deployments.core.ports import Retriever
 from deployments.core.services import KnowledgeBase, Records
-from deployments.core.token_ids import to_bytes, token_ids
+from deployments.core.token_ids import count_in, to_bytes, token_ids
 from serve_app.remote import client_of
 from tests.bench.harness.observation import Observation, document_prefilled
 from tests.bench.harness.testbed import Testbed
@@ -76,7 +76,7 @@ class TextArm:
             agent=agent,
             kind="",
             question=0,
-            prompt_tokens=len(request.prompt) // 4,
+            prompt_tokens=count_in(request.prompt),
             cached_tokens=cached,
             document_tokens=documents,
             document_prefilled=document_prefilled(documents, self._bed.head_tokens(agent), cached),
@@ -84,7 +84,7 @@ class TextArm:
             segment_hits=0,
             dropped=0,
             answer="generated",
-            answer_tokens=sum(len(delta.ids) for delta in deltas) // 4,
+            answer_tokens=sum(count_in(delta.ids) for delta in deltas),
             engine_ms=(deltas[0].queue_ms or 0.0) + (deltas[0].prefill_ms or 0.0),
             ttft_ms=ttft_s * 1000,
             total_ms=total_s * 1000,

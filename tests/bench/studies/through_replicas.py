@@ -17,7 +17,7 @@ from deployments.core.reuse.ordering import Candidate
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, segment_id
 from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
-from deployments.rag.placer import FOLLOWING, Placer
+from deployments.rag.placer import Placer
 from tests.bench.workload.cluster import Policy
 from tests.bench.workload.prompts import Prompt, Prompts
 from tests.bench.workload.simulated_replica import SimulatedReplica
@@ -116,7 +116,7 @@ class Through:
         self._rng = Random(seed)
         self._now_s = 0.0
         views = EngineViews(self, lambda: self._now_s)
-        self._placer = Placer(policy.name, policy.order, views, Random(seed))
+        self._placer = Placer(policy.order, views, Random(seed))
 
     async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
         """The replicas as they are now."""
@@ -169,7 +169,6 @@ class Through:
             prompt_tokens,
             [state for state in states if state.view.replica == replica.name],
             order=self._policy.order,
-            follow=self._policy.name == FOLLOWING,
             rng=self._rng,
         )
         return placing, replica

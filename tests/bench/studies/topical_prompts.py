@@ -12,7 +12,7 @@ from itertools import accumulate
 from random import Random
 
 from deployments.core.ids import SegmentKey
-from deployments.core.reuse.ordering import Candidate, by_popularity
+from deployments.core.reuse.ordering import Candidate, Order, by_popularity
 from deployments.core.reuse.paths import SegmentId, Step, segment_id
 from deployments.core.reuse.placing import Placing, ReplicaState, place
 from deployments.core.reuse.residency import Residency
@@ -22,6 +22,7 @@ HEAD = Step(SegmentId(1), 512)
 QUESTION_TOKENS = 40
 SALT = "tenant"
 DOCUMENTS = 10
+ORDER = Order("trie", by_popularity, follow_resident=True)
 
 
 class Traffic:
@@ -68,4 +69,4 @@ def new_residency(capacity_blocks: int) -> Residency:
 def placed(candidates: Sequence[Candidate], states: Sequence[ReplicaState], rng: Random) -> Placing:
     """The order and replicas that the application chooses for these documents."""
     prompt_tokens = HEAD.tokens + sum(candidate.tokens for candidate in candidates) + QUESTION_TOKENS
-    return place(candidates, HEAD.segment, prompt_tokens, states, order=by_popularity, follow=True, rng=rng)
+    return place(candidates, HEAD.segment, prompt_tokens, states, order=ORDER, rng=rng)

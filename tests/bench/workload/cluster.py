@@ -17,11 +17,11 @@ from random import Random
 from statistics import mean, quantiles
 
 from deployments.core.ids import SegmentKey
-from deployments.core.reuse.ordering import Candidate, OrderPolicy, by_popularity, by_rank
+from deployments.core.reuse.ordering import ORDERS, Candidate, Order, by_popularity
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, segment_id
 from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
-from deployments.rag.placer import FOLLOWING, Placer
+from deployments.rag.placer import Placer
 from tests.bench.workload.prompts import Layout, Prompts
 from tests.bench.workload.simulated_replica import Job, SimulatedReplica
 from tests.bench.workload.trace import Ask, Trace
@@ -33,21 +33,22 @@ HEAD = SegmentId(2**63)
 class Policy:
     """How documents are ordered, and whether agents choose the replica (`routed`) or it is random."""
 
-    name: str
-    order: OrderPolicy
+    order: Order
     routed: bool
 
 
+_TRIE_BY_POPULARITY = Order("trie", by_popularity, follow_resident=True)
+
 POLICIES = {
-    "random + rank": Policy("rank", by_rank, routed=False),
-    "random + popularity": Policy("popularity", by_popularity, routed=False),
-    "random + trie": Policy(FOLLOWING, by_popularity, routed=False),
-    "prefix + rank": Policy("rank", by_rank, routed=True),
-    "prefix + popularity": Policy("popularity", by_popularity, routed=True),
-    "joint (rank behind)": Policy(FOLLOWING, by_rank, routed=True),
-    "joint": Policy(FOLLOWING, by_popularity, routed=True),
-    "joint, best last": Policy("best_last", by_rank, routed=True),
-    "joint, best first": Policy("best_first", by_rank, routed=True),
+    "random + rank": Policy(ORDERS["rank"], routed=False),
+    "random + popularity": Policy(ORDERS["popularity"], routed=False),
+    "random + trie": Policy(_TRIE_BY_POPULARITY, routed=False),
+    "prefix + rank": Policy(ORDERS["rank"], routed=True),
+    "prefix + popularity": Policy(ORDERS["popularity"], routed=True),
+    "joint (rank behind)": Policy(ORDERS["trie"], routed=True),
+    "joint": Policy(_TRIE_BY_POPULARITY, routed=True),
+    "joint, best last": Policy(ORDERS["best_last"], routed=True),
+    "joint, best first": Policy(ORDERS["best_first"], routed=True),
 }
 
 
@@ -100,7 +101,7 @@ class _Replay:
             for name in (f"replica{number}" for number in range(cluster.replicas))
         }
         self._agents = [
-            Placer(policy.name, policy.order, EngineViews(self, lambda: self._now_s), Random(seed + number))
+            Placer(policy.order, EngineViews(self, lambda: self._now_s), Random(seed + number))
             for number in range(cluster.agents)
         ]
         self._uses: Counter[int] = Counter()
@@ -132,7 +133,7 @@ class _Replay:
             self._send(agent, placing, replica, job, prompt.prompt_tokens)
             self._uses.update(ask.passages)
             documents += prompt.document_tokens
-            found += self._prompts.hit_tokens(prompt, job.admission.hit_blocks)
+            found += self._prompts.hit_tokens(prompt, job.effect.hit_blocks)
             prompt_tokens += prompt.prompt_tokens
             hit_tokens += job.hit_tokens
         await self._advance(float("inf"))
@@ -153,10 +154,7 @@ class _Replay:
             return placing, self._replicas[name]
         replica = self._rng.choice([*self._replicas.values()])
         states = [s for s in await agent.views.states("tenant") if s.view.replica == replica.name]
-        follow = self._policy.name == FOLLOWING
-        placing = place(
-            candidates, HEAD, prompt_tokens, states, order=self._policy.order, follow=follow, rng=self._rng
-        )
+        placing = place(candidates, HEAD, prompt_tokens, states, order=self._policy.order, rng=self._rng)
         return placing, replica
 
     def _send(

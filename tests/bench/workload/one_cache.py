@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployments.core.reuse.block_cache import Admission, BlockCacheModel
-from deployments.core.reuse.placing import BestAt
+from deployments.core.reuse.block_cache import BlockCacheModel, CacheEffect
+from deployments.core.reuse.ordering import BestAt
 from tests.bench.workload.orders import RESTS, Earlier, longest_resident
 from tests.bench.workload.prompts import Layout, Prompt, Prompts
 from tests.bench.workload.recurring import Recurring
@@ -91,7 +91,7 @@ class _OneCache:
         others = [passage for passage in moved if passage not in placed]
         return [*first, *placed, *self._rest((*first, *placed), others, self._earlier), *last]
 
-    def _admit(self, documents: list[int], nonce: int) -> tuple[Prompt, Admission]:
+    def _admit(self, documents: list[int], nonce: int) -> tuple[Prompt, CacheEffect]:
         prompt = self._prompts.prompt(documents, nonce)
         done = self._cache.admit(prompt.chain, prompt.reusable, prompt.partial)
         self.prefilled_tokens += prompt.prompt_tokens - done.hit_blocks * self._size

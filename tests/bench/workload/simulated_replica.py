@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deployments.core.reuse.block_cache import Admission, BlockCacheModel
+from deployments.core.reuse.block_cache import BlockCacheModel, CacheEffect
 from deployments.core.reuse.paths import Known, ResidencyUpdate, Step
 from deployments.core.reuse.residency import Residency
 from tests.bench.workload.prompts import Prompt
@@ -19,7 +19,7 @@ class Job:
 
     steps: Sequence[Step]
     blocks: tuple[int, ...]
-    admission: Admission
+    effect: CacheEffect
     hit_tokens: int
     prefilled_tokens: int
     done_at_s: float
@@ -53,17 +53,17 @@ class SimulatedReplica:
     def take(self, prompt: Prompt, steps: Sequence[Step]) -> Job:
         """Puts a prompt at the end of the queue."""
         blocks = tuple(block & MASK for block in prompt.chain)
-        admission = self._cache.admit(blocks, prompt.reusable, prompt.partial)
-        hit_tokens = admission.hit_blocks * self._block_tokens
+        effect = self._cache.admit(blocks, prompt.reusable, prompt.partial)
+        hit_tokens = effect.hit_blocks * self._block_tokens
         prefilled = prompt.prompt_tokens - hit_tokens
         self.prefilled_tokens += prefilled
         self._free_at_s = max(self._free_at_s, self._clock()) + prefilled / self._tokens_per_s
-        return Job(steps, blocks, admission, hit_tokens, prefilled, self._free_at_s)
+        return Job(steps, blocks, effect, hit_tokens, prefilled, self._free_at_s)
 
     def finish(self, job: Job) -> None:
         """Tells residency the engine's events and the prompt's segments."""
-        self._residency.removed(job.admission.evicted)
-        self._residency.stored(job.admission.stored)
+        self._residency.removed(job.effect.evicted)
+        self._residency.stored(job.effect.stored)
         self._residency.served("tenant", job.steps, job.blocks)
 
     def update_for(self, known: Sequence[Known]) -> ResidencyUpdate:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.ids import SegmentKey
-from deployments.core.reuse.ordering import POLICIES, Candidate, by_popularity, by_rank
+from deployments.core.reuse.ordering import ORDERS, Candidate, by_popularity, by_rank
 
 candidates = st.lists(
     st.builds(
@@ -23,18 +23,18 @@ def keys(found, order):
     return [found[i].key for i in order]
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 @given(found=candidates)
-def test_every_policy_returns_a_permutation(policy, found):
+def test_every_sorting_returns_a_permutation(order, found):
     """No document is lost, doubled or invented."""
-    assert sorted(policy(found)) == list(range(len(found)))
+    assert sorted(order.sorting(found)) == list(range(len(found)))
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-def test_equal_segments_are_each_placed_once(policy):
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_equal_segments_are_each_placed_once(order):
     """Two chunks of the same text have the same key and both stay in the prompt."""
     same = Candidate(SegmentKey("aa"), 10, 3)
-    assert sorted(policy([same, Candidate(SegmentKey("bb"), 10, 0), same])) == [0, 1, 2]
+    assert sorted(order.sorting([same, Candidate(SegmentKey("bb"), 10, 0), same])) == [0, 1, 2]
 
 
 @given(candidates)

@@ -1,4 +1,4 @@
-"""Cache salts and the secret behind them."""
+"""Cache salts, and the secret that they are derived from."""
 
 from __future__ import annotations
 

@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core import token_ids as module
-from deployments.core.token_ids import from_bytes, join, to_bytes, token_ids
+from deployments.core.token_ids import count_in, from_bytes, join, to_bytes, token_ids
 
 ids = st.lists(st.integers(0, 2**32 - 1), max_size=50)
 
 
 @given(ids)
 def test_ids_survive_bytes(values):
-    """`from_bytes` is the inverse of `to_bytes`, at four bytes an id."""
+    """`from_bytes` is the inverse of `to_bytes`, at four bytes an id, which `count_in` counts."""
     raw = to_bytes(token_ids(values))
     assert len(raw) == 4 * len(values)
+    assert count_in(raw) == len(values)
     assert from_bytes(raw).tolist() == values
 
 

@@ -10,7 +10,7 @@ from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import CacheUsage, Delta, Question, Sampling, SegmentSource
-from deployments.core.reuse.ordering import OrderPolicy, by_rank
+from deployments.core.reuse.ordering import Order, Sorting, by_rank
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.parts import RagParts
@@ -78,7 +78,7 @@ class Rig:
         sources: Sequence[SegmentSource] = (SegmentSource.L1,),
         *,
         deltas: Sequence[Delta] = ANSWER,
-        order: OrderPolicy = by_rank,
+        sorting: Sorting = by_rank,
         max_model_len: int = 8192,
         spec: AgentSpec = SPEC,
         answered: Callable[[Question, Answer], None] = lambda _question, _answer: None,
@@ -102,7 +102,7 @@ class Rig:
             encoder=self.encoder,
             scaffold=SCAFFOLD,
             counts=self.counts,
-            placer=Placer("named", order, EngineViews(self.replicas, self.clock)),
+            placer=Placer(Order("named", sorting), EngineViews(self.replicas, self.clock)),
             salt_of=lambda tenant: f"salt of {tenant}",
             warmer=self.warmer,
             forget_retrievals=self.forgotten.append,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deployments.core.errors import PromptTooLong
 from deployments.core.ledger import STAGES
 from deployments.core.messages import Sampling, SegmentSource
-from deployments.core.reuse.ordering import POLICIES
+from deployments.core.reuse.ordering import by_popularity, by_rank
 from deployments.core.token_ids import from_bytes
 from tests.fakes import a_passage
 from tests.unit.rag.rig import HEAD, SCOPE, Rig, delta, question
@@ -38,19 +38,21 @@ def answers(draw):
     found=passages,
     sources=st.lists(st.sampled_from(SegmentSource), min_size=1, max_size=7),
     deltas=answers(),
-    order=st.sampled_from(list(POLICIES.values())),
+    sorting=st.sampled_from([by_rank, by_popularity]),
     max_model_len=st.integers(50, 700),
     top_k=st.integers(1, 7),
     before_s=st.floats(-5, 5),
     cache_down=st.booleans(),
 )
-def test_the_ledger_is_consistent(found, sources, deltas, order, max_model_len, top_k, before_s, cache_down):
+def test_the_ledger_is_consistent(
+    found, sources, deltas, sorting, max_model_len, top_k, before_s, cache_down
+):
     """Counts add up, times fit into each other, tokens are those that were sent, one shape for all."""
     rig = Rig(
         [a_passage(rank, doc=doc, body=body) for rank, (doc, body) in enumerate(found)],
         sources,
         deltas=deltas,
-        order=order,
+        sorting=sorting,
         max_model_len=max_model_len,
     )
     rig.store.down = cache_down

@@ -8,7 +8,7 @@ import pytest
 
 from deployments.core.errors import EngineUnavailable, Overloaded, WarmlineError
 from deployments.core.messages import Delta, GenerateRequest
-from deployments.core.reuse.ordering import by_rank
+from deployments.core.reuse.ordering import ORDERS
 from deployments.core.reuse.paths import (
     ROOT,
     Change,
@@ -69,7 +69,7 @@ def rig_with(*updates: ResidencyUpdate) -> Rig:
     rig = Rig(list(PASSAGES.values()))
     rig.replicas.updates = updates
     views = EngineViews(rig.replicas, rig.clock)
-    rig.use(placer=Placer("trie", by_rank, views))
+    rig.use(placer=Placer(ORDERS["trie"], views))
     return rig
 
 
@@ -110,7 +110,7 @@ async def test_the_model_can_be_told_what_is_most_relevant() -> None:
 
 async def test_the_best_document_can_stand_next_to_the_question() -> None:
     rig = rig_with()
-    rig.use(placer=Placer("best_last", by_rank, EngineViews(rig.replicas, rig.clock)))
+    rig.use(placer=Placer(ORDERS["best_last"], EngineViews(rig.replicas, rig.clock)))
     rig.replicas.updates = [resident(rig, "one"), resident(rig, "two", "c", "a")]
     answer = await rig.answer()
     sent = rig.prompt_sent()
@@ -145,7 +145,7 @@ async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None
     rig = rig_with()
     rig.replicas.updates = [resident(rig, "one", "c"), resident(rig, "two", "b", pending=1)]
     dying = Dying(rig, times=1)
-    rig.use(generator=dying, placer=Placer("trie", by_rank, EngineViews(rig.replicas, rig.clock)))
+    rig.use(generator=dying, placer=Placer(ORDERS["trie"], EngineViews(rig.replicas, rig.clock)))
     rig.replicas.updates = [resident(rig, "one", "c")]
     answer = await rig.answer()
     first, second = dying.requests

@@ -122,7 +122,7 @@ async def test_the_hint_has_its_room_too():
     """At no length of the model does a reordered prompt, with its hint, leave the answer too little."""
     passages = [a_passage(n, body=f"{n}" * 100) for n in range(3)]
     for max_model_len in range(300, 700):
-        rig = Rig(passages, order=reversed_order, max_model_len=max_model_len)
+        rig = Rig(passages, sorting=reversed_order, max_model_len=max_model_len)
         answer = await rig.answer()
         assert answer.reuse.prompt_tokens + SPEC.max_tokens <= max_model_len
 
@@ -137,10 +137,10 @@ async def test_a_question_without_room_is_refused_before_the_engine(max_model_le
     assert rig.generator.requests == []
 
 
-@pytest.mark.parametrize("order", [reversed_order, by_popularity, lambda found: [1, 2, 0]])
-async def test_the_ids_sent_are_head_documents_in_order_and_tail(order):
+@pytest.mark.parametrize("sorting", [reversed_order, by_popularity, lambda found: [1, 2, 0]])
+async def test_the_ids_sent_are_head_documents_in_order_and_tail(sorting):
     """The engine gets the policy's order, and the hint, where it is wanted, what was most relevant."""
-    rig = three(order=order)
+    rig = three(sorting=sorting)
     rig.use(rank_hint=True)
     answer = await rig.answer()
     sent = rig.prompt_sent()
@@ -154,7 +154,7 @@ async def test_the_ids_sent_are_head_documents_in_order_and_tail(order):
 
 async def test_used_documents_move_to_the_front():
     """A document that other questions used stands first in the next prompt."""
-    rig = three(order=by_popularity)
+    rig = three(sorting=by_popularity)
     popular = rig.retriever.passages[2]
     rig.counts.record(SCOPE, {}, [FakeResolver.key(popular.segment)])
     await rig.answer()

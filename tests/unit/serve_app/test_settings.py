@@ -6,8 +6,8 @@ import pytest
 
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.errors import ConfigurationError
-from deployments.core.reuse.ordering import POLICIES
-from serve_app.settings import AGENTS, DEFAULT_ORDER, ORDERS, UNPREFIXED, Settings, variable
+from deployments.core.reuse.ordering import ORDERS
+from serve_app.settings import AGENTS, DEFAULT_ORDER, UNPREFIXED, Settings, variable
 
 KEY = "0123456789abcdef"
 SECRETS = {
@@ -145,7 +145,9 @@ def test_order_may_differ_by_agent(value, orders):
 def test_agents_and_orders_are_those_that_there_are():
     """The names in the settings are those of the specs and policies."""
     assert set(AGENTS) == {SUPPORT.name, BUSINESS.name, DOCUMENTATION.name}
-    assert set(ORDERS) == set(POLICIES)
+    for order in ORDERS:
+        assert Settings.from_env({"WARMLINE_ORDER": order}).order_of(SUPPORT.name) == order
+    assert set(ORDERS) == {"rank", "popularity", "trie", "best_first", "best_last"}
 
 
 def test_overrides_win_and_are_checked():

@@ -1,4 +1,4 @@
-"""What a reader is told who asks for the first time."""
+"""The residency that a new reader gets."""
 
 from __future__ import annotations
 

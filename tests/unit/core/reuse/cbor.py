@@ -22,7 +22,7 @@ def encode(value: Value) -> bytes:
 
 
 def _start(kind: int, argument: int) -> bytes:
-    """The kind in the upper three bits, then the argument: there itself, or in 1, 2, 4 or 8 bytes behind."""
+    """The kind in the upper three bits, then the argument: there too, or in 1 to 8 bytes after it."""
     if argument <= 23:
         return (kind * 32 + argument).to_bytes(1, "big")
     for marker, size in ((24, 1), (25, 2), (26, 4), (27, 8)):

@@ -20,7 +20,7 @@ class Clock:
 
 
 class Engine:
-    """What it really holds (`cache`), the events under way, and the prompts whose end is not yet told."""
+    """Its real contents (`cache`), the undelivered events, and the prompts not yet reported as served."""
 
     def __init__(self, capacity_blocks: int, replica: str = "r1", epoch: str = "e1") -> None:
         self.clock = Clock()

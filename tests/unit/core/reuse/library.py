@@ -43,7 +43,7 @@ class Library:
     _questions: count[int] = field(default_factory=count)
 
     def head(self, number: int) -> TokenIds:
-        """What opens an agent's prompts."""
+        """The head of an agent's prompts."""
         return token_ids(range(1000 * (number + 1), 1000 * (number + 1) + self.head_tokens[number]))
 
     def document(self, number: int) -> TokenIds:

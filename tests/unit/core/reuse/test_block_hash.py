@@ -83,7 +83,7 @@ def test_what_begins_alike_has_the_same_first_hashes(ids, cut, block_size):
 
 
 @given(st.lists(token, min_size=8, max_size=40), st.data())
-def test_one_other_token_changes_its_block_and_all_behind(ids, data):
+def test_one_other_token_changes_its_block_and_all_after_it(ids, data):
     """And none before it."""
     at = data.draw(st.integers(0, len(ids) // 4 * 4 - 1))
     other = [*ids]
@@ -95,7 +95,7 @@ def test_one_other_token_changes_its_block_and_all_behind(ids, data):
 
 @given(st.lists(token, min_size=4, max_size=40).map(token_ids), texts, texts)
 def test_salts_and_seeds_share_no_block(ids, one, other):
-    """Not even blocks far behind the first, which alone has the salt in it."""
+    """Not even blocks far after the first, which alone has the salt in it."""
     if one != other:
         assert set(block_hashes(ids, 4, one)).isdisjoint(block_hashes(ids, 4, other))
         assert set(block_hashes(ids, 4, "s", one)).isdisjoint(block_hashes(ids, 4, "s", other))

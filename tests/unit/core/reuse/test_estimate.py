@@ -1,4 +1,4 @@
-"""Residency while events are lost, and when they are found."""
+"""Residency while events are missing, and when they are complete again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tests.unit.core.reuse.asking import NOTHING, caught_up, found
 from tests.unit.core.reuse.engine import Engine
 
 
-def test_while_events_are_lost_an_estimate_says_so(library):
+def test_while_events_are_missing_an_estimate_says_so(library):
     """It begins with what is known, goes on with what is served, and never outgrows the cache."""
     engine = Engine(40)
     engine.answer(library.prompt("a", 0, [0, 1]))
-    engine.residency.lost()
+    engine.residency.start_estimating()
     assert engine.residency.update_for("a", None, 0).estimated
     assert found(engine, library, "a", [1, 0]).cached_tokens == 24
     random = Random(0)
@@ -26,14 +26,14 @@ def test_while_events_are_lost_an_estimate_says_so(library):
         assert engine.residency.resident_blocks <= 40
         assert engine.residency.estimated
     engine.deliver()
-    engine.residency.found()
+    engine.residency.stop_estimating()
     assert not engine.residency.update_for("a", None, 0).estimated
 
 
 def test_an_estimate_claims_no_more_than_the_same_model_holds(library):
     """Fed with the same prompts."""
     engine, random = Engine(30), Random(3)
-    engine.residency.lost()
+    engine.residency.start_estimating()
     for _ in range(50):
         engine.ask(library.prompt("a", 0, random.sample(range(5), 3)))
         engine.serve()
@@ -50,7 +50,7 @@ def test_known_paths_that_do_not_fit_are_not_estimated(library):
         prompt = library.prompt("a", 0, [number])
         engine.residency.served("a", prompt.steps, prompt.hashes)
         engine.residency.stored(prompt.hashes)
-    engine.residency.lost()
+    engine.residency.start_estimating()
     assert engine.residency.resident_blocks <= 6
 
 
@@ -60,12 +60,12 @@ def test_what_was_unconfirmed_when_events_were_lost_belongs_to_the_estimate(libr
         engine = Engine(40)
         engine.ask(library.prompt("a", 0, [0, 1]))
         engine.serve()
-        engine.residency.lost()
+        engine.residency.start_estimating()
         engine.clock.now_s += 60
         assert found(engine, library, "a", [0, 1]).cached_tokens == 24
         if confirmed:
             engine.deliver()
-        engine.residency.found()
+        engine.residency.stop_estimating()
         assert found(engine, library, "a", [0, 1]).cached_tokens == (24 if confirmed else 0)
 
 
@@ -76,19 +76,19 @@ def test_an_estimate_knows_what_events_took_away_before_and_since(library):
         prompt = library.prompt("a", 0, [0, 1])
         engine.answer(prompt)
         if lost_first:
-            engine.residency.lost()
+            engine.residency.start_estimating()
         engine.residency.removed(prompt.hashes[2:3])
-        engine.residency.lost()
+        engine.residency.start_estimating()
         assert found(engine, library, "a", [0, 1]).cached_tokens == 8
         engine.residency.served("a", prompt.steps, prompt.hashes)
         assert found(engine, library, "a", [0, 1]).cached_tokens == 24
 
 
-def test_found_events_alone_tell_what_is_resident(library):
+def test_complete_events_alone_decide_what_is_resident(library):
     """Neither what the estimate threw out nor what it kept outlives it."""
     engine = Engine(60)
     engine.answer(library.prompt("a", 0, [0, 1]))
-    engine.residency.lost()
+    engine.residency.start_estimating()
     kept, gone = library.prompt("a", 0, [2]), library.prompt("a", 0, [3])
     for prompt in (kept, gone):
         engine.ask(prompt)
@@ -98,7 +98,7 @@ def test_found_events_alone_tell_what_is_resident(library):
     engine.residency.removed(gone.hashes[2:])
     unconfirmed = library.prompt("a", 0, [4])
     engine.residency.served("a", unconfirmed.steps, unconfirmed.hashes)
-    engine.residency.found()
+    engine.residency.stop_estimating()
     assert found(engine, library, "a", [0, 1]).cached_tokens == 24
     assert found(engine, library, "a", [2]).cached_tokens == 16
     assert found(engine, library, "a", [3]).cached_tokens == 8
@@ -110,12 +110,12 @@ def test_what_an_estimate_evicted_is_known_again_when_events_are_found(library):
     engine = Engine(12)
     engine.answer(library.prompt("a", 0, [0, 1]))
     before = engine.residency.resident_blocks
-    engine.residency.lost()
+    engine.residency.start_estimating()
     for number in range(5):
         prompt = library.prompt("b", 0, [number])
         engine.residency.served("b", prompt.steps, prompt.hashes)
     assert found(engine, library, "a", [0, 1]) == NOTHING
-    engine.residency.found()
+    engine.residency.stop_estimating()
     assert engine.residency.resident_blocks == before
     again = library.prompt("a", 0, [0, 1])
     engine.residency.served("a", again.steps, again.hashes)
@@ -123,13 +123,13 @@ def test_what_an_estimate_evicted_is_known_again_when_events_are_found(library):
     assert found(engine, library, "a", [0, 1]).cached_tokens == 24
 
 
-def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
-    """What the model believed before must not pass for known."""
+def test_a_cleared_cache_is_learnt_again_also_in_an_estimate(library):
+    """The model's blocks from before the clearing must not count as known."""
     for lose in (False, True):
         engine = Engine(50)
         engine.answer(library.prompt("a", 0, [0, 1]))
         if lose:
-            engine.residency.lost()
+            engine.residency.start_estimating()
         engine.residency.cleared()
         assert found(engine, library, "a", [0, 1]) == NOTHING
         assert engine.residency.resident_blocks == engine.residency.paths() == 0
@@ -137,20 +137,20 @@ def test_a_cleared_cache_is_learnt_anew_also_in_an_estimate(library):
         engine.residency.served("a", prompt.steps, prompt.hashes)
         assert found(engine, library, "a", [0, 1]).cached_tokens == 24
         if lose:
-            engine.residency.found()
+            engine.residency.stop_estimating()
             assert engine.residency.resident_blocks == 0
 
 
 def test_losing_twice_is_losing_once(library):
-    """And finding what was not lost changes nothing."""
+    """Calling `stop_estimating` without an estimate changes nothing."""
     engine = Engine(50)
     engine.answer(library.prompt("a", 0, [0, 1]))
-    engine.residency.found()
-    engine.residency.lost()
+    engine.residency.stop_estimating()
+    engine.residency.start_estimating()
     engine.ask(library.prompt("a", 0, [2]))
     engine.serve()
-    engine.residency.lost()
+    engine.residency.start_estimating()
     assert found(engine, library, "a", [2]).cached_tokens == 16
-    engine.residency.found()
+    engine.residency.stop_estimating()
     assert found(engine, library, "a", [2]).cached_tokens == 8  # which no event has told of
     assert caught_up(engine, library, "a", [0, 1]).cached_tokens == 24

@@ -25,7 +25,7 @@ def contents(view: ReplicaView) -> dict[int, tuple[int, int, int]]:
 
 
 def snapshot(engine: Engine, salt: str) -> ReplicaView:
-    """What somebody sees who asks for the first time."""
+    """The tree that a new reader gets."""
     view = ReplicaView("r1")
     view.apply(engine.residency.update_for(salt, None, 0))
     return view
@@ -91,7 +91,7 @@ class Following(RuleBasedStateMachine):
         self.late()
 
     def late(self) -> None:
-        """Where a prompt's end overtakes the events of other prompts, a path may be taken for gone.
+        """If a prompt's end overtakes the events of other prompts, a path may be missing.
 
         It is known again as soon as another prompt begins so. Until then less is claimed than is there.
         """
@@ -99,13 +99,13 @@ class Following(RuleBasedStateMachine):
 
     @rule()
     def lose(self) -> None:
-        self.engine.residency.lost()
+        self.engine.residency.start_estimating()
         self.late()
 
     @rule()
     def find(self) -> None:
         self.engine.deliver()
-        self.engine.residency.found()
+        self.engine.residency.stop_estimating()
 
     @rule()
     def reset(self) -> None:
@@ -121,7 +121,7 @@ class Following(RuleBasedStateMachine):
 
     @rule(reader=st.integers(0, 3), claimed=st.none() | st.integers(0, 30))
     def update(self, reader: int, claimed: int | None) -> None:
-        """Asks for what came since the version it has, or any other."""
+        """Asks for the changes since its version, or since any other."""
         asking = self.readers[reader]
         known = asking.view.known
         if claimed is not None:
@@ -144,7 +144,7 @@ class Following(RuleBasedStateMachine):
 
     @rule(reader=st.integers(0, 3))
     def follow(self, reader: int) -> None:
-        """Whatever came before, one answer to what is known makes a view equal to a fresh one."""
+        """After any history, one update since the known version makes a view equal to a new one."""
         asking = self.readers[reader]
         asking.view.apply(self.engine.residency.update_for(asking.salt, asking.view.known, 7))
         assert contents(asking.view) == contents(snapshot(self.engine, asking.salt))
@@ -155,9 +155,9 @@ class Following(RuleBasedStateMachine):
 
     @rule(salt=salts, head=heads, documents=document_sets)
     def settle(self, salt: str, head: int, documents: list[int]) -> None:
-        """With everything told, the longest path is what the best order would really find."""
+        """When all events are delivered, the longest path is what the best order would find in the cache."""
         self.engine.settle()
-        self.engine.residency.found()
+        self.engine.residency.stop_estimating()
         wanted = [self.library.segment(number) for number in documents]
         path = snapshot(self.engine, salt).longest_path(self.library.head_segment(head), wanted)
         assert len(set(path.segments)) == len(path.segments)
@@ -190,7 +190,7 @@ class Following(RuleBasedStateMachine):
 
     @invariant()
     def views_hang_together(self) -> None:
-        """Every path but the root stands behind one that is there, and is found from it."""
+        """Every path but the root has a parent in the tree, and is found from it."""
         for reader in self.readers:
             nodes = reader.view._nodes
             for name, node in nodes.items():

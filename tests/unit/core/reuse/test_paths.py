@@ -39,21 +39,21 @@ def test_steps_survive_a_call(laid_out):
 
 @given(changes)
 def test_changes_survive_a_call(told):
-    """In their order, GONE among them, 32 bytes each."""
+    """They keep their order and GONE, at 32 bytes each."""
     packed = pack_changes(told)
     assert list(unpack_changes(packed)) == told
     assert len(packed) == 32 * len(told)
 
 
 def test_gone_is_the_largest_word():
-    """It fits where a length stands, and no prompt is that long."""
+    """It fits into `cached_to`, and no prompt is that long."""
     told = Change(NodeId(1), ROOT, SegmentId(2), GONE)
     assert list(unpack_changes(pack_changes([told]))) == [told]
 
 
 @given(st.binary(max_size=200))
 def test_other_lengths_are_refused(raw):
-    """What is cut short must not be read as something else."""
+    """Truncated bytes are an error, never other steps or changes."""
     if len(raw) % 16:
         with pytest.raises(ValueError, match=r"bytes"):
             unpack_steps(raw)
@@ -88,7 +88,7 @@ def test_pieces_of_prompt_are_named_by_their_ids(some, others):
 
 @given(words, words, words)
 def test_a_path_is_named_by_all_its_segments_in_order(parent, one, other):
-    """The root's name is nobody's else."""
+    """No other path has the root's name."""
     a, b = node_id(NodeId(parent), SegmentId(one)), node_id(NodeId(parent), SegmentId(other))
     assert (a == b) is (one == other)
     assert ROOT not in (a, b)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.core.ids import SegmentKey
-from deployments.core.reuse.ordering import POLICIES, Candidate, by_popularity, by_rank
+from deployments.core.reuse.ordering import ORDERS, Candidate, Order, by_popularity, by_rank
 from deployments.core.reuse.paths import SegmentId, segment_id
 from deployments.core.reuse.placing import TIE_TOKENS, Placing, ReplicaState, place
 from deployments.core.reuse.replica_view import ReplicaView
@@ -27,7 +27,7 @@ def candidate(number: int, uses: int = 0, tokens: int = 100) -> Candidate:
 
 
 def replica(name: str, *paths: tuple[int, ...], pending: int = 0, cached: int = 100) -> ReplicaState:
-    """One that holds these paths behind the head; each segment saves so many tokens."""
+    """One that holds these paths after the head; each segment saves `cached` tokens."""
     view = ReplicaView(name)
     known = {path[:length] for path in paths for length in range(len(path) + 1)}
     view.apply(
@@ -39,10 +39,10 @@ def replica(name: str, *paths: tuple[int, ...], pending: int = 0, cached: int = 
     return ReplicaState(view, pending)
 
 
-def placed(candidates, *replicas, order=by_rank, follow=True, best=None, seed=0, head=HEAD):
-    """What is decided."""
-    how = {"order": order, "follow": follow, "best": best, "rng": Random(seed)}
-    return place(candidates, head, PROMPT_TOKENS, replicas, **how)
+def placed(candidates, *replicas, sorting=by_rank, follow=True, best=None, seed=0, head=HEAD):
+    """The decision of `place`."""
+    order = Order("tried", sorting, follow, best)
+    return place(candidates, head, PROMPT_TOKENS, replicas, order=order, rng=Random(seed))
 
 
 numbers = st.lists(st.integers(0, 6), max_size=8)
@@ -52,13 +52,13 @@ clusters = st.lists(st.tuples(paths, st.integers(0, 1500)), max_size=4)
 
 
 @settings(max_examples=40)
-@pytest.mark.parametrize("order", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("sorting", {order.sorting for order in ORDERS.values()})
 @given(asked=numbers, cluster=clusters, follow=st.booleans(), best=bests, seed=st.integers(0, 5))
-def test_every_document_is_placed_once(order, asked, cluster, follow, best, seed):
+def test_every_document_is_placed_once(sorting, asked, cluster, follow, best, seed):
     """The same key twice included; every replica is named once; no more is claimed than the prompt has."""
     replicas = [replica(str(n), *held, pending=pending) for n, (held, pending) in enumerate(cluster)]
     candidates = [candidate(number, uses=number % 3) for number in asked]
-    done = placed(candidates, *replicas, order=order, follow=follow, best=best, seed=seed)
+    done = placed(candidates, *replicas, sorting=sorting, follow=follow, best=best, seed=seed)
     if best and asked:
         assert done.order[0 if best == "first" else -1] == 0
     assert sorted(done.order) == list(range(len(asked)))
@@ -117,7 +117,7 @@ def test_what_is_claimed_with_the_best_first_is_there_too(asked, cluster, seed):
 
 
 def test_the_best_stands_first_and_the_others_follow_what_is_resident_after_it():
-    """Where it is not resident there, the others stand by rank."""
+    """Without a resident path that begins with it, the others come by rank."""
     asked = [candidate(n) for n in (1, 2, 3, 4)]
     held = replica("r", (4, 2, 3, 1), (1, 3))
     assert placed(asked, held, best="first") == Placing([0, 2, 1, 3], ("r",), 300)
@@ -125,14 +125,14 @@ def test_the_best_stands_first_and_the_others_follow_what_is_resident_after_it()
 
 
 def test_a_second_copy_of_the_best_document_breaks_no_path():
-    """One text under two ids has one key: the copy stands where it costs no reuse."""
+    """One text under two ids has one key: the copy comes where it costs no reuse."""
     asked = [candidate(n) for n in (1, 1, 2, 3)]
     done = placed(asked, replica("r", (1, 2, 3)), best="first")
     assert done == Placing([0, 2, 3, 1], ("r",), 400)
 
 
 def test_the_best_stands_last_and_is_found_there_again():
-    """The others as they lie in the cache; the same question finds all of it."""
+    """The others come as they are cached; the same question then finds all of it."""
     asked = [candidate(n) for n in (1, 2, 3, 4)]
     assert placed(asked, replica("r", (1, 4), (3,)), best="last") == Placing([2, 1, 3, 0], ("r",), 200)
     held = replica("r", (4, 2, 3, 1))
@@ -141,15 +141,15 @@ def test_the_best_stands_last_and_is_found_there_again():
 
 
 def test_without_replicas_there_is_an_order_and_no_preference():
-    """As while the engines are not heard of."""
+    """As before the first update of an engine."""
     asked = [candidate(1, uses=1), candidate(2, uses=9), candidate(3, uses=5)]
-    assert placed(asked, order=by_popularity) == Placing([1, 2, 0], (), 0)
+    assert placed(asked, sorting=by_popularity) == Placing([1, 2, 0], (), 0)
 
 
 def test_what_is_resident_leads_and_the_rest_follows_in_its_policys_order():
     """The policy sees only the rest."""
     asked = [candidate(n, uses) for n, uses in [(1, 5), (2, 0), (3, 7), (4, 1), (5, 9)]]
-    done = placed(asked, replica("r", (4, 2)), order=by_popularity)
+    done = placed(asked, replica("r", (4, 2)), sorting=by_popularity)
     assert done == Placing([3, 1, 4, 2, 0], ("r",), 300)
 
 
@@ -185,7 +185,7 @@ def test_what_waits_outweighs_what_is_saved_where_it_is_more(pending, first):
 
 
 def test_the_others_follow_by_cost():
-    """Whoever is full or gone is left out by the router, which then takes the next."""
+    """The router skips a replica that is full or gone and takes the next."""
     names = {"c": 900, "a": 0, "d": 2000, "b": 300}
     states = [replica(name, (1,), pending=pending) for name, pending in names.items()]
     assert placed([candidate(1)], *states).replicas == ("a", "b", "c", "d")
@@ -193,7 +193,7 @@ def test_the_others_follow_by_cost():
 
 @pytest.mark.parametrize("first_pending", [0, 31, 32, 500])
 def test_equals_are_chosen_from_at_random(first_pending):
-    """Also where they differ by a little; wherever the difference lies."""
+    """Also if they differ by less than `TIE_TOKENS`, whatever the least cost is."""
     near = [first_pending, first_pending + TIE_TOKENS - 1, first_pending + 7]
     states = [
         replica(str(n), (1,), pending=pending) for n, pending in enumerate([*near, near[0] + TIE_TOKENS])
@@ -201,7 +201,7 @@ def test_equals_are_chosen_from_at_random(first_pending):
     rng = Random(1)
     firsts: Counter[str] = Counter()
     for _ in range(300):
-        done = place([candidate(1)], HEAD, PROMPT_TOKENS, states, order=by_rank, follow=True, rng=rng)
+        done = place([candidate(1)], HEAD, PROMPT_TOKENS, states, order=ORDERS["trie"], rng=rng)
         firsts[done.replicas[0]] += 1
         assert done.replicas[-1] == "3"
     assert set(firsts) == {"0", "1", "2"}

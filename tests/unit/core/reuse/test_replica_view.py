@@ -95,7 +95,7 @@ def test_of_two_ways_to_the_same_the_shorter_path_counts():
 
 
 def test_another_head_finds_nothing():
-    """Its prompts begin with other tokens, whatever follows."""
+    """Prompts with another head begin with other tokens, whatever follows."""
     view, _ = view_of([[(A, 32)]])
     assert view.longest_path(SegmentId(98), [A]) == ResidentPath((), 0)
     assert view.path_along(SegmentId(98), [A]) == ResidentPath((), 0)
@@ -162,7 +162,7 @@ def test_what_does_not_continue_changes_nothing(useless):
 
 
 def test_a_whole_tree_replaces_what_was_known():
-    """Of another life in any case, of the same one unless it is older."""
+    """Of another epoch always; of the same epoch unless it is older."""
     view = ReplicaView("r")
     view.apply(update(change(cached_to=32), change(A, cached_to=96)))
     view.apply(update(change(cached_to=32), change(B, cached_to=64), version=2))
@@ -174,7 +174,7 @@ def test_a_whole_tree_replaces_what_was_known():
 
 
 def test_a_path_that_goes_takes_with_it_what_continues_it():
-    """And what is told of these afterwards, or of a path behind an unknown one, is no error."""
+    """Later changes of these paths, or of a path after an unknown one, are no error."""
     view = ReplicaView("r")
     view.apply(
         update(

@@ -1,4 +1,4 @@
-"""What a replica believes of its own cache: from events, from answers, and while events are lost."""
+"""A replica's knowledge of its own cache: by events, by served prompts, and while events are missing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_path_taken_for_gone_is_known_again_once_it_is_used(library):
 
 
 def test_nothing_resident_leaves_nothing_behind(library):
-    """Whatever goes last."""
+    """In whatever order the blocks are removed."""
     for seed in range(20):
         engine, random = Engine(200), Random(seed)
         for _ in range(20):
@@ -70,21 +70,21 @@ def test_nothing_resident_leaves_nothing_behind(library):
         assert engine.residency.update_for("a", None, 0).changes == b""
 
 
-def test_a_path_goes_with_the_last_blocks_before_and_behind_it():
+def test_a_path_goes_with_the_last_blocks_before_and_after_it():
     """One event may take a path's end first and then its beginning, which a gap has made useless before."""
     library, engine = Library([4], [8, 4]), Engine(20)
     engine.answer(library.prompt("a", 0, [0, 1], question_tokens=1))
-    head, first, second, behind = engine.cache._blocks.__reversed__()
+    head, first, second, third = engine.cache._blocks.__reversed__()
     engine.residency.removed([first])
     assert found(engine, library, "a", [0, 1]) == ResidentPath((), 4)
-    engine.residency.removed([behind, second])
+    engine.residency.removed([third, second])
     assert engine.residency.paths() == 1
     assert found(engine, library, "a", [0, 1]) == ResidentPath((), 4)
     engine.residency.removed([head])
     assert engine.residency.paths() == 0
 
 
-def test_a_gap_hides_what_lies_behind_it_until_it_is_filled(library):
+def test_a_gap_hides_the_blocks_after_it_until_it_is_filled(library):
     """Of all but the last document, which is forgotten with its first block, as its end is evicted first."""
     engine = Engine(50)
     prompt = library.prompt("a", 0, [0, 1, 2])
@@ -123,7 +123,7 @@ def test_whatever_comes_and_goes_no_more_is_claimed_than_is_there(seed):
 
 
 def test_a_prompt_counts_from_its_end_on_and_an_event_confirms_it(library):
-    """Whether the event comes before or behind; a confirmed block has no time limit."""
+    """Whether the event comes before or after the prompt; a confirmed block has no time limit."""
     engine = Engine(50)
     engine.ask(library.prompt("a", 0, [0, 1]))
     engine.serve()
@@ -151,7 +151,7 @@ def test_what_no_event_confirms_is_forgotten(library):
 
 
 def test_each_prompt_has_its_own_time_to_be_confirmed(library):
-    """Also where a block was taken away and came back meanwhile."""
+    """Also if a block was removed and stored again in the meantime."""
     engine = Engine(50)
     first, second = library.prompt("a", 0, [0]), library.prompt("b", 0, [1])
     residency = engine.residency
@@ -209,7 +209,7 @@ def test_another_replicas_version_is_not_continued(library):
 
 @pytest.mark.parametrize("dropped_by", ["clearing", "other tenants"])
 def test_a_dropped_tree_continues_no_version(dropped_by, library):
-    """Its successor may have come as far as it had."""
+    """The next tree may have reached the same version."""
     engine = Engine(50)
     engine.answer(library.prompt("a", 0, [0]))
     known = after(engine.residency.update_for("a", None, 0))
@@ -242,8 +242,8 @@ def test_trees_are_bounded_and_the_one_asked_for_longest_ago_goes(library):
     assert found(engine, library, "idle", [0]) == NOTHING
 
 
-def test_a_reader_far_behind_gets_the_whole_tree(monkeypatch, library):
-    """One that is a little behind gets only what came since, one that is not behind nothing."""
+def test_a_reader_that_lacks_many_changes_gets_the_whole_tree(monkeypatch, library):
+    """One that lacks a few changes gets only those, one that lacks none gets none."""
     monkeypatch.setattr("deployments.core.reuse.resident_tree.LOGGED_CHANGES", 3)
     engine = Engine(200)
     view = ReplicaView("r1")
@@ -257,15 +257,15 @@ def test_a_reader_far_behind_gets_the_whole_tree(monkeypatch, library):
         assert engine.residency.update_for("a", view.known, 0).changes == b""
     ahead = Known("r1", view.known.epoch, view.known.version + 1)
     assert engine.residency.update_for("a", ahead, 0).since is None
-    behind = view.known
+    early = view.known
     for number in range(4):
         engine.answer(library.prompt("a", 0, [number, 4]))
-    assert engine.residency.update_for("a", behind, 0).since is None
-    assert len([*unpack_changes(engine.residency.update_for("a", behind, 0).changes)]) == 10
+    assert engine.residency.update_for("a", early, 0).since is None
+    assert len([*unpack_changes(engine.residency.update_for("a", early, 0).changes)]) == 10
 
 
 def test_blocks_of_the_question_are_no_path(library):
-    """No other prompt continues so: they count as resident, and belong to nobody."""
+    """No other prompt continues so: these blocks count as resident and belong to no path."""
     engine = Engine(200)
     engine.answer(library.prompt("a", 0, [0], question_tokens=400))
     assert engine.residency.resident_blocks > 100

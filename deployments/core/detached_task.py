@@ -1,0 +1,22 @@
+"""Tasks that outlive the request that starts them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def detached_task(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+    """Starts `work` as a task with an empty context, in the running event loop.
+
+    A task usually inherits the context of the request that starts it. A Serve handle counts every call
+    made in that context as part of the request, and the call ends with it. Work that serves several
+    requests must not end with the first of them.
+
+    The event loop holds tasks weakly: the caller keeps the task.
+    """
+    return asyncio.get_running_loop().create_task(work, context=Context())
