@@ -24,7 +24,6 @@ from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
 
 PREFIX = "WARMLINE_"
-AGENTS = tuple(spec.name for spec in specs.AGENTS)
 ORDERS = ("rank", "popularity", "trie", "best_first", "best_last")
 DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
@@ -65,9 +64,7 @@ class Settings(BaseModel):
         DEFAULT_ORDER, description="of documents in a prompt; `trie,support=rank` for one agent"
     )
     share_answers: str = Field(
-        "",
-        pattern=rf"^({'|'.join(AGENTS)})?(,({'|'.join(AGENTS)}))*$",
-        description="agents, by comma, whose equal greedy requests may get one answer",
+        "", description="agents, by comma, whose equal greedy requests may get one answer"
     )
     shared_answers_bytes: int = Field(16 * 2**20, ge=0, description="of complete answers kept, a replica")
     shared_answers_ttl_s: float = Field(600.0, gt=0)
@@ -130,6 +127,13 @@ class Settings(BaseModel):
         _orders(raw)
         return raw
 
+    @field_validator("share_answers")
+    @classmethod
+    def _known_agents(cls, raw: str) -> str:
+        for agent in raw.split(","):
+            _check_agent(agent)
+        return raw
+
     @field_validator("http_host")
     @classmethod
     def _keys_beyond_loopback(cls, host: str, earlier: ValidationInfo) -> str:
@@ -182,10 +186,16 @@ def _orders(raw: str) -> dict[str, str]:
         agent, _, order = part.strip().rpartition("=")
         if order not in ORDERS:
             raise ValueError(f"must be one of {', '.join(ORDERS)}, for all or as agent=order, by comma")
-        if agent not in ("", *AGENTS):
-            raise ValueError(f"there is no agent {agent!r}; there are: {', '.join(AGENTS)}")
+        _check_agent(agent)
         found[agent] = order
     return found
+
+
+def _check_agent(name: str) -> None:
+    """Raises ValueError for a name that no agent has, except for the empty one."""
+    agents = [spec.name for spec in specs.AGENTS]
+    if name and name not in agents:
+        raise ValueError(f"there is no agent {name!r}; there are: {', '.join(agents)}")
 
 
 def _tenants_by_key(raw: SecretStr | None) -> dict[str, str]:
