@@ -1,4 +1,4 @@
-"""The whole application in a process of its own, as a user starts it, and what tests ask of it."""
+"""The whole application in a process of its own, as a user starts it, and calls of it."""
 
 from __future__ import annotations
 
@@ -52,18 +52,22 @@ class Application:
         return ingested
 
     def engine_counters(self) -> dict[str, Any]:
-        """The engine's own counters, asked over a Serve handle by another process."""
+        """The engine's own counters, read in its replica: no operation of a handle returns them."""
         raylet, *_ = self.pids("--gcs-address=")
         command = Path(f"/proc/{raylet}/cmdline").read_text()
         address = command.partition("--gcs-address=")[2].partition("\0")[0]
         code = (
             "from serve_app.local_ray import prepare_environment; from serve_app.settings import Settings\n"
-            # Serve's default mode here, whatever the application's: only that has `result()`.
             "prepare_environment(Settings.from_env({}, fast_path=False))\n"
-            "import ray, json, dataclasses; from ray import serve\n"
+            "import ray, json, dataclasses\n"
             f"ray.init({address!r}, namespace='serve', log_to_driver=False)\n"
-            "handle = serve.get_deployment_handle('Engine', 'default')\n"
-            "print(json.dumps(dataclasses.asdict(handle.counters.remote().result())))"
+            "actors = ray.util.list_named_actors(all_namespaces=True)\n"
+            "(name,) = [actor['name'] for actor in actors if '#Engine#' in actor['name']]\n"
+            "def counters(actor):\n"
+            "    replica = actor._replica_impl._user_callable_wrapper._callable\n"
+            "    return dataclasses.asdict(replica._served[0].service._engine.counters())\n"
+            "replica = ray.get_actor(name, namespace='serve')\n"
+            "print(json.dumps(ray.get(replica.__ray_call__.remote(counters))))"
         )
         environ = {**os.environ, **_ray_environment()}
         done = subprocess.run(
@@ -80,13 +84,13 @@ class Application:
         return counters
 
     def pids(self, needle: str) -> list[int]:
-        """Processes of this application whose command line has `needle`, the embedded server's included."""
+        """This application's processes with `needle` in their command lines, Redis's included."""
         found = []
         for command in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = command.read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
-                continue  # gone meanwhile
+                continue  # the process has ended
             if needle in words and str(self.state_dir) in words:
                 found.append(int(command.parent.name))
         return found
