@@ -1,4 +1,4 @@
-"""What a replica says of its cache against what its engine then finds there: a small cache, real events."""
+"""What a replica reports of its cache is what its engine then finds: a small cache, real events."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def engine_config(embedded_llm: Path) -> EngineConfig:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def resident(engine: VllmEngine) -> AsyncIterator[ResidentEngine]:
-    """A replica that joins late: the engine has to repeat all that it told before."""
+    """A replica that follows the engine's events late: the engine has to repeat all earlier ones."""
     name = ReplicaName("replica", "epoch")
     resident = ResidentEngine(engine, await engine.describe(), name, time.monotonic)
     following = asyncio.create_task(KvEvents(engine.events, resident.feed).follow())
-    await told(resident)
+    await settled(resident)
     yield resident
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def told(resident: ResidentEngine) -> None:
-    """Waits until the engine has told all: what is assumed is confirmed, and nothing more comes."""
+async def settled(resident: ResidentEngine) -> None:
+    """Waits until all events have arrived, which confirm what the replica has assumed."""
     before = -1
     while resident.feed.next_number != before:
         before = resident.feed.next_number
@@ -89,13 +89,13 @@ async def first_of(resident: ResidentEngine, request: GenerateRequest) -> Delta:
     return first
 
 
-async def test_what_is_told_is_what_the_engine_finds(resident: ResidentEngine) -> None:
-    """Prompts of two tenants in a cache far too small for them; the view is fed with changes only."""
+async def test_the_engine_finds_what_the_replica_reports(resident: ResidentEngine) -> None:
+    """Prompts of two tenants in a cache far too small for them. The view gets changes only."""
     random = Random(7)
     views = {salt: ReplicaView("replica") for salt in "ab"}
     found = removed = 0
     for _ in range(PROMPTS):
-        await told(resident)
+        await settled(resident)
         salt, head = random.choice("ab"), random.choice(HEADS)
         documents = random.sample(DOCUMENTS, random.randint(1, 4))
         view = views[salt]
@@ -119,8 +119,8 @@ async def test_what_is_told_is_what_the_engine_finds(resident: ResidentEngine) -
 async def test_events_name_blocks_as_block_hash_does(resident: ResidentEngine) -> None:
     ids = new_ids(3 * BLOCK + 5)
     await first_of(resident, prompt([ids], new_ids(2)))
-    await told(resident)
-    # By events alone: what was only assumed of a prompt is no place.
+    await settled(resident)
+    # These places come from events only, not from what was assumed of a prompt.
     assert all(resident.feed.places(block) == 1 for block in block_hashes(ids, BLOCK, "a"))
     assert all(resident.feed.places(block) == 0 for block in block_hashes(ids, BLOCK, "b"))
 
@@ -129,7 +129,7 @@ async def test_a_prompt_that_ends_with_a_block_has_it_twice(resident: ResidentEn
     ids = new_ids(2 * BLOCK)
     for _ in range(2):
         await first_of(resident, prompt([ids], token_ids()))
-    await told(resident)
+    await settled(resident)
     assert [resident.feed.places(block) for block in block_hashes(ids, BLOCK, "a")] == [1, 2]
 
 
@@ -141,16 +141,16 @@ async def test_the_tree_shrinks_with_the_cache(resident: ResidentEngine) -> None
     assert view.longest_path(ids_segment(segment), ()).cached_tokens == 10 * BLOCK
     for _ in range(3):
         await first_of(resident, prompt([new_ids(25 * BLOCK)], new_ids(5), "d"))
-    await told(resident)
+    await settled(resident)
     view.apply(resident.survey("c", [view.known]))
     assert len(view) == 0
     assert resident.counters().resident_blocks <= BLOCKS - 1
 
 
-async def test_an_emptied_cache_is_told(resident: ResidentEngine, engine: VllmEngine) -> None:
+async def test_an_emptied_cache_is_reported(resident: ResidentEngine, engine: VllmEngine) -> None:
     await first_of(resident, prompt([new_ids(100)], new_ids(5)))
-    await told(resident)
+    await settled(resident)
     assert await engine._llm.reset_prefix_cache()
     await first_of(resident, prompt([new_ids(40)], new_ids(5)))  # events come with the next step
-    await told(resident)
+    await settled(resident)
     assert resident.counters().resident_blocks == 1
