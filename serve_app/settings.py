@@ -25,7 +25,6 @@ from deployments.core.ids import tenant_id
 from deployments.core.reuse.ordering import ORDERS
 
 PREFIX = "WARMLINE_"
-AGENTS = tuple(spec.name for spec in specs.AGENTS)
 DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Variables without the prefix, because other programs use the same names."""
@@ -86,7 +85,7 @@ class Settings(BaseModel):
     order: str = DEFAULT_ORDER
     """Order of documents in a prompt: rank, popularity, trie, best_first or best_last.
     `trie,support=rank` sets another one for one agent."""
-    share_answers: str = Field("", pattern=rf"^({'|'.join(AGENTS)})?(,({'|'.join(AGENTS)}))*$")
+    share_answers: str = ""
     """Agents, separated by commas, whose equal greedy requests may share one answer; empty: none. The
     field `share_answer` of a request overrides it."""
     shared_answers_bytes: int = Field(16 * 2**20, ge=0)
@@ -182,6 +181,13 @@ class Settings(BaseModel):
         _orders(raw)
         return raw
 
+    @field_validator("share_answers")
+    @classmethod
+    def _known_agents(cls, raw: str) -> str:
+        for agent in raw.split(","):
+            _check_agent(agent)
+        return raw
+
     @field_validator("http_host")
     @classmethod
     def _keys_beyond_loopback(cls, host: str, earlier: ValidationInfo) -> str:
@@ -236,10 +242,16 @@ def _orders(raw: str) -> dict[str, str]:
             raise ValueError(
                 f"must be one of {', '.join(ORDERS)}; agent=order, after a comma, is for one agent"
             )
-        if agent not in ("", *AGENTS):
-            raise ValueError(f"there is no agent {agent!r}; there are: {', '.join(AGENTS)}")
+        _check_agent(agent)
         orders[agent] = order
     return orders
+
+
+def _check_agent(name: str) -> None:
+    """Raises ValueError for a name that no agent has, except for the empty one."""
+    agents = [spec.name for spec in specs.AGENTS]
+    if name and name not in agents:
+        raise ValueError(f"there is no agent {name!r}; there are: {', '.join(agents)}")
 
 
 def _tenants_by_key(raw: SecretStr | None) -> dict[str, str]:

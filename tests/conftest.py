@@ -8,11 +8,11 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-# An example that takes long says something about the machine, not about the code.
+# A slow example shows a busy machine, not a fault in the code.
 settings.register_profile("warmline", deadline=None)
 settings.load_profile("warmline")
 
-# Ray reads these when it is first imported. Tests start clusters that nobody else can reach.
+# Ray, Hugging Face and vLLM read these at their first import. Tests report and download nothing.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -22,7 +22,7 @@ os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where everything is installed (CI=true), a skipped test is a failure."""
+    """Makes a skipped test a failure where everything is installed (CI=true)."""
     report = yield
     if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -34,7 +34,7 @@ def pytest_runtest_makereport(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """The same for a module skipped whole."""
+    """Does the same for a module that is skipped as a whole."""
     report = yield
     if os.environ.get("CI") == "true" and report.skipped:
         report.outcome = "failed"

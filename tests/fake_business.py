@@ -53,7 +53,7 @@ def a_template(name: str = "Alpha planner", score: float = 0.9, **changes: Any) 
 
 
 def an_idea(number: int = 0, **changes: Any) -> IdeaText:
-    """An idea whose words no other one has."""
+    """An idea that shares no word with an idea of another `number`."""
     text = IdeaText(
         name=f"Idea{number} name{number}",
         description=" ".join(f"word{number}x{n}" for n in range(8)),
@@ -66,14 +66,14 @@ def an_idea(number: int = 0, **changes: Any) -> IdeaText:
 
 
 def written(text: IdeaText) -> str:
-    """An idea as the model writes it."""
+    """The text of an idea as the model writes it: JSON."""
     return json.dumps(asdict(text))
 
 
 class IdeaEngine(FakeGenerator):
-    """A `Generator` that writes the next of `answers`, and behind them one new idea after another.
+    """A `Generator` that writes the next of `answers`, and then one new idea after another.
 
-    An answer is a text, or an error to raise. `prompts` are those it was given, as text.
+    An answer is a text, or an error to raise.
     """
 
     def __init__(self, *answers: str | Exception) -> None:
@@ -92,13 +92,13 @@ class IdeaEngine(FakeGenerator):
 
 
 def similarity(one: str, other: str) -> float:
-    """Shared words of all words."""
+    """The words that both texts have, as a share (0 to 1) of all their words."""
     first, second = (set(words_of(text.casefold())) for text in (one, other))
     return len(first & second) / max(len(first | second), 1)
 
 
 class FakeBusinessMemory:
-    """A `BusinessMemory` and `PassageReader`. It raises `fault` while that is set; `calls` lists calls."""
+    """A `BusinessMemory` and `PassageReader`. Raises `fault` while that is set; `calls` lists calls."""
 
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.templates: dict[tuple[TenantId, str], Template] = {}

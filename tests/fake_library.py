@@ -19,10 +19,10 @@ from deployments.core.ports import Retriever
 
 
 class FakeLibrary:
-    """Keeps texts. `drafts` lists what was put in; it raises `fault` while that is set.
+    """Keeps texts. Raises `fault` while that is set.
 
-    Every document has two segments, both cached. `revisions` lists whether each was to invalidate. Searches
-    by meaning go to `retriever`.
+    `drafts` lists the stored drafts, `revisions` the `invalidate` of each revision. Every document has
+    two segments, both cached. `retriever` answers searches by meaning.
     """
 
     def __init__(self, retriever: Retriever | None = None) -> None:
@@ -56,8 +56,8 @@ class FakeLibrary:
             updated_at_s=2.0,
             asked_as=draft.asked_as,
         )
-        said = DocumentVersion(version, draft.title, draft.section, text, 2.0)
-        self.past.setdefault(name, []).append(said)
+        stored = DocumentVersion(version, draft.title, draft.section, text, 2.0)
+        self.past.setdefault(name, []).append(stored)
         return Ingested(
             draft.doc_id, version, chunks=2, kept=1, invalidated=1, generation=5, tokens_written=9
         )

@@ -1,4 +1,4 @@
-"""Records in memory, by the same pure logic as the stored ones, and a reader of pictures."""
+"""Records in memory, with the same pure logic as the stored ones, and a reader of pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.fakes import FakeClock
 
 
 class FakeDesk:
-    """A `TicketDesk` that remembers nothing of other tickets. It raises `fault` while that is set."""
+    """A `TicketDesk` that recalls no solved tickets. It raises `fault` while that is set."""
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self.histories: dict[tuple[TenantId, str], TicketHistory] = {}
@@ -62,8 +62,8 @@ class FakeDesk:
     async def list_tickets(self, query: TicketQuery) -> tuple[Ticket, ...]:
         newest_first = sorted(self.histories.items(), reverse=True)
         found = [history.ticket for (tenant, _), history in newest_first if tenant == query.tenant]
-        behind = [ticket for ticket in found if query.after is None or ticket.ticket_id < query.after]
-        return tuple(behind[: query.limit])
+        page = [ticket for ticket in found if query.after is None or ticket.ticket_id < query.after]
+        return tuple(page[: query.limit])
 
     async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
         found = await self.list_tickets(TicketQuery(tenant))
@@ -72,7 +72,7 @@ class FakeDesk:
 
 
 class FakeKeys:
-    """`IdempotencyKeys` without end."""
+    """`IdempotencyKeys` that never expire."""
 
     def __init__(self) -> None:
         self.claims: dict[RepeatableCall, Claim] = {}

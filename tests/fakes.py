@@ -73,7 +73,7 @@ SCAFFOLD = ChatScaffold(
 
 
 class FakeClock:
-    """Seconds that pass when a test says so."""
+    """A clock that only `pass_s` moves."""
 
     def __init__(self, now_s: float = 1000.0) -> None:
         self.now_s = now_s
@@ -101,9 +101,9 @@ def a_passage(number: int = 0, *, doc: str | None = None, body: str | None = Non
 
 
 class FakeRetriever:
-    """A `Retriever` that finds the first `top_k` of `passages`, in `takes_s` of `clock`'s time.
+    """A `Retriever` that finds the first `top_k` of `passages`; each search moves `clock` by `takes_s`.
 
-    It raises `fault` while that is set, and never answers while `hangs` is.
+    It raises `fault` while that is set, and never answers while `hangs` is set.
     """
 
     def __init__(self, passages: Sequence[Passage], clock: FakeClock, takes_s: float = 0.0) -> None:
@@ -125,7 +125,7 @@ class FakeRetriever:
 
 
 class FakeResolver:
-    """A `SegmentResolver` that says each segment came from the next of `sources` (last one for the rest)."""
+    """A `SegmentResolver`: the n-th segment comes from the n-th of `sources`, or the last."""
 
     def __init__(self, encoder: FakeEncoder, *sources: SegmentSource) -> None:
         self.sources = sources or (SegmentSource.L1,)
@@ -152,9 +152,9 @@ class FakeResolver:
 
 
 class FakeGenerator:
-    """A `Generator` of the given deltas. `requests` and `closed` say what it was asked and how it ended.
+    """A `Generator` of the given deltas. `requests` lists its requests, `closed` counts ended streams.
 
-    It raises `fault` behind the deltas when that is set.
+    It raises `fault` after the deltas if that is set.
     """
 
     def __init__(self, *deltas: Delta, max_model_len: int = 8192) -> None:
@@ -182,7 +182,7 @@ class FakeGenerator:
 
 
 class FakeResidencySource:
-    """A `ResidencySource` of the given updates, held up by `gate`. `asked` lists what it was asked."""
+    """A `ResidencySource` of the given updates, which waits for `gate`. `asked` lists each call."""
 
     def __init__(self, *updates: ResidencyUpdate | None) -> None:
         self.updates: Sequence[ResidencyUpdate | None] = updates
@@ -214,9 +214,9 @@ class FakeWarmer:
 
 
 class FakeCounterStore(InMemoryCounterStore):
-    """A `CounterStore` that lists its calls, is down while `down` is set, and waits for `gate`.
+    """A `CounterStore` that waits for `gate` and fails while `down` is set. `calls` lists its calls.
 
-    While `loses_replies` is set it counts and its callers do not learn of it.
+    While `loses_replies` is set, it counts a batch and raises CacheUnavailable all the same.
     """
 
     def __init__(self) -> None:
@@ -235,7 +235,7 @@ class FakeCounterStore(InMemoryCounterStore):
         return totals
 
     async def read(self, scope: Scope) -> dict[str, float]:
-        """A scope's counters, as they are."""
+        """A scope's counters. Reading changes nothing."""
         return await super().record(scope, CountBatch("", 0, {}, {}))
 
     async def reset(self, scope: Scope) -> None:
@@ -257,8 +257,8 @@ class FakeCounterStore(InMemoryCounterStore):
 class FakeEmbedder:
     """An `Embedder` of word counts: texts that share words are near. `embedded` lists documents' texts.
 
-    `name` is its fingerprint and changes its vectors; `gate` holds embedding of documents up, and
-    `waiting` counts who waits there.
+    `name` is its fingerprint and changes its vectors. Embedding documents waits for `gate`; `waiting`
+    counts the calls that wait there.
     """
 
     dimensions = 256

@@ -27,7 +27,7 @@ class Listener:
 
     @property
     def is_private(self) -> bool:
-        """Nobody on another machine, and for a path no other user, can connect to it."""
+        """Whether other machines and, in case of a path, other users are unable to connect to it."""
         if self.protocol != "unix":
             return ipaddress.ip_address(self.address).is_loopback
         return not self.address.startswith("@") and _closed_to_others(Path(self.address))
@@ -36,9 +36,8 @@ class Listener:
 def listening_sockets(root_pid: int, detached: Iterable[int] = ()) -> list[Listener]:
     """Every listening TCP, bound UDP and listening unix socket of `root_pid` and its descendants.
 
-    `detached` names processes that belong to it but have another parent.
-
-    Abstract unix sockets have an address that starts with `@`.
+    `detached` are pids of processes that belong to it but have another parent. An abstract unix socket's
+    address starts with `@`.
     """
     sockets = {**_ip_sockets(root_pid), **_unix_sockets(root_pid)}
     found = {
@@ -57,7 +56,7 @@ def family(root_pid: int) -> set[int]:
         try:
             parent = int(status.read_text().rpartition(")")[2].split()[1])
         except OSError:
-            continue  # gone meanwhile
+            continue  # the process has ended
         children.setdefault(parent, []).append(int(status.parent.name))
     family, unvisited = set(), [root_pid]
     while unvisited:
@@ -119,10 +118,10 @@ def _command(pid: int) -> str:
 
 
 def _closed_to_others(path: Path) -> bool:
-    """The socket or a directory above it shuts group and others out (connecting needs write).
+    """Whether the socket or a folder above it denies access to others: connecting needs write access.
 
-    A socket that was renamed in its folder, as HAProxy's are, is known by its earlier name; then only the
-    folders count.
+    A socket that was renamed in its folder, as HAProxy's are, is listed under its earlier name. Then
+    only the folders count.
     """
     others = stat.S_IRWXG | stat.S_IRWXO
     if path.exists() and not path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):

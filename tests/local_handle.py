@@ -14,8 +14,8 @@ from deployments.core.replica import Build, Replica, Served
 class LocalHandle:
     """Calls the methods of `target` directly.
 
-    With `pickled`, arguments, results and errors are pickled and loaded again, as on the way to a replica and
-    back. Without it nothing is copied. The items of a stream are never copied.
+    With `pickled`, arguments, results and errors are pickled and loaded again, as between replicas.
+    Without it nothing is copied. The items of a stream are never copied.
     """
 
     def __init__(self, target: Any, *, pickled: bool = True) -> None:
@@ -105,7 +105,7 @@ async def replica_of(*served: Served) -> Replica:
 
 
 async def replica_built(build: Build) -> Replica:
-    """A replica as Serve makes it, which awaits constructors."""
+    """A replica, made as Serve makes one: it awaits the constructor."""
     replica = Replica.__new__(Replica)
     await Replica.__init__(replica, build)
     return replica

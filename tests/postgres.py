@@ -39,7 +39,7 @@ class PostgresServer:
             user=user,
             group=user,
         )
-        # Found under this socket only, and nothing needs to outlast the tests.
+        # It listens on this socket only. No fsync: no data has to survive a crash.
         options: list[str | Path] = ["-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
         self._process = subprocess.Popen(
             [binaries / "postgres", "-D", data, *options],
@@ -53,11 +53,11 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """For `Database.open`, in the form users write it."""
+        """The URL, in the form that users give to `Database.open`."""
         return f"postgresql://test@/postgres?host={self._folder}"
 
     def empty(self) -> str:
-        """Empties the one database that tests use after each other; returns its URL."""
+        """Empties the database, which tests use one after another; returns its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")

@@ -5,16 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
+from deployments.engine.counters import EngineCounters
 from deployments.engine.local_engine import SurveyedEngine
 from deployments.engine.warming import WarmStart, warm, warm_before_ready, warm_up
 
 
+class EngineFigures(Protocol):
+    """One replica of the Engine deployment, as tests and benchmarks call it."""
+
+    async def counters(self) -> EngineCounters:
+        """What the engine's scheduler has counted since its start, and what its cache holds now."""
+
+
 class EngineService:
-    """Implements `EngineReplica` over an engine that this process owns."""
+    """Implements `EngineReplica` and `EngineFigures` over an engine that this process owns."""
 
     def __init__(self, engine: SurveyedEngine, stream_interval_s: float = 0.0) -> None:
         """`stream_interval_s` is the minimum time between two deltas of an answer after the first."""
@@ -44,6 +53,10 @@ class EngineService:
     async def describe(self) -> EngineInfo:
         """What runs here."""
         return await self._engine.describe()
+
+    async def counters(self) -> EngineCounters:
+        """What the engine's scheduler has counted since its start, and what its cache holds now."""
+        return self._engine.counters()
 
     async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         """What changed in a tenant's part of this replica's cache since `known`; all of it if unknown.

@@ -11,7 +11,7 @@ from deployments.core.services import EngineReplica
 from deployments.engine.config import EngineConfig
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
-from deployments.engine.service import EngineService
+from deployments.engine.service import EngineFigures, EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.engine.warming import WarmStart
@@ -28,7 +28,7 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
     """
     shared = await _start_shared(settings, models)
     service = await EngineService.start(shared, settings.stream_interval_ms / 1000, warm_start)
-    return [serving(EngineReplica)(service)]
+    return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
 
 
 async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:

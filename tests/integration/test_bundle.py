@@ -43,7 +43,7 @@ def test_a_bundle_is_all_that_a_replica_needs(save):
 
 
 def test_seam_failures_come_with_the_bundle_and_are_logged(save, caplog):
-    """So that the doctor and the metrics can show them."""
+    """For every replica that loads the bundle."""
     with caplog.at_level(logging.WARNING):
         bundle = load_bundle(save(llama3_like(False)))
     assert "ends in punctuation" in bundle.seam_failures
@@ -90,13 +90,13 @@ def test_a_template_that_prints_the_date_gets_a_fixed_one_and_says_so(save, capl
 
 @pytest.mark.parametrize("template", ["{{ nothing.at.all }}", "{% if %}", "{{ messages | length }}"])
 def test_a_template_that_fails_or_shows_no_contents_is_a_configuration_error(save, template):
-    """Named as the template's fault, without a traceback of Jinja's."""
+    """The message names the template, and hides Jinja's traceback."""
     with pytest.raises(ConfigurationError, match="chat template"):
         load_bundle(save(template=template))
 
 
 def test_a_model_without_a_chat_template_is_a_configuration_error(save):
-    """A base model or an embedder is no model to talk to."""
+    """A base model or an embedding model can't chat."""
     with pytest.raises(ConfigurationError, match="no chat template"):
         load_bundle(save(template=None))
 

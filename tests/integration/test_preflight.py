@@ -1,4 +1,4 @@
-"""What keeps the application from starting is said before it starts."""
+"""What would keep the application from starting is reported before it starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _settings(state_dir: Path, port: int = 18433) -> Settings:
 
 
 def test_a_taken_port_is_named_with_the_variable_that_changes_it(tmp_path: Path) -> None:
-    """The port is looked at the way the proxy will take it."""
+    """The check binds the port in the same way as the proxy will."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -28,21 +28,21 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it(tmp_path: Path)
 
 
 def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """Here a file is in its way."""
+    """Here a file has its name."""
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"file/state.*WARMLINE_STATE_DIR"):
         preflight.check(_settings(tmp_path / "file" / "state"))
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With how much there is."""
+    """With the space that is free."""
     monkeypatch.setattr(preflight, "_STATE_BYTES", 2**60)
     with pytest.raises(ConfigurationError, match="GiB free"):
         preflight.check(_settings(tmp_path))
 
 
 def test_too_little_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rather than killed by the kernel half-way."""
+    """Otherwise the kernel would kill the application while it starts."""
     monkeypatch.setattr(preflight, "memory_bytes", lambda: 2**30)
     with pytest.raises(ConfigurationError, match="6 GB of memory"):
         preflight.check(_settings(tmp_path))

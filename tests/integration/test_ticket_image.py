@@ -53,7 +53,7 @@ def written(picture, format_="PNG", **options):
 
 @pytest.fixture(scope="module")
 def reader():
-    """Loads its models at the first test; whatever it would fetch fails here."""
+    """It loads its models in the first test, where any download fails."""
 
     def no_network(*_):
         raise OSError("the network is cut off")
@@ -173,7 +173,7 @@ async def test_degenerate_shapes_hold_no_text(service, size):
     assert image.missing_issues == ("crash",)
 
 
-async def test_files_cut_off_or_damaged_behind_the_header_are_refused(service):
+async def test_files_cut_off_or_damaged_after_the_header_are_refused(service):
     for format_ in ("PNG", "JPEG", "WEBP"):
         whole = written(error_dialog(), format_)
         with pytest.raises(UnprocessableDocument, match="cut off or damaged"):
@@ -200,12 +200,12 @@ async def test_decoding_has_a_pixel_limit_of_its_own():
     reader.close()
 
 
-async def test_a_large_header_is_refused_before_the_reader_hears_of_it(service):
+async def test_a_large_header_is_refused_before_the_reader_gets_it(service):
     with pytest.raises(PayloadTooLarge, match="10000 x 10000"):
         await service.process(written(Image.new("1", (10_000, 10_000))))
 
 
-async def test_images_beyond_the_waiting_room_are_turned_away_and_the_next_is_read():
+async def test_images_beyond_the_queue_are_refused_and_the_next_is_read():
     reader = RapidOcrReader(max_waiting=2)
     image = written(Image.new("RGB", (64, 64), "white"))
     first = await asyncio.gather(*(reader.read(image) for _ in range(3)), return_exceptions=True)
@@ -214,10 +214,10 @@ async def test_images_beyond_the_waiting_room_are_turned_away_and_the_next_is_re
     reader.close()
 
 
-async def test_a_model_missing_from_the_package_is_told_and_never_fetched(reader, monkeypatch):
+async def test_a_model_missing_from_the_package_is_an_error_and_never_fetched(reader, monkeypatch):
     monkeypatch.setitem(ocr._MODELS, "Det.model_path", "gone.onnx")
     crippled = RapidOcrReader()
-    with pytest.raises(Unavailable, match="models can't be loaded") as told:
+    with pytest.raises(Unavailable, match="models can't be loaded") as raised:
         await crippled.read(written(Image.new("RGB", (64, 64))))
-    assert isinstance(told.value.__cause__, FileNotFoundError)
+    assert isinstance(raised.value.__cause__, FileNotFoundError)
     crippled.close()

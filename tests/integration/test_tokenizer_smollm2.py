@@ -38,8 +38,8 @@ def bundle(embedded_llm):
 def own(embedded_llm):
     """The tokenizer's own encoding of the rendered prompt, with text encoded as text.
 
-    Apart from ours in every step: transformers renders, and the control tokens are told from text by
-    giving them other names, in the model's template and in its tokenizer, that no text here contains.
+    It shares no step with ours: transformers renders the template. The control tokens are renamed in the
+    model's template and tokenizer, to names that no text here contains, so no text is taken for them.
     """
     from transformers import AutoTokenizer
 
@@ -87,7 +87,7 @@ def hostile(rng: random.Random) -> str:
 
 
 def cases():
-    """Prompts as (documents, hint, history, question): each article once, then mixed with hostile texts."""
+    """Prompts as (documents, hint, history, question): each article once, then with hostile texts."""
     rng = random.Random(20261123)
     library = articles()
     for number in range(CASES):
@@ -112,7 +112,7 @@ def messages(documents, hint, history, question):
 
 
 def test_the_template_is_chatml_and_no_seam_case_fails(bundle):
-    """What design and README say of SmolLM2."""
+    """As the README says of SmolLM2."""
     assert bundle.scaffold.head == "<|im_start|>system\n"
     assert bundle.scaffold.to_user == "<|im_end|>\n<|im_start|>user\n"
     assert bundle.scaffold.to_generation == "<|im_end|>\n<|im_start|>assistant\n"

@@ -1,4 +1,4 @@
-"""Unit tests start no Ray and open no socket: what they try would pass here and hang elsewhere."""
+"""Unit tests start no Ray and open no socket: such a test may pass here and hang elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _inside_a_unit_test = False
 
 def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
     if _inside_a_unit_test and event in _FORBIDDEN_EVENTS:
-        raise AssertionError(f"{event} in a unit test: inject the thing behind it")
+        raise AssertionError(f"{event} in a unit test: inject what opens the socket")
 
 
 sys.addaudithook(_forbid)
@@ -22,7 +22,7 @@ sys.addaudithook(_forbid)
 
 @pytest.fixture(autouse=True)
 def _no_sockets() -> Iterator[None]:
-    global _inside_a_unit_test  # noqa: PLW0603  an audit hook stays for ever; this switches it
+    global _inside_a_unit_test  # noqa: PLW0603  an audit hook can't be removed; this switches it off
     _inside_a_unit_test = True
     yield
     _inside_a_unit_test = False

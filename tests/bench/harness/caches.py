@@ -21,7 +21,7 @@ async def held(bed: Testbed, engine: EngineService) -> dict[str, Any]:
             prefix[0] += 1
             prefix[1] += int(await redis.memory_usage(name, samples=0) or 0)
         used = int((await redis.info("memory"))["used_memory"])
-    info, counters = await engine.describe(), engine._engine.counters()
+    info, counters = await engine.describe(), await engine.counters()
     return {
         "redis": {name: {"entries": n, "memory_bytes": size} for name, (n, size) in sorted(prefixes.items())},
         "redis_used_bytes": used,

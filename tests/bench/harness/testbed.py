@@ -127,8 +127,8 @@ async def open_engine(
 
     with warnings.catch_warnings(), patch.object(assembly, "replica_name", lambda: name):
         warnings.simplefilter("ignore")
-        (served,) = await assembly.engine(settings, models, None)
-    engine: EngineService = served.service
+        served = await assembly.engine(settings, models, None)
+    engine: EngineService = served[0].service
     try:
         yield engine
     finally:

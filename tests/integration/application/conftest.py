@@ -14,7 +14,7 @@ from tests.integration.application.running import Application, running_applicati
 
 @pytest.fixture(scope="session")
 def application(embedded_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """The real thing: vLLM, tokenizer, embedded Redis-protocol server, SQLite, sample knowledge."""
+    """The real application: vLLM, tokenizer, embedded Redis server, SQLite, sample knowledge."""
     with running_application(tmp_path_factory.mktemp("state"), embedded_llm.parent) as application:
         yield application
 

@@ -1,4 +1,4 @@
-"""The whole application in a process of its own, as a user starts it, and what tests ask of it."""
+"""The whole application in a process of its own, as a user starts it, and calls of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Application:
         address = command.partition("--gcs-address=")[2].partition("\0")[0]
         code = (
             "from serve_app.local_ray import prepare_environment; from serve_app.settings import Settings\n"
-            # Serve's default mode here, whatever the application's: only that has `result()`.
+            # Only a handle of Serve's default mode has `result()`, whatever mode the application uses.
             "prepare_environment(Settings.from_env({}, fast_path=False))\n"
             "import ray, json, dataclasses; from ray import serve\n"
             f"ray.init({address!r}, namespace='serve', log_to_driver=False)\n"
@@ -80,13 +80,13 @@ class Application:
         return counters
 
     def pids(self, needle: str) -> list[int]:
-        """Processes of this application whose command line has `needle`, the embedded server's included."""
+        """This application's processes with `needle` in their command lines, Redis's included."""
         found = []
         for command in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = command.read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
-                continue  # gone meanwhile
+                continue  # the process has ended
             if needle in words and str(self.state_dir) in words:
                 found.append(int(command.parent.name))
         return found

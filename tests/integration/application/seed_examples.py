@@ -58,7 +58,7 @@ async def documentation_example() -> None:
 
 
 async def main() -> None:
-    """One behind the other."""
+    """Runs the examples one after another."""
     await support_example()
     await business_example()
     await documentation_example()

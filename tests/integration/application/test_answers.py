@@ -1,4 +1,4 @@
-"""Questions to the running application: what is reused, and what the ledger says of it."""
+"""Questions to the running application: what is reused, and what the ledger reports of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PASSWORD = "How do I reset my password?"
 
 
 def test_the_second_question_reuses_tokens_and_prefill(application: Application) -> None:
-    """Ingest wrote the tokens through, so even the first one hits; the second finds its prefix as well."""
+    """Storing documents wrote their tokens through, so the first one hits; the second also reuses KV."""
     first = application.ask("Which payment methods can I pay with?")
     second = application.ask("Which payment methods can I pay with?")
     assert first["cache_hit"]
@@ -66,7 +66,7 @@ def test_the_ledger_adds_up(application: Application) -> None:
 
 
 def test_a_question_about_nothing_here_is_not_answered(application: Application) -> None:
-    """No passage is similar enough: it says so, and the model is not asked."""
+    """No passage is similar enough: the agent says so, and the model generates nothing."""
     answer = application.ask("qqqq zzzz xxxx wwww")
     assert answer["context_tokens"] == answer["reuse"]["prompt_tokens"] == 0
     assert answer["citations"] == []

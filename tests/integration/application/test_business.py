@@ -1,4 +1,4 @@
-"""The business agent in the running application: a template recalled at once, an idea by the real model."""
+"""The business agent in the running application: recalled templates, and an idea by the real model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCORES = ("revenue_score", "market_trend_score", "differentiation_score", "overa
 
 
 def test_a_stored_template_is_answered_from_in_the_next_call(application: Application) -> None:
-    """By record, by the cached recall with its segment already there, and by a chat with the agent."""
+    """By its record, by the cached recall, whose segment is stored already, and by a chat."""
     made = application.http.post(TEMPLATES, json=TEMPLATE, headers=TENANT)
     assert made.status_code == 201, made.text
     template_id = made.json()["template_id"]
@@ -50,8 +50,8 @@ def test_the_samples_are_recalled_by_success(application: Application) -> None:
 
 @pytest.mark.timeout(300)
 def test_an_idea_is_written_by_the_model_and_scored_by_what_is_stored(application: Application) -> None:
-    """Whole by schema, learnt from templates whose segments were in the cache, and kept."""
-    for number in range(3):  # a tenant's own: other tests clear the samples' segments
+    """It has all fields of the schema, was made from templates with cached segments, and is stored."""
+    for number in range(3):  # of a tenant of its own: other tests clear the samples' segments
         stored = application.http.post(TEMPLATES, json=_numbered(number), headers=LEARNER)
         assert stored.status_code == 201, stored.text
     asked = {"business_type": "saas", "min_revenue_score": 0}

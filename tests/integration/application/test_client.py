@@ -64,18 +64,18 @@ def knowledge(application: Application) -> None:
 
 @pytest.mark.timeout(600)
 def test_the_seeds_examples_run_and_print(application: Application, knowledge: None) -> None:
-    """Answers from what is stored, whose tokens ingest has written; the update is there afterwards."""
+    """They answer from documents whose tokens were written through, and their update is stored."""
     docs = DocumentationAgent(TENANT, url=str(application.http.base_url))
     with pytest.raises(NotFound):
         asyncio.run(docs.update_documentation("doc_124", "Updated content"))
     done = _run(["-m", "tests.integration.application.seed_examples"], port=application.http.base_url.port)
     assert done.returncode == 0, done.stderr
-    said = done.stdout
+    printed = done.stdout
     for name in ("Response", "Templates", "Documentation"):
-        assert said.partition(f"{name}: ")[2].partition("\n")[0].strip()
-    assert said.count("Cache hit: True") == 3
-    assert said.count("ms\n") >= 3
-    assert "Hit rate: 100.0%" in said
+        assert printed.partition(f"{name}: ")[2].partition("\n")[0].strip()
+    assert printed.count("Cache hit: True") == 3
+    assert printed.count("ms\n") >= 3
+    assert "Hit rate: 100.0%" in printed
     headers = {"x-business-id": TENANT}
     document = application.http.get("/v1/documentation/doc_123", headers=headers).json()
     assert (document["version"], document["content"].strip()) == (2, "Updated content")
@@ -97,7 +97,7 @@ def test_inside_ray_the_client_uses_a_handle(application: Application, knowledge
 
 
 def _run(arguments: list[str], port: int | None) -> subprocess.CompletedProcess[str]:
-    """Python as a user of the application starts it, in the application's own cluster's secret."""
+    """Runs Python as a user would, with the token of the application's Ray cluster."""
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("WARMLINE_")},
         **_ray_environment(),

@@ -31,7 +31,7 @@ def test_an_answer_never_uses_text_from_before_an_update(
 
 
 def test_two_tenants_with_the_same_document_share_nothing(application: Application) -> None:
-    """Not its text, not its tokens, and not its KV: the second tenant's first prompt is computed whole."""
+    """Not its text, not its tokens, and not its KV: the second tenant's first prompt is all computed."""
     text = BADGE.format(place="east", hours=5) + " Bring a photo ID." * 40
     for tenant in ("left-inc", "right-inc"):
         application.put("badges", text, tenant)

@@ -37,7 +37,7 @@ def test_a_body_that_is_too_large_is_refused(application: Application) -> None:
 
 
 def test_the_first_token_arrives_while_the_engine_still_generates(application: Application) -> None:
-    """A stream that was collected first would arrive when nothing runs any more."""
+    """A proxy that collects the stream would deliver it after the generation has ended."""
     with application.http.stream("POST", "/v1/support/answer", json=LONG) as response:
         lines = response.iter_lines()
         assert next(lines) == "event: delta"
@@ -51,7 +51,7 @@ def test_the_first_token_arrives_while_the_engine_still_generates(application: A
 
 
 def test_hanging_up_ends_the_generation_in_the_engine(application: Application) -> None:
-    """Nobody pays for what nobody reads."""
+    """The engine generates no tokens for a client that has gone."""
     with application.http.stream("POST", "/v1/support/answer", json=LONG) as response:
         assert next(response.iter_lines()) == "event: delta"
     until(lambda: application.engine_counters()["running"] == 0, 10, "the engine still generates")

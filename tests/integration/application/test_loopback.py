@@ -1,4 +1,4 @@
-"""Nothing that the application opens can be reached from another machine, or by another user's connect."""
+"""No other machine and no other user can connect to a port or socket of the application."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.listeners import listening_sockets
 
 
 def test_every_port_and_socket_is_on_loopback_or_private(application: Application) -> None:
-    """Ray, HAProxy, Serve's proxy and replicas, vLLM's processes, and the embedded Redis-protocol server."""
+    """Ray, HAProxy, Serve's proxy and replicas, vLLM's processes, and the embedded Redis server."""
     listeners = listening_sockets(application.process.pid, application.pids(""))
     kinds = {listener.command.partition("-")[0] for listener in listeners}
     assert {"gcs_server", "raylet", "ray::ProxyActor", "ray::ServeRepli", "haproxy", "valkey"} <= kinds

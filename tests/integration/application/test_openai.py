@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
+from deployments.agents.specs import AGENTS
 from deployments.token_cache.encoder import BundleEncoder
 from tests.integration.application.running import Application
 
@@ -32,8 +33,8 @@ def client(application: Application) -> Iterator[openai.OpenAI]:
 
 
 def test_a_chat_with_a_model_that_is_listed(client: openai.OpenAI) -> None:
-    """The agents are the models; a chat's usage and ledger are one another's."""
-    assert [model.id for model in client.models.list().data] == ["support", "business", "documentation"]
+    """The agents are the models. A chat's usage agrees with its ledger."""
+    assert [model.id for model in client.models.list().data] == [spec.name for spec in AGENTS]
     answer = client.chat.completions.create(
         model="support",
         messages=[{"role": "user", "content": QUESTION}],
@@ -49,7 +50,7 @@ def test_a_chat_with_a_model_that_is_listed(client: openai.OpenAI) -> None:
     assert details.cached_tokens == reuse["kv_cached_tokens"]
 
 
-def test_a_conversation_streams_behind_the_documents(
+def test_a_conversation_streams_after_the_documents(
     application: Application, client: openai.OpenAI, encoder: BundleEncoder
 ) -> None:
     """Instructions and history leave the documents' prefix as it was, so the engine finds it again."""

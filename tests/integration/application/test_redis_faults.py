@@ -1,4 +1,4 @@
-"""The shared cache killed, damaged and back again under questions: never an error, never other ids."""
+"""The shared cache is killed, damaged and restarted during questions: no errors, and the same ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def test_killing_redis_during_questions_costs_nothing_but_hits(application: Appl
         assert answer["prompt_token_ids"] == expected
         assert answer["cache_available"] == (answer["cache_error"] is None)
         flags.append(answer["cache_available"])
-    until(lambda: bool(application.ask(QUESTION)["cache_available"]), 20, f"it stays away: {flags}")
+    until(
+        lambda: bool(application.ask(QUESTION)["cache_available"]),
+        20,
+        f"the cache stays unavailable: {flags}",
+    )
 
 
 def test_damaged_entries_are_replaced(application: Application) -> None:
@@ -52,5 +56,5 @@ def _socket(application: Application) -> str:
 
 
 def _forget(application: Application, tenant: str) -> None:
-    """Clears both levels: the damage is then found in the shared one."""
+    """Clears both cache levels, so that the next question reads the shared one."""
     application.http.post("/v1/cache/clear", json={}, headers={"x-business-id": tenant})

@@ -1,4 +1,4 @@
-"""A stopped application leaves no process behind."""
+"""A stopped application leaves no process running."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.listeners import family
 
 
 def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path: Path) -> None:
-    """The hardest moment: Ray runs, replicas are being made, the embedded server is there."""
+    """At the hardest moment: Ray and the embedded server run, and replicas are starting."""
     environ = {
         **os.environ,
         "WARMLINE_STATE_DIR": str(tmp_path),

@@ -1,4 +1,4 @@
-"""The support agent's other work in the running application: tickets, memory, report, search, pictures."""
+"""The support agent in the running application: tickets, memory, report, search, pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def post(application: Application, path: str, **body: Any) -> dict[str, Any]:
 
 
 def test_a_life_of_a_ticket_and_the_report_that_follows_from_it(application: Application) -> None:
-    """With what solved a similar ticket, found by the real embedding."""
+    """The response recalls what solved a similar ticket, found by the real embedding model."""
     solved = post(application, "", user_id="bob", issue_description="I can't log in to my account")
     post(application, f"/{solved['ticket_id']}/resolution", solution="Reset the password by e-mail")
     ticket = post(

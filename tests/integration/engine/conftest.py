@@ -33,7 +33,7 @@ def engine_config(embedded_llm: Path) -> EngineConfig:
 async def engine(engine_config: EngineConfig, _environment_restored: None) -> AsyncIterator[VllmEngine]:
     """The module's engine, as `engine_config` says."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
+        warnings.simplefilter("ignore")  # importing torch and vLLM raises deprecation warnings
         started = await VllmEngine.start(engine_config)
         await warm_up(started)
     yield started

@@ -1,4 +1,4 @@
-"""The model of the prefix cache against vLLM's own KV cache manager: the same requests, the same blocks."""
+"""The model of the prefix cache holds the same blocks as vLLM's KV cache manager."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Vllm:
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
+            warnings.simplefilter("ignore")  # importing torch and vLLM raises deprecation warnings
             import torch
             from vllm.utils.hashing import sha256
             from vllm.v1.core import kv_cache_manager, kv_cache_utils
@@ -39,7 +39,7 @@ class Vllm:
         )
 
     def request(self, name: str, prompt: list[int], output: list[int]) -> tuple[list[int], int, list[Any]]:
-        """Serves it; its chain of hashes, the tokens found, and the events of the cache."""
+        """Serves a request. Returns its chain of hashes, the tokens found, and the cache's events."""
         from vllm import SamplingParams
         from vllm.v1.request import Request
 
@@ -79,12 +79,12 @@ def test_the_model_holds_what_vllm_holds(seed: int) -> None:
         chain, found_tokens, events = vllm.request(str(number), prompt, output)
         tokens = len(prompt) + len(output)
         done = model.admit(chain, reusable_blocks(len(prompt), BLOCK_TOKENS), tokens % BLOCK_TOKENS > 0)
-        said: dict[str, list[int]] = {"BlockStored": [], "BlockRemoved": []}
+        published: dict[str, list[int]] = {"BlockStored": [], "BlockRemoved": []}
         for event in events:
-            said[type(event).__name__] += [_number(block) for block in event.block_hashes]
+            published[type(event).__name__] += [_number(block) for block in event.block_hashes]
         assert done.hit_blocks * BLOCK_TOKENS == found_tokens
-        assert [*done.stored] == said["BlockStored"]
-        assert [*done.evicted] == said["BlockRemoved"]
+        assert [*done.stored] == published["BlockStored"]
+        assert [*done.evicted] == published["BlockRemoved"]
         evictions += len(done.evicted)
         hits += done.hit_blocks
     assert evictions > REQUESTS

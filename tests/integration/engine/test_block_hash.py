@@ -1,4 +1,4 @@
-"""Names of blocks against vLLM's own functions."""
+"""Block hashes are those of vLLM's own functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deployments.core.reuse.block_hash import block_hashes
 from deployments.core.token_ids import TokenIds, token_ids
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
+    warnings.simplefilter("ignore")  # importing torch and vLLM raises deprecation warnings
     from vllm.utils.hashing import sha256_cbor
     from vllm.v1.core import kv_cache_utils
 

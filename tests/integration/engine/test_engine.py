@@ -95,7 +95,7 @@ async def test_describes_itself(engine: VllmEngine) -> None:
     assert info.kv_cache_tokens > 5000  # 5,824 in float32, twice as many in bfloat16
 
 
-async def test_its_worker_gives_way_to_those_whom_answers_pass_through(engine: VllmEngine) -> None:
+async def test_its_worker_has_a_lower_priority_than_the_serving_processes(engine: VllmEngine) -> None:
     await answer(engine, request(new_ids(40)))
     children = psutil.Process().children(recursive=True)
     workers = [child for child in children if child.name().startswith("VLLM::Worker")]
@@ -110,7 +110,7 @@ async def test_answers_a_question(engine: VllmEngine, tokenizer: Tokenizer) -> N
 
 
 async def test_an_answer_within_a_json_schema(engine: VllmEngine, tokenizer: Tokenizer) -> None:
-    """At any temperature, compact, and whole; cut off by its length it is the beginning of one."""
+    """It is compact and complete at any temperature. Cut off at max_tokens, it is valid so far."""
     text = {"type": "string", "minLength": 1, "maxLength": 30}
     tags = {"type": "array", "items": text, "minItems": 1, "maxItems": 3}
     schema = {
@@ -139,7 +139,7 @@ async def test_what_is_no_schema_is_refused(engine: VllmEngine, schema: str) -> 
 
 
 async def test_seeded_sampling_repeats_itself_however_the_prompt_is_prefilled(engine: VllmEngine) -> None:
-    """In parts, in a batch with others, or found in the cache. On a CPU vLLM's own would end the engine."""
+    """In parts, in a batch, or found in the cache. On a CPU, vLLM's own seeding would end the engine."""
     ids = new_ids(900)
     seeded: dict[str, Any] = {"temperature": 1.0, "seed": 7, "max_tokens": 8}
     first = b"".join([delta.ids for delta in await answer(engine, request(ids, **seeded))])
@@ -323,7 +323,7 @@ async def test_a_shared_generation_goes_on_without_its_first_reader_and_ends_wit
 
 
 async def test_a_warm_start_is_found_by_the_first_questions(engine: VllmEngine) -> None:
-    """Twenty questions that begin in one of six ways, to an empty cache and to one that was warmed."""
+    """Twenty questions with six different beginnings, asked with an empty and with a warmed cache."""
     salt, head = "warm", new_ids(60)
     documents = [new_ids(180) for _ in range(8)]
     dice = random.Random(3)
@@ -333,7 +333,7 @@ async def test_a_warm_start_is_found_by_the_first_questions(engine: VllmEngine) 
     following = asyncio.create_task(KvEvents(engine.events, replica.feed).follow())
 
     async def found() -> list[int]:
-        """Tokens found in the cache by each of the questions, of 600 that could be."""
+        """Tokens that each question finds in the cache, at most 600."""
         tokens = []
         for path in asked:
             deltas = await answer(replica, request(join([head, *path, new_ids(20)]), salt=salt, max_tokens=1))
@@ -367,7 +367,7 @@ async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> Non
 
 
 async def test_a_killed_engine_is_unavailable_and_unhealthy(engine: VllmEngine) -> None:
-    """Stays last: it ends the module's engine."""
+    """Must stay the last test, because it ends the module's engine."""
     (core,) = (p for p in psutil.Process().children() if p.name().startswith("VLLM::EngineCor"))
     reader = asyncio.create_task(answer(engine, request(new_ids(64), max_tokens=1900)))
     await asyncio.sleep(0.5)

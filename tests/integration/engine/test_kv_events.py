@@ -20,7 +20,7 @@ from deployments.engine.kv_events import KvEvents, decoded
 from deployments.engine.kv_feed import BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # torch and vLLM deprecate things as they are imported
+    warnings.simplefilter("ignore")  # importing torch and vLLM raises deprecation warnings
     from vllm.distributed.kv_events import (
         AllBlocksCleared,
         BlockRemoved,
@@ -52,18 +52,18 @@ def removed(*blocks: int, medium: str | None = "GPU") -> Any:
 
 
 class Engine:
-    """vLLM's publisher, which numbers what it is given."""
+    """vLLM's publisher, which numbers the batches of events."""
 
     def __init__(self, addresses: EventAddresses, kept: int) -> None:
         self._publisher = ZmqEventPublisher(
             0, addresses.published, addresses.repeated, buffer_steps=kept, hwm=100_000
         )
 
-    def tell(self, *events: Any) -> None:
+    def publish(self, *events: Any) -> None:
         self._publisher.publish(KVEventBatch(ts=time.time(), events=list(events)))
 
     def lose(self) -> None:
-        """A batch that is sent to nobody and kept for nobody."""
+        """Loses a batch: its number is used, but it is neither sent nor kept."""
         next(self._publisher._seq_gen)
 
     def end(self) -> None:
@@ -72,13 +72,13 @@ class Engine:
 
 @pytest.fixture
 def addresses() -> Iterator[EventAddresses]:
-    with tempfile.TemporaryDirectory() as folder:  # a short path, since sockets go there
+    with tempfile.TemporaryDirectory() as folder:  # a short path, since a socket's path is limited
         yield event_addresses(Path(folder))
 
 
 @pytest.fixture
 def engine(addresses: EventAddresses, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Keeps as many batches as the test's parameter says."""
+    """A publisher that keeps as many batches as the test's parameter says."""
     engine = Engine(addresses, getattr(request, "param", 10_000))
     yield engine
     engine.end()
@@ -109,7 +109,7 @@ async def follow(addresses: EventAddresses, feed: KvFeed) -> AsyncIterator[Calla
 
 
 async def becomes(condition: Callable[[], bool]) -> bool:
-    """Whether it holds within a minute."""
+    """Whether the condition becomes true within a minute."""
     for _ in range(6000):
         if condition():
             return True
@@ -120,31 +120,31 @@ async def becomes(condition: Callable[[], bool]) -> bool:
 async def test_events_arrive(engine: Engine, feed: KvFeed, residency: Residency, follow) -> None:
     follow()
     for number in range(20):
-        engine.tell(stored(number), *([removed(number - 10)] if number >= 10 else []))
+        engine.publish(stored(number), *([removed(number - 10)] if number >= 10 else []))
     assert await becomes(lambda: feed.next_number == 20)
     assert residency.leading(range(10, 20)) == 10
     assert residency.resident_blocks == 10
     assert not residency.estimated
 
 
-async def test_what_was_told_before_is_asked_for(
+async def test_events_published_before_are_requested(
     engine: Engine, feed: KvFeed, residency: Residency, follow
 ) -> None:
-    """More than a queue of sockets holds, and nothing new that would show a gap."""
+    """More batches than a socket queues, and no later one that would show the gap."""
     for number in range(5000):
-        engine.tell(stored(number), removed(number - 10))
+        engine.publish(stored(number), removed(number - 10))
     follow()
     assert await becomes(lambda: feed.next_number == 5000)
     assert residency.resident_blocks == 10
-    assert await becomes(lambda: not residency.estimated)  # an answer on a slow machine may come in parts
+    assert await becomes(lambda: not residency.estimated)  # replayed in parts on a slow machine
 
 
 @pytest.mark.parametrize("engine", [10], indirect=True)
-async def test_what_is_kept_no_more_is_given_up_until_the_cache_is_emptied(
+async def test_events_kept_no_more_are_given_up_until_the_cache_is_emptied(
     engine: Engine, feed: KvFeed, residency: Residency, follow
 ) -> None:
     for number in range(30):
-        engine.tell(stored(number))
+        engine.publish(stored(number))
     await asyncio.sleep(0.5)
     follow()
     assert await becomes(lambda: feed.next_number == 30)
@@ -173,25 +173,25 @@ async def test_a_hole_that_nobody_can_fill_shows_at_once(
     engine: Engine, feed: KvFeed, residency: Residency, follow
 ) -> None:
     follow()
-    engine.tell(stored(1))
+    engine.publish(stored(1))
     assert await becomes(lambda: feed.next_number == 1)
     engine.lose()
-    engine.tell(stored(2))
+    engine.publish(stored(2))
     assert await becomes(lambda: feed.next_number == 3)
     assert residency.estimated
-    engine.tell(*(stored(100 + number) for number in range(CAPACITY)))
+    engine.publish(*(stored(100 + number) for number in range(CAPACITY)))
     assert await becomes(lambda: not residency.estimated)
     assert not residency.leading([1])
 
 
-async def test_silence_is_told_and_ends(
+async def test_residency_is_estimated_while_the_engine_is_silent(
     addresses: EventAddresses, feed: KvFeed, residency: Residency, follow
 ) -> None:
     follow()
     assert await becomes(lambda: residency.estimated)
     engine = Engine(addresses, 100)
     try:
-        engine.tell(stored(1))
+        engine.publish(stored(1))
         assert await becomes(lambda: not residency.estimated and feed.next_number == 1)
         assert residency.leading([1]) == 1
     finally:

@@ -1,4 +1,4 @@
-"""An engine whose owner is killed, which vLLM alone would leave behind."""
+"""An engine whose owner is killed. vLLM by itself would leave it running."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def holds_within(condition: Callable[[], bool], seconds: float) -> bool:
 
 @pytest.mark.timeout(400)
 def test_an_engine_ends_with_an_owner_that_is_killed_while_it_starts(embedded_llm: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:  # a short path, since sockets go there
+    with tempfile.TemporaryDirectory() as folder:  # a short path, since a socket's path is limited
         owner = subprocess.Popen(
             [sys.executable, "-c", OWNER, embedded_llm], cwd=ROOT, env={**os.environ, "TMPDIR": folder}
         )

@@ -1,4 +1,4 @@
-"""What a replica says of its cache against what its engine then finds there: a small cache, real events."""
+"""What a replica reports of its cache is what its engine then finds: a small cache, real events."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def engine_config(embedded_llm: Path) -> EngineConfig:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def resident(engine: VllmEngine) -> AsyncIterator[ResidentEngine]:
-    """A replica that joins late: the engine has to repeat all that it told before."""
+    """A replica that follows the engine's events late: the engine has to repeat all earlier ones."""
     name = ReplicaName("replica", "epoch")
     resident = ResidentEngine(engine, await engine.describe(), name, time.monotonic)
     async with following(engine, resident.feed):
-        await told(resident)
+        await settled(resident)
         yield resident
 
 
@@ -100,14 +100,14 @@ async def following(engine: VllmEngine, feed: KvFeed) -> AsyncIterator[None]:
 
 async def slots_of(blocks: Iterable[int], observer: SlotCounter, resident: ResidentEngine) -> list[int]:
     """How many slots each block has, once the observer has taken all events that the replica has."""
-    await told(resident)
+    await settled(resident)
     while observer.next_number < resident.feed.next_number:  # noqa: ASYNC110  no event tells it
         await asyncio.sleep(0.01)
     return [observer.slots[block] for block in blocks]
 
 
-async def told(resident: ResidentEngine) -> None:
-    """Waits until the engine has told all: what is assumed is confirmed, and nothing more comes."""
+async def settled(resident: ResidentEngine) -> None:
+    """Waits until all events have arrived, which confirm what the replica has assumed."""
     before = -1
     while resident.feed.next_number != before:
         before = resident.feed.next_number
@@ -134,13 +134,13 @@ async def first_of(resident: ResidentEngine, request: GenerateRequest) -> Delta:
     return first
 
 
-async def test_what_is_told_is_what_the_engine_finds(resident: ResidentEngine) -> None:
-    """Prompts of two tenants in a cache far too small for them; the view is fed with changes only."""
+async def test_the_engine_finds_what_the_replica_reports(resident: ResidentEngine) -> None:
+    """Prompts of two tenants in a cache far too small for them. The view gets changes only."""
     random = Random(7)
     views = {salt: ReplicaView("replica") for salt in "ab"}
     found = removed = 0
     for _ in range(PROMPTS):
-        await told(resident)
+        await settled(resident)
         salt, head = random.choice("ab"), random.choice(HEADS)
         documents = random.sample(DOCUMENTS, random.randint(1, 4))
         view = views[salt]
@@ -185,16 +185,16 @@ async def test_the_tree_shrinks_with_the_cache(resident: ResidentEngine) -> None
     assert view.longest_path(ids_segment(segment), ()).cached_tokens == 10 * BLOCK
     for _ in range(3):
         await first_of(resident, prompt([new_ids(25 * BLOCK)], new_ids(5), "d"))
-    await told(resident)
+    await settled(resident)
     view.apply(resident.survey("c", [view.known]))
     assert len(view) == 0
     assert resident.counters().resident_blocks <= BLOCKS - 1
 
 
-async def test_an_emptied_cache_is_told(resident: ResidentEngine, engine: VllmEngine) -> None:
+async def test_an_emptied_cache_is_reported(resident: ResidentEngine, engine: VllmEngine) -> None:
     await first_of(resident, prompt([new_ids(100)], new_ids(5)))
-    await told(resident)
+    await settled(resident)
     assert await engine._llm.reset_prefix_cache()
     await first_of(resident, prompt([new_ids(40)], new_ids(5)))  # events come with the next step
-    await told(resident)
+    await settled(resident)
     assert resident.counters().resident_blocks == 1

@@ -1,6 +1,6 @@
-"""Three engine replicas behind the router that follows preferences: `preferences.py STATE_DIR PORT`.
+"""Three engine replicas, called through the router of preferences: `preferences.py STATE_DIR PORT`.
 
-Prints what calls from inside one request of another deployment saw.
+Another deployment makes many calls from inside one request. Prints what it observed.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Asker:
 
     async def observed(self) -> dict[str, Any]:
         replicas: set[str] = set()
-        while len(replicas) < REPLICAS:  # until this process has heard of all of them
-            told = await self._engine.survey("salt", ())
-            replicas = {update.replica for update in told if update is not None}
+        while len(replicas) < REPLICAS:  # until Serve has told this process of all replicas
+            updates = await self._engine.survey("salt", ())
+            replicas = {update.replica for update in updates if update is not None}
             await asyncio.sleep(0.05)
         first, second, third = sorted(replicas)
         one_by_one = [await self._asked((name,), 0) for name in (third, first, second, third)]

@@ -1,6 +1,6 @@
-"""An engine that counts, behind a real handle: `streams.py STATE_DIR PORT on|off`.
+"""An engine that yields numbers, called over a real handle: `streams.py STATE_DIR PORT on|off`.
 
-The last word is Serve's fast path. Prints what its client saw.
+The last argument switches Serve's fast path. Prints what the client observed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from serve_app.engine.handle import EngineHandle  # noqa: E402
 
 
 class Counting:
-    """Yields numbers; the salt says what goes wrong."""
+    """Yields numbers. The request's salt names the fault to raise."""
 
     def __init__(self) -> None:
         self._open = 0

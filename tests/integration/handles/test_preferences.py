@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 def test_calls_go_where_they_are_preferred_and_spill_where_that_is_full(
     throughput_optimized: str, tmp_path: Path
 ) -> None:
-    """Many calls from inside one request too, which hang in a router of one's own but for `own_call`."""
+    """Also many calls from one request, which would hang in a custom router without `own_call`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -36,7 +36,7 @@ def test_calls_go_where_they_are_preferred_and_spill_where_that_is_full(
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout.splitlines()[-1]) == {
         "one by one": [0, 1, 2, 0],
-        "at once": [0, 0, 1, 1, 2],  # two find place in each
+        "at once": [0, 0, 1, 1, 2],  # each replica takes two
         "anywhere": 20,
         "gone": True,
         "avoided": True,

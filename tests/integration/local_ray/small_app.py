@@ -1,6 +1,6 @@
 """Two tiny deployments on a local Ray, which call each other: `small_app.py STATE_DIR PORT [on|off]`.
 
-The last word is the fast path. Prints one line of JSON when it serves, and then waits to be ended.
+The last argument switches the fast path. Prints one line of JSON when it serves; runs until it is ended.
 """
 
 from __future__ import annotations

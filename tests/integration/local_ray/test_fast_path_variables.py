@@ -1,4 +1,4 @@
-"""Which path a process takes is settled before it imports Serve, and is that of all of Ray's processes."""
+"""The fast path is chosen before a process imports Serve, and for all of Ray's processes."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def prepared(first: str, **environ: str) -> dict[str, str | None]:
         ("", {}, ["1", "1", None]),
         ("", {"WARMLINE_FAST_PATH": "off"}, ["0", "0", "0"]),
         ("", {HAPROXY: "0"}, ["1", "0", "0"]),
-        # As under `serve run`: this process has read that there is no fast path; so must its replicas.
+        # As under `serve run`: this process imported Serve without the fast path; so must its replicas.
         ("import ray.serve", {}, [None, None, "0"]),
         ("import ray.serve", {THROUGHPUT: "1", HAPROXY: "1"}, ["1", "1", None]),
     ],
 )
 def test_the_switches(first: str, environ: dict[str, str], expected: list[str | None]) -> None:
-    """What the caller exports wins; one setting switches both off."""
+    """Exported variables win. One setting switches both off."""
     assert list(prepared(first, **environ).values()) == expected
 
 
@@ -66,7 +66,7 @@ def test_a_shells_variables_name_files_in_a_private_folder(tmp_path: Path, depth
 
 
 def test_a_shell_gets_the_variables_from_the_command(tmp_path: Path) -> None:
-    """As `eval` reads them, blanks included."""
+    """In the form that `eval` reads, also where a value has blanks."""
     command = shlex.join([sys.executable, "-c", "from serve_app.cli import main; main()", "fast-path"])
     done = subprocess.run(
         ["sh", "-c", f'eval "$({command})" && echo "$RAY_SERVE_HAPROXY_LOG_TARGET"'],

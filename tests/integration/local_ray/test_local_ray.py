@@ -1,4 +1,4 @@
-"""A local Ray is reachable from this machine and this user only, and ends with its owner: in both modes."""
+"""A local Ray is reachable by this user on this machine only, and ends with its owner: in both modes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_listener_is_on_loopback_or_private(running: Running) -> None:
 
 
 def test_a_stream_arrives_while_it_is_made_and_ends_with_its_reader(running: Running) -> None:
-    """An endless one would never arrive if somebody on the way collected it."""
+    """An endless stream would never arrive if a proxy collected it first."""
     with running.http.stream("GET", "/numbers") as response:
         lines = response.iter_lines()
         assert [next(lines), next(lines), next(lines)] == ["data: 0", "", "data: 1"]
@@ -84,8 +84,8 @@ def test_a_stream_arrives_while_it_is_made_and_ends_with_its_reader(running: Run
     assert _within(10, lambda: running.http.get("/open").json() == 0)
 
 
-def test_clients_do_not_say_how_long_or_for_whom_a_request_runs(running: Running) -> None:
-    """Serve would end it after a tenth of a second."""
+def test_a_clients_headers_do_not_change_when_a_request_ends(running: Running) -> None:
+    """Serve itself would end it after 0.1 s, and let it run on after its client has gone."""
     headers = {"x-request-timeout-seconds": "0.1", "x-request-disconnect-disabled": "?1"}
     assert running.http.get("/slow", headers=headers).text == "slow"
     with running.http.stream("GET", "/numbers", headers=headers) as response:
@@ -98,8 +98,8 @@ def test_a_large_body_goes_from_replica_to_replica(running: Running) -> None:
     assert running.http.post("/size", content=b" " * 10 * 2**20).json() == 10 * 2**20
 
 
-def test_when_a_replica_dies_its_client_is_told_so_in_our_words(running: Running) -> None:
-    """Also on a connection that was used before; and so are those who come until the next one is known."""
+def test_when_a_replica_dies_its_client_gets_an_error_of_ours(running: Running) -> None:
+    """Also on a connection that was used before, and until Serve knows the next replica."""
     assert running.http.get("/").text == "hello"
     response, until_s = running.http.get("/die"), time.monotonic() + 10
     assert response.status_code == 503
@@ -118,7 +118,7 @@ def test_another_user_without_the_token_is_refused(running: Running) -> None:
     ) as stranger:
         assert stranger.stderr
         refused = any("InvalidAuthToken" in line for line in stranger.stderr)
-        stranger.kill()  # it would try again and again
+        stranger.kill()  # it would retry for ever
     assert refused
 
 
@@ -137,7 +137,7 @@ def test_two_applications_on_one_machine_keep_apart(running: Running, tmp_path: 
 
 @pytest.mark.parametrize("running", ["on"], indirect=True)
 def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running) -> None:
-    """One that outlived it would keep the port, with replicas on its list that have long gone."""
+    """If it outlived its manager, it would keep the port and forward to replicas that have ended."""
     haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyMan"))
     assert haproxies  # the current one, and earlier ones that still have connections
     for manager in managers:

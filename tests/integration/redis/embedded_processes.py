@@ -53,7 +53,7 @@ def server_of(state_dir: Path) -> int:
 
 
 def processes_naming(text: str) -> list[int]:
-    """All processes with this text in their command lines, found without trusting a pid file."""
+    """All processes with this text in their command lines. Reads no pid file, which may be wrong."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

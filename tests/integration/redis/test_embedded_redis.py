@@ -1,4 +1,4 @@
-"""The embedded server's life: shared by all users, restarted after any kill, stopped after its last user."""
+"""The embedded server is shared by all users, restarted after any kill, stopped after its last user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures of the way to Redis: each soon raises one kind of error, and afterwards everything works again."""
+"""Failures of calls to Redis: each soon raises one kind of error, and later everything works again."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ READS: list[Callable[[RedisLink], Awaitable[object]]] = [
 
 
 async def outcome(url: str, read: Callable[[RedisLink], Awaitable[object]]) -> type[BaseException] | None:
-    """The type of error that a call raises, on its own connection and circuit; None if it raises none."""
+    """The type of error that a call raises, on its own connection and circuit; None for none."""
     async with opened(url) as link:
         try:
             await read(link)

@@ -1,4 +1,4 @@
-"""The architecture's rules that import-linter has no words for, as a function of a folder."""
+"""Rules of the architecture that import-linter can't express, checked in any folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXT_SUFFIXES = {".py", ".toml", ".md", ".yaml", ".yml", ".txt", ".cfg", ".json"
 
 
 def complaints(root: Path) -> list[str]:
-    """What breaks a rule in the packages under `root`, each as `file: what`."""
+    """The violations in the packages under `root`, each as `file: what is wrong`."""
     return [
         f"{path.relative_to(root)}: {what}"
         for path in _modules(root)
@@ -57,7 +57,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 def _about_handlers(path: Path) -> Iterator[str]:
-    """A handler for everything that does nothing hides every fault there is."""
+    """`except Exception: pass` hides every fault."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ExceptHandler) and _hides_all(node):
             yield f"line {node.lineno}: `except Exception: pass`"

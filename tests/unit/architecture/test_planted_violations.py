@@ -19,11 +19,14 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Plant:
-    """`text` written to `path` breaks a rule, which then says `said`."""
+    """A violation of a rule."""
 
     path: str
+    """The file to write, from the root of the tree."""
     text: str
-    said: str
+    """Its contents."""
+    complaint: str
+    """A part of what the rule then reports."""
 
 
 LINTER = [
@@ -103,7 +106,7 @@ def _lint_imports(tree: Path) -> tuple[int, str]:
 
 
 def test_an_untouched_copy_breaks_nothing(tree: Path) -> None:
-    """So that what the other tests see comes from what they planted."""
+    """Otherwise the other tests would see violations that they did not plant."""
     code, output = _lint_imports(tree)
     assert code == 0, output
     assert complaints(tree) == []
@@ -115,12 +118,12 @@ def test_import_linter_finds(tree: Path, plant: Plant) -> None:
     with _planted(tree, plant):
         code, output = _lint_imports(tree)
     assert code != 0
-    assert plant.said in output
+    assert plant.complaint in output
 
 
 @pytest.mark.parametrize("plant", OWN, ids=lambda plant: f"{plant.path}: {plant.text[:30]}")
 def test_own_rules_find(tree: Path, plant: Plant) -> None:
-    """The file is named, and what is wrong with it."""
+    """The report names the file and what is wrong with it."""
     with _planted(tree, plant):
         found = complaints(tree)
-    assert any(line.startswith(plant.path) and plant.said in line for line in found), found
+    assert any(line.startswith(plant.path) and plant.complaint in line for line in found), found

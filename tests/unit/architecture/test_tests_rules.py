@@ -1,4 +1,4 @@
-"""The rules for tests, seen to fail on tests that break them."""
+"""The rules for tests fail tests that break them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _run(folder: Path, code: str, conftest: Path, **environ: str) -> tuple[int, 
 
 @pytest.mark.parametrize(("code", "exit_code"), [(SKIPPED, 1), (SKIPPED_WHOLE, 2), (EXPECTED_FAILURE, 0)])
 def test_a_skip_is_a_failure_in_ci_only(code: str, exit_code: int, tmp_path: Path) -> None:
-    """Elsewhere it says that something is not installed; an expected failure is no skip."""
+    """Elsewhere a skip means that something is not installed. An expected failure is not a skip."""
     assert _run(tmp_path, code, TESTS / "conftest.py", CI="true")[0] == exit_code
     assert _run(tmp_path, code, TESTS / "conftest.py")[0] in {0, 5}  # 5: nothing was left to run
 

@@ -1,4 +1,4 @@
-"""Claims against their goals, and what is counted of an answer."""
+"""Claims are compared with their goals, and answers are counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.bench.studies.soak import claims as soak_claims
     ],
 )
 def test_a_claim_is_met_at_its_goal(value: float, better: Any, met: bool) -> None:
-    """On the side that is better."""
+    """A figure at the goal meets it, and so does one on its better side."""
     claim = Claim("overhead", value, "ms", 8.0, better)
     assert claim.met is met
     assert claim.as_dict() == {
@@ -45,8 +45,8 @@ def test_what_is_no_number_meets_nothing() -> None:
 
 
 @given(st.integers(0, 3000), st.integers(0, 600), st.integers(0, 5000))
-def test_documents_are_found_behind_the_preamble_only(documents: int, head: int, cached: int) -> None:
-    """What is cached counts for the documents from where they begin to where they end."""
+def test_documents_are_found_after_the_preamble_only(documents: int, head: int, cached: int) -> None:
+    """Cached tokens count between the first and the last token of the documents."""
     left = document_prefilled(documents, head, cached)
     assert 0 <= left <= documents
     if cached <= head:
@@ -79,7 +79,7 @@ def _seen(**fields: Any) -> Observation:
 
 
 def test_a_row_counts_tokens_and_segments() -> None:
-    """Shares are of all tokens; an answer that was another's cost no prefill."""
+    """Shares are of all tokens. An answer that was shared with another request cost no prefill."""
     found = row([_seen(cached_tokens=500), _seen(cached_tokens=32, answer="reused", ttft_ms=10.0)])
     assert found["n"] == 2
     assert found["prefilled_mean"] == 250
@@ -94,8 +94,8 @@ def test_a_table_has_a_line_for_each_row() -> None:
     assert [line.split() for line in lines] == [["arm", "ms"], ["---", "----"], ["a", "1234"], ["b", "-"]]
 
 
-def test_a_peer_is_read_from_a_word() -> None:
-    """A name, a URL, and what the caller knows better."""
+def test_a_peer_is_read_from_one_argument() -> None:
+    """A name and a URL, with options that replace the defaults."""
     assert parse("vllm=http://127.0.0.1:8001/v1/") == Peer("vllm", "http://127.0.0.1:8001/v1")
     assert parse("x=https://h/v1,send=chat,model=m,key=k") == Peer("x", "https://h/v1", "chat", "m", "k")
     for wrong in ("http://h/v1", "x=ftp://h", "x=http://h,send=mail", "x=http://h,colour=red"):
@@ -119,8 +119,8 @@ def test_a_stream_s_piece_is_its_text(event: str, text: str) -> None:
     assert piece(json.loads(event)) == text
 
 
-def test_a_soak_bears_429_alone() -> None:
-    """And memory that grows within bounds."""
+def test_a_soak_allows_no_error_but_429() -> None:
+    """Memory may grow within bounds."""
     figures: dict[str, Any] = {
         "statuses": {"200": 90, "429": 9, "503": 1},
         "requests_per_s": 3.0,
@@ -133,8 +133,8 @@ def test_a_soak_bears_429_alone() -> None:
     assert (growth.value, growth.met) == (40.0, True)
 
 
-def test_memory_grows_in_a_process_that_was_there() -> None:
-    """A replica that was added, and one that is gone, are no growth."""
+def test_memory_growth_is_that_of_processes_that_ran_at_both_times() -> None:
+    """Replicas that were added or have ended in between do not count."""
     earlier = Sample(0.0, {(1, "engine"): 2000.0, (2, "agent"): 200.0, (3, "agent"): 200.0})
     later = Sample(60.0, {(1, "engine"): 2030.0, (2, "agent"): 190.0, (4, "agent"): 210.0})
     assert later.grown_since(earlier) == 20.0

@@ -1,4 +1,4 @@
-"""The application's order and routing in simulated time: what must hold whatever is chosen."""
+"""The application's order and routing in simulated time: what must hold for every choice of the two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALL = Cluster(replicas=3, capacity_tokens=12_000)
     ids=["quiet", "busy, late news", "unlimited"],
 )
 def test_every_token_is_found_or_prefilled(name, cluster):
-    """Of the preambles that warm the replicas too; and nobody waits less than its prefill takes."""
+    """Also those of preambles that warm the replicas. No request waits less than its prefill takes."""
     outcome = through_cluster(TRACE, POLICIES[name], cluster)
     warming = cluster.replicas * (512 + 30)
     assert sum(outcome.prefilled_tokens) - warming == outcome.prompt_tokens - outcome.hit_tokens
@@ -32,7 +32,7 @@ def test_every_token_is_found_or_prefilled(name, cluster):
 
 @pytest.mark.parametrize("capacity_tokens", [None, 12_000])
 def test_with_one_replica_the_application_finds_what_the_cache_itself_shows(capacity_tokens):
-    """Its view, learnt from events, gives the order that a look into the cache gives, up to ties."""
+    """Its view, built from events, gives the same order as the cache itself would, except for ties."""
     cluster = Cluster(replicas=1, capacity_tokens=capacity_tokens)
     real = through_cluster(TRACE, POLICIES["joint"], cluster)
     reference = through_one_cache(TRACE, "popularity", trie=True, capacity_tokens=capacity_tokens)
@@ -48,7 +48,7 @@ def test_a_replay_can_be_repeated():
 
 
 def test_choosing_order_and_replica_together_finds_most():
-    """More than prefix routing in rank order, and that more than chance."""
+    """It finds more than prefix routing in rank order, which finds more than random routing."""
     shares = [
         through_cluster(TRACE, POLICIES[name], SMALL).share
         for name in ("random + rank", "prefix + rank", "joint")

@@ -37,11 +37,11 @@ def test_every_passage_is_asked_for_and_none_twice_in_a_request(seed, requests, 
 
 
 def test_more_passages_than_requests_can_ask_for_are_refused():
-    """Rather than searched for without end."""
+    """Otherwise the generator would search for ever."""
     with pytest.raises(ValueError, match="cannot ask for"):
         generate(1, Habits(requests=10, passages=100, topics=3))
 
 
 def test_it_is_like_the_published_week():
-    """Each figure of one seed in its range, popularity, sharing, and reuse in rank order."""
+    """For one seed, popularity, sharing and reuse in rank order are each in their published range."""
     assert misses(measure(generate(1))) == []

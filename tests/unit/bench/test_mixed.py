@@ -15,7 +15,7 @@ from tests.local_handle import LocalHandle
 
 @pytest.mark.parametrize("requests", [24, 120])
 def test_a_miniature_keeps_the_week_s_proportions(requests: int) -> None:
-    """As many passages for a request, each as long, the same ones for the same seed."""
+    """A request has as many passages, each as long, and the same seed gives the same trace."""
     trace = miniature(requests, seed=1)
     assert trace == miniature(requests, seed=1)
     assert len(trace.asks) == requests
@@ -25,7 +25,7 @@ def test_a_miniature_keeps_the_week_s_proportions(requests: int) -> None:
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_no_question_is_asked_twice_under_two_names(agent: str) -> None:
-    """Repeated questions are the benchmark's to make."""
+    """Only the benchmark itself repeats questions."""
     questions = agent_questions(agent, 10)
     texts = [(text, one.section) for one in questions for text in (one.first, one.reworded)]
     assert len(texts) == len(set(texts)) == 20
@@ -52,7 +52,7 @@ async def test_a_handle_in_process_calls_streams_and_broadcasts() -> None:
 
 
 def test_d_is_asked_before_e() -> None:
-    """And otherwise chance decides."""
+    """All else about the order is random."""
     orders = {tuple(turns(dict.fromkeys("abde"), Random(seed))) for seed in range(200)}  # type: ignore[arg-type]
     assert len(orders) == 12
     assert all(order.index("d") < order.index("e") for order in orders)

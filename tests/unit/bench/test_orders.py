@@ -41,8 +41,8 @@ def test_the_longest_path_is_the_best_of_all_orders(served, wanted, capacity):
 
 @pytest.mark.parametrize("rest", RESTS.values(), ids=RESTS)
 @given(st.lists(sets, max_size=8), sets, st.integers(0, 3))
-def test_a_rest_rule_loses_and_invents_nothing(rest, served, wanted, placed):
-    """Whatever came before."""
+def test_a_rest_rule_keeps_all_documents_and_adds_none(rest, served, wanted, placed):
+    """For any earlier requests."""
     earlier = Earlier()
     for documents in served:
         earlier.add(documents)
@@ -51,7 +51,7 @@ def test_a_rest_rule_loses_and_invents_nothing(rest, served, wanted, placed):
 
 @pytest.mark.parametrize("rest", ["company", "pairs"])
 def test_company_goes_with_the_placed_document(rest):
-    """Not with what is popular elsewhere."""
+    """The rule counts documents that came together with the placed one, not popular ones."""
     earlier = Earlier()
     for documents in [(1, 2), (1, 2), (3, 4), (3, 5), (3, 6)]:
         earlier.add(documents)
@@ -62,7 +62,7 @@ def test_company_goes_with_the_placed_document(rest):
 @pytest.mark.parametrize("trie", [False, True])
 @pytest.mark.parametrize("capacity", [None, 20_000])
 def test_a_replay_conserves_tokens(trie, capacity):
-    """All document tokens are counted; what is found was asked for before; less space finds no more."""
+    """All document tokens count, found ones were asked for before, and less space finds no more."""
     reuse = through_one_cache(TRACE, "rank", trie=trie, capacity_tokens=capacity)
     assert reuse.document_tokens == sum(TRACE.tokens_of(ask.passages) for ask in TRACE.asks)
     assert 0 < reuse.share <= bounds.any_position(TRACE)
@@ -73,7 +73,7 @@ def test_a_replay_conserves_tokens(trie, capacity):
 
 @pytest.mark.parametrize("best", ["first", "last"])
 def test_with_the_best_fixed_more_is_found_than_in_rank_order_and_less_than_by_the_trie(best):
-    """One document of each request takes no part in what is shared."""
+    """One document of each request is then left out of the shared prefix."""
     rank, trie, fixed = (
         through_one_cache(TRACE, "rank", trie=trie, best=best).share
         for trie, best in ((False, None), (True, None), (True, best))
@@ -82,7 +82,7 @@ def test_with_the_best_fixed_more_is_found_than_in_rank_order_and_less_than_by_t
 
 
 def test_a_trie_finds_more_than_rank_and_no_more_than_one_earlier_prompt():
-    """Prefilling ahead finds more again, and prefills more."""
+    """Prefilling in advance finds still more, and prefills more."""
     rank = through_one_cache(TRACE, "rank", trie=False)
     trie = through_one_cache(TRACE, "rank", trie=True)
     ahead = through_one_cache(TRACE, "rank", trie=True, ahead=True)

@@ -40,7 +40,7 @@ class _Report:
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a bench starts, reports and ends, in order. Nothing real is started."""
+    """Lists what a bench starts, reports and ends, in order. Nothing is really started."""
     events: list[str] = []
 
     def opening(name: str) -> Any:
@@ -91,8 +91,8 @@ async def test_the_testbed_is_closed_before_the_application_starts(events: list[
     ]
 
 
-async def test_a_part_may_start_things_after_all_was_stopped(events: list[str]) -> None:
-    """The engine's speed is known from before."""
+async def test_a_part_may_start_things_again_after_all_were_stopped(events: list[str]) -> None:
+    """The engine's speed was measured before."""
     async with _bench(events) as bench:
         before = bench.known_rate
         await bench.stop()

@@ -19,17 +19,17 @@ layouts = st.builds(
 
 
 def spelled(layout, documents, nonce):
-    """The tokens themselves: a token is where it comes from and its place there."""
+    """A prompt's tokens. Each is the name of its source and its index there."""
     tokens = [("preamble", i) for i in range(layout.preamble_tokens)]
     for document in documents:
         tokens += [(document, i) for i in range(TOKENS[document])]
-    behind = layout.question_tokens + layout.output_tokens
-    return tokens + [(f"question {nonce}", i) for i in range(behind)]
+    rest = layout.question_tokens + layout.output_tokens
+    return tokens + [(f"question {nonce}", i) for i in range(rest)]
 
 
 @given(layouts, orders, orders, st.integers(0, 1), st.integers(0, 1))
 def test_two_prompts_share_the_blocks_whose_tokens_they_share(layout, one, other, nonce, other_nonce):
-    """And no block more, at the seams too."""
+    """Exactly those, also where one document ends and the next begins."""
     prompts, size = Prompts(TOKENS, layout), layout.block_tokens
     first, second = prompts.prompt(one, nonce), prompts.prompt(other, other_nonce)
     tokens, other_tokens = spelled(layout, one, nonce), spelled(layout, other, other_nonce)
@@ -41,7 +41,7 @@ def test_two_prompts_share_the_blocks_whose_tokens_they_share(layout, one, other
 
 @given(layouts, orders, st.integers(0, 100))
 def test_only_documents_count_as_found(layout, documents, hit_blocks):
-    """Never more than there are, and none while the preamble is not through."""
+    """At most all of their tokens, and none until the whole preamble is found."""
     prompts = Prompts(TOKENS, layout)
     prompt = prompts.prompt(documents, 0)
     found = prompts.hit_tokens(prompt, hit_blocks)

@@ -29,13 +29,13 @@ def test_a_percentile_lies_within_the_sample_and_grows(values: list[float], perc
 
 
 def test_a_percentile_lies_between_two_values() -> None:
-    """The part of the way that is left."""
+    """It is interpolated linearly."""
     assert percentile([10.0, 20.0], 95) == pytest.approx(19.5)
     assert percentile([4.0, 1.0, 3.0, 2.0, 5.0], 25) == 2.0
 
 
 def test_a_summary_says_how_many() -> None:
-    """And rounds for the report only."""
+    """Figures are rounded in the report only."""
     found = summary([1.0, 2.0, 3.00049])
     assert (found.n, found.median) == (3, 2.0)
     assert found.as_dict() == {"n": 3, "median": 2.0, "p95": 2.9, "p99": 2.98}
@@ -45,7 +45,7 @@ def test_a_summary_says_how_many() -> None:
 @settings(max_examples=10)  # each draws thousands of times
 @given(pairs=PAIRS)
 def test_a_ratio_has_its_spread_around_it(figure, pairs: list[tuple[float, float]]) -> None:
-    """Within the least and the greatest of the pairs' own ratios, the same for the same seed."""
+    """The interval is within the pairs' least and greatest ratio, and the same for the same seed."""
     ratio = figure(pairs, seed=3)
     assert ratio == figure(pairs, seed=3)
     assert ratio.low <= ratio.high
@@ -55,14 +55,14 @@ def test_a_ratio_has_its_spread_around_it(figure, pairs: list[tuple[float, float
 
 
 def test_pairs_are_drawn_whole() -> None:
-    """Pairs with one ratio have no spread, however different they are."""
+    """Different pairs with the same ratio have no spread."""
     pairs = [(1.0, 2.0), (50.0, 100.0), (700.0, 1400.0)]
     for figure in (ratio_of_sums, median_of_ratios):
         assert (figure(pairs).low, figure(pairs).value, figure(pairs).high) == (0.5, 0.5, 0.5)
 
 
 def test_ratios_of_medians_and_of_pairs_differ() -> None:
-    """The first compares what is usual, the second what is usual for one question."""
+    """The first compares two medians, the second is the median of each question's ratio."""
     pairs = [(1.0, 10.0), (5.0, 5.0), (9.0, 1.0)]
     assert ratio_of_medians(pairs).value == 1.0
     assert ratio_of_sums(pairs).value == 15 / 16
@@ -71,7 +71,7 @@ def test_ratios_of_medians_and_of_pairs_differ() -> None:
 
 
 def test_nothing_has_no_figure() -> None:
-    """An empty sample is an error of the caller's."""
+    """An empty sample raises ValueError."""
     with pytest.raises(ValueError, match="no values"):
         summary([])
     with pytest.raises(ValueError, match="no pairs"):

@@ -11,13 +11,13 @@ TEXTS = Texts()
 
 
 def words(text):
-    """A tokenizer whose counts can be foretold."""
+    """Counts words, in place of a tokenizer."""
     return len(text.split())
 
 
 @given(st.integers(0, 3234), st.integers(20, 420))
 def test_a_passage_has_its_length_and_is_always_the_same(passage, tokens):
-    """By whatever tokenizer counts them."""
+    """For any tokenizer."""
     texts = Texts(count=words)
     text = texts.passage(passage, tokens)
     assert words(text.body) == tokens
@@ -30,6 +30,6 @@ def test_no_two_passages_have_one_title():
 
 
 def test_a_question_names_what_is_ranked_first():
-    """Both of them, and nothing else."""
+    """The titles of the first two passages, and no other."""
     first, second = (TEXTS.passage(passage, 20).title for passage in (8, 5))
     assert TEXTS.question((8, 5, 1)).endswith(f"{first} and {second}?")

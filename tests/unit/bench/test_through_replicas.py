@@ -1,4 +1,4 @@
-"""Requests sent one after the other find the same as in simulated time, where the clock does not matter."""
+"""Requests sent one after another find the same as in simulated time, since the clock plays no part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded traces, and what is measured of any."""
+"""Recorded traces, and the bounds that are computed of any trace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRACE = Trace(
 
 
 def test_a_trace_is_read_in_order_of_time(tmp_path):
-    """Without requests that have no passages, and each passage once."""
+    """Requests without passages are left out, and a passage counts once in a request."""
     rows = [("9", [4, 5, 4]), ("3", [5]), ("5", [])]
     requests, lengths = tmp_path / "requests.jsonl", tmp_path / "lengths.jsonl"
     requests.write_text(

@@ -1,4 +1,4 @@
-"""The configurations that ship are ones Ray accepts, and say what they must about who can connect."""
+"""Ray accepts the configurations that ship, and they say who can connect."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_rays_launcher_accepts_the_cluster() -> None:
 
 
 def test_the_clusters_ray_is_closed() -> None:
-    """The dashboard, which runs code, on loopback; a token on every node; Redis beside GCS's port."""
+    """The dashboard, which runs code, is on loopback; nodes have a token; GCS and Redis have own ports."""
     cluster = _read("cluster.yaml")
     head, worker = (" ".join(cluster[f"{kind}_start_ray_commands"]) for kind in ("head", "worker"))
     assert "--dashboard-host=127.0.0.1" in head
@@ -57,5 +57,5 @@ def test_serve_accepts_the_configuration(path: str) -> None:
 
 
 def test_on_one_machine_http_is_on_loopback() -> None:
-    """Without API keys anybody who connects is any tenant."""
+    """Without API keys, any client can act as any tenant."""
     assert _read("serve_app/config/one_machine.yaml")["http_options"]["host"] == "127.0.0.1"

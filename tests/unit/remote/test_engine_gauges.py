@@ -1,4 +1,4 @@
-"""What a replica holds, as metrics."""
+"""An engine replica's counters, exported as metrics."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from serve_app.engine.gauges import export_engine_gauges
 
 
 class RecordingGauge:
-    """Stands for one of Ray's, which needs Ray to run."""
+    """Replaces Ray's Gauge, which needs a running Ray."""
 
-    values: dict[str, float] = {}  # noqa: RUF012  one for all, emptied by the test
+    values: dict[str, float] = {}  # noqa: RUF012  shared by all gauges; the test empties it
 
     def __init__(self, name: str, description: str) -> None:
         assert description

@@ -138,7 +138,7 @@ async def test_an_engine_that_does_not_answer_is_not_ready(monkeypatch: pytest.M
 
 
 class Result:
-    """A replica's answer to a broadcast, as Ray holds it; without one it never comes."""
+    """A replica's reply to a broadcast, as Ray represents it. Without `answer` it never arrives."""
 
     def __init__(self, answer: Any = None) -> None:
         self._answer = answer
@@ -163,21 +163,21 @@ def broadcasting(*results: Result) -> EngineHandle:
     return EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=lambda *_: response))
 
 
-async def test_a_full_replica_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_replica_does_not_delay_the_replies_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SURVEYED_WITHIN_S", 0.05)
-    told = [ResidencyUpdate(name, "e", None, 1, b"", 0) for name in "ab"]
+    updates = [ResidencyUpdate(name, "e", None, 1, b"", 0) for name in "ab"]
     full = Result()
-    results = [Result(told[0]), full, Result(EngineUnavailable("dead")), Result(told[1])]
-    said = await broadcasting(*results).survey("salt", ())
-    assert sorted(update.replica for update in said if update is not None) == ["a", "b"]
-    assert said.count(None) == 1
+    results = [Result(updates[0]), full, Result(EngineUnavailable("dead")), Result(updates[1])]
+    surveyed = await broadcasting(*results).survey("salt", ())
+    assert sorted(update.replica for update in surveyed if update is not None) == ["a", "b"]
+    assert surveyed.count(None) == 1
     assert [result.cancelled for result in results] == [result is full for result in results]
 
 
-async def test_where_all_answer_nobody_waits() -> None:
-    told = ResidencyUpdate("a", "e", None, 1, b"", 0)
+async def test_replies_of_all_replicas_end_the_wait() -> None:
+    update = ResidencyUpdate("a", "e", None, 1, b"", 0)
     failed = [Result(ActorDiedError()), Result(asyncio.CancelledError())]
-    assert await broadcasting(Result(told), *failed).survey("salt", ()) == [told]
+    assert await broadcasting(Result(update), *failed).survey("salt", ()) == [update]
 
 
 @pytest.mark.parametrize("results", [[Result(INFO)], [Result(), Result(EngineUnavailable("dead"))]])

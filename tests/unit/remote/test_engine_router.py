@@ -1,4 +1,4 @@
-"""Where a generation goes, of replicas that Serve knows by name only."""
+"""The order in which the router tries engine replicas for a generation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def replica(name: str) -> Any:
 async def ranks(
     running: str, preferred: tuple[str, ...] = (), avoided: tuple[str, ...] = ()
 ) -> list[list[str]]:
-    """Replicas are letters."""
+    """The names in each rank. Every letter of `running` is a replica's name."""
     request = GenerateRequest(
         RequestId("r"), b"", Sampling(1, 0.0), "salt", 5.0, replicas=preferred, avoid=avoided
     )

@@ -1,4 +1,4 @@
-"""A Protocol's client and its replica, together and apart."""
+"""A Protocol's client and its replica: connected by a handle in this process, and each alone."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_only_operations_of_the_protocol_are_offered(handle: LocalHandle, 
 
 
 async def test_health_is_that_of_every_service(service: Service) -> None:
-    """And of a service that serves several Protocols once."""
+    """A service that serves several Protocols is called once."""
     replica = await replica_of(serving(Base)(service), serving(Numbers)(service))
     await replica.check_health()
     service.sick = True

@@ -1,4 +1,4 @@
-"""What Ray and Serve raise at a handle's client, and what comes out."""
+"""Errors that Ray and Serve raise in a handle's client, and what the client raises for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e,
 
 
 def from_replica(cause: Exception) -> Exception:
-    """As a caller gets what a replica raised: wrapped, pickled, of both classes."""
+    """The error that a caller gets when a replica raises `cause`: pickled, of its class and Ray's."""
     task_error = RayTaskError("generate", "Traceback...", cause, "title", 1, "127.0.0.1")
     wrapped: Exception = pickle.loads(pickle.dumps(task_error)).as_instanceof_cause()
     return wrapped

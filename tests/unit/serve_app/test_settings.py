@@ -41,6 +41,7 @@ def test_defaults_need_no_environment():
         ("WARMLINE_ORDER", "random", "rank, popularity, trie, best_first, best_last"),
         ("WARMLINE_ORDER", "trie,support=best", "rank, popularity, trie, best_first, best_last"),
         ("WARMLINE_ORDER", "sales=rank", "support, business, documentation"),
+        ("WARMLINE_SHARE_ANSWERS", "support,sales", "support, business, documentation"),
         ("WARMLINE_TOKEN_CACHE", "maybe", "boolean"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "nan", "finite"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "inf", "finite"),
@@ -139,7 +140,7 @@ def test_names_of_other_programs_carry_no_prefix():
 def test_order_may_differ_by_agent(value, orders):
     """A value without a name is for all agents, one with a name for that agent."""
     settings = Settings.from_env({} if value is None else {"WARMLINE_ORDER": value})
-    assert tuple(settings.order_of(agent) for agent in AGENTS) == orders
+    assert tuple(settings.order_of(spec.name) for spec in (SUPPORT, BUSINESS, DOCUMENTATION)) == orders
 
 
 def test_agents_and_orders_are_those_that_there_are():
@@ -148,6 +149,17 @@ def test_agents_and_orders_are_those_that_there_are():
     for order in ORDERS:
         assert Settings.from_env({"WARMLINE_ORDER": order}).order_of(SUPPORT.name) == order
     assert set(ORDERS) == {"rank", "popularity", "trie", "best_first", "best_last"}
+
+
+def test_agents_that_share_answers_are_those_that_are_named():
+    """By comma; without any, no agent does."""
+    settings = Settings.from_env({"WARMLINE_SHARE_ANSWERS": "support,documentation"})
+    assert [settings.shares_answers(spec.name) for spec in (SUPPORT, BUSINESS, DOCUMENTATION)] == [
+        True,
+        False,
+        True,
+    ]
+    assert not Settings.from_env({}).shares_answers(SUPPORT.name)
 
 
 def test_overrides_win_and_are_checked():
