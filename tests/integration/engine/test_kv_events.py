@@ -149,7 +149,7 @@ async def test_events_kept_no_more_are_given_up_until_the_cache_is_emptied(
     follow()
     assert await becomes(lambda: feed.next_number == 30)
     assert residency.estimated
-    engine.tell(AllBlocksCleared(), stored(7))
+    engine.publish(AllBlocksCleared(), stored(7))
     assert await becomes(lambda: not residency.estimated)
     assert residency.resident_blocks == 1
 
@@ -159,12 +159,12 @@ async def test_what_is_still_kept_counts_when_the_cache_has_turned_over(
     engine: Engine, feed: KvFeed, residency: Residency, follow
 ) -> None:
     for number in range(30):
-        engine.tell(stored(number))
+        engine.publish(stored(number))
     await asyncio.sleep(0.5)
     follow()
     assert await becomes(lambda: feed.next_number == 30)
     assert residency.estimated
-    engine.tell(stored(*range(100, 100 + CAPACITY)))
+    engine.publish(stored(*range(100, 100 + CAPACITY)))
     assert await becomes(lambda: not residency.estimated)
     assert [residency.leading([block]) for block in (0, 29, 100)] == [0, 1, 1]
 
