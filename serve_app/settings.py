@@ -30,6 +30,12 @@ UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Variables without the prefix, because other programs use the same names."""
 
 
+_SCHEMES = {
+    "redis_url": ("redis://", "rediss://", "unix://"),
+    "database_url": ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///"),
+}
+
+
 def _default_state_dir() -> Path:
     base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(base).expanduser() / "warmline"
@@ -153,18 +159,10 @@ class Settings(BaseModel):
     log_questions: bool = False
     """On: the log has the texts of questions."""
 
-    @field_validator("redis_url")
+    @field_validator(*_SCHEMES)
     @classmethod
-    def _redis_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        allowed = ("redis://", "rediss://", "unix://")
-        if url is not None and not url.get_secret_value().startswith(allowed):
-            raise ValueError(f"must start with one of {', '.join(allowed)}")
-        return url
-
-    @field_validator("database_url")
-    @classmethod
-    def _database_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        allowed = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///")
+    def _known_scheme(cls, url: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
+        allowed = _SCHEMES[field.field_name or ""]
         if url is not None and not url.get_secret_value().startswith(allowed):
             raise ValueError(f"must start with one of {', '.join(allowed)}")
         return url
@@ -240,7 +238,7 @@ def _orders(raw: str) -> dict[str, str]:
         agent, _, order = part.strip().rpartition("=")
         if order not in ORDERS:
             raise ValueError(
-                f"must be one of {', '.join(ORDERS)}; agent=order, after a comma, is for one agent"
+                f"must be one of {', '.join(ORDERS)}; agent=order, after a comma, sets one agent"
             )
         _check_agent(agent)
         orders[agent] = order
