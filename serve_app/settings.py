@@ -63,8 +63,7 @@ class Settings(BaseModel):
     database_url: SecretStr | None = None
     """Database (postgresql://... or sqlite:///...); unset: an SQLite file in the state directory."""
     model: str | None = None
-    """Language model: an embedded model's name, a Hugging Face name or a folder; unset: an embedded
-    model that fits this machine."""
+    """Language model: an embedded one's name, a Hugging Face name or a folder; unset: one that fits."""
     embedding_model: str | None = None
     """Embedding model: a sentence-transformers name or a folder; unset: the embedded MiniLM."""
     state_dir: Path = Field(default_factory=_default_state_dir)
