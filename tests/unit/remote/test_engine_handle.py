@@ -138,7 +138,7 @@ async def test_an_engine_that_does_not_answer_is_not_ready(monkeypatch: pytest.M
 
 
 class Result:
-    """A replica's answer to a broadcast, as Ray holds it; without one it never comes."""
+    """Ray's future of a replica's answer to a broadcast; it never completes without an answer."""
 
     def __init__(self, answer: Any = None) -> None:
         self._answer = answer
@@ -174,7 +174,7 @@ async def test_a_full_replica_hides_no_other(monkeypatch: pytest.MonkeyPatch) ->
     assert [result.cancelled for result in results] == [result is full for result in results]
 
 
-async def test_where_all_answer_nobody_waits() -> None:
+async def test_nothing_waits_when_all_replicas_answer() -> None:
     told = ResidencyUpdate("a", "e", None, 1, b"", 0)
     failed = [Result(ActorDiedError()), Result(asyncio.CancelledError())]
     assert await broadcasting(Result(told), *failed).survey("salt", ()) == [told]

@@ -1,4 +1,4 @@
-"""Where a generation goes, of replicas that Serve knows by name only."""
+"""Which replica gets a generation."""
 
 from __future__ import annotations
 
