@@ -15,7 +15,7 @@ from deployments.core.errors import Overloaded
 MAX_SHARE = 0.75
 """Share of a request's deadline that it may wait for its first token: the rest is for the answer."""
 _MIN_MEASURED_TOKENS = 256
-"""The prefill of fewer tokens says nothing about the rate: it takes hardly longer than one step."""
+"""Prefills of fewer tokens are not measured: their time is too short to tell the rate."""
 _MIN_BUSY_S = 5.0
 """How many seconds of prefill must have been measured before the rate is used."""
 _MEMORY_S = 30.0
@@ -35,9 +35,10 @@ class Admission:
         self.pending_tokens = 0
 
     def check(self, tokens: int, deadline_s: float) -> None:
-        """Raises Overloaded if a request with `tokens` to prefill would miss its deadline.
+        """Raises Overloaded if a request with `tokens` to prefill would get its first token too late.
 
-        `deadline_s` counts from now. Admits every request while the rate is unknown or nothing waits.
+        Too late is after `MAX_SHARE` of `deadline_s`, which counts from now. Admits every request while the
+        rate is unknown or nothing waits.
         """
         rate = self._tokens_per_s()
         if rate is None or not self.pending_tokens:

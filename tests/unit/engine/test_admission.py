@@ -1,4 +1,4 @@
-"""Who is refused because there would be no answer in time."""
+"""Which requests are refused because they would miss their deadline."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def prefilled(admission: Admission, clock: FakeClock, tokens: int, seconds: floa
     admission.prefilled(tokens, seconds)
 
 
-def test_nobody_is_refused_before_the_rate_is_known() -> None:
+def test_no_request_is_refused_before_the_rate_is_known() -> None:
     admission = Admission(FakeClock())
     with admission.waiting(10**9):
         admission.check(10**9, 0.001)
 
 
-def test_whoever_would_wait_too_long_is_refused_and_the_others_are_not() -> None:
+def test_only_requests_that_would_wait_too_long_are_refused() -> None:
     clock = FakeClock()
     admission = Admission(clock)
     prefilled(admission, clock, 1000, 10.0)  # 100 tokens a second
@@ -42,8 +42,7 @@ def test_an_idle_engine_takes_whatever_comes() -> None:
     admission.check(10**6, deadline_s=1.0)
 
 
-def test_what_was_not_prefilled_makes_it_neither_faster_nor_slower() -> None:
-    """Callers that go, and what waits for its turn."""
+def test_queueing_and_aborted_requests_do_not_change_the_rate() -> None:
     clock = FakeClock()
     admission = Admission(clock)
     prefilled(admission, clock, 1000, 10.0)
@@ -79,7 +78,7 @@ def test_a_rate_that_nothing_confirms_is_forgotten() -> None:
         admission.check(6000, deadline_s=10.0)
 
 
-def test_what_waits_can_turn_out_to_be_less() -> None:
+def test_the_number_of_waiting_tokens_can_be_corrected() -> None:
     admission = Admission(FakeClock())
     with admission.waiting(1000) as correct, admission.waiting(10):
         correct(40)
@@ -88,7 +87,9 @@ def test_what_waits_can_turn_out_to_be_less() -> None:
 
 
 @pytest.mark.parametrize(("tokens_per_s", "admitted"), [(2000, 64), (410, 24)])
-def test_of_a_crowd_those_are_admitted_that_can_be_answered(tokens_per_s: int, admitted: int) -> None:
+def test_as_many_concurrent_requests_are_admitted_as_can_be_answered(
+    tokens_per_s: int, admitted: int
+) -> None:
     """64 clients at once, each with a prompt of 1,500 tokens and two minutes."""
     clock = FakeClock()
     admission = Admission(clock)
@@ -105,7 +106,7 @@ def test_of_a_crowd_those_are_admitted_that_can_be_answered(tokens_per_s: int, a
     assert admitted == 64
 
 
-def test_an_engine_that_has_become_faster_is_believed_in_the_end() -> None:
+def test_the_rate_follows_an_engine_that_has_become_faster() -> None:
     clock = FakeClock()
     admission = Admission(clock)
     prefilled(admission, clock, 1000, 100.0)
@@ -115,7 +116,7 @@ def test_an_engine_that_has_become_faster_is_believed_in_the_end() -> None:
         admission.check(1000, deadline_s=10.0)
 
 
-def test_what_the_cache_leaves_of_prompts_says_nothing_of_the_rate() -> None:
+def test_short_prefills_do_not_change_the_rate() -> None:
     clock = FakeClock()
     admission = Admission(clock)
     prefilled(admission, clock, 1000, 10.0)

@@ -134,7 +134,7 @@ async def test_a_cancelled_reader_closes_the_source(interval_s: float) -> None:
 
 
 @pytest.mark.parametrize("interval_s", [0, FOREVER_S])
-async def test_an_error_comes_behind_what_came_before_it(interval_s: float) -> None:
+async def test_an_error_comes_after_the_deltas_before_it(interval_s: float) -> None:
     seen: list[str] = []
 
     async def read() -> None:

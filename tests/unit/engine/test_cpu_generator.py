@@ -14,7 +14,7 @@ def drawn(generator: RewindableGenerator) -> list[float]:
 
 
 def test_rewound_it_draws_what_its_seed_begins_with() -> None:
-    """As vLLM does it behind each part of a prompt: back by what was drawn, by the offset."""
+    """vLLM rewinds it by its offset after each chunk of a prompt."""
     generator = RewindableGenerator(device="cpu")
     generator.manual_seed(7)
     first = drawn(generator)
@@ -24,7 +24,7 @@ def test_rewound_it_draws_what_its_seed_begins_with() -> None:
 
 
 def test_the_generator_it_stands_for_cannot_be_rewound() -> None:
-    """When it can, this is needed no more."""
+    """When this fails, `RewindableGenerator` is no longer needed."""
     (original,) = RewindableGenerator.__bases__
     with pytest.raises(RuntimeError, match="offset"):
         original(device="cpu").set_offset(0)

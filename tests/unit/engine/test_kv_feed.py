@@ -1,4 +1,4 @@
-"""What an engine's events tell of its cache, however many of them are lost."""
+"""What is known of an engine's cache from its events, however many of them are lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = range(60)
 
 
 class Cache:
-    """An engine's places for blocks: the one unused for longest is taken, equal blocks may have several."""
+    """An engine's slots for blocks: the least recently used one is taken; a block can be in several."""
 
     def __init__(self) -> None:
         self.places: list[int] = [
@@ -27,7 +27,7 @@ class Cache:
         self.number = 0
 
     def request(self, chain: list[int]) -> tuple[list[int], int, list[BlockEvent]]:
-        """Blocks found, and its batch with its number. The last block is always computed anew."""
+        """Blocks found, and its batch with its number. The last block is always computed again."""
         found = []
         for block in chain[:-1]:
             if block not in self.places:
@@ -91,7 +91,7 @@ def test_what_is_called_complete_is_there(steps: list[str], seed: int) -> None:
         assert feed.complete is not estimated(residency)
         if feed.complete:
             lost = "l" in steps
-            # Behind a gap, one of a block's two places may be all that is known, and be taken first.
+            # After a gap, only one of a block's two slots may be known, and that may be overwritten first.
             assert known(residency) <= cache.held if lost else known(residency) == cache.held
 
 
@@ -117,7 +117,7 @@ def test_an_emptied_cache_closes_a_gap() -> None:
     assert known(residency) == {5}
 
 
-def test_silence_ends_with_a_word_that_there_is_no_more() -> None:
+def test_silence_ends_with_an_answer_that_there_is_no_more() -> None:
     feed, residency = followed()
     feed.take(0, [BlocksStored((1, 2))])
     feed.silent()

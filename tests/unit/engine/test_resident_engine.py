@@ -1,4 +1,4 @@
-"""What an engine's replica tells of its cache with each answer."""
+"""What an engine replica reports of its cache with each answer."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_the_first_delta_tells_what_is_resident_now(rig: Rig) -> None:
     assert [cached_by(view), cached_by(view, A), cached_by(view, A, B)] == [8, 16, 20]
 
 
-async def test_whoever_knows_the_tree_is_told_the_changes_only(rig: Rig) -> None:
+async def test_a_caller_that_knows_the_tree_gets_changes_only(rig: Rig) -> None:
     view = ReplicaView("replica-1")
     (first, _) = await rig.ask(request())
     assert first.residency is not None
@@ -169,7 +169,7 @@ LARGE = to_bytes(token_ids(range(384)))
 
 
 async def slow(rig: Rig) -> Rig:
-    """Has prefilled 60 tokens a second so far, and holds up whatever comes."""
+    """Has prefilled 60 tokens a second so far, and blocks all further requests."""
     rig.clock.pass_s(10)
     rig.engine.prefill_ms = 6400
     await rig.ask(replace(request(), prompt=LARGE))
@@ -178,7 +178,7 @@ async def slow(rig: Rig) -> Rig:
 
 
 async def outcomes(rig: Rig, *requests: GenerateRequest) -> list[type]:
-    """What becomes of requests that start in one tick, by the types of what they end with."""
+    """Starts requests in one tick; returns the type of each one's result or error."""
     asking = [asyncio.create_task(rig.ask(one)) for one in requests]
     await asyncio.sleep(0.01)
     rig.engine.gate.set()
@@ -229,7 +229,7 @@ async def test_a_request_without_a_layout_leaves_no_tree(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("layout", [b"", request().layout])
-async def test_whoever_goes_while_waiting_aborts_and_waits_no_more(rig: Rig, layout: bytes) -> None:
+async def test_a_caller_that_leaves_while_waiting_aborts(rig: Rig, layout: bytes) -> None:
     rig.engine.gate.clear()
     asking = asyncio.create_task(rig.ask(replace(request(), layout=layout)))
     await asyncio.sleep(0.01)
@@ -265,7 +265,7 @@ async def test_counters_are_the_engines_and_its_own(rig: Rig) -> None:
     assert rig.resident.survey("t", ()).estimated
 
 
-async def test_what_runs_beside_ends_with_the_engine(rig: Rig) -> None:
+async def test_background_tasks_end_with_the_engine(rig: Rig) -> None:
     ended = asyncio.Event()
 
     async def events() -> None:

@@ -194,7 +194,7 @@ async def test_nothing_is_shared_unasked_or_by_chance(unshared: dict[str, Any]) 
     assert [deltas[0].shared for deltas in answers] == [None] * 3
 
 
-async def test_a_leader_that_goes_strands_nobody() -> None:
+async def test_the_others_get_the_answer_when_the_first_reader_leaves() -> None:
     rig = Rig()
     rig.hold()
     leader, *others = [asyncio.create_task(rig.ask(request())) for _ in range(50)]
@@ -206,7 +206,7 @@ async def test_a_leader_that_goes_strands_nobody() -> None:
     assert (len(rig.engine.requests), rig.engine.aborted) == (1, 0)
 
 
-async def test_the_last_one_to_go_aborts_and_the_next_begins_anew() -> None:
+async def test_the_last_reader_to_leave_aborts_and_the_next_starts_again() -> None:
     rig = Rig()
     rig.hold()
     asking = [asyncio.create_task(rig.ask(request())) for _ in range(3)]
@@ -272,7 +272,7 @@ async def test_kept_answers_take_no_more_room_than_given() -> None:
 
 
 @given(seed=st.integers(0, 2**32), readers=st.integers(1, 8), tokens=st.integers(1, 6))
-def test_whoever_stays_gets_the_whole_answer(seed: int, readers: int, tokens: int) -> None:
+def test_readers_that_stay_get_the_whole_answer(seed: int, readers: int, tokens: int) -> None:
     """Readers come at any time, read at any pace and go halfway or not."""
     random = Random(seed)
 
