@@ -187,7 +187,8 @@ async def test_an_attempt_that_was_not_noted_down_is_found_by_the_next_one(
 
     with monkeypatch.context() as patched:
         patched.setattr(records.idempotency, "keep", fail)
-        assert (await api.http.post(TICKETS, json=body, headers=headers)).status_code == 500
+        failing = await api_of(records)
+        assert (await failing.http.post(TICKETS, json=body, headers=headers)).status_code == 500
     again = await api.http.post(TICKETS, json=body, headers=headers)
     assert again.status_code == 201
     listed = (await api.http.get(TICKETS)).json()["tickets"]
