@@ -33,7 +33,7 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr(module, "RETRY_AFTER_S", 0.0)
 
 
 async def test_many_questions_ask_once() -> None:

@@ -18,9 +18,9 @@ from deployments.core.reuse.paths import (
 )
 from deployments.rag.engine_views import (
     AVOIDED_S,
-    LOAD_HOLDS_S,
+    GONE_AFTER_S,
+    LOAD_VALID_S,
     MAX_TENANTS,
-    MISSED_AFTER_S,
     SURVEY_EVERY_S,
     EngineViews,
 )
@@ -90,7 +90,7 @@ async def test_a_replica_that_may_be_too_busy_to_answer_is_not_gone_at_once() ->
     rig.clock.now_s += SURVEY_EVERY_S
     await rig.surveyed()
     assert sorted(await rig.pending()) == ["a", "b"]
-    rig.clock.now_s += MISSED_AFTER_S
+    rig.clock.now_s += GONE_AFTER_S
     await rig.surveyed()
     assert list(await rig.pending()) == ["b"]
 
@@ -154,7 +154,7 @@ async def test_a_replica_says_what_others_sent_it_and_is_believed_for_a_while() 
         rig.views.apply("s", update("a", pending=130, version=2))
         assert await rig.pending() == {"a": 130}
     assert await rig.pending() == {"a": 30}
-    rig.clock.now_s += LOAD_HOLDS_S + 0.1
+    rig.clock.now_s += LOAD_VALID_S + 0.1
     assert await rig.pending() == {"a": 0}
 
 
