@@ -1,4 +1,4 @@
-"""The first level of the cache: the retrievals that this process used last, within a number of bytes."""
+"""The first level of the cache: this process's most recently used retrievals, limited in bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, TenantId
 
 _OVERHEAD_BYTES = 600
-"""What an entry takes besides its texts: query, objects and its place in the ordered dict."""
+"""Bytes of an entry besides its texts: query, objects and its slot in the ordered dict."""
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class CachedRetrieval:
 
 
 class RetrievalLru:
-    """Retrievals by query. The least recently used are dropped first. Each counts only in its own state."""
+    """Retrievals by query, each for one state of its collection. Drops the least recently used first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -32,14 +32,14 @@ class RetrievalLru:
 
     @property
     def bytes_used(self) -> int:
-        """The size of all entries; never more than `max_bytes`."""
+        """The estimated size of all entries; never more than `max_bytes`."""
         return self._bytes_used
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, query: SearchQuery, state: str) -> CachedRetrieval | None:
-        """The entry for a query in this state, and makes it the most recently used; None if there is none."""
+        """The entry for a query in this state, if there is one; it becomes the most recently used."""
         found = self._entries.get(query)
         if found is None or found[0].retrieval.state != state:
             return None
@@ -47,7 +47,7 @@ class RetrievalLru:
         return found[0]
 
     def put(self, query: SearchQuery, retrieval: Retrieval, now_s: float) -> None:
-        """Keeps a retrieval, in place of one for the same query. One larger than `max_bytes` is not kept."""
+        """Replaces the query's entry. Does not keep a retrieval that is larger than `max_bytes`."""
         self._drop(query)
         cost = _cost(query, retrieval)
         if cost > self._max_bytes:
@@ -58,7 +58,7 @@ class RetrievalLru:
             self._drop(next(iter(self._entries)))
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Drops a tenant's retrievals, of one collection or all; returns how many there were."""
+        """Drops a tenant's retrievals, of one collection or all; returns their number."""
         doomed = [
             query
             for query in self._entries
