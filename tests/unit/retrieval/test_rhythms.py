@@ -26,7 +26,7 @@ def test_a_mean_lies_between_what_was_seen(intervals):
     assert reuse_s <= max(intervals) + 1e-6
 
 
-def test_changes_count_from_the_second_on_and_a_change_that_does_not_come_counts_too():
+def test_intervals_between_changes_count_from_the_second_change_and_grow_while_none_comes():
     rhythms = Rhythms(clock := FakeClock())
     rhythms.changed(SCOPE)
     clock.pass_s(10)
