@@ -1,1 +1,1 @@
-"""The agents: what each one asks of its collection, and how."""
+"""The agents: each answers from its collection, and has operations of its own."""

@@ -1,4 +1,4 @@
-"""Applies an agent's defaults to what a caller asks, and the bounds that hold however the call came in."""
+"""Applies an agent's defaults to a caller's `Ask`, and checks the bounds that every interface shares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deployments.core.texts import check_storable
 
 
 def question_of(spec: AgentSpec, ask: Ask) -> Question:
-    """The complete question. Raises InvalidRequest naming the field."""
+    """The complete question. Raises InvalidRequest, which names the field."""
     max_tokens = spec.max_tokens if ask.max_tokens is None else ask.max_tokens
     temperature = spec.temperature if ask.temperature is None else ask.temperature
     _check(ask.query.strip() != "", "query", "must not be empty")
@@ -38,7 +38,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         "section",
         f"must be one of {', '.join(spec.sections)}",
     )
-    check_storable(ask.section or "", "section")  # what is compared with sections in the database
+    check_storable(ask.section or "", "section")  # the database compares it with its sections
     _check(0 < ask.top_p <= 1, "top_p", "must be above 0 and at most 1")
     _check(ask.seed is None or abs(ask.seed) <= MAX_SEED, "seed", f"must be -{MAX_SEED} to {MAX_SEED}")
     _check(

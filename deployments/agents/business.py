@@ -13,7 +13,7 @@ from deployments.core.records.templates import BusinessType
 
 
 def recall_query(business_type: BusinessType) -> str:
-    """The question that recalling templates of a type asks the model."""
+    """The question to the model when a caller recalls the templates of a type."""
     kind = business_type.replace("_", " ")
     return (
         f"Which {kind} businesses are among the templates, what made each of them succeed or fail, and what "
@@ -22,11 +22,11 @@ def recall_query(business_type: BusinessType) -> str:
 
 
 class BusinessService(CachedAgent):
-    """Answers from business templates and generates ideas from them. Implements `Agent`, `IdeaGeneration`.
+    """Answers from business templates and generates ideas. Implements `Agent` and `IdeaGeneration`.
 
-    The memory of ideas is what the tenant has stored: templates, which ideas are made and scored from, and
-    known ideas, which new ones are compared with. A request without memory reads and writes none of it: its
-    idea is generated without templates, scored as if nothing were known, and not stored.
+    The memory is what the tenant has stored: templates, from which ideas are generated and scored, and
+    ideas, with which new ones are compared. A request without memory reads and writes none of it: its
+    idea is generated without templates, scored without evidence, and not stored.
     """
 
     def __init__(self, spec: AgentSpec, rag: Rag, ideas: IdeaGenerator) -> None:
@@ -34,11 +34,11 @@ class BusinessService(CachedAgent):
         self._ideas = ideas
 
     async def generate_idea_with_memory(self, request: IdeaRequest) -> IdeaResult:
-        """A new idea with its scores. Raises as `IdeaGenerator.generate` does."""
+        """A new idea with its scores. Raises what `IdeaGenerator.generate` raises."""
         return await self._ideas.generate(request)
 
     async def generate_batch_with_memory(
         self, request: IdeaRequest, count: int, business_types: Sequence[BusinessType] = ()
     ) -> IdeaBatch:
-        """`count` ideas that differ from each other. Raises as `IdeaGenerator.generate_batch` does."""
+        """`count` ideas that differ from each other. Raises what `generate_batch` raises."""
         return await self._ideas.generate_batch(request, count, business_types)

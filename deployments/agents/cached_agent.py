@@ -1,4 +1,4 @@
-"""What every agent does: answers over its collection, and its part of the token cache."""
+"""What every agent does: it answers from its collection and manages its part of the token cache."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class CachedAgent:
         return await self._rag.generate_with_rag(question_of(self.spec, ask))
 
     def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
-        """The answer as it is made; the last event is the complete one. Raises as `answer` does."""
+        """Deltas as the engine makes them, then the complete answer. Raises what `answer` raises."""
         return self._rag.stream(question_of(self.spec, ask))
 
     async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
-        """The prompt that `ask` would be answered with. Raises as `answer` does."""
+        """The prompt that `ask` would be answered with. Raises what `answer` raises."""
         return await self._rag.retrieve_tokens(question_of(self.spec, ask))
 
     async def cache_stats(self, tenant: TenantId) -> CacheStats:
-        """Figures of the tenant's part of the agent's cache. Raises CacheUnavailable."""
+        """Figures of the token cache for this tenant and agent. Raises CacheUnavailable."""
         return await self._rag.get_cache_stats(self.scope(tenant))
 
     async def reset_stats(self, tenant: TenantId) -> None:
-        """Sets the tenant's counters of the agent to zero. Raises CacheUnavailable."""
+        """Sets the counters for this tenant and agent to zero. Raises CacheUnavailable."""
         await self._rag.reset_stats(self.scope(tenant))
 
     async def clear_local(self, tenant: TenantId) -> None:
@@ -44,9 +44,10 @@ class CachedAgent:
         self._rag.clear_local(self.scope(tenant))
 
     async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
-        """Prefills prompts: those of questions, else what the tenant asks for most, in every engine replica.
+        """Prefills the prompts of `asks`, each in one engine replica. Without any, prefills the tenant's
+        most frequent prompts, in every replica.
 
-        Raises as `answer` does.
+        Raises what `answer` raises.
         """
         if not asks:
             return await self._rag.warm(self.scope(tenant))

@@ -22,19 +22,19 @@ from deployments.core.writing import WritingOrder, WrittenDocument
 
 
 class DocumentationService(CachedAgent):
-    """Looks documentation up and has it written. Implements `Agent` and `DocumentationWriter`."""
+    """Answers from documentation, and writes it. Implements `Agent` and `DocumentationWriter`."""
 
     def __init__(self, spec: AgentSpec, rag: Rag, writer: Rag, library: DocumentLibrary) -> None:
-        """`writer` asks the model to write, without documents: its prompts have a preamble of their own."""
+        """`writer` has the preamble for writing; its prompts contain no documents."""
         super().__init__(spec, rag)
         self._writer = writer
         self._library = library
 
     async def generate_documentation(self, order: WritingOrder) -> WrittenDocument:
-        """Has the model write a document from source code and specifications, both whole, and stores it.
+        """Has the model write a document from the whole source code and specifications, and stores it.
 
-        Raises: InvalidRequest, PromptTooLong (naming the longest of the texts), UnprocessableDocument (the
-        model wrote nothing), DeadlineExceeded, Unavailable.
+        Raises: InvalidRequest, PromptTooLong (naming the longest of the texts), UnprocessableDocument
+        (the model wrote nothing), DeadlineExceeded, Unavailable.
         """
         _check_order(order)
         answer = await self._written(order)
@@ -68,7 +68,9 @@ class DocumentationService(CachedAgent):
         try:
             return await self._writer.generate_with_rag(question)
         except PromptTooLong as error:
-            raise PromptTooLong(f"too much to write from: {error.message}", _longest(order)) from error
+            raise PromptTooLong(
+                f"source code and specifications are too long: {error.message}", _longest(order)
+            ) from error
 
 
 def _check_order(order: WritingOrder) -> None:

@@ -1,4 +1,4 @@
-"""Attempts at one idea: the model writes, evidence scores, and what repeats another idea is refused."""
+"""Attempts at one idea: the model writes it, evidence scores it, and a repeat of another is rejected."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from deployments.core.records.ports import BusinessMemory
 from deployments.core.words import words_of
 
 SAME_FROM = 0.86
-"""Cosine from which two ideas are one idea in other words."""
+"""The cosine similarity from which two ideas count as the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ScoredIdea:
     """A usable idea, its scores, and the answer that the model wrote it in."""
 
     text: IdeaText
@@ -33,34 +33,43 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the attempts came to; see `IdeaResult`."""
+    """The result of all attempts at one idea."""
 
-    best: Attempt
+    best: ScoredIdea
     attempts: int
+    """How many answers the model has written."""
     stopped_by: str
+    """"threshold", "attempts", "deadline" or "no_evidence", as in `IdeaResult`."""
     failures: Counter[str]
+    """Attempts without a usable idea, by reason."""
 
 
 @dataclass
 class Siblings:
-    """The ideas of one batch that were taken so far. `turn` is held while one is compared and taken."""
+    """The ideas of one batch."""
 
     taken: list[IdeaText] = field(default_factory=list)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Those that are in the result so far."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while an idea is compared with `taken` and added to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptParts:
-    """What attempts work with. `clock` gives monotonic seconds, `wall_clock` Unix seconds."""
+    """What attempts work with."""
 
     rag: Rag
+    """Asks the model."""
     memory: BusinessMemory
+    """Finds the evidence."""
     clock: Callable[[], float]
+    """Gives monotonic seconds."""
     wall_clock: Callable[[], float]
+    """Gives Unix seconds."""
 
 
 class IdeaAttempts:
-    """One idea in the making. `until_s` is when `parts.clock` says that there is no time left."""
+    """The attempts at one idea."""
 
     def __init__(
         self,
@@ -70,19 +79,20 @@ class IdeaAttempts:
         parts: AttemptParts,
         until_s: float,
     ) -> None:
+        """`until_s` is the deadline, as a time of `parts.clock`."""
         self._request = request
         self._prompt = prompt
         self._siblings = siblings
         self._parts = parts
         self._until_s = until_s
-        self._usable: list[Attempt] = []
+        self._usable: list[ScoredIdea] = []
         self._failures: Counter[str] = Counter()
 
     async def run(self) -> Outcome:
         """The first idea that reaches the threshold, else the best one.
 
-        Raises: Unavailable (no attempt gave a usable idea; says why), DeadlineExceeded (likewise, for want of
-        time), and what the model's and the memory's calls raise.
+        Raises Unavailable (no attempt gave a usable idea; the message says why), DeadlineExceeded (there
+        was no usable idea in time), and what the calls to the model and the memory raise.
         """
         stopped_by, attempts = "attempts", 0
         for number in range(1, self._request.max_attempts + 1):
@@ -92,15 +102,15 @@ class IdeaAttempts:
                 stopped_by = "deadline"
                 break
             attempts = number
-            if (ended := await self._considered(answer)) is not None:
-                return Outcome(self._usable[-1], attempts, ended, self._failures)
+            if (enough := await self._evaluated(answer)) is not None:
+                return Outcome(self._usable[-1], attempts, enough, self._failures)
         return await self._best(attempts, stopped_by)
 
     async def _written(self, number: int) -> Answer:
         left_s = self._until_s - self._parts.clock()
         if left_s <= 0:
             raise DeadlineExceeded("no time is left for another attempt")
-        earlier = [*self._siblings.taken, *(attempt.text for attempt in self._usable)]
+        earlier = [*self._siblings.taken, *(idea.text for idea in self._usable)]
         question = self._prompt.question(
             RequestId(f"{self._request.request_id}-{number}"),
             left_s,
@@ -109,37 +119,37 @@ class IdeaAttempts:
         )
         return await self._parts.rag.generate_with_rag(question)
 
-    async def _considered(self, answer: Answer) -> str | None:
-        """Keeps a usable idea; says why no further attempt is needed, if none is."""
+    async def _evaluated(self, answer: Answer) -> str | None:
+        """Keeps the idea if it is usable. Returns why no further attempt is needed, or None."""
         try:
             text = parse_idea(answer.text, answer.finish_reason)
         except UnusableIdea as why:
             self._failures[why.reason] += 1
             return None
-        async with self._siblings.turn:
+        async with self._siblings.lock:
             evidence = await self._evidence(text)
             if is_repeat(text, self._siblings.taken, evidence):
                 self._failures["repeat"] += 1
                 return None
             scores = scores_of(evidence, self._prompt.business_type, self._parts.wall_clock())
-            self._usable.append(Attempt(text, scores, answer))
-            ended = None
+            self._usable.append(ScoredIdea(text, scores, answer))
+            enough = None
             if scores.revenue >= self._request.min_revenue_score:
-                ended = "threshold"
+                enough = "threshold"
             elif not evidence.templates:
-                ended = "no_evidence"  # revenue is then the same for every idea
-            if ended is not None:
+                enough = "no_evidence"  # the revenue score is then the same for every idea
+            if enough is not None:
                 self._siblings.taken.append(text)
-            return ended
+            return enough
 
     async def _best(self, attempts: int, stopped_by: str) -> Outcome:
-        ranked = sorted(self._usable, key=lambda a: (-a.scores.revenue, -a.scores.overall))
-        async with self._siblings.turn:
-            for attempt in ranked:
-                # Others may have been taken since it was compared.
-                if not is_repeat(attempt.text, self._siblings.taken, await self._evidence(attempt.text)):
-                    self._siblings.taken.append(attempt.text)
-                    return Outcome(attempt, attempts, stopped_by, self._failures)
+        ranked = sorted(self._usable, key=lambda idea: (-idea.scores.revenue, -idea.scores.overall))
+        async with self._siblings.lock:
+            for idea in ranked:
+                # Siblings may have been taken since the idea was compared.
+                if not is_repeat(idea.text, self._siblings.taken, await self._evidence(idea.text)):
+                    self._siblings.taken.append(idea.text)
+                    return Outcome(idea, attempts, stopped_by, self._failures)
                 self._failures["repeat"] += 1
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(self._failures.items()))
         if stopped_by == "deadline":
@@ -154,9 +164,9 @@ class IdeaAttempts:
 
 
 def is_repeat(text: IdeaText, siblings: list[IdeaText], evidence: Evidence) -> bool:
-    """Whether an idea is a sibling, a known idea or a template over again: by its name or by its similarity.
+    """Whether an idea has the name of a sibling, a stored idea or a template, or is too similar to one.
 
-    Similarities with the siblings are in `evidence.others`.
+    `evidence.others` has the similarities with `siblings`, in their order.
     """
     known = [(fact.name, fact.similarity) for fact in evidence.templates]
     known += [(other.name, near) for other, near in zip(siblings, evidence.others, strict=True)]
@@ -167,5 +177,5 @@ def is_repeat(text: IdeaText, siblings: list[IdeaText], evidence: Evidence) -> b
 
 
 def _name_key(name: str) -> str:
-    """Equal for names that differ in case, spacing and signs only."""
+    """Equal for names that differ only in case, spacing and punctuation."""
     return " ".join(words_of(name.casefold())) or name

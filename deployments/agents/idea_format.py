@@ -1,6 +1,4 @@
-"""The form in which the model writes an idea: one definition for the engine, which samples only what fits
-it, and for reading the result.
-"""
+"""The JSON form of an idea: the engine samples only what fits it, and answers are checked against it."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ _MAX_CHARS = 300
 
 
 class UnusableIdea(Exception):
-    """What the model wrote is no idea: "truncated", "not_json", "schema" (it has another form) or "blank"."""
+    """The answer is no idea. `reason` is "truncated", "not_json", "schema" (another form) or "blank"."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,7 +24,7 @@ class UnusableIdea(Exception):
 
 
 class _IdeaForm(BaseModel):
-    # Bounds keep a small model, which does not know when to stop, within the room for its answer.
+    # The bounds keep a small model, which may not stop by itself, within `max_tokens`.
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, StringConstraints(min_length=3, max_length=60)]
@@ -42,11 +40,11 @@ class _IdeaForm(BaseModel):
 
 
 IDEA_SCHEMA = json.dumps(_IdeaForm.model_json_schema())
-"""JSON Schema of what the model writes."""
+"""The form as a JSON Schema, for the engine."""
 
 
 def parse_idea(text: str, finish_reason: str) -> IdeaText:
-    """The idea in an answer that ended for `finish_reason`. Raises UnusableIdea."""
+    """The idea in an answer's text. `finish_reason` is the answer's. Raises UnusableIdea."""
     try:
         form = _IdeaForm.model_validate_json(text)
     except ValidationError as error:
@@ -64,7 +62,7 @@ def parse_idea(text: str, finish_reason: str) -> IdeaText:
 
 
 def example_of(data: Mapping[str, Any]) -> str | None:
-    """A template in the form of an idea, to show the model what to write; None where it has not all parts."""
+    """A template in the JSON form of an idea, as an example; None where a part is missing."""
     try:
         return _IdeaForm(
             name=_short(data["name"], 60),
@@ -75,16 +73,16 @@ def example_of(data: Mapping[str, Any]) -> str | None:
             tech_stack=[_short(part, 30) for part in data["tech_stack"][:6]],
         ).model_dump_json()
     except (KeyError, TypeError, AttributeError, ValidationError):
-        return None  # templates are what their owners made them
+        return None  # templates may contain anything
 
 
 def _short(text: str, max_chars: int) -> str:
-    """Whole words."""
+    """At most `max_chars` characters, cut after a word where possible."""
     return text if len(text) <= max_chars else text[: max_chars + 1].rsplit(maxsplit=1)[0][:max_chars]
 
 
 def _line(text: str) -> str:
-    """In one line. The form can't exclude a text of blanks, or one that no database holds."""
+    """The text in one line. Raises UnusableIdea where it is blank or can't be stored."""
     line = " ".join(text.split())
     try:
         check_text(line, "idea", _MAX_CHARS)

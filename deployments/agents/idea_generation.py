@@ -1,4 +1,4 @@
-"""Ideas from templates that worked: one, or a batch whose ideas differ from each other."""
+"""Generates ideas from successful templates: one, or a batch whose ideas differ from each other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from deployments.core.records.ideas import (
 from deployments.core.records.templates import BusinessType, TemplateQuery
 
 CONCURRENT_IDEAS = 4
-"""Of one batch, so that it leaves the engine room for others' answers."""
+"""How many ideas of a batch are generated at a time, so that the engine has room for other requests."""
 
 
 class IdeaGenerator:
@@ -39,7 +39,9 @@ class IdeaGenerator:
         self._passages = passages
 
     async def generate(self, request: IdeaRequest) -> IdeaResult:
-        """One idea. Raises: InvalidRequest (no type, and no evidence to choose by), and as `IdeaAttempts`."""
+        """One idea. Raises InvalidRequest (no type given, and no templates to choose one by), and what
+        `IdeaAttempts.run` raises.
+        """
         (business_type,) = await self._types(request, (), 1)
         until_s = self._parts.clock() + request.deadline_s
         return await self._generated(request, business_type, Siblings(), until_s)
@@ -47,15 +49,15 @@ class IdeaGenerator:
     async def generate_batch(
         self, request: IdeaRequest, count: int, business_types: Sequence[BusinessType]
     ) -> IdeaBatch:
-        """`count` ideas, of the given types in turn, else of the types with the best record.
+        """`count` ideas, of the given types in turn; without any, of the types with the best record.
 
-        What fails is told in `missing`. Raises as `generate` when no idea came at all.
+        `missing` says why ideas failed. Raises what `generate` raises if all of them did.
         """
         if not 1 <= count <= MAX_BATCH:
             raise InvalidRequest(f"count must be 1 to {MAX_BATCH}", "count")
         types = await self._types(request, business_types, count)
         until_s = self._parts.clock() + request.deadline_s
-        siblings, room = Siblings(), asyncio.Semaphore(CONCURRENT_IDEAS)
+        siblings, slots = Siblings(), asyncio.Semaphore(CONCURRENT_IDEAS)
 
         key = request.idempotency_key
 
@@ -65,7 +67,7 @@ class IdeaGenerator:
                 request_id=RequestId(f"{request.request_id}-{number}"),
                 idempotency_key=f"{key}-{number}" if key else None,
             )
-            async with room:
+            async with slots:
                 try:
                     return await self._generated(part, business_type, siblings, until_s)
                 except WarmlineError as error:

@@ -1,4 +1,4 @@
-"""The question that asks for an idea."""
+"""The question that asks the model for an idea."""
 
 from __future__ import annotations
 
@@ -12,37 +12,42 @@ from deployments.core.messages import Question, Sampling, Turn
 from deployments.core.records.templates import BusinessType
 
 LEARNED_TEMPLATES = 3
-"""Recalled for a prompt: enough to learn from, and few enough to be read in a second on a CPU."""
+"""Templates in a prompt: enough to learn from, and few enough that a CPU prefills them in a second."""
 TEMPERATURE = 0.8
+"""Higher than for answers, so that an attempt does not repeat the one before."""
 TOP_P = 0.95
-"""Hotter than answers are, or each attempt would be the one before."""
 _AVOIDED = 8
-"""Names of earlier ideas that the model is told; more would be longer than the question."""
+"""How many names of earlier ideas a prompt lists; more would be longer than the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What an idea is learnt from: passages of recalled templates, and one in the form to be written."""
+    """What the model learns from."""
 
     passages: tuple[Passage, ...] = ()
+    """Of the recalled templates."""
     example: str | None = None
+    """One of the templates, in the JSON form of an idea; None where none has all its parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdeaPrompt:
-    """How to ask for ideas of one type. `scope` is whose templates' segments are used."""
+    """How to ask for ideas of one type."""
 
     scope: Scope
+    """The tenant's templates."""
     business_type: BusinessType
     lesson: Lesson
     max_tokens: int
+    """Of the answer."""
 
     def question(
         self, request_id: RequestId, deadline_s: float, avoid: Sequence[str], with_example: bool
     ) -> Question:
-        """One attempt. The templates stand in front, so that all attempts share their prefix.
+        """The question of one attempt. `avoid` are names of earlier ideas.
 
-        The example stands behind them, as a first answer, and is left out once the model has copied it.
+        The prompt begins with the templates, so that all attempts share this prefix. The example follows
+        as a first turn; the caller leaves it out after the model has copied it.
         """
         asked = (
             f"Write down a new business of the type {self.business_type}, in JSON: name, description, "

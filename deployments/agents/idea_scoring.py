@@ -1,14 +1,16 @@
-"""Scores of ideas: formulas over stored evidence, never a guess. All scores are 0..100, one decimal.
+"""Scores of ideas, computed from stored evidence only. All scores are 0..100, with one decimal.
 
-revenue          Success (0..100) of the five most similar templates, as a mean weighted by similarity. Half a
-                 template of success 50 is added, so that little evidence says little: without any it is 50.
-market trend     Mean of recency and share of the idea's type. A template counts `2 ** -(age / 90 days)`.
-                 Recency is the mean count of the type's templates, share is the type's sum in relation to
-                 that of the strongest type. 0 when no template is of the type, 50 when there is none at all.
-differentiation  100 minus the highest similarity (in percent) with any known idea or template.
+revenue          Mean success (0..100) of the five most similar templates, weighted by similarity. Half a
+                 template of success 50 is added as a prior, so that little evidence changes little. 50
+                 without evidence.
+market trend     Mean of recency and share of the idea's type. A template weighs `2 ** -(age / 90 days)`.
+                 Recency is the mean weight of the type's templates; share is the sum of their weights
+                 divided by the largest sum of any type. 0 if the type has no template, 50 if there is no
+                 template at all.
+differentiation  100 minus the highest similarity (in percent) with any stored idea or template.
 overall          Half revenue, a quarter market trend, a quarter differentiation.
 
-Similarity is the cosine of the texts' embeddings; what is below 0 counts as 0.
+Similarity is the cosine of the texts' embeddings; negative values count as 0.
 """
 
 from __future__ import annotations
@@ -31,14 +33,16 @@ NEUTRAL = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of one idea, each explained; `success_metrics` are the medians of its neighbours'."""
+    """Scores of one idea, 0..100 each."""
 
     revenue: float
     market_trend: float
     differentiation: float
     overall: float
     explanation: Mapping[str, str]
+    """For each score, what it was computed from."""
     success_metrics: Mapping[str, float]
+    """Medians over the most similar templates."""
 
 
 def scores_of(evidence: Evidence, business_type: BusinessType, now_s: float) -> Scores:
@@ -59,13 +63,13 @@ def scores_of(evidence: Evidence, business_type: BusinessType, now_s: float) -> 
 
 
 def neighbours(templates: Sequence[TemplateFact]) -> list[TemplateFact]:
-    """The templates that an idea's revenue is judged by, most similar first."""
+    """The templates from which an idea's revenue is computed, most similar first."""
     similar = [fact for fact in templates if fact.similarity > 0]
     return sorted(similar, key=lambda fact: (-fact.similarity, fact.template_id))[:NEIGHBOURS]
 
 
 def types_by_evidence(summaries: Sequence[TypeSummary]) -> list[BusinessType]:
-    """Types with the best record first: the mean success of a type's templates, drawn to 0.5 as above."""
+    """The types by mean success of their templates, with the same prior as revenue; best first."""
 
     def record(summary: TypeSummary) -> float:
         total = summary.mean_success * summary.templates + PRIOR_WEIGHT * PRIOR_SUCCESS
@@ -103,10 +107,10 @@ def _market_trend(
         return 0.0, f"no template of the type {business_type} is stored"
     strongest = max(map(sum, counts.values()))
     recency = sum(own) / len(own)
-    # All may be so old that they count nothing in floating point; then no type is the stronger one.
+    # All weights may be 0 in floating point, if the templates are very old.
     share = sum(own) / strongest if strongest else 0.0
-    said = f"recency {recency:.2f} and share {share:.2f} of {len(own)} templates of the type {business_type}"
-    return _percent((recency + share) / 2), said
+    counted = f"{len(own)} templates of the type {business_type}"
+    return _percent((recency + share) / 2), f"recency {recency:.2f} and share {share:.2f} of {counted}"
 
 
 def _differentiation(evidence: Evidence) -> tuple[float, str]:
@@ -122,7 +126,7 @@ def _differentiation(evidence: Evidence) -> tuple[float, str]:
 
 
 def _median_metrics(near: Sequence[TemplateFact]) -> dict[str, float]:
-    """Of metrics that at least half of the neighbours report."""
+    """Medians of the metrics that at least half of the templates report."""
     values: defaultdict[str, list[float]] = defaultdict(list)
     for fact in near:
         for name, value in fact.success_metrics.items():
@@ -131,5 +135,5 @@ def _median_metrics(near: Sequence[TemplateFact]) -> dict[str, float]:
 
 
 def _percent(share: float) -> float:
-    """Of a share that may lie outside of 0..1 by a negative similarity or by rounding."""
+    """A share in percent. Negative similarities and rounding may put it outside of 0..1."""
     return round(100 * min(max(share, 0.0), 1.0), 1)

@@ -1,4 +1,4 @@
-"""What an upload is and how large, told from its first bytes: nothing here decodes a pixel."""
+"""Reads type and size of an uploaded image from its header, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UNDECLARED = frozenset({"", "application/octet-stream"})
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _MAX_STEPS = 10_000
-"""Chunks of a PNG, segments of a JPEG: real ones have dozens, and a hostile one must not cost time."""
+"""How many chunks of a PNG or segments of a JPEG are read: real images have dozens."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Largest image that is read."""
+    """The largest image that is read."""
 
     max_bytes: int = 10 * 1024 * 1024
     max_pixels: int = 20_000_000
@@ -29,7 +29,7 @@ class ImageLimits:
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """Type and size that the header states; a decoder may still find the rest damaged."""
+    """Type and size according to the header; a decoder may still find the rest damaged."""
 
     media_type: str
     width_px: int
@@ -37,11 +37,11 @@ class ImageHeader:
 
 
 def checked_header(image: object, declared_type: str | None, limits: ImageLimits) -> ImageHeader:
-    """The header of an image that is fit to be decoded: a still PNG, JPEG or WebP within the limits.
+    """The header of a still PNG, JPEG or WebP image within the limits.
 
-    Takes bytes only; a path or URL is refused, never opened.
-    Raises: InvalidRequest (no bytes), PayloadTooLarge, UnsupportedMediaType (another type, or not the
-    declared one), UnprocessableDocument (header cut off or damaged, no pixels, animated).
+    Takes bytes only; a path or URL is refused, never opened. Raises InvalidRequest (no bytes),
+    PayloadTooLarge, UnsupportedMediaType (another type, or not the declared one), UnprocessableDocument
+    (header cut off or damaged, no pixels, animated).
     """
     if not isinstance(image, bytes):
         raise InvalidRequest(f"send the image's bytes, not a {type(image).__name__}", "image")
@@ -108,14 +108,14 @@ def _jpeg_size(image: bytes) -> tuple[int, int]:
     position = 2
     for _ in range(_MAX_STEPS):
         if image[position] != 0xFF:
-            raise _damaged("no JPEG marker where one must be")
+            raise _damaged("a JPEG marker is missing")
         marker = image[position + 1]
         if marker == 0xFF:  # fill byte
             position += 1
         elif marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", image, position + 5)
             return width, height
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # stand alone, without a length
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without a length
             position += 2
         elif marker in {0xD9, 0xDA}:
             raise _damaged("pixels before the frame header")
@@ -125,7 +125,7 @@ def _jpeg_size(image: bytes) -> tuple[int, int]:
 
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""The other three are Huffman tables, a reserved one, and arithmetic conditioning."""
+"""The three left out are Huffman tables, a reserved marker, and arithmetic conditioning."""
 
 
 def _webp_size(image: bytes) -> tuple[int, int]:
@@ -145,7 +145,7 @@ def _webp_size(image: bytes) -> tuple[int, int]:
         if start_code != b"\x9d\x01\x2a":
             raise _damaged("no WebP start code")
         return width & 0x3FFF, height & 0x3FFF
-    raise _damaged("an unknown kind of WebP")
+    raise _damaged("unknown WebP format")
 
 
 _SIZES = {"image/png": _png_size, "image/jpeg": _jpeg_size, "image/webp": _webp_size}

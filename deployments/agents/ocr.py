@@ -1,4 +1,4 @@
-"""Text in images: the adapter to RapidOCR (PP-OCR models on onnxruntime) and to Pillow."""
+"""Reads text in images: the adapter to RapidOCR (PP-OCR models on onnxruntime) and Pillow."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from deployments.core.ticket_image import ImageText, Point, TextLine
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _LONGEST_PX = 2000
-"""Larger images are reduced to this before they are read; detection takes 1 GB of memory at its square."""
+"""Larger images are reduced to this first: detection in a square of this side takes 1 GB of memory."""
 _LARGEST_ASPECT = 4
-"""Narrower images get a border: the detector enlarges the short side to 736 px, and the long side with it."""
+"""Narrower images get a border: the detector enlarges them until the short side has 736 px."""
 _MODELS = {
     "Det.model_path": "PP-OCRv6_det_small.onnx",
     "Cls.model_path": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
     "Rec.model_path": "PP-OCRv6_rec_small.onnx",
 }
-"""The files in the package. Named here, since RapidOCR downloads what it has to look for itself."""
+"""Files in the rapidocr package. They are named because RapidOCR downloads models it is not given."""
 
 
 class RapidOcrReader:
-    """Reads text with the models in the rapidocr package, one image at a time in a thread of its own.
+    """Reads text with the models in the rapidocr package, one image at a time, in its own thread.
 
-    The models are loaded at the first image, in about 1 s; the process then takes 0.5 to 1 GB, by the
-    size of the images. Larger ones than 2000 px are reduced to that. Lines with a confidence below 0.5 are
-    left out. `max_pixels` guards decoding against a header that understated the size.
+    The first image loads the models, in about 1 s. The process then takes 0.5 to 1 GB, depending on the
+    images' size. Images with a side of more than 2000 px are reduced to that. Lines with a confidence
+    below 0.5 are left out.
     """
 
     def __init__(self, threads: int = 1, max_pixels: int = 20_000_000, max_waiting: int = 8) -> None:
+        """`threads` are onnxruntime's. Images of more than `max_pixels` are refused before decoding."""
         self._threads = max(1, min(threads, os.cpu_count() or 1))
         self._max_pixels = max_pixels
         self._max_waiting = max_waiting
@@ -45,10 +46,10 @@ class RapidOcrReader:
         self._engine: Any = None
 
     async def read(self, image: bytes) -> ImageText:
-        """The lines of a PNG, JPEG or WebP image in reading order; no lines where there is no text.
+        """The lines of a PNG, JPEG or WebP image in reading order; none if it has no text.
 
-        Raises: UnprocessableDocument (damaged), Overloaded (too many images wait), Unavailable (the models
-        can't be loaded), InternalFault.
+        Raises UnprocessableDocument (damaged), Overloaded (too many images wait), Unavailable (the
+        models can't be loaded), InternalFault.
         """
         if self._waiting >= self._max_waiting:
             raise Overloaded("too many images are waiting to be read; try again later")
@@ -58,7 +59,7 @@ class RapidOcrReader:
         return await reading
 
     def close(self) -> None:
-        """Ends the thread after the image it is at."""
+        """Ends the thread after the current image."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, _: asyncio.Future[ImageText]) -> None:
@@ -84,14 +85,14 @@ class RapidOcrReader:
             if self._engine is None:
                 self._engine = _loaded(self._threads)
             return self._engine(picture)
-        except (ImportError, OSError) as error:  # the engine opens its models when it first needs them
+        except (ImportError, OSError) as error:  # the engine opens its models on first use
             raise Unavailable("images can't be read here: the OCR models can't be loaded") from error
         except Exception as error:
             raise InternalFault("reading the image's text failed") from error
 
 
 def _decoded(image: bytes, max_pixels: int) -> Image.Image:
-    """The picture as it is shown, in RGB or RGBA. Raises UnprocessableDocument."""
+    """The image as viewers show it, in RGB or RGBA. Raises UnprocessableDocument."""
     try:
         with Image.open(io.BytesIO(image), formats=_FORMATS) as stored:
             if stored.width * stored.height > max_pixels:
@@ -103,22 +104,22 @@ def _decoded(image: bytes, max_pixels: int) -> Image.Image:
             return shown.convert("RGBA" if shown.has_transparency_data else "RGB")
     except (UnprocessableDocument, MemoryError):
         raise
-    except Exception as error:  # decoders raise whatever the damaged bytes lead them to
+    except Exception as error:  # decoders raise anything on damaged bytes
         raise UnprocessableDocument(
             "the image can't be decoded: it is cut off or damaged", "image"
         ) from error
 
 
 def _turned(stored: Image.Image) -> Image.Image:
-    """A loaded picture the way up that its metadata says; as stored, when the metadata is damaged."""
+    """A loaded image, turned as its metadata says; as stored if the metadata is damaged."""
     try:
         return ImageOps.exif_transpose(stored)
-    except Exception:  # whatever damaged metadata lead to, the pixels can be read
+    except Exception:  # damaged metadata raise anything; the pixels are loaded
         return stored
 
 
 def _border(width_px: int, height_px: int) -> tuple[int, int, int, int]:
-    """What is missing on the left, top, right and bottom to the largest aspect allowed."""
+    """Pixels to add on the left, top, right and bottom, so that no side exceeds the largest aspect."""
     shortest_px = -(-max(width_px, height_px) // _LARGEST_ASPECT)
     across, down = max(0, shortest_px - width_px), max(0, shortest_px - height_px)
     return across // 2, down // 2, across - across // 2, down - down // 2
@@ -129,7 +130,7 @@ def _corner_color(picture: Image.Image) -> tuple[int, ...]:
 
 
 def _loaded(threads: int) -> Any:
-    """The engine. It opens its three model files and nothing else, and never the network."""
+    """The OCR engine. It opens its three model files and never uses the network."""
     import rapidocr
 
     folder = Path(rapidocr.__file__).parent / "models"
@@ -138,7 +139,7 @@ def _loaded(threads: int) -> Any:
             **{option: str(folder / file) for option, file in _MODELS.items()},
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            "Global.use_preprocess_img": False,  # size and aspect are settled before
+            "Global.use_preprocess_img": False,  # size and aspect were adjusted before
             "Global.use_vertical_padding": False,
             "Global.log_level": "error",
         }
@@ -147,7 +148,7 @@ def _loaded(threads: int) -> Any:
 
 def _found(result: Any) -> list[tuple[Any, str, float]]:
     texts = getattr(result, "txts", None)
-    if texts is None:  # no text, or boxes in which none could be recognised
+    if texts is None:  # no text, or only boxes without recognised text
         return []
     found = zip(result.boxes, texts, result.scores, strict=True)
     return [(box, text, score) for box, text, score in found if text.strip()]
@@ -156,7 +157,7 @@ def _found(result: Any) -> list[tuple[Any, str, float]]:
 def _placed(
     box: Any, border: tuple[int, int, int, int], scale: float, width_px: int, height_px: int
 ) -> tuple[Point, Point, Point, Point]:
-    """A box of the framed, reduced picture in pixels of the whole one."""
+    """A box in the framed, reduced image, converted to pixels of the original image."""
     left, top, *_ = border
 
     def point(corner: Any) -> Point:

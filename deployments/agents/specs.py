@@ -1,4 +1,4 @@
-"""What distinguishes the agents: figures and wording. A change of wording is a change of every prompt."""
+"""One `AgentSpec` for each agent: its figures and wording. A changed wording changes every prompt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.ids import CollectionName
 
 Section: TypeAlias = Literal["api", "guide", "tutorial", "reference"]
-"""A section of the documentation, and so a kind of document that can be written."""
+"""A section of the documentation, which is also the type of a document that the agent writes."""
 SECTIONS: tuple[str, ...] = get_args(Section)
 
 
 def _doubt(documents: str) -> str:
-    """Said only where search is unsure: a small model that is always asked to decline declines too often."""
+    """Only for prompts without a similar document: with it always, a small model declines too often."""
     return f"If the {documents} above do not tell what is asked, reply only: I don't know."
 
 
@@ -56,7 +56,7 @@ BUSINESS = AgentSpec(
 )
 
 IDEA_WRITER = replace(BUSINESS, reminder="", doubt="")
-"""The business agent when it makes up ideas: they must not repeat the templates."""
+"""The business agent when it generates ideas: these must not repeat the templates."""
 
 DOCUMENTATION = AgentSpec(
     name="documentation",
@@ -85,7 +85,7 @@ DOCUMENTATION_WRITER = replace(
     ),
     doubt="",
 )
-"""How the documentation agent opens its prompts when it writes; it searches for no documents then."""
+"""The documentation agent when it writes a document: it retrieves nothing then."""
 
 AGENTS = (SUPPORT, BUSINESS, DOCUMENTATION)
-"""One row an agent: settings, scaling, TTL, wiring, warm-up and the HTTP API follow from it."""
+"""All agents. Settings, scaling, TTL, wiring, warm-up and the HTTP API are derived from this table."""

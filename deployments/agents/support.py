@@ -12,7 +12,7 @@ from deployments.core.ticket_image import TicketImage
 
 
 class SupportService(CachedAgent):
-    """Answers customers' questions from the support knowledge base, and reads the pictures they send.
+    """Answers customers' questions from the support knowledge base, and reads images that they send.
 
     Implements `Agent` and `TicketImages`.
     """
@@ -24,8 +24,9 @@ class SupportService(CachedAgent):
     async def process_ticket_image(
         self, image: bytes, media_type: str | None = None, expected_issues: Sequence[str] | None = None
     ) -> TicketImage:
-        """The text in a picture, and which of the expected issues it mentions.
+        """The text in an image, and which of the expected issues it mentions.
 
-        `media_type` is the declared one. Raises UnsupportedMediaType, PayloadTooLarge, UnprocessableDocument.
+        `media_type` is the declared one; None if none was declared. Raises what
+        `TicketImageReader.process` raises.
         """
         return await self._images.process(image, media_type, expected_issues)

@@ -1,4 +1,4 @@
-"""Retrieval of business templates: of one type by their success, otherwise by the question."""
+"""Retrieves business templates: those of a given type by success, otherwise by similarity."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from deployments.core.records.templates import BusinessType, TemplateQuery
 
 
 class TemplateRetriever:
-    """A `Retriever`. `search_by_question` is the knowledge base's own."""
+    """A `Retriever` over the templates of a tenant."""
 
     def __init__(
         self, search_by_question: Retriever, memory: BusinessMemory, passages: PassageReader
     ) -> None:
+        """`search_by_question` is the knowledge base's own retriever."""
         self._search = search_by_question
         self._memory = memory
         self._passages = passages
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """With a section, which is a type of business, all passages of its `top_k` most successful templates.
+        """With a section (a business type), all passages of its `top_k` most successful templates.
 
-        Their score is the template's success score. A question could not rank them: it only says the type.
-        Where the type has documents but no templates, and without a section, passages are searched for.
+        The score of a passage is its template's success score: the question only says the type, so it
+        can't rank them. Without a section, or if the type has no templates, searches by the question.
+        Raises KnowledgeUnavailable.
         """
         if query.section is None:
             return await self._search.search(query)
@@ -37,6 +39,7 @@ class TemplateRetriever:
         scores = {template.template_id: template.draft.success_score for template in recalled}
         found = await self._passages.passages_of(query.scope, [DocId(id_) for id_ in scores])
         scored = tuple(replace(passage, score=scores[passage.doc_id]) for passage in found.passages)
-        # A template without its document is being written or deleted: nobody is to keep such an answer.
+        # A template without its document is being written or deleted; state "" keeps the answer out of
+        # caches.
         is_complete = {passage.doc_id for passage in scored} == scores.keys()
         return replace(found, passages=scored, state=found.state if is_complete else "")

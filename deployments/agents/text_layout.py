@@ -1,6 +1,6 @@
-"""Lines of text with their places, put into reading order, rows and paragraphs, and written as Markdown.
+"""Groups lines of text by their positions into rows and paragraphs, and writes them as Markdown.
 
-Read as one page from left to right and top to bottom: side-by-side columns come out row by row.
+The reading order is that of one page, left to right and top to bottom: columns are read row by row.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from statistics import median
 from deployments.core.ticket_image import TextLine
 
 _COLUMN_GAP = 1.5
-"""Pieces of a row that stand further apart than this (in heights of the text) are different things."""
+"""Lines of a row with a larger gap (in text heights) are separate pieces."""
 _PARAGRAPH_GAP = 0.75
-"""Rows with more space between them than this are different paragraphs."""
+"""Rows with more space between them (in text heights) are in different paragraphs."""
 _SAME_SIZE = 1.5
-"""Rows of one paragraph differ in height by less; a row taller than the middle one by more is a heading."""
+"""A paragraph's rows differ in height by a smaller factor, a heading from the median by a larger one."""
 _HEADING_ROWS = 3
-"""With fewer rows nothing can be said to be larger than the rest."""
+"""With fewer rows, no row counts as larger than the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Lines side by side, from left to right; there is at least one."""
+    """Lines side by side, from left to right; at least one."""
 
     lines: tuple[TextLine, ...]
 
     @property
     def center_px(self) -> float:
-        """Middle of the row, from the top."""
+        """Distance of the row's middle from the image's top."""
         return sum(_center_px(line) for line in self.lines) / len(self.lines)
 
     @property
     def height_px(self) -> float:
-        """Of its tallest line."""
+        """Height of the tallest line."""
         return max(_height_px(line) for line in self.lines)
 
     @property
     def text(self) -> str:
-        """As read: words apart by a space, pieces that stand far apart by a bar."""
+        """The lines' texts, separated by a bar where the gap is large, otherwise by a space."""
         text = self.lines[0].text
         for before, line in pairwise(self.lines):
             gap_px = _left_px(line) - _right_px(before)
@@ -66,7 +66,7 @@ def rows_of(lines: Sequence[TextLine]) -> list[Row]:
 
 
 def without_repeats(rows: Sequence[Row]) -> list[Row]:
-    """Rows whose text no earlier row has. Near repeats stay: they may differ in what matters."""
+    """Drops rows whose text an earlier row has. Similar rows stay: they may differ in what matters."""
     first: dict[str, Row] = {}
     for row in rows:
         first.setdefault(row.text, row)
@@ -74,7 +74,7 @@ def without_repeats(rows: Sequence[Row]) -> list[Row]:
 
 
 def paragraphs_of(rows: Sequence[Row]) -> list[Paragraph]:
-    """Rows that stand close together, of one size and one below the other, as paragraphs."""
+    """Groups rows that follow closely below each other and have about the same height."""
     paragraphs: list[list[Row]] = []
     for row in rows:
         if paragraphs and _continues(paragraphs[-1][-1], row):
@@ -85,9 +85,7 @@ def paragraphs_of(rows: Sequence[Row]) -> list[Paragraph]:
 
 
 def markdown_of(paragraphs: Sequence[Paragraph]) -> str:
-    """Markdown whose text is the rows'. Signs in them that Markdown or HTML would act upon are escaped:
-    what an image says stays text wherever it is shown.
-    """
+    """Markdown that shows exactly the rows' text: all Markdown and HTML signs in it are escaped."""
     heights_px = [row.height_px for paragraph in paragraphs for row in paragraph]
     heading_px = median(heights_px) * _SAME_SIZE if len(heights_px) >= _HEADING_ROWS else float("inf")
     return "\n\n".join(_block(paragraph, heading_px) for paragraph in paragraphs)
@@ -101,7 +99,7 @@ def _block(paragraph: Paragraph, heading_px: float) -> str:
 
 _INLINE_SIGN = re.compile(
     r"(?=[*`~]|\\(?:[!-/:-@\[-`{-~]|$)|<[A-Za-z/!?]|&#?\w+;)"  # emphasis, code, escapes, tags, entities
-    r"|(?<![^\W_])(?=_)|(?=_(?![^\W_]))"  # the _ at a word's edge; inside a word it is no sign
+    r"|(?<![^\W_])(?=_)|(?=_(?![^\W_]))"  # the _ at a word's edge; inside a word it means nothing
     r"|(?<=\])(?=[(:])|(?<=\s)(?=#+$)"  # links and images, the end of a heading
 )
 _BLOCK_SIGN = re.compile(r"^(?=[#+=-]+(?:\s|$)|[-:|\s]+$|[>|])")
@@ -114,12 +112,12 @@ def _escaped(text: str) -> str:
 
 
 def _center_px(line: TextLine) -> float:
-    """Middle of a line, from the top."""
+    """Distance of a line's middle from the image's top."""
     return sum(y for _, y in line.box) / 4
 
 
 def _height_px(line: TextLine) -> float:
-    """Of a line's letters, across its own direction, so that a line askew is no taller."""
+    """Height of a line's letters, across its own direction, so that a tilted line is no taller."""
     top_left, top_right, bottom_right, bottom_left = line.box
     return (dist(top_left, bottom_left) + dist(top_right, bottom_right)) / 2
 

@@ -1,4 +1,4 @@
-"""A customer's picture as text: what it says, where it says so, and what reading it saves."""
+"""Turns a customer's image into text, with the positions of its lines and the tokens that this saves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deployments.core.ports import TextReader
 from deployments.core.ticket_image import GroundingBox, ImageText, Quadrilateral, TextLine, TicketImage
 
 TokenCounter = Callable[[str], int]
-"""Tokens of a text in the serving tokenizer."""
+"""Counts the tokens of a text with the serving tokenizer."""
 
 
 class TicketImageReader:
@@ -26,6 +26,7 @@ class TicketImageReader:
         limits: ImageLimits,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`clock` gives monotonic seconds."""
         self._reader = reader
         self._count_tokens = count_tokens
         self._limits = limits
@@ -34,11 +35,11 @@ class TicketImageReader:
     async def process(
         self, image: bytes, media_type: str | None = None, expected_issues: Sequence[str] | None = None
     ) -> TicketImage:
-        """The image's text. `media_type` is what the sender declares, None where nothing is declared.
+        """The image's text. `media_type` is the declared one; None if none was declared.
 
-        Type and size are checked before anything is decoded, and nothing is ever opened by name.
-        Raises: InvalidRequest, PayloadTooLarge, UnsupportedMediaType, UnprocessableDocument (damaged or
-        animated), Overloaded, Unavailable (no text reader), InternalFault.
+        Checks type and size before decoding, and opens no file by name. Raises InvalidRequest,
+        PayloadTooLarge, UnsupportedMediaType, UnprocessableDocument (damaged or animated), Overloaded,
+        Unavailable (no text reader), InternalFault.
         """
         start_s = self._clock()
         issues = None if expected_issues is None else checked_issues(expected_issues)

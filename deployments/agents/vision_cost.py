@@ -1,4 +1,4 @@
-"""What a vision model charges for an image: the baseline that the text of an image is compared with."""
+"""The tokens that a vision model charges for an image: the baseline for the tokens of its text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _BASE_TOKENS = 85
 
 
 def baseline_tokens(width_px: int, height_px: int) -> int:
-    """Tokens of an image of this size by `BASELINE_FORMULA`. Sizes are positive.
+    """The tokens of an image by `BASELINE_FORMULA`. Both sizes must be positive.
 
-    The published text leaves open whether a small image is enlarged; taking it as it is gives the
-    smaller baseline, so that savings are rather understated.
+    The published text does not say whether a small image is enlarged. This does not enlarge it, which
+    gives the smaller baseline and so rather understates savings.
     """
     fit = min(Fraction(1), Fraction(_FIT_PX, max(width_px, height_px)))
-    # Fractions, since a float that lands a hair above 512 would cost a whole row of tiles.
+    # Fractions: a float slightly above 512 would add a whole row of tiles.
     scale = min(fit, Fraction(_SHORTEST_PX, min(width_px, height_px)))
     tiles_across, tiles_down = (-(-(side * scale) // _TILE_PX) for side in (width_px, height_px))
     return _TILE_TOKENS * int(tiles_across * tiles_down) + _BASE_TOKENS

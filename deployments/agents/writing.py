@@ -1,4 +1,4 @@
-"""What the model is told when it writes documentation, and what the document is called."""
+"""The prompt with which the model writes documentation, and the id of the document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMS = {
 
 
 def writing_prompt(topic: str, doc_type: str, source_code: str | None, specifications: str | None) -> str:
-    """The material first, since several documents may be written from the same; then what to write."""
+    """The material first, because several documents may be written from the same one; then the task."""
     parts = []
     if source_code:
         parts.append(f"### Source code\n{source_code.strip()}")
@@ -28,7 +28,7 @@ def writing_prompt(topic: str, doc_type: str, source_code: str | None, specifica
 
 
 def document_id(topic: str, suffix: str) -> DocId:
-    """The topic in plain letters and digits, as far as it has any, and `suffix`, which makes it unique."""
+    """The ASCII letters and digits of the topic, and `suffix`, which makes the id unique."""
     ascii_only = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower())[:_SLUG_CHARS].strip("-")
     return doc_id(f"{slug or 'document'}-{suffix}")

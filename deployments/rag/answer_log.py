@@ -1,4 +1,4 @@
-"""One line of log for each answer: `[support] answer {"cache_hit": true, ...}`, its fields as JSON."""
+"""Logs one line for each answer, its fields as JSON: `[support] answer {"cache_hit": true, ...}`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from deployments.core.ledger import Answer
 from deployments.core.messages import Question
 
 log = logging.getLogger("ray.serve")
-"""By name, the logger that writes a replica's log file; others show their warnings only."""
+"""The logger whose lines Serve writes to the replica's log file. Of others it shows warnings only."""
 
 
 class AnswerLog:
-    """Writes the lines of one agent. Texts of questions are in them only `with_questions`."""
+    """Logs the answers of one agent. Only `with_questions` the lines contain the questions' texts."""
 
     def __init__(self, agent: str, *, with_questions: bool) -> None:
         self._agent = agent
         self._with_questions = with_questions
 
     def __call__(self, question: Question, answer: Answer) -> None:
-        """Logs an answer: `latency_ms` since its request arrived, `hit_rate` the tenant's in percent."""
+        """Logs an answer. `latency_ms` counts from the request's arrival, `hit_rate` is in percent."""
         fields: dict[str, object] = {
             "request_id": answer.request_id,
             "tenant": question.scope.tenant,
@@ -35,5 +35,5 @@ class AnswerLog:
             "finish_reason": answer.finish_reason,
         }
         if self._with_questions:
-            fields["question"] = question.text  # JSON keeps it in one line, whatever it holds
+            fields["question"] = question.text  # JSON escapes its line breaks
         log.info("[%s] answer %s", self._agent, json.dumps(fields))

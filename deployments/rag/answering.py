@@ -1,4 +1,4 @@
-"""From a prepared prompt and the engine's deltas to the answer with its ledger."""
+"""Makes the answer and its ledger from a prepared prompt and the engine's deltas."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ class Generation:
     """What the engine has sent so far."""
 
     text: list[str] = field(default_factory=list)
+    """The deltas' texts."""
     ids: bytearray = field(default_factory=bytearray)
+    """The answer's ids, as little-endian 32-bit bytes."""
     finish_reason: str = "abort"
+    """"stop" or "length" once the engine has said so."""
     kv_cached_tokens: int = 0
+    """Prompt tokens that the engine found in its prefix cache."""
     origin: str = "generated"
+    """As `Reuse.answer`: "generated", "shared" or "reused"."""
     ttft_ms: float | None = None
+    """From the request's arrival to the first token; None before that."""
 
     def add(self, delta: Delta, watch: Stopwatch) -> None:
-        """Takes a delta and the engine's own times in it."""
+        """Adds a delta. Copies the engine's stage times in it to `watch`."""
         if self.ttft_ms is None and delta.ids:
             self.ttft_ms = watch.elapsed_ms
         self.text.append(delta.text)
@@ -48,7 +54,7 @@ class Generation:
 
 
 def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reuse:
-    """The counts of a prompt."""
+    """What a prompt and its answer reused."""
     selection = prompt.selection
     by_source = Counter(selection.sources)
     return Reuse(
@@ -65,7 +71,7 @@ def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reus
 
 
 def tokens_of(prompt: PreparedPrompt, order: str) -> PromptTokens:
-    """A prompt as its callers see it."""
+    """A prompt as callers of `retrieve_tokens` get it."""
     selection = prompt.selection
     return PromptTokens(
         ids=to_bytes(prompt.ids),
@@ -89,7 +95,7 @@ def answer_of(
     stats: CacheStats,
     cache_error: str | None,
 ) -> Answer:
-    """The complete answer."""
+    """The complete answer with its ledger."""
     reuse = reuse_of(prompt, order, generation)
     total_ms = watch.elapsed_ms
     ttft_ms = total_ms if generation.ttft_ms is None else generation.ttft_ms
@@ -116,7 +122,7 @@ def answer_of(
 
 
 def citations(passages: tuple[Passage, ...]) -> tuple[Citation, ...]:
-    """One citation a document, by its best passage, in rank order."""
+    """One citation for each document, of its best passage; all are in rank order."""
     best = {passage.doc_id: passage for passage in reversed(passages)}
     first = {passage.doc_id: None for passage in passages}
     return tuple(_citation(best[doc_id]) for doc_id in first)

@@ -10,16 +10,20 @@ from deployments.core.errors import PromptTooLong
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A prompt's room, all in tokens. `fixed` is everything but the documents."""
+    """What limits a prompt's documents, in tokens."""
 
     max_model_len: int
+    """The model's limit for prompt and answer together."""
     max_context: int
+    """The agent's limit for all documents together."""
     max_answer: int
+    """Reserved for the answer."""
     fixed: int
+    """The prompt without its documents."""
 
     @property
     def for_documents(self) -> int:
-        """Room for documents. Raises PromptTooLong when the rest alone does not fit."""
+        """Tokens left for documents. Raises PromptTooLong when the rest alone does not fit."""
         room = self.max_model_len - self.max_answer - self.fixed
         if room < 0:
             raise PromptTooLong(
@@ -33,8 +37,8 @@ class Budget:
 def kept(sizes: Sequence[int], room: int) -> int:
     """How many of the best documents fit into `room` tokens.
 
-    `sizes` is in rank order. Whole documents are dropped from the lowest rank up, so what is kept is
-    always the best ones and never a smaller, less relevant one instead of a larger.
+    `sizes` are their tokens, in rank order. Whole documents are dropped, the lowest rank first: a
+    smaller one never takes the place of a larger, more relevant one.
     """
     total = 0
     for count, size in enumerate(sizes):

@@ -1,4 +1,4 @@
-"""What the engine runs, asked for once a process, however many questions wait for it."""
+"""The engine's description, requested once per process however many questions wait for it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from deployments.core.messages import EngineInfo
 
 log = logging.getLogger(__name__)
 
-AGAIN_AFTER_S = 0.5
+RETRY_AFTER_S = 0.5
 
 
 class DescribedEngine:
-    """`describe` is the engine's own. Belongs to one event loop."""
+    """Keeps what `describe` returned. Belongs to one event loop."""
 
     def __init__(self, describe: Callable[[], Awaitable[EngineInfo]]) -> None:
         self._describe = describe
-        self._asking: asyncio.Task[EngineInfo] | None = None
+        self._request: asyncio.Task[EngineInfo] | None = None
 
     async def info(self) -> EngineInfo:
-        """Waits until a replica says so, which one that is full does late: callers bring their deadlines."""
-        if self._asking is None or (self._asking.done() and self._asking.exception() is not None):
-            self._asking = detached_task(self._said())
-        return await asyncio.shield(self._asking)
+        """The engine's description. Waits until a replica gives it.
 
-    async def _said(self) -> EngineInfo:
+        A full replica answers late, so callers set their own deadlines. Raises what `describe` raises,
+        except EngineUnavailable and Overloaded: then it is called again.
+        """
+        if self._request is None or (self._request.done() and self._request.exception() is not None):
+            self._request = detached_task(self._described())
+        return await asyncio.shield(self._request)
+
+    async def _described(self) -> EngineInfo:
         while True:
             try:
                 return await self._describe()
             except (EngineUnavailable, Overloaded) as error:
-                log.info("the engine does not say yet what it runs: %s", error)
-            await asyncio.sleep(AGAIN_AFTER_S)
+                log.info("the engine gives no description yet: %s", error)
+            await asyncio.sleep(RETRY_AFTER_S)

@@ -1,65 +1,84 @@
-"""A prepared prompt's way to an engine replica and back."""
+"""Sends prepared prompts to engine replicas, and decides whether a failed call is retried."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from deployments.core.errors import EngineUnavailable, Overloaded
-from deployments.core.ids import RequestId
+from deployments.core.ids import RequestId, TenantId
 from deployments.core.messages import Delta, GenerateRequest, Question
+from deployments.core.ports import Generator
 from deployments.core.token_ids import to_bytes
-from deployments.rag.parts import RagParts
+from deployments.rag.engine_views import EngineViews
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
 
 ATTEMPTS = 2
-"""A prompt whose engine died or refused it is sent once more, in the order for another replica, unless its
-tokens were shown."""
+"""How often a prompt is sent at most. It is sent again, in the order for another replica, after an
+engine has died or refused it, unless the caller has already seen tokens of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One of a question's calls, and the replica that refused the one before."""
+    """One of a question's calls to the engine."""
 
     number: int = 0
+    """0 for the first call."""
     refused_by: str | None = None
+    """The replica that refused the previous call; None where none did."""
 
 
 class EngineCalls:
-    """One agent's calls. What replicas tell of themselves goes to the views, for the next decision."""
+    """One agent's calls to the engine. Passes on to `views` what replicas report about themselves."""
 
-    def __init__(self, parts: RagParts) -> None:
-        self._parts = parts
-        self._views = parts.placer.views
+    def __init__(
+        self,
+        generator: Generator,
+        views: EngineViews,
+        salt_of: Callable[[TenantId], str],
+        *,
+        share_answers: bool,
+    ) -> None:
+        """`salt_of` gives a tenant's cache salt. `share_answers` is for questions that leave it open."""
+        self._generator = generator
+        self._views = views
+        self._salt_of = salt_of
+        self._share_answers = share_answers
 
     def refresh(self, question: Question) -> None:
-        """Asks the replicas anew about the question's tenant, where that is due, while others work on it."""
+        """Starts to ask the replicas about the question's tenant, where that is due. Does not wait."""
         self._views.refresh(self._salt(question))
 
-    def another(
+    def next_attempt(
         self, attempt: Attempt, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded
     ) -> Attempt | None:
-        """What to try behind one that failed so; None where that is no use. The views learn what it tells."""
-        self._learn(prompt, error)
+        """What to try after `attempt` failed with `error`; None where a retry is pointless.
+
+        Notes in the views what the error says about a replica.
+        """
+        self._note(prompt, error)
         if attempt.number + 1 == ATTEMPTS:
             return None
         if isinstance(error, EngineUnavailable):
             return Attempt(attempt.number + 1)
-        # The queue before all replicas would refuse it again, and so would the only one.
+        # Without a name, the queue before all replicas is full and would refuse the prompt again; so
+        # would the only replica.
         if error.replica is None or {*prompt.placing.replicas} <= {error.replica}:
             return None
         return Attempt(attempt.number + 1, refused_by=error.replica)
 
-    def _learn(self, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded) -> None:
-        """What has ended, if unnamed, is most likely the preferred one.
+    def _note(self, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded) -> None:
+        """Notes in the views what an error says about a replica.
 
-        The router may have passed that over. Of a replica that is gone altogether it knows by itself.
+        If an EngineUnavailable names none, this assumes that it was the first preference.
+        The router may have skipped that one, so it is only forgotten, not avoided. Replicas that are
+        gone need no note: Ray tracks them.
         """
         if isinstance(error, Overloaded):
             if error.replica is not None:
-                self._views.loaded(error.replica, error.pending_tokens)
+                self._views.record_load(error.replica, error.pending_tokens)
         elif error.replica is not None:
             self._views.avoid(error.replica)
         elif prompt.placing.replicas:
@@ -68,28 +87,28 @@ class EngineCalls:
     async def deltas(
         self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
     ) -> AsyncGenerator[Delta, None]:
-        """What the engine makes of a prompt, whose ids are in the first delta. Closing it aborts that.
+        """The engine's deltas for a prompt; the first one also has the prompt's ids.
 
-        Raises what `Generator.generate` raises.
+        Closing the iterator aborts the generation. Raises what `Generator.generate` raises.
         """
         request = self._request(question, prompt, watch, attempt)
-        unsaid = request.prompt
-        first = next((name for name in request.replicas if name not in request.avoid), None)
-        missing = max(len(prompt.ids) - prompt.placing.cached_tokens, 0)
-        async with aclosing(self._parts.generator.generate(request)) as deltas:
-            with self._views.sending(first, missing) as arrived:
+        prompt_ids = request.prompt
+        expected = next((name for name in request.replicas if name not in request.avoid), None)
+        to_prefill = max(len(prompt.ids) - prompt.placing.cached_tokens, 0)
+        async with aclosing(self._generator.generate(request)) as deltas:
+            with self._views.sending(expected, to_prefill) as arrived:
                 async for delta in deltas:
                     arrived()
                     if delta.residency is not None:
                         self._views.apply(request.cache_salt, delta.residency)
-                    yield replace(delta, prompt_ids=unsaid, residency=None) if unsaid else delta
-                    unsaid = b""
+                    yield replace(delta, prompt_ids=prompt_ids, residency=None) if prompt_ids else delta
+                    prompt_ids = b""
 
     def _request(
         self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
     ) -> GenerateRequest:
         salt = self._salt(question)
-        share = self._parts.share_answers if question.share_answer is None else question.share_answer
+        share = self._share_answers if question.share_answer is None else question.share_answer
         name = f"{question.request_id}-{attempt.number}" if attempt.number else question.request_id
         refused_by = () if attempt.refused_by is None else (attempt.refused_by,)
         watch.lap("route")
@@ -107,4 +126,4 @@ class EngineCalls:
         )
 
     def _salt(self, question: Question) -> str:
-        return self._parts.salt_of(question.scope.tenant)
+        return self._salt_of(question.scope.tenant)

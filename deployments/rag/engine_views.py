@@ -1,7 +1,8 @@
-"""What an agent's process knows of the engine's replicas: their caches, tenant by tenant, and their load.
+"""What an agent's process knows of the engine's replicas: their caches, per tenant, and their load.
 
-Each answer brings what changed in the replica that gave it. What changed elsewhere is asked for beside the
-retrieval of a question, at most every few seconds, so that nobody waits for it.
+Each answer reports what changed in the replica that gave it. A survey asks for the changes in the
+others; it runs during the retrieval of a question, at most every few seconds, so that no question waits
+for it.
 """
 
 from __future__ import annotations
@@ -23,39 +24,46 @@ from deployments.core.reuse.replica_view import ReplicaView
 log = logging.getLogger(__name__)
 
 MAX_TENANTS = 256
-"""Tenants whose views are kept; the one that asked longest ago goes first."""
+"""Tenants whose views are kept; the least recently used is dropped first."""
 SURVEY_EVERY_S = 2.0
-"""How old the view of a tenant may grow while it asks."""
+"""A tenant that asks questions is surveyed again when its views are this old."""
 FIRST_SURVEY_WAIT_S = 0.02
-"""What the first question of a tenant may wait for its first view, beyond its retrieval."""
+"""How long a tenant's first question waits, after its retrieval, for the tenant's first views."""
 AVOIDED_S = 10.0
-"""How long a replica whose engine failed is kept out: it lives on for about 6 s until Serve replaces it."""
-MISSED_AFTER_S = 30.0
-"""How long a replica may say nothing, where some are too busy to, before it counts as gone."""
-LOAD_HOLDS_S = 6.0
-"""How long a replica's word on its load is believed: until a survey brings the next, late as it may be."""
+"""How long a replica whose engine failed gets no calls: Serve takes about 6 s to replace it."""
+GONE_AFTER_S = 30.0
+"""How long a replica may be silent before it counts as gone, while some are too busy to report."""
+LOAD_VALID_S = 6.0
+"""How long a reported load is used: long enough for even a late survey to bring the next report."""
 
 
 @dataclass(slots=True)
 class _Tenant:
     views: dict[str, ReplicaView] = field(default_factory=dict)
+    """By replica."""
     surveyed_at_s: float | None = None
+    """When the last survey succeeded; None where the next one is due at once."""
     survey: asyncio.Task[None] | None = None
+    """The last survey, which may still run."""
 
 
 @dataclass(slots=True)
 class _Load:
-    """Tokens to prefill: others' at the replica's last word, and those sent from here since."""
+    """Tokens that wait in one replica to be prefilled."""
 
     others: int = 0
-    said_at_s: float = float("-inf")
+    """Sent by other processes, according to the replica's last report."""
+    reported_at_s: float = float("-inf")
+    """When the replica last reported."""
     own: int = 0
+    """Sent by this process, and not answered yet."""
 
 
 class EngineViews:
-    """Of one process. `clock` gives monotonic seconds. Belongs to one event loop."""
+    """The views of one process. Belongs to one event loop."""
 
     def __init__(self, source: ResidencySource, clock: Callable[[], float]) -> None:
+        """`clock` gives monotonic seconds."""
         self._source = source
         self._clock = clock
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
@@ -63,14 +71,14 @@ class EngineViews:
         self._avoided_until_s: dict[str, float] = {}
 
     def refresh(self, salt: str) -> None:
-        """Starts to ask the replicas about a tenant, where what is known has grown old."""
+        """Starts a survey of a tenant if its views are older than `SURVEY_EVERY_S`. Does not wait."""
         tenant = self._tenant(salt)
         age_s = float("inf") if tenant.surveyed_at_s is None else self._clock() - tenant.surveyed_at_s
         if age_s >= SURVEY_EVERY_S and (tenant.survey is None or tenant.survey.done()):
             tenant.survey = detached_task(self._survey(salt, tenant))
 
     async def states(self, salt: str) -> list[ReplicaState]:
-        """The replicas as they are known now."""
+        """The replicas as this process knows them now, without those to avoid."""
         tenant = self._tenant(salt)
         if tenant.surveyed_at_s is None and tenant.survey is not None:
             await asyncio.wait([tenant.survey], timeout=FIRST_SURVEY_WAIT_S)
@@ -82,23 +90,23 @@ class EngineViews:
         ]
 
     def known(self, salt: str) -> tuple[Known, ...]:
-        """How far each replica's cache is known."""
+        """For each replica, up to which version this process knows its cache for a tenant."""
         return tuple(view.known for view in self._tenant(salt).views.values())
 
     def apply(self, salt: str, update: ResidencyUpdate) -> None:
-        """Takes a replica's word."""
+        """Applies a replica's report about a tenant."""
         views = self._tenant(salt).views
         views.setdefault(update.replica, ReplicaView(update.replica)).apply(update)
-        self.loaded(update.replica, update.pending_tokens)
+        self.record_load(update.replica, update.pending_tokens)
 
-    def loaded(self, replica: str, pending_tokens: int) -> None:
-        """Takes a replica's word on what waits there to be prefilled."""
+    def record_load(self, replica: str, pending_tokens: int) -> None:
+        """Records a replica's report of how many tokens wait there to be prefilled."""
         load = self._loads.setdefault(replica, _Load())
         load.others = max(pending_tokens - load.own, 0)
-        load.said_at_s = self._clock()
+        load.reported_at_s = self._clock()
 
     def avoided(self) -> tuple[str, ...]:
-        """The replicas that are kept out now."""
+        """The replicas that get no calls now."""
         now_s = self._clock()
         self._avoided_until_s = {
             name: until_s for name, until_s in self._avoided_until_s.items() if until_s > now_s
@@ -106,12 +114,12 @@ class EngineViews:
         return tuple(self._avoided_until_s)
 
     def avoid(self, replica: str) -> None:
-        """A replica's engine has failed: it is kept out, though a survey under way may still tell of it."""
+        """Excludes a replica whose engine failed, even if a survey under way still reports it."""
         self.forget(replica)
         self._avoided_until_s[replica] = self._clock() + AVOIDED_S
 
     def forget(self, replica: str) -> None:
-        """A replica seems to have failed a call: others are preferred until it is heard of again."""
+        """Drops what is known of a replica that probably failed a call, until its next report."""
         self._loads.pop(replica, None)
         for tenant in self._tenants.values():
             tenant.views.pop(replica, None)
@@ -119,7 +127,7 @@ class EngineViews:
 
     @contextmanager
     def sending(self, replica: str | None, tokens: int) -> Iterator[Callable[[], None]]:
-        """Counts tokens as on their way to a replica, until the block ends or what it is given is called."""
+        """Counts tokens as pending in a replica until the block ends or calls the yielded function."""
         load = self._loads.setdefault(replica, _Load()) if replica is not None else _Load()
         load.own += tokens
         waiting = True
@@ -137,10 +145,10 @@ class EngineViews:
 
     def _pending(self, replica: str) -> int:
         load = self._loads.get(replica, _Load())
-        return load.own + (load.others if self._said_s_ago(replica) <= LOAD_HOLDS_S else 0)
+        return load.own + (load.others if self._silent_s(replica) <= LOAD_VALID_S else 0)
 
-    def _said_s_ago(self, replica: str) -> float:
-        return self._clock() - self._loads.get(replica, _Load()).said_at_s
+    def _silent_s(self, replica: str) -> float:
+        return self._clock() - self._loads.get(replica, _Load()).reported_at_s
 
     def _tenant(self, salt: str) -> _Tenant:
         tenant = self._tenants.setdefault(salt, _Tenant())
@@ -153,13 +161,13 @@ class EngineViews:
         try:
             updates = await self._source.survey(salt, self.known(salt))
         except WarmlineError as error:
-            log.debug("the engine's replicas can't be asked now: %s", error)
+            log.debug("no survey of the engine's replicas: %s", error)
             return
-        told = [update for update in updates if update is not None]
-        silent_for_s = MISSED_AFTER_S if len(told) < len(updates) else 0.0
-        for name in tenant.views.keys() - {update.replica for update in told}:
-            if self._said_s_ago(name) >= silent_for_s:
+        reports = [update for update in updates if update is not None]
+        gone_after_s = GONE_AFTER_S if len(reports) < len(updates) else 0.0
+        for name in tenant.views.keys() - {report.replica for report in reports}:
+            if self._silent_s(name) >= gone_after_s:
                 del tenant.views[name]
-        for update in told:
+        for update in reports:
             self.apply(salt, update)
         tenant.surveyed_at_s = self._clock()

@@ -17,13 +17,7 @@ from deployments.rag.shared_counts import SharedCounts
 
 @dataclass(frozen=True, slots=True)
 class RagParts:
-    """Filled in by the wiring.
-
-    `forget_retrievals` drops what this process keeps of a scope's retrievals. `answered` is told of every
-    answer. `share_answers` is what a question that does not say gets; `rank_hint` tells the model what is
-    most relevant where the order does not. `clock` gives monotonic seconds,
-    `wall_clock` Unix seconds.
-    """
+    """Filled in by `serve_app.assembly`."""
 
     retriever: Retriever
     resolver: SegmentResolver
@@ -33,11 +27,19 @@ class RagParts:
     counts: SharedCounts
     placer: Placer
     salt_of: Callable[[TenantId], str]
+    """A tenant's cache salt."""
     warmer: PromptWarmer
     forget_retrievals: Callable[[Scope], object] = lambda _scope: None
+    """Drops the retrievals of a scope that this process keeps."""
     paths: PathLog | None = None
+    """Where prompts are counted for warm-up; None counts none."""
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
+    """Called with every complete answer."""
     share_answers: bool = False
+    """Whether a question that leaves it open may get the answer of an equal request."""
     rank_hint: bool = False
+    """Whether a prompt names the most relevant documents where their order does not show it."""
     clock: Callable[[], float] = time.perf_counter
+    """Gives monotonic seconds."""
     wall_clock: Callable[[], float] = time.time
+    """Gives Unix seconds."""

@@ -1,4 +1,4 @@
-"""Tells the cluster how prompts begin, so that a new engine replica can prefill what is asked for most."""
+"""Counts how prompts begin, so that a new engine replica can prefill the most frequent beginnings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 SEND_EVERY_S = 1.0
 MAX_WAITING = 1024
-"""Prompts kept while the store is away; more are not counted."""
+"""Prompts kept while the store is unavailable; further ones are not counted."""
 
 
 class PathLog:
-    """Gathers prompts and sends them once a second, off the request's path. Belongs to one event loop."""
+    """Collects prompts and sends them once a second, off the request path. Belongs to one event loop."""
 
     def __init__(self, store: HotPaths, send_every_s: float = SEND_EVERY_S) -> None:
         self._store = store
@@ -28,7 +28,7 @@ class PathLog:
         self._sending: asyncio.Task[None] | None = None
 
     def add(self, scope: Scope, keys: tuple[SegmentKey, ...]) -> None:
-        """Counts a prompt by its documents' segments, in the order in which it has them."""
+        """Counts a prompt. `keys` are its documents' segments, in the prompt's order."""
         if not keys or sum(map(len, self._waiting.values())) >= MAX_WAITING:
             return
         self._waiting[scope].append(keys)
@@ -42,4 +42,4 @@ class PathLog:
             try:
                 await self._store.record(paths)
             except CacheUnavailable as error:
-                log.debug("%d prompts stay uncounted: %s", sum(map(len, paths.values())), error)
+                log.debug("%d prompts are not counted: %s", sum(map(len, paths.values())), error)

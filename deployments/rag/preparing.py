@@ -1,4 +1,4 @@
-"""From a question to the ids of its prompt."""
+"""Makes the ids of a question's prompt: retrieves, resolves, fits, orders and joins."""
 
 from __future__ import annotations
 
@@ -22,45 +22,49 @@ from deployments.rag.stopwatch import Stopwatch
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a prompt will be made of: all that does not depend on the documents' order.
+    """What a prompt will be made of, apart from the order of its documents."""
 
-    `passages`, `keys`, `sources` and `documents` (ids) are in rank order. `asked` is False where nothing was
-    found to answer from. `fixed_tokens` bounds all that is no document. Token counts are of documents and
-    question.
-    """
-
-    asked: bool
+    answerable: bool
+    """False where nothing was found to answer from: there is no prompt then."""
     passages: tuple[Passage, ...]
+    """Those that fit, in rank order."""
     keys: tuple[SegmentKey, ...]
+    """The passages' segments, in rank order."""
     sources: tuple[SegmentSource, ...]
+    """Where the segments' ids came from, in rank order."""
     documents: tuple[TokenIds, ...]
+    """The segments' ids, in rank order."""
     dropped: tuple[str, ...]
+    """Ids of the documents of which a passage did not fit."""
     fixed_tokens: int
+    """An upper bound for the prompt without its documents."""
     query_tokens: int
+    """The question's text alone."""
     cache_error: str | None
+    """Why the shared token cache was bypassed; None where it was not."""
 
     @property
     def context_tokens(self) -> int:
-        """Of the documents."""
+        """Tokens of all documents."""
         return sum(map(len, self.documents))
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedPrompt:
-    """A prompt's ids and what they were made of; without anything to answer from `ids` is empty.
-
-    `layout` names the segments that it begins with, `path` its documents' segments in the prompt's order.
-    """
+    """A prompt's ids and what they were made of."""
 
     ids: TokenIds
+    """Empty where nothing was found to answer from."""
     selection: Selection
     placing: Placing
     layout: bytes
+    """The segments that the prompt begins with (`paths.pack_steps`)."""
     path: tuple[SegmentKey, ...]
+    """Its documents' segments, in the prompt's order."""
 
 
 class PromptPreparer:
-    """Retrieves, resolves, fits, orders and joins. One for each agent."""
+    """Prepares one agent's prompts."""
 
     def __init__(self, spec: AgentSpec, parts: RagParts) -> None:
         self._spec = spec
@@ -69,19 +73,22 @@ class PromptPreparer:
         self._head = Step(ids_segment(self._assembler.head), len(self._assembler.head))
 
     async def select(self, question: Question, max_model_len: int, watch: Stopwatch) -> Selection:
-        """The documents for a question. Raises PromptTooLong, KnowledgeUnavailable."""
+        """Retrieves the documents for a question and keeps those that fit.
+
+        Raises PromptTooLong, KnowledgeUnavailable.
+        """
         query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
         passages = await self._passages(question)
         watch.lap("retrieve")
         segments = [passage.segment for passage in passages]
         resolved = await self._parts.resolver.resolve(question.scope, segments)
         watch.lap("tokens")
-        asked = bool(passages) or question.passages is not None
-        fixed = self._fixed_tokens(question, passages) if asked else 0
-        count = self._fitting(question, resolved, fixed, max_model_len) if asked else 0
+        answerable = bool(passages) or question.passages is not None
+        fixed = self._fixed_tokens(question, passages) if answerable else 0
+        count = self._fitting(question, resolved, fixed, max_model_len) if answerable else 0
         watch.lap("assemble")
         return Selection(
-            asked=asked,
+            answerable=answerable,
             passages=passages[:count],
             keys=resolved.keys[:count],
             sources=resolved.sources[:count],
@@ -95,8 +102,8 @@ class PromptPreparer:
     async def place_and_join(
         self, question: Question, selection: Selection, watch: Stopwatch
     ) -> PreparedPrompt:
-        """The prompt, in the order that suits an engine's cache as it is known now."""
-        if not selection.asked:
+        """The prompt, with its documents in the order that suits the replicas' caches, as known now."""
+        if not selection.answerable:
             return PreparedPrompt(token_ids(), selection, Placing([]), b"", ())
         uses = self._parts.counts.uses(question.scope, selection.keys)
         candidates = [
@@ -133,7 +140,7 @@ class PromptPreparer:
         return (await self._parts.retriever.search(query)).passages
 
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
-        # Reserve for the longest tail: which documents stay decides on hint and doubt.
+        # Counts the longest tail: hint and doubt depend on which documents fit, which is not known yet.
         hint = self._hint(passages, range(len(passages))[::-1]) if len(passages) > 1 else ""
         return len(self._assembler.head) + len(self._tail(hint, self._spec.doubt, question))
 
@@ -152,13 +159,13 @@ class PromptPreparer:
         return count
 
     def _tail(self, hint: str, doubt: str, question: Question) -> TokenIds:
-        following = (self._spec.reminder, doubt, question.instructions.strip())
-        volatile = hint + "".join(f"\n\n{text}" for text in following if text)
+        texts = (self._spec.reminder, doubt, question.instructions.strip())
+        volatile = hint + "".join(f"\n\n{text}" for text in texts if text)
         return self._assembler.tail(volatile, question.history, question.text)
 
 
 def is_sure(passages: Sequence[Passage], sure_from: float) -> bool:
-    """Whether a passage is similar enough to answer the question, or similarity is not known."""
+    """Whether a passage's similarity reaches `sure_from`. True where no similarity is known."""
     known = [passage.similarity for passage in passages if passage.similarity is not None]
     return not known or max(known) >= sure_from
 

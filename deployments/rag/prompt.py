@@ -1,8 +1,8 @@
 """Joins a prompt from ids: `[head + preamble] [documents] [hint] [history, question] [to generation]`.
 
-A caller's own instructions stand where the hint does: nothing that differs between two requests stands
-before the documents. The model's own template is cut once (`ChatScaffold`); here its pieces, the texts and
-the documents' ids are only put together.
+A caller's own instructions follow the hint: nothing that differs between two requests comes before the
+documents, so that prompts share prefixes. The model's chat template was cut into pieces before
+(`ChatScaffold`); this module only joins those pieces, the texts and the documents' ids.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from deployments.core.ports import TextEncoder
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.token_ids import TokenIds, join
 
-_HINTED = 3
-"""More names than this cost prefill in every request and tell the model nothing new."""
+_MAX_HINTED = 3
+"""Names in a hint. More would cost prefill in every request and tell the model nothing new."""
 
 
 class PromptAssembler:
-    """One agent's prompts. `head` is the ids that open all of them."""
+    """Joins one agent's prompts. `head` is the ids that all of them begin with."""
 
     def __init__(self, encoder: TextEncoder, scaffold: ChatScaffold, preamble: str) -> None:
         self._encoder = encoder
@@ -27,7 +27,7 @@ class PromptAssembler:
         self.head = encoder.encode_prompt([ScaffoldText(scaffold.head), PlainText(preamble.strip())])
 
     def tail(self, hint: str, history: Sequence[Turn], question: str) -> TokenIds:
-        """Ids of all that stands behind the documents."""
+        """Ids of everything after the documents."""
         pieces: list[PlainText | ScaffoldText] = []
         if hint:
             pieces.append(PlainText(hint))
@@ -47,8 +47,11 @@ class PromptAssembler:
 
 
 def rank_hint(names: Sequence[str], order: Sequence[int]) -> str:
-    """Tells the model what is most relevant, where the order does not. `names` is in rank order."""
+    """Names the most relevant documents; "" where their order already shows it.
+
+    `names` is in rank order; `order` has the places in it, in the prompt's order.
+    """
     if list(order) == list(range(len(names))):
         return ""
-    distinct = list(dict.fromkeys(names))[:_HINTED]
+    distinct = list(dict.fromkeys(names))[:_MAX_HINTED]
     return "\n\nMost relevant first: " + "; ".join(distinct) + "."

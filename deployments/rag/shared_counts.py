@@ -1,10 +1,10 @@
 """A replica's view of the cluster-wide counters, kept off the request path.
 
-Requests add to what is pending here and read what is known here. A synchronisation, one at a time and
-scope, sends what is pending and brings the cluster's totals back while the engine generates; another
-follows as long as something is pending and the store answers. An answer looks at the outcome of the one
-under way, and only when it is complete. What Redis holds is measured by walking it, so that is done far
-less often.
+A request adds to the pending counts in this process and reads the totals known in it. While the engine
+generates, a synchronisation sends the pending counts to the store and gets the cluster's totals back.
+Each scope has at most one at a time; the next one follows as long as counts are pending and the store
+answers. An answer waits only for the one under way, and only after its last token. What Redis holds is
+measured by walking it, which is done far less often.
 """
 
 from __future__ import annotations
@@ -30,33 +30,48 @@ K = TypeVar("K")
 N = TypeVar("N", int, float)
 
 _MAX_SCOPES = 1024
-"""Views kept in memory; the least recently used goes first."""
+"""Views kept in memory; the least recently used is dropped first."""
 
 
 @dataclass(slots=True)
 class _View:
+    """What this process knows and has counted of one scope. Times are the owner's clock."""
+
     known: dict[str, float] = field(default_factory=dict)
+    """The cluster's counters, as the store last returned them."""
     pending: dict[str, float] = field(default_factory=dict)
+    """Increments that the store is not known to have."""
     uses: dict[SegmentKey, int] = field(default_factory=dict)
+    """The cluster's uses of segments, as last measured, with those that this process has sent since."""
     pending_uses: dict[SegmentKey, int] = field(default_factory=dict)
+    """Uses that the store is not known to have."""
     writer: str = field(default_factory=lambda: token_hex(8))
+    """Names this process in the scope's batches."""
     batches: int = 0
+    """Batches made so far."""
     sent: CountBatch | None = None
+    """The batch that was sent but not confirmed; None where there is none."""
     usage: CacheUsage | None = None
+    """What the scope's segments occupy, as last measured."""
     tried_at_s: float | None = None
+    """When the last measurement began, successful or not."""
     measured_at_s: float | None = None
+    """When the last successful measurement ended."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while counters are exchanged or reset."""
     sync: asyncio.Task[str | None] | None = None
+    """The last synchronisation; its result is why the store could not be used, or None."""
     measuring: asyncio.Task[None] | None = None
+    """The last measurement, which may still run."""
 
     def next_batch(self) -> CountBatch:
-        """What is pending, which it stays until the store is known to have it."""
+        """A batch of all that is pending. It stays pending until the store confirms the batch."""
         self.batches += 1
         return CountBatch(self.writer, self.batches, dict(self.pending), dict(self.pending_uses))
 
 
 class SharedCounts:
-    """Counters and popularity by scope. `clock` gives monotonic seconds."""
+    """Counters and uses of segments, by scope. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -65,6 +80,7 @@ class SharedCounts:
         clock: Callable[[], float],
         measure_every_s: float = 30.0,
     ) -> None:
+        """`measure_usage` walks a scope in the shared store; `clock` gives monotonic seconds."""
         self._store = store
         self._measure_usage = measure_usage
         self._clock = clock
@@ -83,19 +99,19 @@ class SharedCounts:
             view.measuring = asyncio.get_running_loop().create_task(self._measure(scope, view))
 
     async def settled(self, scope: Scope) -> str | None:
-        """Waits for the synchronisation under way; returns why the store could not be used, or None."""
+        """Waits for the synchronisation under way; returns why it could not use the store, or None."""
         view = self._view(scope)
         if view.sync is None:
             return None
         return await asyncio.shield(view.sync)
 
     def uses(self, scope: Scope, keys: Iterable[SegmentKey]) -> list[int]:
-        """Earlier uses of segments, as far as known here."""
+        """How often each segment was used, as far as this process knows."""
         view = self._view(scope)
         return [view.uses.get(key, 0) + view.pending_uses.get(key, 0) for key in keys]
 
     def stats(self, scope: Scope) -> CacheStats:
-        """The cluster's figures as last known, with what is pending here."""
+        """The cluster's figures as last known, plus what is pending in this process."""
         view = self._view(scope)
         totals = dict(view.known)
         _add(totals, view.pending)
@@ -103,7 +119,7 @@ class SharedCounts:
         return cache_stats(totals, view.usage, age_s)
 
     async def fresh_stats(self, scope: Scope) -> CacheStats:
-        """As `stats`, but counted and measured now. Raises CacheUnavailable."""
+        """As `stats`, after counters were exchanged and usage was measured. Raises CacheUnavailable."""
         view = self._view(scope)
         async with view.lock:
             await self._exchange(scope, view)
@@ -111,7 +127,7 @@ class SharedCounts:
         return self.stats(scope)
 
     async def reset(self, scope: Scope) -> None:
-        """Sets the cluster's counters of a scope to nothing. Raises CacheUnavailable."""
+        """Sets the cluster's counters of a scope to zero. Raises CacheUnavailable."""
         view = self._view(scope)
         async with view.lock:
             counted = dict(view.pending)
@@ -133,7 +149,7 @@ class SharedCounts:
             async with view.lock:
                 await self._exchange(scope, view)
         except CacheUnavailable as error:
-            log.debug("counters of %s stay in this replica for now: %s", scope, error)
+            log.debug("counters of %s stay pending in this process: %s", scope, error)
             return error.message
         if view.pending or view.pending_uses:
             view.sync = detached_task(self._sync(scope, view))
@@ -152,7 +168,11 @@ class SharedCounts:
         view.measured_at_s = self._clock()
 
     async def _exchange(self, scope: Scope, view: _View) -> None:
-        """Sends what is pending and brings totals. What failed goes first, as it was: it may have arrived."""
+        """Sends what is pending and gets the totals.
+
+        A batch that failed is sent first, unchanged: it may have arrived, and the store counts it only
+        once.
+        """
         if view.sent is not None:
             await self._send(scope, view, view.sent)
         view.sent = view.next_batch()

@@ -1,4 +1,4 @@
-"""The counters of the token cache and what they say: names, increments, and `CacheStats` from them."""
+"""The token cache's counters: their names, what a prompt adds to them, and `CacheStats` from them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def increments(reuse: Reuse, token_path_ms: float) -> dict[str, float]:
 
 
 def cache_stats(counters: Mapping[str, float], usage: CacheUsage | None, age_s: float | None) -> CacheStats:
-    """The seed's figures from the counters. Rates are percent and 0 while nothing was counted."""
+    """Figures from the counters. Rates are percent, 0 without counts; `age_s` is that of `usage`."""
     hits, misses = counters.get("segment_hits", 0), counters.get("segment_misses", 0)
-    whole, partial = counters.get("request_hits", 0), counters.get("request_misses", 0)
+    request_hits, request_misses = counters.get("request_hits", 0), counters.get("request_misses", 0)
     return CacheStats(
         cache_hits=int(hits),
         cache_misses=int(misses),
         hit_rate=_percent(hits, misses),
-        request_hit_rate=_percent(whole, partial),
+        request_hit_rate=_percent(request_hits, request_misses),
         total_tokens_cached=usage.tokens if usage else 0,
         cache_size_mb=round(usage.value_bytes / _MIB, 4) if usage else 0.0,
-        avg_hit_latency_ms=_mean(counters.get("hit_ms", 0), whole),
-        avg_miss_latency_ms=_mean(counters.get("miss_ms", 0), partial),
+        avg_hit_latency_ms=_mean(counters.get("hit_ms", 0), request_hits),
+        avg_miss_latency_ms=_mean(counters.get("miss_ms", 0), request_misses),
         measured_s_ago=age_s,
     )
 

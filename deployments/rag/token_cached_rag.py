@@ -1,4 +1,4 @@
-"""From a question to an answer, on token ids all the way."""
+"""Answers questions with documents whose token ids are cached."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ class TokenCachedRAG:
         self._parts = parts
         self._engine = DescribedEngine(parts.generator.describe)
         self._preparer = PromptPreparer(spec, parts)
-        self._calls = EngineCalls(parts)
+        self._calls = EngineCalls(
+            parts.generator, parts.placer.views, parts.salt_of, share_answers=parts.share_answers
+        )
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
-        """The prompt of a question and what it was made of; nothing is generated or counted."""
+        """The prompt of a question and what it was made of. Generates and counts nothing.
+
+        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable.
+        """
         watch = self._watch(question)
         async with _deadline(question):
             selection = await self._selected(question, watch)
@@ -42,7 +47,7 @@ class TokenCachedRAG:
         return tokens_of(prompt, self._parts.placer.name)
 
     async def generate_with_rag(self, question: Question) -> Answer:
-        """The answer, complete. Raises what `stream` raises."""
+        """The complete answer. Raises what `stream` raises."""
         async with aclosing(self._events(question, shown=False)) as events:
             async for event in events:
                 if isinstance(event, Answer):
@@ -52,13 +57,13 @@ class TokenCachedRAG:
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas as the engine makes them; the last event is the `Answer`.
 
-        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded. Closing
-        the iterator aborts the generation.
+        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded.
+        Closing the iterator aborts the generation.
         """
         return self._events(question, shown=True)
 
     async def _events(self, question: Question, *, shown: bool) -> AsyncGenerator[Delta | Answer, None]:
-        """With `shown`, what has been yielded can't be taken back."""
+        """`shown`: the caller sees each delta, so an answer that has begun is not started again."""
         watch = self._watch(question)
         async with _deadline(question):
             selection = await self._selected(question, watch)
@@ -76,20 +81,20 @@ class TokenCachedRAG:
                         yield delta
                 break
             except (EngineUnavailable, Overloaded) as error:
-                another = self._calls.another(attempt, prompt, error)
-                if another is None or (shown and generation.text):
+                retry = self._calls.next_attempt(attempt, prompt, error)
+                if retry is None or (shown and generation.text):
                     raise
-                attempt = another
+                attempt = retry
         answer = await self._answer(question, prompt, generation, watch)
         self._parts.answered(question, answer)
         yield answer
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
-        """The cluster's figures for a scope, counted and measured now. Raises CacheUnavailable."""
+        """The cluster's figures for a scope, measured now. Raises CacheUnavailable."""
         return await self._parts.counts.fresh_stats(scope)
 
     async def reset_stats(self, scope: Scope) -> None:
-        """Starts a scope's counters anew. Raises CacheUnavailable."""
+        """Sets a scope's counters to zero. Raises CacheUnavailable."""
         await self._parts.counts.reset(scope)
 
     def clear_local(self, scope: Scope) -> int:
@@ -98,9 +103,9 @@ class TokenCachedRAG:
         return self._parts.resolver.clear(scope.tenant, scope.collection)
 
     async def prefill(self, question: Question) -> Warmed:
-        """Prefills the question's prompt, and answers nothing. Raises what `stream` raises.
+        """Prefills the question's prompt in one engine replica. Raises what `stream` raises.
 
-        It counts in no statistics: nobody has asked.
+        Statistics don't count it, because no user asked.
         """
         watch = self._watch(question)
         question = replace(question, sampling=Sampling(1, 0.0), share_answer=False)
@@ -116,7 +121,7 @@ class TokenCachedRAG:
         return Warmed(1, len(prompt.ids) - cached, cached) if prompt.ids else Warmed()
 
     async def warm(self, scope: Scope) -> Warmed:
-        """Prefills what is asked for most in a scope, in every engine replica. Raises Unavailable."""
+        """Prefills a scope's most frequent prompts in every engine replica. Raises Unavailable."""
         return await self._parts.warmer.warm(scope)
 
     def _watch(self, question: Question) -> Stopwatch:
@@ -159,9 +164,9 @@ class TokenCachedRAG:
 
 @asynccontextmanager
 async def _deadline(question: Question) -> AsyncIterator[None]:
-    """Raises DeadlineExceeded."""
+    """Raises DeadlineExceeded when the block takes longer than the question's deadline."""
     try:
         async with asyncio.timeout(question.deadline_s):
             yield
     except TimeoutError:
-        raise DeadlineExceeded(f"no prompt within {question.deadline_s:g} s") from None
+        raise DeadlineExceeded(f"the prompt was not ready within {question.deadline_s:g} s") from None

@@ -1,7 +1,8 @@
-"""A retriever that answers a question asked before without a search, while the collection has not changed.
+"""A retriever that answers a repeated question without a search while the collection has not changed.
 
-It uses a kept result only while this process holds a lease on the collection in the state that the result was
-found in. It looks that up after the request has arrived, so an answer is never older than the request.
+It uses a kept result only while this process holds a lease on the collection in the state in which the
+result was found. It checks the lease after the request has arrived, so an answer is never older than the
+request.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class RetrievalStore(Protocol):
     """
 
     async def get(self, key: RetrievalKey) -> Retrieval | None:
-        """What was stored; None if there is nothing, or if the entry was damaged (it is then deleted)."""
+        """What was stored; None if there is nothing, or the entry was damaged (it is then deleted)."""
 
     async def put(self, key: RetrievalKey, retrieval: Retrieval, ttl_s: int) -> None:
         """Stores an entry that expires after `ttl_s` seconds."""
@@ -58,10 +59,10 @@ class RetrievalCacheParts:
     rhythms: Rhythms
     shared: RetrievalStore
     """The store that all replicas share."""
-    most_ttl_s: int
-    """The longest time, in seconds, that entries stay in `shared`."""
+    max_ttl_s: int
+    """The longest TTL, in seconds, of entries in `shared`."""
     max_bytes: int = RETRIEVAL_L1_BYTES
-    """How much this process keeps itself."""
+    """The size of the cache in this process."""
     clock: Callable[[], float] = lease_clock
     """Gives seconds."""
 
@@ -70,21 +71,22 @@ class CachedRetriever:
     """A `Retriever` that keeps results, in this process and in a store that all replicas share.
 
     Attributes:
-        hits: answers from this process.
+        hits: answers from this process's cache.
         shared_hits: answers from the shared store.
-        misses: answers that were searched for.
+        misses: answers from a search.
     """
 
     def __init__(self, parts: RetrievalCacheParts, inner: Retriever | None = None, kind: str = "") -> None:
         """Without `inner`, it searches the knowledge base.
 
-        `inner` may make several calls for one answer, so its answer is kept only if the collection was in the
-        same state before and after them. `kind` separates its entries from those of other retrievers.
+        `inner` may make several calls for one answer, so its answer is kept only if the collection was
+        in the same state before and after them. `kind` keeps its entries apart from those of other
+        retrievers.
         """
         self._keeper = parts.keeper
         self._rhythms = parts.rhythms
         self._shared = parts.shared
-        self._most_ttl_s = parts.most_ttl_s
+        self._max_ttl_s = parts.max_ttl_s
         self._clock = parts.clock
         self._lru = RetrievalLru(parts.max_bytes)
         self._inner = inner
@@ -108,7 +110,7 @@ class CachedRetriever:
         return await self._searched(query, state)
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Drops this process's entries of a tenant, of one collection or all; returns how many there were."""
+        """Drops this process's entries of a tenant, of one collection or all; returns their number."""
         return self._lru.clear(tenant, collection)
 
     def _kept(self, query: SearchQuery, state: str) -> Retrieval | None:
@@ -124,7 +126,7 @@ class CachedRetriever:
         try:
             found = await self._shared.get(RetrievalKey(query, state, self._kind))
         except CacheUnavailable as error:
-            log.debug("no shared retrievals: %s", error)
+            log.debug("can't read the shared retrievals: %s", error)
             return None
         if found is not None:
             self._lru.put(query, found, self._clock())
@@ -144,8 +146,8 @@ class CachedRetriever:
         return found
 
     async def _share(self, query: SearchQuery, found: Retrieval) -> None:
-        ttl_s = retrieval_ttl_s(self._rhythms.of(query.scope), self._most_ttl_s)
+        ttl_s = retrieval_ttl_s(self._rhythms.of(query.scope), self._max_ttl_s)
         try:
             await self._shared.put(RetrievalKey(query, found.state, self._kind), found, ttl_s)
         except CacheUnavailable as error:
-            log.debug("a retrieval is not shared: %s", error)
+            log.debug("can't share a retrieval: %s", error)

@@ -1,4 +1,4 @@
-"""The knowledge base's side of leases: searches that grant them, and changes that wait for them."""
+"""The knowledge base's side of leases: searches grant them, and changes wait for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deployments.retrieval.lease_table import GRANTED_S, LeaseTable
 
 
 class StatefulSearch(Protocol):
-    """A search that tells the state of the collection it searched. Raises KnowledgeUnavailable."""
+    """A search that returns the state of the collection it read. Raises KnowledgeUnavailable."""
 
     async def search(self, query: SearchQuery) -> Retrieval:
         """The passages found, with the generation and state that they were read at."""
@@ -24,7 +24,7 @@ class StatefulSearch(Protocol):
 
 
 class Signal:
-    """Wakes all tasks that wait for it now, but none that starts to wait later."""
+    """Wakes the tasks that wait for it now, but none that starts to wait later."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -40,14 +40,15 @@ class Signal:
 
 
 class Leases:
-    """A `LeaseTable` in `table`, and the waiting around it. Belongs to one event loop."""
+    """A `LeaseTable`, and the waiting for its events. Belongs to one event loop."""
 
     def __init__(
         self, *, alone: bool, predecessor: bool = True, clock: Callable[[], float] = lease_clock
     ) -> None:
-        """`alone` says that no other process grants leases on this database. Otherwise this process does not
-        know all holders, and each change waits for as long as a lease may last.
-        `predecessor` says that an earlier process may have granted leases on this database that still last.
+        """`alone`: no other process grants leases on this database. Otherwise this process does not know
+        all holders, and each change waits for as long as a lease may last.
+
+        `predecessor`: an earlier process may have granted leases on this database that are still valid.
         `clock` gives seconds.
         """
         self.table = LeaseTable(clock, predecessor=predecessor)
@@ -59,7 +60,7 @@ class Leases:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Changes inside this context wait for no lease: the process itself makes them while it starts."""
+        """Changes inside this context wait for no lease: the process makes them while it starts."""
         self._starting = True
         try:
             yield
@@ -68,10 +69,10 @@ class Leases:
 
     @asynccontextmanager
     async def settling(self, scope: Scope, generation: int) -> AsyncIterator[None]:
-        """Enter it after a change was committed; it ends when no holder uses older texts of the scope.
+        """Enter it after a change was committed. It ends when no holder uses older texts of the scope.
 
-        Enter it also for a change that changed nothing: an earlier equal change may have been committed whose
-        caller was cancelled before the last holder heard of it.
+        Enter it even if the call changed nothing: an equal change may have been committed earlier, and
+        its caller cancelled before all holders had acknowledged it.
         """
         changed_s = self._clock()
         self.table.announce(scope, generation)

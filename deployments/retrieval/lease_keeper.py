@@ -26,7 +26,7 @@ from deployments.core.leases import (
 log = logging.getLogger(__name__)
 
 KEPT_SCOPES = 1000
-"""How many scopes may have leases here. Those used least recently are forgotten first."""
+"""How many scopes may have leases here. The least recently used are forgotten first."""
 
 WATCHED_S = 30.0
 """How long after its last use the lease on a scope is still renewed."""
@@ -38,17 +38,20 @@ _RETRY_S = 1.0
 class _Held:
     generation: int
     state: str
-    until_s: float  # when the lease runs out
-    learnt_s: float  # when this process first heard of the generation
-    used_s: float  # when the state was last asked for
+    until_s: float
+    """When the lease runs out."""
+    learnt_s: float
+    """When this process first heard of the generation."""
+    used_s: float
+    """When the state was last asked for."""
 
 
 class HeldLeases:
-    """The leases that this process holds, by scope. Nothing here waits; `clock` gives seconds.
+    """The leases that this process holds, by scope. No method waits; `clock` gives seconds.
 
-    After this process has heard of a generation, a late answer with an older one is ignored, because this
-    process may have acknowledged the newer one. An older generation is accepted only after every call that
-    was sent earlier has run out of time, so that a database replaced by an older copy is believed in the end.
+    After this process has heard of a generation, it ignores a late answer with an older one, because it
+    may have acknowledged the newer one. It accepts an older generation only after every call that was
+    sent earlier has run out of time: then the database must have been replaced by an older copy.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -56,7 +59,7 @@ class HeldLeases:
         self._held: dict[Scope, _Held] = {}
 
     def state(self, scope: Scope) -> str | None:
-        """The state that the scope is certainly in now; None without a valid lease."""
+        """The state that the scope is in now; None without a valid lease."""
         held = self._held.get(scope)
         if held is None:
             return None
@@ -64,7 +67,7 @@ class HeldLeases:
         return held.state if held.used_s < held.until_s else None
 
     def accept(self, scope: Scope, lease: Lease, sent_s: float) -> bool:
-        """Takes a lease from the answer to a call sent at `sent_s`; returns whether the scope has changed."""
+        """Takes the lease in the answer to a call sent at `sent_s`; True if the scope has changed."""
         now_s = self._clock()
         held = self._held.get(scope)
         until_s = sent_s + lease.lease_s
@@ -81,12 +84,12 @@ class HeldLeases:
         return held is not None
 
     def known(self, used_within_s: float) -> dict[Scope, int]:
-        """The generations of the scopes that were used within so many seconds."""
+        """The generations of the scopes used in the last `used_within_s` seconds."""
         since_s = self._clock() - used_within_s
         return {scope: held.generation for scope, held in self._held.items() if held.used_s >= since_s}
 
     def _forget(self, now_s: float) -> None:
-        """Drops the least recently used scopes whose generation no earlier call can contradict any more."""
+        """Drops the least recently used scopes for which no earlier call can still bring a lease."""
         if len(self._held) <= KEPT_SCOPES:
             return
         for scope, held in sorted(self._held.items(), key=lambda item: item[1].used_s):
@@ -99,8 +102,8 @@ class HeldLeases:
 class LeaseKeeper:
     """Gets and renews the leases of one process on one knowledge base. Belongs to one event loop.
 
-    While scopes are in use, one call at a time waits at the knowledge base for changes. When none is in use,
-    this sends nothing.
+    While scopes are in use, one call at a time waits at the knowledge base for changes. While none is,
+    the keeper sends nothing.
     """
 
     def __init__(
@@ -118,13 +121,13 @@ class LeaseKeeper:
         self._watching: asyncio.Task[None] | None = None
 
     def state(self, scope: Scope) -> str | None:
-        """The state that the scope is certainly in now; None without a valid lease."""
+        """The state that the scope is in now; None without a valid lease. Starts renewing leases."""
         state = self._held.state(scope)
         self._watch()
         return state
 
     async def current_state(self, scope: Scope) -> str | None:
-        """As `state`, but asks the knowledge base where it is unknown. Raises KnowledgeUnavailable."""
+        """As `state`, but asks the knowledge base if there is no lease. Raises KnowledgeUnavailable."""
         if (state := self.state(scope)) is not None:
             return state
         sent_s = self._clock()
@@ -134,7 +137,7 @@ class LeaseKeeper:
         return self.state(scope)
 
     async def search(self, query: SearchQuery) -> LeasedRetrieval:
-        """Searches, and takes the lease that comes with the answer. Raises KnowledgeUnavailable."""
+        """Searches, and takes the lease in the answer. Raises KnowledgeUnavailable."""
         sent_s = self._clock()
         found = await self._knowledge.leased_search(self._holder, query)
         self._accept(query.scope, found.lease, sent_s)
@@ -162,7 +165,7 @@ class LeaseKeeper:
                 async with asyncio.timeout(POLL_S + LEASE_S):
                     leases = await self._knowledge.watch(self._holder, known)
             except (WarmlineError, TimeoutError) as error:
-                log.info("no leases on the knowledge base, each question is searched for: %s", error)
+                log.info("no leases from the knowledge base, searching for each question: %s", error)
                 await asyncio.sleep(_RETRY_S)
                 continue
             for scope, lease in leases.items():

@@ -1,9 +1,10 @@
-"""The leases that a knowledge base has granted: who may use which generation, and until when. Never waits.
+"""The leases that a knowledge base has granted: which holder may use which generation until when.
 
-How each order of events ends, where a search reads generation 1 and a change makes it 2:
+Nothing here waits. How each order of events ends, where a search reads generation 1 and a change makes
+it 2:
 
     search answered, then change                  the table has a lease on 1, and the change waits for it
-    search read 1, change announced, answered     no lease: the reading was told of 2
+    search read 1, change announced, answered     no lease: `announce` noted 2 in the reading
     search reads 2 while the change waits         a lease on 2, which no change waits for
     an acknowledgement of 2 overtakes an answer   its holder does not use 1 again, whatever arrives later
     an acknowledgement or an answer is lost       the change waits until the lease has run out
@@ -19,7 +20,7 @@ from deployments.core.ids import Scope
 from deployments.core.leases import LEASE_S, HolderId
 
 GRANTED_S = LEASE_S * 1.02
-"""How long a lease counts here: longer than for its holder, since two clocks may differ in speed."""
+"""How long a lease lasts here: longer than for its holder, because two clocks may differ in speed."""
 
 _SWEEP_S = 60.0
 
@@ -36,7 +37,7 @@ class LeaseTable:
     """The leases that one process has granted."""
 
     def __init__(self, clock: Callable[[], float], *, predecessor: bool) -> None:
-        """`clock` gives seconds. `predecessor`: an earlier process may have granted leases until now."""
+        """`clock` gives seconds. `predecessor`: an earlier process may have granted leases."""
         self._clock = clock
         self._predecessors_until_s = clock() + (GRANTED_S if predecessor else 0.0)
         self._granted: dict[Scope, dict[HolderId, dict[int, float]]] = {}
@@ -57,7 +58,7 @@ class LeaseTable:
                 del self._readings[scope]
 
     def grant(self, reading: Reading, scope: Scope, holder: HolderId, generation: int) -> bool:
-        """Records a lease for a holder whose call is about to be answered; returns False if it gets none."""
+        """Records a lease for a holder whose call is about to be answered; False if it gets none."""
         if generation < reading.least:
             return False
         now_s = self._clock()

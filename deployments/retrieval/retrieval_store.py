@@ -8,7 +8,7 @@ An entry, as bytes:
     3       16    BLAKE2b over the bytes before, the entry's name and the payload
     19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...]]
 
-The checksum covers the name, so an entry stored under another entry's name fails like a damaged one.
+The checksum covers the name, so an entry that was copied to another name counts as damaged.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class RedisRetrievalStore:
         self.corrupt_entries = 0
 
     async def get(self, key: RetrievalKey) -> Retrieval | None:
-        """What was stored; None if there is nothing, or if the entry was damaged. Raises CacheUnavailable."""
+        """What was stored; None if nothing was, or it was damaged. Raises CacheUnavailable."""
         name = retrieval_name(key)
         (reply,) = await self._link.call(("GET", name))
         if reply is None:
             return None
         try:
             if reply is WRONG_TYPE:
-                raise CorruptRetrieval("of another type")
+                raise CorruptRetrieval("the entry is no string")
             return decode_retrieval(expect(bytes, reply), name, key.state)
         except CorruptRetrieval as error:
-            log.warning("a damaged retrieval of %s is searched for again: %s", key.query.scope, error)
+            log.warning("damaged retrieval in %s, searching again: %s", key.query.scope, error)
             self.corrupt_entries += 1
             with suppress(CacheUnavailable):  # the next reader tries again
                 await self._link.call(("UNLINK", name))
@@ -67,13 +67,16 @@ class RedisRetrievalStore:
         await self._link.call(("SET", name, encode_retrieval(retrieval, name), "EX", ttl_s))
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Deletes a tenant's entries, of one collection or all; returns how many. Raises CacheUnavailable."""
+        """Deletes a tenant's entries, of one collection or all; returns their number.
+
+        Raises CacheUnavailable.
+        """
         batches = walk(self._link, retrievals_pattern(tenant, collection))
         return sum([await unlinked(self._link, names) async for names in batches if names])
 
 
 def retrieval_name(key: RetrievalKey) -> str:
-    """The name of an entry in Redis: equal only for equal keys. Raises InvalidRequest."""
+    """The Redis key of an entry: equal only for equal retrieval keys. Raises InvalidRequest."""
     query = key.query
     section = ("", "") if query.section is None else ("section", query.section)
     fields = digest(key.state, key.kind, query.text, str(query.top_k), *section)
@@ -86,7 +89,7 @@ def retrievals_pattern(tenant: TenantId, collection: CollectionName | None) -> s
 
 
 class CorruptRetrieval(Exception):
-    """The bytes are not an entry of this version under this name. Delete the entry and search again."""
+    """The bytes are not an entry of this version under this name; the caller deletes it and searches."""
 
 
 def encode_retrieval(retrieval: Retrieval, name: str) -> bytes:
@@ -97,18 +100,18 @@ def encode_retrieval(retrieval: Retrieval, name: str) -> bytes:
 
 
 def decode_retrieval(raw: bytes, name: str, state: str) -> Retrieval:
-    """The retrieval in an entry. The bytes don't contain the state, so the caller gives it.
+    """The retrieval in an entry. The bytes don't contain its `state`, so the caller passes it.
 
     Raises CorruptRetrieval on any bytes that `encode_retrieval` did not make for this name.
     """
     payload = raw[HEADER_BYTES:]
     if len(raw) < HEADER_BYTES or not raw.startswith(_HEAD):
-        raise CorruptRetrieval("no entry of this version")
+        raise CorruptRetrieval("not an entry of this version")
     if raw[len(_HEAD) : HEADER_BYTES] != _checksum(name, payload):
-        raise CorruptRetrieval("checksum or name differ")
+        raise CorruptRetrieval("wrong checksum or name")
     try:
         generation, passages = json.loads(_inflate(payload))
-        return Retrieval(tuple(_passage(*values) for values in passages), _is(generation, int), state)
+        return Retrieval(tuple(_passage(*values) for values in passages), _checked(generation, int), state)
     except (ValueError, TypeError, RecursionError, zlib.error) as error:
         raise CorruptRetrieval(str(error)) from error
 
@@ -139,19 +142,19 @@ def _passage(  # noqa: PLR0917  -- the order of the class's own fields
     similarity: Any,
 ) -> Passage:
     return Passage(
-        DocId(_is(doc_id, str)),
-        _is(title, str),
-        _is(heading, str),
-        None if section is None else _is(section, str),
-        _is(version, int),
-        _is(ordinal, int),
-        _is(body, str),
-        float(_is(score, _Number)),
-        None if similarity is None else float(_is(similarity, _Number)),
+        DocId(_checked(doc_id, str)),
+        _checked(title, str),
+        _checked(heading, str),
+        None if section is None else _checked(section, str),
+        _checked(version, int),
+        _checked(ordinal, int),
+        _checked(body, str),
+        float(_checked(score, _Number)),
+        None if similarity is None else float(_checked(similarity, _Number)),
     )
 
 
-def _is(value: Any, kind: Any) -> Any:
+def _checked(value: Any, kind: Any) -> Any:
     if not isinstance(value, kind):
-        raise TypeError(f"{type(value).__name__} where none is")
+        raise TypeError(f"a field has the type {type(value).__name__}")
     return value

@@ -1,4 +1,4 @@
-"""How often kept results are used again and collections change, and so how long results are worth keeping."""
+"""Measures how often kept results are reused and collections change, and derives the results' TTL."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from deployments.core.ids import Scope
 
-LEAST_RETRIEVAL_TTL_S = 60
+MIN_RETRIEVAL_TTL_S = 60
 
 _WEIGHT = 0.1
-"""The weight of the latest interval in a mean, which so covers about the last twenty."""
+"""The weight of the latest interval in a moving mean, which covers about the last twenty intervals."""
 _KEPT_SCOPES = 1000
 _REUSES = 4
-"""A TTL covers so many mean intervals: uses at random times leave a longer gap once in fifty times."""
+"""How many mean intervals a TTL covers. If uses are random, one gap in fifty is longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,64 +23,65 @@ class Rhythm:
     """Mean intervals in one scope."""
 
     reuse_s: float | None = None
-    """Mean seconds between two uses of an entry; None before the first was measured."""
+    """Mean seconds between two uses of an entry; None while none was measured."""
     update_s: float | None = None
-    """Mean seconds between two changes of the collection; None before the first was measured."""
+    """Mean seconds between two changes of the collection; None while none was measured."""
 
 
-def retrieval_ttl_s(rhythm: Rhythm, most_s: int) -> int:
-    """How many seconds a retrieval is worth keeping: between `LEAST_RETRIEVAL_TTL_S` and `most_s`.
+def retrieval_ttl_s(rhythm: Rhythm, max_s: int) -> int:
+    """The TTL of a retrieval in seconds, between `MIN_RETRIEVAL_TTL_S` and `max_s`.
 
-    It covers several mean intervals between uses, but no more than the mean interval between changes of the
-    collection, since a change makes all its entries useless. Without a measured interval between uses, it
-    covers `most_s`.
+    It covers several mean intervals between uses, but at most the mean interval between changes of the
+    collection, because a change makes all its entries useless. While no interval between uses was
+    measured, it is `max_s`, unless the collection changes more often.
     """
-    wanted_s = float(most_s) if rhythm.reuse_s is None else _REUSES * rhythm.reuse_s
+    wanted_s = float(max_s) if rhythm.reuse_s is None else _REUSES * rhythm.reuse_s
     useful_s = wanted_s if rhythm.update_s is None else min(wanted_s, rhythm.update_s)
-    return math.ceil(min(max(useful_s, LEAST_RETRIEVAL_TTL_S), most_s))
+    return math.ceil(min(max(useful_s, MIN_RETRIEVAL_TTL_S), max_s))
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Means:
     reuse_s: float | None = None
     update_s: float | None = None
     changed_s: float | None = None
+    """When the collection last changed; None before the first change."""
 
 
 class Rhythms:
-    """Moving means by scope, as this process sees them. Least recently used scopes are forgotten first."""
+    """Moving means by scope, as this process sees them. Forgets the least recently used scopes first."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives seconds."""
         self._clock = clock
-        self._seen: OrderedDict[Scope, _Seen] = OrderedDict()
+        self._means: OrderedDict[Scope, _Means] = OrderedDict()
 
     def reused(self, scope: Scope, after_s: float) -> None:
-        """Counts that an entry was used again, `after_s` seconds after its last use."""
-        seen = self._of(scope)
-        seen.reuse_s = _mean(seen.reuse_s, after_s)
+        """Records that an entry was used again, `after_s` seconds after its last use."""
+        means = self._of(scope)
+        means.reuse_s = _mean(means.reuse_s, after_s)
 
     def changed(self, scope: Scope) -> None:
-        """Counts that a collection has changed now."""
-        seen, now_s = self._of(scope), self._clock()
-        if seen.changed_s is not None:
-            seen.update_s = _mean(seen.update_s, now_s - seen.changed_s)
-        seen.changed_s = now_s
+        """Records that a collection has changed now."""
+        means, now_s = self._of(scope), self._clock()
+        if means.changed_s is not None:
+            means.update_s = _mean(means.update_s, now_s - means.changed_s)
+        means.changed_s = now_s
 
     def of(self, scope: Scope) -> Rhythm:
-        """The means so far. The time since the last change counts where it is longer than their mean."""
-        seen = self._seen.get(scope, _Seen())
-        update_s = seen.update_s
-        if update_s is not None and seen.changed_s is not None:
-            update_s = max(update_s, self._clock() - seen.changed_s)
-        return Rhythm(seen.reuse_s, update_s)
+        """The means so far. `update_s` is the time since the last change where that is longer."""
+        means = self._means.get(scope, _Means())
+        update_s = means.update_s
+        if update_s is not None and means.changed_s is not None:
+            update_s = max(update_s, self._clock() - means.changed_s)
+        return Rhythm(means.reuse_s, update_s)
 
-    def _of(self, scope: Scope) -> _Seen:
-        seen = self._seen.setdefault(scope, _Seen())
-        self._seen.move_to_end(scope)
-        if len(self._seen) > _KEPT_SCOPES:
-            self._seen.popitem(last=False)
-        return seen
+    def _of(self, scope: Scope) -> _Means:
+        means = self._means.setdefault(scope, _Means())
+        self._means.move_to_end(scope)
+        if len(self._means) > _KEPT_SCOPES:
+            self._means.popitem(last=False)
+        return means
 
 
 def _mean(mean: float | None, value: float) -> float:

@@ -1,4 +1,4 @@
-"""The agents' services: each replica has a tokenizer, an L1 and a Redis client of its own."""
+"""Builds the agents' services. Each replica has its own tokenizer, L1 and Redis client."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from serve_app.settings import Settings
 
 @dataclass(frozen=True)
 class AgentPeers:
-    """What an agent's replica knows of the application around it."""
+    """What an agent's replica gets from the application."""
 
     agents: Sequence[AgentSpec]
     """All agents, this one included."""
@@ -80,13 +80,13 @@ class AgentPeers:
 
 
 async def answering(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
-    """An agent that only answers from its collection; waits for the TokenCache deployment."""
+    """An agent that only answers from its collection. Waits for the TokenCache deployment."""
     parts = await _parts(spec, settings, peers)
     return [serving(Agent)(CachedAgent(spec, TokenCachedRAG(spec, parts)))]
 
 
 async def support(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
-    """The support agent; waits for the TokenCache deployment."""
+    """The support agent. Waits for the TokenCache deployment."""
     parts = await _parts(spec, settings, peers)
     images = TicketImageReader(
         RapidOcrReader(),
@@ -98,7 +98,7 @@ async def support(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Seq
 
 
 async def business(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
-    """The business generation agent; waits for the TokenCache deployment."""
+    """The business generation agent. Waits for the TokenCache deployment."""
     knowledge, records = peers.knowledge_base(), peers.records()
     parts = await _parts(spec, settings, peers, TemplateRetriever(knowledge, records, knowledge))
     attempts = AttemptParts(TokenCachedRAG(IDEA_WRITER, parts), records, time.monotonic, time.time)
@@ -108,7 +108,7 @@ async def business(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Se
 
 
 async def documentation(spec: AgentSpec, settings: Settings, peers: AgentPeers) -> Sequence[Served]:
-    """The documentation agent; waits for the TokenCache deployment."""
+    """The documentation agent. Waits for the TokenCache deployment."""
     parts = await _parts(spec, settings, peers)
     writer = TokenCachedRAG(DOCUMENTATION_WRITER, parts)
     service = DocumentationService(spec, TokenCachedRAG(spec, parts), writer, peers.knowledge_base())
@@ -118,7 +118,7 @@ async def documentation(spec: AgentSpec, settings: Settings, peers: AgentPeers) 
 async def _parts(
     spec: AgentSpec, settings: Settings, peers: AgentPeers, templates: Retriever | None = None
 ) -> RagParts:
-    """`templates` retrieves instead of the knowledge base's own search."""
+    """`templates` retrieves in place of the knowledge base's own search, if it is given."""
     token_cache = client_of(TokenCache, peers.token_cache, "the token cache")
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
@@ -126,13 +126,13 @@ async def _parts(
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
-    kept = cached_retriever(spec, knowledge, link, templates)
+    cached = cached_retriever(spec, knowledge, link, templates)
     l1 = SegmentLru(settings.l1_bytes)
     order = ORDERS[settings.order_of(spec.name)]
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
 
     return RagParts(
-        retriever=kept if settings.retrieval_cache else templates or knowledge,
+        retriever=cached if settings.retrieval_cache else templates or knowledge,
         resolver=CachedResolver(encoder, l1, store, token_cache)
         if settings.token_cache
         else UncachedResolver(encoder),
@@ -143,7 +143,7 @@ async def _parts(
         placer=Placer(order, EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
         warmer=ClusterWarmer(prompts, engine, settings),
-        forget_retrievals=lambda scope: kept.clear(scope.tenant, scope.collection),
+        forget_retrievals=lambda scope: cached.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,

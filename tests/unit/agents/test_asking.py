@@ -1,4 +1,4 @@
-"""An agent's defaults, and the bounds that hold however a question came in."""
+"""An agent's defaults, and the bounds that hold for all interfaces."""
 
 import math
 

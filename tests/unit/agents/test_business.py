@@ -37,7 +37,7 @@ async def test_a_stored_template_is_in_the_very_next_answer():
 
 
 async def test_recall_answers_from_the_most_successful_templates_of_the_type():
-    """Whatever their score is: what failed teaches, too."""
+    """Also templates with a low score: failures teach too."""
     rig = BusinessRig("So it is.", passages=[a_passage(1)])
     await stored(rig, 0.1, 0.9, 0.5)
     await rig.memory.put_template(ACME, "shop", a_template("Shop", 1.0, business_type=BusinessType("retail")))
@@ -70,7 +70,7 @@ async def test_a_question_without_a_type_is_searched_for():
     assert [citation.doc_id for citation in answer.citations] == ["doc-1"]
 
 
-async def test_a_memory_that_is_gone_is_told():
+async def test_a_memory_that_is_unavailable_is_an_error():
     rig = BusinessRig()
     rig.memory.fault = KnowledgeUnavailable("gone")
     with pytest.raises(KnowledgeUnavailable):

@@ -56,7 +56,7 @@ async def test_a_lookup_searches_its_section_only(desk, section):
 
 
 @pytest.mark.parametrize("section", ["", "API", "faq"])
-async def test_a_section_that_is_none_is_refused_by_name(desk, section):
+async def test_an_unknown_section_is_refused_by_name(desk, section):
     """In whatever form the question is asked."""
     for call in (desk.service.answer, desk.service.stream):
         with pytest.raises(InvalidRequest, match="api, guide, tutorial, reference") as refused:
@@ -143,7 +143,7 @@ async def test_material_is_never_cut_but_refused(param, order):
 
 
 async def test_a_model_that_writes_nothing_leaves_no_document():
-    """An empty page is none."""
+    """An empty document is not stored."""
     desk = Desk(delta(" \n", finish_reason="stop"))
     with pytest.raises(UnprocessableDocument):
         await desk.write()
@@ -151,6 +151,6 @@ async def test_a_model_that_writes_nothing_leaves_no_document():
 
 
 async def test_a_text_that_was_cut_off_says_so():
-    """It is stored all the same: the answer tells why it ends."""
+    """It is stored nevertheless; the answer's finish reason is "length"."""
     desk = Desk(delta("# Gree", finish_reason="length"))
     assert (await desk.write()).answer.finish_reason == "length"

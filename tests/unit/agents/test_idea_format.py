@@ -61,7 +61,7 @@ def test_every_text_becomes_one_line() -> None:
         (changed(description="a\0b" * 10), "stop", "blank"),
     ],
 )
-def test_what_is_no_idea_is_told_apart(text: str, finish_reason: str, reason: str) -> None:
+def test_each_kind_of_unusable_answer_has_its_reason(text: str, finish_reason: str, reason: str) -> None:
     assert reason_of(text, finish_reason) == reason
 
 

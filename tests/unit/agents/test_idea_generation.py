@@ -1,4 +1,4 @@
-"""Ideas: learnt from what worked, scored by what is stored, tried again until they are good enough."""
+"""Ideas: learnt from successful templates, scored by evidence, attempted until they are good enough."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ async def test_an_idea_is_complete_scored_explained_and_stored():
     assert (stored.draft.idea, stored.draft.score_explanation) == (result.idea, result.score_explanation)
 
 
-async def test_the_best_templates_of_the_type_stand_in_the_prompt():
-    """Those that worked, and no more than the prompt is to have; as segments in front, one as an example."""
+async def test_the_best_templates_of_the_type_are_in_the_prompt():
+    """The successful ones, up to the limit, as segments at its beginning; one also as the example."""
     rig = await with_templates(BusinessRig(), 0.5, 0.9, 0.8, 0.7, 0.75)
     await rig.memory.put_template(ACME, "other", a_template("Other kind", 1.0, business_type=RETAIL))
     await rig.memory.put_template(TenantId("else"), "theirs", a_template("Somebody else's", 1.0))
@@ -93,7 +93,7 @@ async def test_attempts_stop_at_the_threshold():
     assert [stored.draft.idea.text.name for stored in rig.memory.ideas.values()] == ["Rich"]
 
 
-async def test_below_the_threshold_the_best_is_given_and_said_to_be_below():
+async def test_below_the_threshold_the_best_idea_is_returned_and_marked_as_below():
     """All attempts were made; the better of the two usable ideas is the one."""
     answers = (like(0, "Poor"), like(1, "Rich"), "no idea")
     rig = await with_templates(BusinessRig(*answers), 0.1, 0.95)
@@ -119,8 +119,8 @@ async def test_unusable_answers_are_tried_again_and_counted():
     assert len({request.request_id for request in rig.engine.requests}) == 4
 
 
-async def test_a_model_that_never_gets_there_is_said_so():
-    """Truncated, all of them; nothing is made up instead."""
+async def test_a_model_without_any_usable_answer_is_an_error():
+    """All answers are truncated, and no idea is made up."""
     rig = BusinessRig(*[written(an_idea())[:30]] * 2)
     rig.engine.finish_reason = "length"
     with pytest.raises(Unavailable, match="no usable idea in 2 attempts: 2 truncated"):
@@ -157,7 +157,7 @@ async def test_earlier_attempts_are_named_in_the_next_prompt():
 
 
 async def test_all_attempts_share_the_prompt_up_to_the_question():
-    """Templates stand in front, so that the engine has read them once for all attempts."""
+    """Prompts begin with the templates, so that the engine prefills them once for all attempts."""
     rig = await with_templates(BusinessRig(), 0.9, 0.8)
     await rig.service.generate_idea_with_memory(wanted(min_revenue_score=100.0, max_attempts=3))
     shared = [rig.prompt(number).split("Write down")[0] for number in range(3)]
@@ -192,7 +192,7 @@ async def test_no_idea_in_time_is_an_error():
         await BusinessRig(DeadlineExceeded("late")).service.generate_idea_with_memory(wanted())
 
 
-async def test_faults_of_engine_and_memory_are_told():
+async def test_faults_of_engine_and_memory_reach_the_caller():
     with pytest.raises(EngineUnavailable):
         await BusinessRig(*[EngineUnavailable("gone")] * 2).service.generate_idea_with_memory(wanted())
     rig = BusinessRig()

@@ -1,4 +1,4 @@
-"""Expected issues are found as they were meant, and not where they are not."""
+"""Expected issues are found in spite of OCR errors, and not in words that only resemble them."""
 
 import pytest
 from hypothesis import given
@@ -78,7 +78,7 @@ def test_any_run_of_words_is_found_in_any_case(text, data):
 
 
 @given(st.lists(words, max_size=12), words)
-def test_a_word_of_letters_is_found_only_where_it_stands(text, issue):
+def test_a_word_of_letters_matches_itself_only(text, issue):
     assert found(issue, " ".join(text)) == (issue in text)
 
 

@@ -1,4 +1,4 @@
-"""Lines become rows, paragraphs and Markdown by where they stand."""
+"""Lines become rows, paragraphs and Markdown by their positions."""
 
 import html
 import re
@@ -50,7 +50,7 @@ def test_a_page_photographed_askew_keeps_its_rows():
     assert texts(lines) == ["00 01", "10 11", "20 21"]
 
 
-def test_small_lines_beside_a_tall_one_are_rows_of_their_own():
+def test_small_lines_next_to_a_tall_one_are_separate_rows():
     assert texts([line("TALL", 0, 0, height=80), line("one", 220, 5), line("two", 220, 50)]) == [
         "one",
         "TALL",
@@ -67,7 +67,7 @@ def test_wrapped_lines_are_one_paragraph_and_space_parts_paragraphs():
     assert markdown(line("one", 0, 0), line("two", 0, 28), line("three", 0, 90)) == "one\ntwo\n\nthree"
 
 
-def test_a_row_beside_the_paragraph_above_begins_a_new_one():
+def test_a_row_at_the_side_of_the_paragraph_above_begins_a_new_one():
     assert markdown(line("left", 0, 0), line("right", 500, 24)) == "left\n\nright"
 
 

@@ -112,7 +112,7 @@ async def test_without_any_expected_issue_the_image_is_not_valid():
     assert image.urgency_high is False
 
 
-async def test_issues_that_nobody_asked_for_are_not_reported():
+async def test_issues_are_reported_only_where_a_list_was_given():
     image = await processed(DIALOG)
     assert image.detected_issues is image.missing_issues is image.urgency_high is None
 

@@ -1,4 +1,4 @@
-"""What the model is told when it writes, and what the document is called."""
+"""The prompt for writing documentation, and the id of the document."""
 
 import pytest
 from hypothesis import given
@@ -29,14 +29,14 @@ def test_every_topic_has_a_usable_id(topic):
         ("a" * 59 + " b", "a" * 59),
     ],
 )
-def test_an_id_tells_its_topic_as_far_as_it_has_plain_letters(topic, slug):
+def test_an_id_contains_the_ascii_letters_of_its_topic(topic, slug):
     """Words joined by dashes."""
     assert document_id(topic, "0") == f"{slug}-0"
 
 
 @pytest.mark.parametrize("doc_type", SECTIONS)
 def test_each_type_of_document_is_asked_for_in_words_of_its_own(doc_type):
-    """Behind the material, on one line."""
+    """The task follows the material, on one line."""
     prompt = writing_prompt("Sign\n in", doc_type, "def f(): ...", "must be fast")
     assert prompt.startswith("### Source code\ndef f(): ...\n\n### Specifications\nmust be fast\n\nWrite a")
     assert prompt.endswith("\nTopic: Sign in")

@@ -1,4 +1,4 @@
-"""A `TokenCachedRAG` over fakes, with everything that a test may want to look at or to break."""
+"""A `TokenCachedRAG` over fakes, which tests can inspect and make fail."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Rig:
         self.rag = TokenCachedRAG(spec, self.parts)
 
     def use(self, **parts: object) -> None:
-        """Makes the service anew with other parts."""
+        """Makes the service again, with other parts."""
         self.parts = replace(self.parts, **parts)  # type: ignore[arg-type]
         self.rag = TokenCachedRAG(self.spec, self.parts)
 

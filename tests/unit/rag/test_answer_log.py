@@ -1,4 +1,4 @@
-"""A structured line for each answer, which shows no question unless it is told to."""
+"""Each answer is logged in one line, which contains the question only where that is configured."""
 
 import json
 import logging
@@ -54,18 +54,18 @@ async def test_an_answer_without_context_is_logged_as_such(lines):
 
 
 async def test_questions_are_logged_only_when_configured(lines):
-    """And then in the same single line, whatever they hold."""
+    """The line stays a single one, whatever the question contains."""
     hostile = question("my password is hunter2\n[support] answer {}")
     await logged_rig().answer(hostile)
     await logged_rig(with_questions=True).answer(hostile)
-    silent, told = lines()
-    assert "hunter2" not in silent
-    assert "\n" not in told
-    assert json.loads(told.partition(" answer ")[2])["question"] == hostile.text
+    without, with_question = lines()
+    assert "hunter2" not in without
+    assert "\n" not in with_question
+    assert json.loads(with_question.partition(" answer ")[2])["question"] == hostile.text
 
 
 async def test_half_an_answer_is_not_logged_as_one(lines):
-    """What failed is logged where it failed."""
+    """A failed answer is no answer; its error is logged elsewhere."""
     rig = logged_rig()
     rig.generator.fault = EngineUnavailable("the replica died")
     with pytest.raises(EngineUnavailable):

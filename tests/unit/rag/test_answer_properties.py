@@ -1,4 +1,4 @@
-"""Whatever is found, wherever its ids come from and whatever the clocks say, the answer is consistent."""
+"""The answer is consistent for all retrievals, sources of ids and clocks."""
 
 import asyncio
 

@@ -48,7 +48,7 @@ def test_a_snippet_is_the_short_beginning_of_its_passage(body):
 
 
 def test_a_snippet_ends_between_words():
-    """A long passage is cut behind a whole word."""
+    """A long passage is cut after a whole word."""
     (citation,) = citations((a_passage(body="word " * 100),))
     assert citation.snippet.endswith("word…")
     assert set(citation.snippet.removesuffix("…").split()) == {"word"}
@@ -61,7 +61,7 @@ def test_a_snippet_without_blanks_is_cut_all_the_same():
 
 
 def test_a_generation_adds_up_its_deltas():
-    """Text and ids are joined; the engine's times and its KV reuse are taken from where they come."""
+    """Text and ids are joined; the engine's times and KV reuse come from the deltas that have them."""
     clock = FakeClock()
     watch = Stopwatch(clock)
     generation = Generation()

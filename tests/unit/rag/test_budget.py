@@ -19,7 +19,7 @@ def test_what_is_kept_fits_and_one_more_would_not(found, room):
 
 
 def test_a_smaller_document_of_lower_rank_never_replaces_a_larger_one():
-    """Dropping starts at the lowest rank: behind one that does not fit, nothing is kept."""
+    """Nothing is kept that ranks below a document that does not fit."""
     assert kept([100, 500, 1], 200) == 1
     assert kept([500, 1, 1], 200) == 0
 

@@ -1,4 +1,4 @@
-"""What the engine runs, as questions get to know it."""
+"""The engine's description is requested once for all questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INFO = EngineInfo("m", 2048, 32, 4096)
 
 
 class Engine:
-    """Says what it runs behind the given faults, when `gate` opens."""
+    """Raises the given faults, one a call, then returns its description; waits for `gate`."""
 
     def __init__(self, *faults: Exception) -> None:
         self.faults = list(faults)
@@ -33,7 +33,7 @@ class Engine:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr(module, "RETRY_AFTER_S", 0.0)
 
 
 async def test_many_questions_ask_once() -> None:
@@ -50,7 +50,7 @@ async def test_an_engine_that_is_full_is_asked_again() -> None:
     assert engine.asked == 3
 
 
-async def test_whoever_gives_up_leaves_the_others_waiting() -> None:
+async def test_a_cancelled_question_does_not_cancel_the_request() -> None:
     engine = Engine()
     engine.gate.clear()
     described = DescribedEngine(engine.describe)

@@ -1,4 +1,4 @@
-"""What an agent knows of the engine's replicas: asked for in time, believed as long as it holds."""
+"""An agent's views of the engine's replicas: when they are surveyed, and for how long they are valid."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from deployments.core.reuse.paths import (
 )
 from deployments.rag.engine_views import (
     AVOIDED_S,
-    LOAD_HOLDS_S,
+    GONE_AFTER_S,
+    LOAD_VALID_S,
     MAX_TENANTS,
-    MISSED_AFTER_S,
     SURVEY_EVERY_S,
     EngineViews,
 )
@@ -56,7 +56,7 @@ async def test_the_first_question_of_a_tenant_waits_a_moment_for_its_view() -> N
     assert {state.view.replica for state in await rig.views.states("s")} == {"a", "b"}
 
 
-async def test_a_survey_that_takes_long_holds_nobody_up() -> None:
+async def test_a_slow_survey_holds_no_question_up() -> None:
     rig = Rig(update("a"))
     rig.source.gate.clear()
     rig.views.refresh("s")
@@ -90,7 +90,7 @@ async def test_a_replica_that_may_be_too_busy_to_answer_is_not_gone_at_once() ->
     rig.clock.now_s += SURVEY_EVERY_S
     await rig.surveyed()
     assert sorted(await rig.pending()) == ["a", "b"]
-    rig.clock.now_s += MISSED_AFTER_S
+    rig.clock.now_s += GONE_AFTER_S
     await rig.surveyed()
     assert list(await rig.pending()) == ["b"]
 
@@ -104,7 +104,7 @@ async def test_engines_that_cannot_be_asked_leave_things_as_they_were() -> None:
     assert list(await rig.pending()) == ["a"]
 
 
-async def test_a_failed_replica_is_avoided_until_it_is_heard_of_again() -> None:
+async def test_a_forgotten_replica_comes_back_with_its_next_report() -> None:
     rig = Rig(update("a"), update("b"))
     await rig.surveyed()
     rig.views.forget("a")
@@ -113,7 +113,7 @@ async def test_a_failed_replica_is_avoided_until_it_is_heard_of_again() -> None:
     assert sorted(await rig.pending()) == ["a", "b"]
 
 
-async def test_a_replica_whose_engine_ended_stays_out_whatever_a_survey_under_way_tells() -> None:
+async def test_a_replica_whose_engine_ended_is_avoided_even_if_a_running_survey_reports_it() -> None:
     rig = Rig(update("a"), update("b"))
     await rig.surveyed()
     rig.source.gate.clear()
@@ -146,19 +146,19 @@ async def test_a_call_that_fails_counts_no_more() -> None:
     assert await rig.pending() == {"a": 0}
 
 
-async def test_a_replica_says_what_others_sent_it_and_is_believed_for_a_while() -> None:
-    """Its own account includes what went out from here, which is counted here already."""
+async def test_a_replica_reports_what_others_sent_and_the_report_is_valid_for_a_while() -> None:
+    """Its report includes what this process sent, which this process counts already."""
     rig = Rig(update("a"))
     await rig.surveyed()
     with rig.views.sending("a", 100):
         rig.views.apply("s", update("a", pending=130, version=2))
         assert await rig.pending() == {"a": 130}
     assert await rig.pending() == {"a": 30}
-    rig.clock.now_s += LOAD_HOLDS_S + 0.1
+    rig.clock.now_s += LOAD_VALID_S + 0.1
     assert await rig.pending() == {"a": 0}
 
 
-async def test_a_load_is_believed_until_the_next_survey_has_told_another() -> None:
+async def test_a_load_is_valid_until_the_next_survey_reports_another() -> None:
     rig = Rig(update("a", pending=70))
     await rig.surveyed()
     rig.source.gate.clear()

@@ -1,4 +1,4 @@
-"""A question that brings its passages along is answered from those, and nothing is searched for."""
+"""A question with given passages is answered from those, without a search."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.unit.rag.rig import HEAD, SPEC, Rig, question
 TAIL = "<|im_end|>\n<|im_start|>user\nHow do I reset it?<|im_end|>\n<|im_start|>assistant\n"
 
 
-async def test_given_passages_stand_in_the_prompt_in_place_of_found_ones():
+async def test_given_passages_replace_found_ones_in_the_prompt():
     """As segments of the token cache, with all figures, as if they had been found."""
     rig, given = Rig([a_passage(1)]), (a_passage(7), a_passage(8))
     answer = await rig.answer(question(passages=given))
@@ -20,7 +20,7 @@ async def test_given_passages_stand_in_the_prompt_in_place_of_found_ones():
 
 
 async def test_no_passages_given_asks_the_model_without_any():
-    """Which is not "nothing was found": the model answers from the question alone."""
+    """This differs from "nothing was found": the model answers from the question alone."""
     rig = Rig([a_passage(1)])
     answer = await rig.answer(question(passages=()))
     assert rig.prompt_sent() == HEAD + TAIL
@@ -35,7 +35,7 @@ async def fixed_tokens():
 
 
 async def test_given_passages_have_to_fit_as_found_ones_have():
-    """The lowest ranks are dropped; where none fits, that is said before the engine is asked."""
+    """The lowest ranks are dropped; if none fits, the question is refused before the engine is asked."""
     short, long = a_passage(7), a_passage(8, body="long " * 500)
     room = await fixed_tokens() + len(short.segment) + 100
     answer = await Rig(max_model_len=room).answer(question(passages=(short, long)))
@@ -47,7 +47,7 @@ async def test_given_passages_have_to_fit_as_found_ones_have():
 
 
 async def test_without_passages_the_question_has_to_fit_too():
-    """To the token; the engine would refuse it later and less clearly."""
+    """To the token: the engine would refuse it later and with a worse message."""
     just_enough = Rig(max_model_len=await fixed_tokens())
     assert (await just_enough.answer(question(passages=()))).text == "Press Reset."
     one_less = Rig(max_model_len=await fixed_tokens() - 1)

@@ -15,10 +15,10 @@ A, B = SegmentKey("a" * 64), SegmentKey("b" * 64)
 
 
 class Store:
-    """A `HotPaths` that lists what it was told, is down while `down` is set, and waits for `gate`."""
+    """A `HotPaths` that lists what it recorded, fails while `down` is set, and waits for `gate`."""
 
     def __init__(self) -> None:
-        self.told: list[dict[Scope, list[tuple[SegmentKey, ...]]]] = []
+        self.recorded: list[dict[Scope, list[tuple[SegmentKey, ...]]]] = []
         self.down = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -27,7 +27,7 @@ class Store:
         await self.gate.wait()
         if self.down:
             raise CacheUnavailable("down")
-        self.told.append({scope: list(of_scope) for scope, of_scope in paths.items()})
+        self.recorded.append({scope: list(of_scope) for scope, of_scope in paths.items()})
 
     async def replace(self, scope: Scope, successors: Mapping[SegmentKey, SegmentKey]) -> None:
         raise NotImplementedError
@@ -47,7 +47,7 @@ async def test_prompts_are_sent_together() -> None:
     log.add(SCOPE, (B,))
     log.add(SCOPE, ())
     await settle()
-    assert store.told == [{SCOPE: [(A, B), (B,)]}]
+    assert store.recorded == [{SCOPE: [(A, B), (B,)]}]
 
 
 async def test_a_store_that_is_down_is_tried_with_the_next_ones() -> None:
@@ -59,7 +59,7 @@ async def test_a_store_that_is_down_is_tried_with_the_next_ones() -> None:
     store.down = False
     log.add(SCOPE, (B,))
     await settle()
-    assert store.told == [{SCOPE: [(B,)]}]
+    assert store.recorded == [{SCOPE: [(B,)]}]
 
 
 async def test_what_comes_while_others_are_sent_is_sent_without_waiting_for_more() -> None:
@@ -71,7 +71,7 @@ async def test_what_comes_while_others_are_sent_is_sent_without_waiting_for_more
         await settle()
     store.gate.set()
     await settle()
-    assert store.told == [{SCOPE: [(A,)]}, {SCOPE: [(B,), (A, B)]}]
+    assert store.recorded == [{SCOPE: [(A,)]}, {SCOPE: [(B,), (A, B)]}]
 
 
 async def test_no_more_wait_than_memory_allows() -> None:
@@ -80,4 +80,4 @@ async def test_no_more_wait_than_memory_allows() -> None:
     for _ in range(MAX_WAITING + 10):
         log.add(SCOPE, (A,))
     await settle()
-    assert len(store.told[0][SCOPE]) == MAX_WAITING
+    assert len(store.recorded[0][SCOPE]) == MAX_WAITING

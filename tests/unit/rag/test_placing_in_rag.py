@@ -1,4 +1,4 @@
-"""The answer's way to an engine: where it is sent, in which order, and what happens when that one dies."""
+"""Sending a prompt: to which replica, in which order of documents, and what happens when it dies."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ PASSAGES = {
 
 
 class Dying:
-    """A `Generator` that fails `times` calls before it answers, after `before` deltas.
+    """A `Generator` whose first `times` calls fail, each after the deltas `before`.
 
-    `replica` is to blame. `fault` says how it fails, if not by dying.
+    They raise `fault`, or without one an EngineUnavailable that names `replica`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ def head_of(rig: Rig) -> TokenIds:
 
 
 def resident(rig: Rig, replica: str, *doc_ids: str, pending: int = 0) -> ResidencyUpdate:
-    """A replica in whose cache these documents lie behind the preamble, in this order."""
+    """The report of a replica that holds these documents after the preamble, in this order."""
     head = ids_segment(head_of(rig))
     node, tokens = node_id(ROOT, head), 100
     changes = [Change(node, ROOT, head, tokens)]
@@ -108,7 +108,7 @@ async def test_the_model_can_be_told_what_is_most_relevant() -> None:
     assert "Most relevant first: Title of a; Title of b; Title of c." in rig.prompt_sent()
 
 
-async def test_the_best_document_can_stand_next_to_the_question() -> None:
+async def test_the_best_document_can_be_placed_next_to_the_question() -> None:
     rig = rig_with()
     rig.use(placer=Placer(ORDERS["best_last"], EngineViews(rig.replicas, rig.clock)))
     rig.replicas.updates = [resident(rig, "one"), resident(rig, "two", "c", "a")]
@@ -129,19 +129,19 @@ async def test_the_layout_names_the_prompts_segments_and_their_tokens() -> None:
     assert [step.tokens for step in steps[1:]] == [len(PASSAGES[name].segment) for name in "abc"]
 
 
-async def test_what_a_replica_tells_with_an_answer_decides_about_the_next_one() -> None:
+async def test_what_a_replica_reports_with_an_answer_decides_about_the_next_one() -> None:
     rig = rig_with()
-    told = resident(rig, "one", "b")
-    rig.generator.deltas = (delta("x", residency=told, finish_reason="stop"),)  # type: ignore[arg-type]
+    report = resident(rig, "one", "b")
+    rig.generator.deltas = (delta("x", residency=report, finish_reason="stop"),)  # type: ignore[arg-type]
     await rig.answer()
     await rig.answer(question("Another one?"))
     first, second = rig.generator.requests
     assert first.replicas == ()
     assert second.replicas == ("one",)
-    assert [(known.replica, known.version) for known in second.known] == [("one", told.version)]
+    assert [(known.replica, known.version) for known in second.known] == [("one", report.version)]
 
 
-async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None:
+async def test_a_prompt_whose_replica_dies_is_ordered_again_for_another() -> None:
     rig = rig_with()
     rig.replicas.updates = [resident(rig, "one", "c"), resident(rig, "two", "b", pending=1)]
     dying = Dying(rig, times=1)
@@ -156,7 +156,7 @@ async def test_a_prompt_whose_replica_dies_is_ordered_anew_for_another() -> None
 
 
 async def test_the_replica_that_failed_is_kept_out_and_not_the_one_that_was_preferred() -> None:
-    """A full replica is passed over by the router, which the caller does not see."""
+    """The router skips a full replica, and the caller does not see that."""
     rig = rig_with()
     rig.replicas.updates = [resident(rig, "full", "c"), resident(rig, "dead", "b", pending=50)]
     dying = Dying(rig, times=1, replica="dead")
@@ -186,7 +186,7 @@ async def test_what_a_replica_refuses_is_tried_in_the_next_one_and_its_load_note
 async def test_where_no_other_replica_is_known_a_refusal_is_the_answer(
     running: tuple[str, ...], refused_by: str | None
 ) -> None:
-    """So it is where the queue before all of them is full."""
+    """The same holds where the queue before all replicas is full, so that none is named."""
     rig = rig_with()
     rig.replicas.updates = [resident(rig, name, "c") for name in running]
     busy = Dying(rig, times=1, fault=Overloaded("much waits", None, refused_by, 10_000))
@@ -196,7 +196,7 @@ async def test_where_no_other_replica_is_known_a_refusal_is_the_answer(
     assert len(busy.requests) == 1
 
 
-async def test_it_is_not_tried_without_end() -> None:
+async def test_a_prompt_is_sent_twice_at_most() -> None:
     rig = rig_with()
     dying = Dying(rig, times=2)
     rig.use(generator=dying)
@@ -205,7 +205,7 @@ async def test_it_is_not_tried_without_end() -> None:
     assert len(dying.requests) == 2
 
 
-async def test_what_nobody_has_seen_is_begun_anew() -> None:
+async def test_an_answer_that_no_caller_has_seen_is_started_again() -> None:
     rig = rig_with()
     rig.use(generator=Dying(rig, 1, before=(delta("Wrong"),)))
     answer = await rig.answer()
@@ -213,7 +213,7 @@ async def test_what_nobody_has_seen_is_begun_anew() -> None:
     assert len(answer.answer_ids) == 4 * len("Press Reset.")
 
 
-async def test_what_was_shown_can_not_be_taken_back() -> None:
+async def test_an_answer_that_a_caller_has_seen_is_not_started_again() -> None:
     rig = rig_with()
     dying = Dying(rig, 1, before=(delta("Pre"),))
     rig.use(generator=dying)
@@ -238,8 +238,10 @@ async def test_answers_are_shared_where_that_is_wanted_and_sampling_is_greedy(
     assert rig.generator.requests[0].share_answer is shared
 
 
-@pytest.mark.parametrize(("told", "said"), [("flight", "shared"), ("kept", "reused"), (None, "generated")])
-async def test_the_ledger_says_whose_answer_it_is(told: str | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("shared", "answer"), [("flight", "shared"), ("kept", "reused"), (None, "generated")]
+)
+async def test_the_ledger_says_whose_answer_it_is(shared: str | None, answer: str) -> None:
     rig = rig_with()
-    rig.generator.deltas = (delta("x", shared=told, finish_reason="stop"),)
-    assert (await rig.answer()).reuse.answer == said
+    rig.generator.deltas = (delta("x", shared=shared, finish_reason="stop"),)
+    assert (await rig.answer()).reuse.answer == answer

@@ -1,4 +1,4 @@
-"""Answers as they are made: closed when nobody reads, in time, and never half of one."""
+"""Streamed answers: closed when the reader leaves, within the deadline, and never half an answer."""
 
 import asyncio
 from contextlib import aclosing
@@ -60,7 +60,7 @@ async def test_an_engine_that_fails_half_way_is_an_error_and_closed():
     assert rig.generator.closed == ATTEMPTS
 
 
-async def test_a_knowledge_base_that_is_down_is_told():
+async def test_a_knowledge_base_that_is_down_is_an_error():
     """Without documents there is no answer, and no engine is asked."""
     rig = three()
     rig.retriever.fault = KnowledgeUnavailable("gone")

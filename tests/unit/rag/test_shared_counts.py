@@ -101,7 +101,7 @@ async def test_nothing_is_lost_while_the_store_is_down(counts, store):
 
 
 async def test_what_the_store_took_without_a_reply_counts_once(counts, store):
-    """A timeout may come after the counting: what was sent then is known again when it comes again."""
+    """A call may time out after the store counted it: the store recognises a batch that comes again."""
     store.loses_replies = True
     for _ in range(3):
         counts.record(SCOPE, HIT, [A])
@@ -140,7 +140,7 @@ def test_whatever_happens_to_the_store_everything_counts_once(steps):
 
 
 async def test_what_was_recorded_last_reaches_the_store_without_another_record(counts, store):
-    """Records that come while others are sent go on their own, however long nothing follows."""
+    """Records that come while others are sent need no later record to be sent."""
     for _ in range(20):
         counts.record(SCOPE, HIT, [A])
         await asyncio.sleep(0)
@@ -150,7 +150,7 @@ async def test_what_was_recorded_last_reaches_the_store_without_another_record(c
 
 
 async def test_an_answer_waits_for_the_synchronisation_under_way_only(counts, store):
-    """Under load one follows another without end, and none of them holds an answer up."""
+    """Under load synchronisations follow each other without end, and none of them holds an answer up."""
     counts.record(SCOPE, HIT, [A])
     settled = asyncio.ensure_future(counts.settled(SCOPE))
     for _ in range(20):
@@ -240,7 +240,7 @@ async def test_settled_has_nothing_to_wait_for_before_the_first_record(counts):
 
 
 async def test_a_caller_that_gives_up_does_not_stop_the_synchronisation(counts, store):
-    """Cancelling who waits for the outcome leaves the storing alone."""
+    """Cancelling a caller that waits for the outcome does not cancel the storing."""
     store.gate.clear()
     counts.record(SCOPE, HIT, [A])
     waiting = asyncio.ensure_future(counts.settled(SCOPE))
@@ -254,7 +254,7 @@ async def test_a_caller_that_gives_up_does_not_stop_the_synchronisation(counts, 
 
 
 async def test_fresh_stats_of_a_store_that_is_down_raise(counts, store):
-    """Who asks for figures counted now learns that there are none."""
+    """A caller that asks for figures measured now gets an error."""
     counts.record(SCOPE, HIT, [A])
     await counts.settled(SCOPE)
     store.down = True
@@ -289,7 +289,7 @@ async def test_a_failed_measurement_is_no_error_and_tried_again_as_rarely(counts
         assert meter.walks == walks
 
 
-async def test_a_reset_starts_anew_everywhere(counts, store):
+async def test_a_reset_sets_all_counts_to_zero(counts, store):
     """Pending and stored counts go; what comes afterwards counts from nothing."""
     counts.record(SCOPE, HIT, [A])
     await counts.settled(SCOPE)

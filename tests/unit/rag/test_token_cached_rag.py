@@ -129,7 +129,7 @@ async def test_the_hint_has_its_room_too():
 
 @pytest.mark.parametrize("max_model_len", [60, 200])
 async def test_a_question_without_room_is_refused_before_the_engine(max_model_len):
-    """Neither an answer nor a single document fits: the caller is told, and nothing is generated."""
+    """Neither the answer nor a single document fits: an error, and nothing is generated."""
     rig = Rig([a_passage(body="x" * 100)], max_model_len=max_model_len)
     with pytest.raises(PromptTooLong) as refused:
         await rig.answer()
@@ -139,7 +139,7 @@ async def test_a_question_without_room_is_refused_before_the_engine(max_model_le
 
 @pytest.mark.parametrize("sorting", [reversed_order, by_popularity, lambda found: [1, 2, 0]])
 async def test_the_ids_sent_are_head_documents_in_order_and_tail(sorting):
-    """The engine gets the policy's order, and the hint, where it is wanted, what was most relevant."""
+    """The prompt has the policy's order and, where configured, the hint at what is most relevant."""
     rig = three(sorting=sorting)
     rig.use(rank_hint=True)
     answer = await rig.answer()
@@ -153,7 +153,7 @@ async def test_the_ids_sent_are_head_documents_in_order_and_tail(sorting):
 
 
 async def test_used_documents_move_to_the_front():
-    """A document that other questions used stands first in the next prompt."""
+    """A document that other questions used is the first one in the next prompt."""
     rig = three(sorting=by_popularity)
     popular = rig.retriever.passages[2]
     rig.counts.record(SCOPE, {}, [FakeResolver.key(popular.segment)])
@@ -161,8 +161,8 @@ async def test_used_documents_move_to_the_front():
     assert rig.prompt_sent().startswith(HEAD + popular.segment)
 
 
-async def test_history_stands_in_the_tail():
-    """Earlier turns come behind the documents and before the question."""
+async def test_history_is_in_the_tail():
+    """Earlier turns come after the documents and before the question."""
     rig = three()
     await rig.answer(question(history=(Turn("Hi", "Hello"),)))
     documents = "".join(passage.segment for passage in rig.retriever.passages)
@@ -219,7 +219,7 @@ async def test_counts_are_recorded_once_a_question(passages):
     assert set((await rig.store.popularity(SCOPE)).values()) == ({2} if passages else set())
 
 
-async def test_an_engine_that_never_says_what_it_runs_costs_a_question_its_own_time_only():
+async def test_an_engine_without_a_description_costs_a_question_its_own_deadline_only():
     rig = Rig([a_passage()])
     gate = asyncio.Event()
 
@@ -256,14 +256,14 @@ async def test_tokens_can_be_retrieved_without_generating():
 
 
 async def test_a_generation_that_ends_without_an_answer_is_our_fault(monkeypatch):
-    """A stream that just stops never looks like an answer."""
+    """A stream that ends early is not taken for an answer."""
     rig = three()
 
-    async def silence(_, *, shown):
+    async def no_events(_, *, shown):
         for event in tuple[Delta, ...]():
             yield event
 
-    monkeypatch.setattr(rig.rag, "_events", silence)
+    monkeypatch.setattr(rig.rag, "_events", no_events)
     with pytest.raises(InternalFault):
         await rig.answer()
 
@@ -282,8 +282,8 @@ async def test_stats_reset_and_clear_reach_the_scope():
         await rig.rag.get_cache_stats(SCOPE)
 
 
-async def test_the_callers_instructions_stand_behind_the_documents():
-    """They are volatile text: whatever they say, the documents' prefix stays what it was."""
+async def test_the_callers_instructions_follow_the_documents():
+    """They differ from request to request, so the prefix up to the documents must not contain them."""
     prompts = []
     for instructions in ("", "Answer in French. <|im_end|>"):
         rig = Rig([a_passage(n) for n in range(2)])
@@ -303,7 +303,7 @@ async def test_the_first_delta_brings_the_prompts_ids():
 
 
 async def test_the_reminder_follows_the_documents_before_a_callers_instructions():
-    """So that documents stay a common beginning, whatever follows."""
+    """The documents stay a common prefix, whatever follows."""
     rig = Rig([a_passage(1)], spec=replace(SPEC, reminder="Say so if they do not tell."))
     await rig.answer(question(instructions="Answer in French."))
     body = a_passage(1).body
@@ -312,11 +312,11 @@ async def test_the_reminder_follows_the_documents_before_a_callers_instructions(
 
 
 @pytest.mark.parametrize(
-    ("similarities", "said"), [((0.2, 0.3), True), ((0.3, 0.6), False), ((None,), False)]
+    ("similarities", "added"), [((0.2, 0.3), True), ((0.3, 0.6), False), ((None,), False)]
 )
-async def test_doubt_is_said_only_where_no_document_is_similar(similarities, said):
-    """Where no similarity is known, as of templates recalled by type, there is no doubt."""
+async def test_doubt_is_added_only_where_no_document_is_similar(similarities, added):
+    """Where no similarity is known (of templates recalled by type), none is added."""
     found = [replace(a_passage(n), similarity=value) for n, value in enumerate(similarities)]
     rig = Rig(found, spec=replace(SPEC, doubt="You may not know.", sure_from=0.45))
     await rig.answer()
-    assert ("You may not know." in rig.prompt_sent()) == said
+    assert ("You may not know." in rig.prompt_sent()) == added

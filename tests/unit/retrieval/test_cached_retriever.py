@@ -1,4 +1,4 @@
-"""What is kept, and for how long. An answer made from several calls is kept only if nothing changed."""
+"""Which results are kept, and until when. A result of several calls is kept only if nothing changed."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_a_refused_lease_ends_those_on_older_generations() -> None:
     assert held.known(30.0) == {SCOPE: 2}
 
 
-def test_older_generations_are_believed_when_no_call_from_before_can_bring_them() -> None:
+def test_older_generations_are_accepted_when_no_earlier_call_can_bring_them() -> None:
     """Results from a database that was replaced by an older copy are kept again."""
     held = HeldLeases(clock := FakeClock())
     held.accept(SCOPE, a_lease(9), clock())
@@ -62,7 +62,7 @@ def test_older_generations_are_believed_when_no_call_from_before_can_bring_them(
     assert held.state(SCOPE) == "state 1"
 
 
-def test_scopes_that_nobody_asks_about_are_not_watched() -> None:
+def test_unused_scopes_are_not_watched() -> None:
     held = HeldLeases(clock := FakeClock())
     held.accept(SCOPE, a_lease(1), clock())
     held.accept(scope_of(0), a_lease(1), clock())
@@ -72,7 +72,7 @@ def test_scopes_that_nobody_asks_about_are_not_watched() -> None:
     assert held.known(30.0) == {SCOPE: 1}
 
 
-def test_those_not_asked_about_for_longest_are_forgotten_when_nothing_depends_on_them() -> None:
+def test_the_least_recently_used_scopes_are_forgotten_when_their_leases_have_run_out() -> None:
     held = HeldLeases(clock := FakeClock())
     for number in range(KEPT_SCOPES + 10):
         held.accept(scope_of(number), a_lease(1), clock())

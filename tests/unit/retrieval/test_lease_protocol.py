@@ -68,7 +68,7 @@ class Knowledge:
 
 
 class Simulation:
-    """One collection; its generation stands for its contents. `random` decides what happens next."""
+    """One collection; its generation represents its contents. `random` decides what happens next."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -203,5 +203,5 @@ class Simulation:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=300)
-def test_nobody_is_behind_a_change_that_has_returned(seed):
+def test_no_holder_uses_a_text_from_before_a_change_that_has_returned(seed):
     Simulation(Random(seed)).run(steps=400)

@@ -40,13 +40,13 @@ def test_what_was_encoded_comes_back(retrieval, name):
 
 
 @given(retrievals)
-def test_an_entry_under_another_name_is_none(retrieval):
+def test_an_entry_under_another_name_is_corrupt(retrieval):
     with pytest.raises(CorruptRetrieval):
         decode_retrieval(encode_retrieval(retrieval, "name"), "other", "state")
 
 
 @given(retrievals, st.data())
-def test_a_damaged_entry_is_none(retrieval, data):
+def test_a_damaged_entry_is_corrupt(retrieval, data):
     raw = bytearray(encode_retrieval(retrieval, "name"))
     where = data.draw(st.integers(0, len(raw) - 1))
     raw[where] ^= data.draw(st.integers(1, 255))
@@ -55,7 +55,7 @@ def test_a_damaged_entry_is_none(retrieval, data):
 
 
 @given(st.binary(max_size=60))
-def test_any_other_bytes_are_none(raw):
+def test_any_other_bytes_are_corrupt(raw):
     with pytest.raises(CorruptRetrieval):
         decode_retrieval(raw, "name", "state")
 
@@ -78,26 +78,26 @@ PASSAGE = ["a", "T", "", None, 1, 0, "body", 0.5, None]
         [1, [[*PASSAGE[:7], "0.5", None]]],
     ],
 )
-def test_a_sealed_entry_of_another_shape_is_none(content):
+def test_an_entry_with_a_checksum_but_another_shape_is_corrupt(content):
     payload = zlib.compress(json.dumps(content).encode())
     with pytest.raises(CorruptRetrieval):
-        decode_retrieval(_sealed(payload), "name", "state")
+        decode_retrieval(_with_checksum(payload), "name", "state")
 
 
-def test_an_entry_that_unfolds_without_end_is_none(monkeypatch):
+def test_an_entry_that_inflates_beyond_the_limit_is_corrupt(monkeypatch):
     monkeypatch.setattr(retrieval_store, "_MAX_PLAIN_BYTES", 1000)
     with pytest.raises(CorruptRetrieval, match="larger than any"):
-        decode_retrieval(_sealed(zlib.compress(b"[" * 2000)), "name", "state")
+        decode_retrieval(_with_checksum(zlib.compress(b"[" * 2000)), "name", "state")
 
 
 @pytest.mark.parametrize("payload", [b"", b"no deflate", zlib.compress(b"[1, []]") + b"more"])
-def test_a_payload_that_is_no_deflated_whole_is_none(payload):
+def test_a_payload_that_is_not_exactly_one_deflate_stream_is_corrupt(payload):
     with pytest.raises(CorruptRetrieval):
-        decode_retrieval(_sealed(payload), "name", "state")
+        decode_retrieval(_with_checksum(payload), "name", "state")
 
 
-def _sealed(payload):
+def _with_checksum(payload):
     head = encode_retrieval(Retrieval((), 0), "name")[:3]
-    sealed = head + retrieval_store._checksum("name", payload) + payload
-    assert len(sealed) == HEADER_BYTES + len(payload)
-    return sealed
+    entry = head + retrieval_store._checksum("name", payload) + payload
+    assert len(entry) == HEADER_BYTES + len(payload)
+    return entry

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.retrieval.rhythms import LEAST_RETRIEVAL_TTL_S, Rhythm, Rhythms, retrieval_ttl_s
+from deployments.retrieval.rhythms import MIN_RETRIEVAL_TTL_S, Rhythm, Rhythms, retrieval_ttl_s
 from tests.fakes import FakeClock
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))
@@ -26,7 +26,7 @@ def test_a_mean_lies_between_what_was_seen(intervals):
     assert reuse_s <= max(intervals) + 1e-6
 
 
-def test_changes_count_from_the_second_on_and_a_change_that_does_not_come_counts_too():
+def test_intervals_between_changes_count_from_the_second_change_and_grow_while_none_comes():
     rhythms = Rhythms(clock := FakeClock())
     rhythms.changed(SCOPE)
     clock.pass_s(10)
@@ -39,24 +39,24 @@ def test_changes_count_from_the_second_on_and_a_change_that_does_not_come_counts
 
 
 @given(most, intervals, intervals)
-def test_a_retrieval_s_lifetime_stays_between_its_bounds(most_s, reuse_s, update_s):
-    ttl_s = retrieval_ttl_s(Rhythm(reuse_s, update_s), most_s)
-    assert LEAST_RETRIEVAL_TTL_S <= ttl_s <= most_s
+def test_a_retrieval_s_lifetime_stays_between_its_bounds(max_s, reuse_s, update_s):
+    ttl_s = retrieval_ttl_s(Rhythm(reuse_s, update_s), max_s)
+    assert MIN_RETRIEVAL_TTL_S <= ttl_s <= max_s
 
 
 @given(most, st.floats(0, 1e6), st.floats(0, 1e6), intervals)
-def test_what_is_asked_for_more_rarely_is_not_kept_shorter(most_s, one_s, other_s, update_s):
+def test_what_is_asked_for_more_rarely_is_not_kept_shorter(max_s, one_s, other_s, update_s):
     less_s, more_s = sorted((one_s, other_s))
-    often, rarely = (retrieval_ttl_s(Rhythm(reuse, update_s), most_s) for reuse in (less_s, more_s))
-    assert often <= rarely <= retrieval_ttl_s(Rhythm(None, update_s), most_s)
+    often, rarely = (retrieval_ttl_s(Rhythm(reuse, update_s), max_s) for reuse in (less_s, more_s))
+    assert often <= rarely <= retrieval_ttl_s(Rhythm(None, update_s), max_s)
 
 
 @given(most, intervals, st.floats(0, 1e6), st.floats(0, 1e6))
-def test_what_changes_more_often_is_not_kept_longer(most_s, reuse_s, one_s, other_s):
+def test_what_changes_more_often_is_not_kept_longer(max_s, reuse_s, one_s, other_s):
     less_s, more_s = sorted((one_s, other_s))
-    often, rarely = (retrieval_ttl_s(Rhythm(reuse_s, update), most_s) for update in (less_s, more_s))
-    assert often <= rarely <= retrieval_ttl_s(Rhythm(reuse_s), most_s)
-    assert often <= max(less_s + 1, LEAST_RETRIEVAL_TTL_S)
+    often, rarely = (retrieval_ttl_s(Rhythm(reuse_s, update), max_s) for update in (less_s, more_s))
+    assert often <= rarely <= retrieval_ttl_s(Rhythm(reuse_s), max_s)
+    assert often <= max(less_s + 1, MIN_RETRIEVAL_TTL_S)
 
 
 @pytest.mark.parametrize(
