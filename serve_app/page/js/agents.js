@@ -52,7 +52,8 @@ const TYPES = {
   "What do the mobile app templates teach?": "mobile_app",
 };
 
-export const COLLECTIONS = Object.values(KNOWN).map((agent) => agent.collection);
+// The title of each collection by its name.
+export const COLLECTIONS = Object.fromEntries(Object.values(KNOWN).map((agent) => [agent.collection, agent.title]));
 
 export function agentOf(name) {
   const unknown = { title: name, about: "", collection: null, path: null, body: () => null, examples: [] };

@@ -11,15 +11,15 @@ export class ApiError extends Error {
 }
 
 // GET without a body, else POST; the JSON of the response, or null without one.
-export async function call(path, { method, body, query, signal, headers } = {}) {
-  const response = await send(path, { method, body, query, signal, headers });
+export async function call(path, { method, body, query, signal } = {}) {
+  const response = await send(path, { method, body, query, signal });
   return response.status === 204 ? null : response.json();
 }
 
 // The response itself, once its status says that it is one.
-export async function send(path, { method, body, query, signal, headers = {} } = {}) {
+export async function send(path, { method, body, query, signal } = {}) {
   const options = { method: method ?? (body === undefined ? "GET" : "POST"), signal };
-  options.headers = { ...accessHeaders(), ...headers };
+  options.headers = accessHeaders();
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);

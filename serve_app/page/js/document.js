@@ -66,7 +66,7 @@ function versions(id) {
       const compare = () => compared(path, from.value, to.value, result);
       const from = select(options, options[1][0], compare);
       const to = select(options, options[0][0], compare);
-      fill(body, h("div", { class: "bar-of-fields" }, labelled("From", from), labelled("To", to)), result);
+      fill(body, h("div", { class: "bar-of-fields" }, labelled("From", from, "wide"), labelled("To", to, "wide")), result);
       await compare();
     } catch (error) {
       fill(body, failure(error));

@@ -29,6 +29,6 @@ export function count(number, one, many = `${one}s`) {
 
 // "information_requested" as "Information requested".
 export function words(name) {
-  const text = name.replaceAll(/[_-]/g, " ");
+  const text = name === "saas" ? "SaaS" : name.replaceAll(/[_-]/g, " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

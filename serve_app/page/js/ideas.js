@@ -15,14 +15,14 @@ export function ideasView() {
   const made = h("div");
   const list = h("div", { class: "stack" });
   const fields = [
-    { name: "business_type", label: "Type of business", list: "business-types", hint: "Without one, the type with the best record is taken." },
-    { name: "min_revenue_score", label: "Least revenue score, 0 to 100", kind: "number", min: 0, max: 100, value: 70 },
+    { name: "business_type", label: "Type of business", list: "business-types", placeholder: "The one with the best record" },
+    { name: "min_revenue_score", label: "Revenue score, at least", kind: "number", min: 0, max: 100, value: 70 },
     { name: "max_attempts", label: "Attempts at most", kind: "number", min: 1, max: 10, value: 3 },
   ];
   const generate = async (body) => {
     fill(made, waiting("The model is writing. Each attempt can take a minute…"));
     try {
-      const idea = await call("v1/business/ideas", { body, headers: { "Idempotency-Key": crypto.randomUUID() } });
+      const idea = await call("v1/business/ideas", { body });
       fill(made, h("h2", { class: "part" }, "New idea"), card(idea));
     } catch (error) {
       fill(made);
@@ -34,7 +34,7 @@ export function ideasView() {
     return { items: ideas, next };
   };
   const names = typeField()[1];
-  return h("div", {}, h("section", { class: "card" }, h("h2", { class: "part" }, "Generate an idea"), form(fields, "Generate", generate), names), made, h("h2", { class: "part" }, "Earlier ideas"), list, paged(load, card, list, "No idea yet."));
+  return h("div", {}, h("section", { class: "card" }, h("h2", { class: "part" }, "Generate an idea"), form(fields, "Generate", generate, { class: "period" }), names), made, h("h2", { class: "part" }, "Earlier ideas"), list, paged(load, card, list, "No idea yet."));
 }
 
 function card(idea) {

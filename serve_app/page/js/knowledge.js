@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import { documentView } from "./document.js";
 import { button, fill, h } from "./dom.js";
 import { labelled } from "./form.js";
-import { unixMoment, words } from "./format.js";
+import { unixMoment } from "./format.js";
 import { empty, failure, waiting } from "./notice.js";
 import { paged } from "./pages.js";
 import { uploads } from "./uploads.js";
@@ -20,10 +20,10 @@ class Knowledge extends HTMLElement {
   #found = h("div");
 
   connectedCallback() {
-    const [collection = COLLECTIONS[0], id] = this.path;
+    const [collection = Object.keys(COLLECTIONS)[0], id] = this.path;
     if (id) return fill(this, documentView(collection, id));
-    const links = COLLECTIONS.map((name) =>
-      h("a", { class: "tab", href: `#/knowledge/${name}`, "aria-current": name === collection && "page" }, titleOf(name)),
+    const links = Object.entries(COLLECTIONS).map(([name, title]) =>
+      h("a", { class: "tab", href: `#/knowledge/${name}`, "aria-current": name === collection && "page" }, title),
     );
     fill(
       this,
@@ -95,10 +95,6 @@ function hitRow(collection, hit) {
 
 function link(collection, id, title) {
   return h("a", { class: "row-link", href: `#/knowledge/${collection}/${encodeURIComponent(id)}` }, title || id);
-}
-
-function titleOf(collection) {
-  return words(collection).replace(" kb", " knowledge base");
 }
 
 customElements.define("wl-knowledge", Knowledge);

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { fill, h } from "./dom.js";
 import { form } from "./form.js";
-import { decimal, duration, percent, words } from "./format.js";
+import { count, decimal, duration, percent, words } from "./format.js";
 import { empty } from "./notice.js";
 
 const DAYS = 30;
@@ -19,12 +19,14 @@ export function reportView() {
   const show = async (query) => {
     fill(result, reportOf(await call("v1/support/report", { query })));
   };
-  return h("div", { class: "stack" }, form(fields, "Show the report", show, { class: "period" }), result);
+  const asked = form(fields, "Show the report", show, { class: "period" });
+  setTimeout(() => asked.requestSubmit());
+  return h("div", { class: "stack" }, asked, result);
 }
 
 function reportOf(report) {
   if (report.empty) return empty("No ticket was opened in this period.");
-  const rate = (count, share) => `${count}${share === null ? "" : ` (${percent(share)})`}`;
+  const rate = (number, share) => `${number}${share === null ? "" : ` (${percent(share)})`}`;
   const figures = {
     "Tickets opened": report.tickets,
     "First response, median / 95th percentile": spread(report.first_response),
@@ -32,7 +34,7 @@ function reportOf(report) {
     "Overdue": rate(report.sla_breaches, report.sla_breach_rate),
     "Escalated": rate(report.escalated, report.escalation_rate),
     "Reopened": report.reopened,
-    "Satisfaction": report.satisfaction.mean === null ? "Not rated" : `${decimal(report.satisfaction.mean)} of 5 (${report.satisfaction.ratings} ratings)`,
+    "Satisfaction": report.satisfaction.mean === null ? "Not rated" : `${decimal(report.satisfaction.mean)} of 5 (${count(report.satisfaction.ratings, "rating")})`,
   };
   const topics = Object.fromEntries(report.top_topics.map((topic) => Object.values(topic)));
   return h(
@@ -50,5 +52,5 @@ function card(title, rows) {
   return h("section", { class: "card" }, h("h2", {}, title), shown.length ? h("dl", { class: "figures" }, shown) : h("p", { class: "muted" }, "None"));
 }
 
-const renamed = (counts) => Object.fromEntries(Object.entries(counts).map(([name, count]) => [words(name), count]));
+const renamed = (counts) => Object.fromEntries(Object.entries(counts).map(([name, number]) => [words(name), number]));
 const spread = ({ median_s, p95_s }) => `${duration(median_s)} / ${duration(p95_s)}`;

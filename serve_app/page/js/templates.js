@@ -30,7 +30,7 @@ export function templatesView() {
     }
   };
   show();
-  return h("div", {}, h("div", { class: "bar-of-fields" }, labelled("Type of business", type), labelled("Least success score, 0 to 1", least), names), found);
+  return h("div", {}, h("div", { class: "bar-of-fields" }, labelled("Type of business", type), labelled("Success score, at least", least), names), found);
 }
 
 function card(template) {

@@ -56,7 +56,7 @@ function openTicket() {
   const dialog = modal(
     "Open a ticket",
     form(fields, "Open", async (values) => {
-      const ticket = await call("v1/support/tickets", { body: values, headers: { "Idempotency-Key": crypto.randomUUID() } });
+      const ticket = await call("v1/support/tickets", { body: values });
       dialog.close();
       location.hash = `#/records/tickets/${ticket.ticket_id}`;
     }),

@@ -82,7 +82,7 @@ async function send(row, collection, section) {
 function outcome(done) {
   const parts = [`Stored as ${done.doc_id}, version ${done.version}: ${count(done.chunks, "passage")}`];
   if (done.kept) parts.push(`${done.kept} unchanged and still cached`);
-  if (done.invalidated) parts.push(`${done.invalidated} old ones discarded from the cache`);
+  if (done.invalidated) parts.push(`${count(done.invalidated, "old passage")} discarded from the cache`);
   return `${parts.join(", ")}.`;
 }
 
