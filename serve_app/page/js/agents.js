@@ -41,7 +41,7 @@ const KNOWN = {
       "What do the subscription box templates teach?",
       "What do the mobile app templates teach?",
       "How did a shift planner for clinics find its first customers?",
-      "Which monetization fits a marketplace for local services?",
+      "How does a service for borrowing tools from neighbors earn money?",
     ],
   },
 };

@@ -8,7 +8,7 @@ export function modal(title, ...content) {
   const dialog = h(
     "dialog",
     { "aria-label": title, onclose: () => dialog.remove() },
-    h("header", {}, h("h2", {}, title), close),
+    h("div", { class: "dialog-head" }, h("h2", {}, title), close),
     h("div", { class: "dialog-body" }, content),
   );
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

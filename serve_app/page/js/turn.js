@@ -12,12 +12,8 @@ class Turn extends HTMLElement {
   #request = null;
   #runs = h("div", { class: "runs" });
   #saved = h("div");
-  #again = h(
-    "button",
-    { type: "button", class: "button", hidden: true, onclick: () => this.askAgain() },
-    icon("again"),
-    "Ask again",
-  );
+  #top = this.#again("quiet");
+  #foot = h("p", { class: "actions again", hidden: true }, this.#again(""), h("span", { class: "muted small" }, "The same question once more, to see what is reused"));
 
   get answer() {
     return this.#runs.lastChild?.text ?? "";
@@ -28,10 +24,7 @@ class Turn extends HTMLElement {
     this.question = question;
     this.#agent = agent;
     this.#request = requestOf(agent, question, turns, options);
-    const hint = h("span", { class: "muted small" }, "The same question once more, to see what is reused");
-    this.#again.hint = hint;
-    hint.hidden = true;
-    fill(this, h("h2", { class: "question" }, question), this.#saved, this.#runs, h("p", { class: "actions again" }, this.#again, hint));
+    fill(this, h("div", { class: "asked" }, h("h2", { class: "question" }, question), this.#top), this.#saved, this.#runs, this.#foot);
     await this.#run(null);
   }
 
@@ -62,8 +55,12 @@ class Turn extends HTMLElement {
   }
 
   #show(possible) {
-    this.#again.hidden = !possible;
-    this.#again.hint.hidden = !possible;
+    this.#top.hidden = !possible;
+    this.#foot.hidden = !possible;
+  }
+
+  #again(kind) {
+    return h("button", { type: "button", class: `button ${kind}`, onclick: () => this.askAgain() }, icon("again"), "Ask again");
   }
 }
 

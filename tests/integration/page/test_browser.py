@@ -80,7 +80,7 @@ async def test_asking_again_shows_what_was_saved(site, api):
     """Both runs stand next to each other, with the difference of time and tokens."""
     page = (await site.visit(api)).page
     await ask(page)
-    await page.click("text=Ask again")
+    await page.click(".asked button")
     await page.locator(".comparison").wait_for()
     assert await page.locator("wl-run").count() == 2
     said = await page.inner_text(".comparison")
@@ -212,7 +212,7 @@ async def test_everybody_can_use_it(site, api, scheme, width):
     visit = await site.visit(api, color_scheme=scheme, viewport={"width": width, "height": 800})
     page = visit.page
     await ask(page)
-    await page.click("text=Ask again")
+    await page.click(".asked button")
     await page.locator(".comparison").wait_for()
     for view in VIEWS:
         await page.evaluate("view => { location.hash = `#/${view}` }", view)

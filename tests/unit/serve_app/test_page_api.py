@@ -15,6 +15,7 @@ CSP = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 IMPORT = re.compile(r"""(?:from|import)\s*\(?\s*"(\.[^"]+)\"""")
+STATIC_IMPORT = re.compile(r"""^(?:import|.* from) "(\.[^"]+)\"""", re.MULTILINE)
 ADDRESS = re.compile(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
 MADE_FROM_TEXT = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser"
@@ -130,6 +131,18 @@ def test_imports_name_files_that_exist(name):
     """Of modules that load at once or later."""
     for imported in IMPORT.findall((FOLDER / name).read_text()):
         assert urljoin(name, imported) in files(), imported
+
+
+def test_modules_of_the_first_view_load_at_once(index):
+    """Index names all that `main.js` imports, so that a browser need not find them one after the other."""
+    needed, todo = set(), ["js/main.js"]
+    while todo:
+        name = todo.pop()
+        static = STATIC_IMPORT.findall((FOLDER / name).read_text())
+        todo += [found for each in static if (found := urljoin(name, each)) not in needed]
+        needed |= {urljoin(name, each) for each in static}
+    named = [attrs["href"] for _, attrs in index.tags if attrs.get("rel") == "modulepreload"]
+    assert sorted(named) == sorted(f"page/{name}" for name in needed)
 
 
 def test_every_file_is_used(index):
