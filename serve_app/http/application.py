@@ -12,6 +12,7 @@ from serve_app.http import (
     health,
     ideas,
     openai,
+    page,
     prompts,
     support,
     templates,
@@ -51,6 +52,7 @@ def build_api(parts: Services) -> FastAPI:
         prompts,
         health,
         docs_page,
+        page,
     ):
         app.include_router(module.router)
     return app
