@@ -181,7 +181,7 @@ class Settings(BaseModel):
     @field_validator("share_answers")
     @classmethod
     def _known_agents(cls, raw: str) -> str:
-        for agent in raw.split(","):
+        for agent in raw.split(",") if raw else ():
             _check_agent(agent)
         return raw
 
@@ -239,15 +239,15 @@ def _orders(raw: str) -> dict[str, str]:
             raise ValueError(
                 f"must be one of {', '.join(ORDERS)}; agent=order, after a comma, sets one agent"
             )
-        _check_agent(agent)
+        if agent:
+            _check_agent(agent)
         orders[agent] = order
     return orders
 
 
 def _check_agent(name: str) -> None:
-    """Raises ValueError for a name that no agent has, except for the empty one."""
     agents = [spec.name for spec in specs.AGENTS]
-    if name and name not in agents:
+    if name not in agents:
         raise ValueError(f"there is no agent {name!r}; there are: {', '.join(agents)}")
 
 

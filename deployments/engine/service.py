@@ -38,9 +38,13 @@ class EngineService:
 
         Raises EngineUnavailable, DeadlineExceeded.
         """
-        await warm_up(engine)
-        if warm_start is not None:
-            await warm_before_ready(engine, warm_start)
+        try:
+            await warm_up(engine)
+            if warm_start is not None:
+                await warm_before_ready(engine, warm_start)
+        except BaseException:
+            engine.close()  # a replica that never started has no service to shut down
+            raise
         return cls(engine, stream_interval_s)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:

@@ -161,13 +161,13 @@ async def create(
     body: NewTemplateRequest, parts: ServicesDep, owner: TenantDep, key: IdempotencyKey = None
 ) -> Response:
     """Stores a template, as record and as document: the very next recall finds it."""
-    if not body.enable_memory:
-        raise InvalidRequest(
-            "a template is stored in memory, which enable_memory switches off", "enable_memory"
-        )
     draft = body.draft()
 
     async def store(idempotency_key: str | None) -> BaseModel:
+        if not body.enable_memory:
+            raise InvalidRequest(
+                "a template is stored in memory, which enable_memory switches off", "enable_memory"
+            )
         return TemplateBody.from_template(await parts.business.add_template(owner, draft, idempotency_key))
 
     return await created_once(parts.idempotency, (owner, "templates.create"), key, body, store)

@@ -42,7 +42,9 @@ from deployments.rag.stopwatch import Stopwatch
 from deployments.redis.embedded_server import EmbeddedRedis
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.keys import segments_pattern
+from deployments.token_cache.redis_store import RedisSegmentStore
 from serve_app.assembly.knowledge import database_url, knowledge_service
+from serve_app.assembly.redis import redis_link
 from serve_app.assembly.token_cache import token_cache as token_cache_services
 from serve_app.local_models import Models, local_models
 from serve_app.remote import client_of
@@ -122,7 +124,7 @@ async def row(
     total: dict[str, float] = {}
     for one in seen:
         total = {key: total.get(key, 0) + one.counters.get(key, 0) for key in {*total, *one.counters}}
-    usage = await bed.token_cache.usage.remote(scope)
+    usage = await RedisSegmentStore(await redis_link(bed.settings)).usage(scope)
     stats = cache_stats(total, usage, 0.0)
     entries, used = await memory(bed, scope)
     return {

@@ -73,6 +73,7 @@ async def test_a_replica_is_ready_only_when_its_engine_has_generated() -> None:
     engine.dead = True
     with pytest.raises(EngineUnavailable):
         await deployed(engine)
+    assert engine.closed == 1, "no replica is there to shut it down"
 
 
 async def test_each_warm_up_has_a_salt_of_its_own() -> None:

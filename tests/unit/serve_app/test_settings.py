@@ -42,6 +42,7 @@ def test_defaults_need_no_environment():
         ("WARMLINE_ORDER", "trie,support=best", "rank, popularity, trie, best_first, best_last"),
         ("WARMLINE_ORDER", "sales=rank", "support, business, documentation"),
         ("WARMLINE_SHARE_ANSWERS", "support,sales", "support, business, documentation"),
+        ("WARMLINE_SHARE_ANSWERS", "support,", "support, business, documentation"),
         ("WARMLINE_TOKEN_CACHE", "maybe", "boolean"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "nan", "finite"),
         ("WARMLINE_REQUEST_TIMEOUT_S", "inf", "finite"),
