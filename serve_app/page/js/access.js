@@ -4,25 +4,25 @@ const KEY = "warmline-key";
 const TENANT = "warmline-tenant";
 
 export const access = {
-  get key() {
-    return sessionStorage.getItem(KEY) ?? "";
-  },
-  get tenant() {
-    return sessionStorage.getItem(TENANT) ?? "";
-  },
-  keep(key, tenant) {
-    keepOne(KEY, key);
-    keepOne(TENANT, tenant);
-  },
+	get key() {
+		return sessionStorage.getItem(KEY) ?? "";
+	},
+	get tenant() {
+		return sessionStorage.getItem(TENANT) ?? "";
+	},
+	keep(key, tenant) {
+		keepOne(KEY, key);
+		keepOne(TENANT, tenant);
+	},
 };
 
 // The key decides on the tenant, so both are never sent together.
 export function accessHeaders() {
-  if (access.key) return { Authorization: `Bearer ${access.key}` };
-  return access.tenant ? { "X-Business-Id": access.tenant } : {};
+	if (access.key) return { Authorization: `Bearer ${access.key}` };
+	return access.tenant ? { "X-Business-Id": access.tenant } : {};
 }
 
 function keepOne(name, value) {
-  if (value) sessionStorage.setItem(name, value);
-  else sessionStorage.removeItem(name);
+	if (value) sessionStorage.setItem(name, value);
+	else sessionStorage.removeItem(name);
 }

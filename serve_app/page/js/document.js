@@ -6,81 +6,113 @@ import { confirmed } from "./dialog.js";
 import { button, fill, h } from "./dom.js";
 import { labelled, select } from "./form.js";
 import { count, moment, unixMoment } from "./format.js";
+import { heading } from "./heading.js";
 import { markdown } from "./markdown.js";
 import { failure, success, waiting } from "./notice.js";
 
 export function documentView(collection, id) {
-  const view = h("div", { class: "stack" }, waiting());
-  show(view, collection, id);
-  return view;
+	const view = h("div", { class: "stack" }, waiting());
+	show(view, collection, id);
+	return view;
 }
 
 async function show(view, collection, id) {
-  const back = h("a", { class: "back", href: `#/knowledge/${collection}` }, "← All documents");
-  const path = `v1/collections/${collection}/documents/${encodeURIComponent(id)}`;
-  try {
-    const document = await call(path);
-    const remove = button("Delete", () => deleted(view, path, document, back), "danger");
-    const facts = [document.section, `version ${document.version}`, count(document.chunks, "passage"), `changed ${unixMoment(document.updated_at_s)}`];
-    fill(
-      view,
-      back,
-      h("header", { class: "view-head" }, h("div", {}, h("h1", { tabindex: -1 }, document.title || id), h("p", { class: "muted small" }, h("code", {}, id), ` · ${facts.filter(Boolean).join(" · ")}`)), remove),
-      collection === "documentation" && document.version > 1 && versions(id),
-      h("article", { class: "card prose" }, markdown(document.content, 2)),
-      wordings(document.asked_as ?? []),
-    );
-  } catch (error) {
-    fill(view, back, h("h1", { tabindex: -1 }, id), failure(error));
-  }
+	const back = h("a", { class: "back", href: `#/knowledge/${collection}` }, "← All documents");
+	const path = `v1/collections/${collection}/documents/${encodeURIComponent(id)}`;
+	try {
+		const document = await call(path);
+		const remove = button("Delete", () => deleted(view, path, document, back), "danger");
+		const facts = [
+			document.section,
+			`version ${document.version}`,
+			count(document.chunks, "passage"),
+			`changed ${unixMoment(document.updated_at_s)}`,
+		];
+		fill(
+			view,
+			back,
+			heading(document.title || id, [id, ...facts].filter(Boolean).join(" · "), remove),
+			collection === "documentation" && document.version > 1 && versions(id),
+			h("article", { class: "card prose" }, markdown(document.content, 2)),
+			wordings(document.asked_as ?? []),
+		);
+	} catch (error) {
+		fill(view, back, heading(id), failure(error));
+	}
 }
 
 function wordings(asked) {
-  if (!asked.length) return null;
-  return h("details", { class: "card" }, h("summary", {}, `${count(asked.length, "wording")} under which people ask for it`), h("ul", { class: "plain" }, asked.map((one) => h("li", {}, one))));
+	if (!asked.length) return null;
+	return h(
+		"details",
+		{ class: "card" },
+		h("summary", {}, `${count(asked.length, "wording")} under which people ask for it`),
+		h(
+			"ul",
+			{ class: "plain" },
+			asked.map((one) => h("li", {}, one)),
+		),
+	);
 }
 
 async function deleted(view, path, document, back) {
-  const text = `“${document.title || document.doc_id}” will be deleted from ${document.collection}. No answer uses it any more, and this can't be undone.`;
-  if (!(await confirmed("Delete this document?", text, "Delete"))) return;
-  try {
-    const done = await call(path, { method: "DELETE" });
-    fill(view, back, success(`Deleted. ${count(done.invalidated, "cached passage was", "cached passages were")} discarded.`));
-  } catch (error) {
-    view.prepend(failure(error));
-  }
+	const text = `“${document.title || document.doc_id}” will be deleted from ${document.collection}. No answer uses it any more, and this can't be undone.`;
+	if (!(await confirmed("Delete this document?", text, "Delete"))) return;
+	try {
+		const done = await call(path, { method: "DELETE" });
+		fill(
+			view,
+			back,
+			success(`Deleted. ${count(done.invalidated, "cached passage was", "cached passages were")} discarded.`),
+		);
+	} catch (error) {
+		view.prepend(failure(error));
+	}
 }
 
 // Two versions to choose, and what changed from one to the other.
 function versions(id) {
-  const path = `v1/documentation/${encodeURIComponent(id)}`;
-  const section = h("details", { class: "card", ontoggle: () => section.open && choose() }, h("summary", {}, "Versions and what changed"));
-  const body = h("div");
-  section.append(body);
-  const choose = async () => {
-    fill(body, waiting());
-    try {
-      const { versions: known } = await call(`${path}/versions`, { query: { limit: 100 } });
-      const options = known.map((one) => [String(one.version), `Version ${one.version}, ${moment(one.stored_at)}`]);
-      const result = h("div");
-      const compare = () => compared(path, from.value, to.value, result);
-      const from = select(options, options[1][0], compare);
-      const to = select(options, options[0][0], compare);
-      fill(body, h("div", { class: "bar-of-fields" }, labelled("From", from, "wide"), labelled("To", to, "wide")), result);
-      await compare();
-    } catch (error) {
-      fill(body, failure(error));
-    }
-  };
-  return section;
+	const path = `v1/documentation/${encodeURIComponent(id)}`;
+	const section = h(
+		"details",
+		{ class: "card", ontoggle: () => section.open && choose() },
+		h("summary", {}, "Versions and what changed"),
+	);
+	const body = h("div");
+	section.append(body);
+	const choose = async () => {
+		fill(body, waiting());
+		try {
+			const { versions: known } = await call(`${path}/versions`, { query: { limit: 100 } });
+			const options = known.map((one) => [
+				String(one.version),
+				`Version ${one.version}, ${moment(one.stored_at)}`,
+			]);
+			const result = h("div");
+			const compare = () => compared(path, from.value, to.value, result);
+			const from = select(options, options[1][0], compare);
+			const to = select(options, options[0][0], compare);
+			fill(
+				body,
+				h("div", { class: "bar-of-fields" }, labelled("From", from, "wide"), labelled("To", to, "wide")),
+				result,
+			);
+			await compare();
+		} catch (error) {
+			fill(body, failure(error));
+		}
+	};
+	return section;
 }
 
 async function compared(path, from, to, result) {
-  fill(result, waiting("Comparing…"));
-  try {
-    const [before, after] = await Promise.all([from, to].map((version) => call(path, { query: { version } })));
-    fill(result, differences(before.content, after.content));
-  } catch (error) {
-    fill(result, failure(error));
-  }
+	fill(result, waiting("Comparing…"));
+	try {
+		const [before, after] = await Promise.all(
+			[from, to].map((version) => call(path, { query: { version } })),
+		);
+		fill(result, differences(before.content, after.content));
+	} catch (error) {
+		fill(result, failure(error));
+	}
 }

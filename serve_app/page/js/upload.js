@@ -5,18 +5,21 @@ import { ApiError, queryOf, refused } from "./api.js";
 
 // Resolves to what the server did. `told` is called with the share that was sent.
 export function store(collection, id, file, type, section, told) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("PUT", `v1/collections/${collection}/documents/${encodeURIComponent(id)}${queryOf({ section })}`);
-    for (const [name, value] of Object.entries(accessHeaders())) request.setRequestHeader(name, value);
-    request.setRequestHeader("Content-Type", type.startsWith("text/") ? `${type}; charset=utf-8` : type);
-    request.upload.onprogress = (event) => event.lengthComputable && told(event.loaded / event.total);
-    request.upload.onload = () => told(1);
-    request.onerror = () => reject(new ApiError("The server can't be reached, or it ended the connection."));
-    request.onload = () => {
-      if (request.status < 300) resolve(JSON.parse(request.responseText));
-      else reject(refused(request.status, request.responseText));
-    };
-    request.send(file);
-  });
+	return new Promise((resolve, reject) => {
+		const request = new XMLHttpRequest();
+		request.open(
+			"PUT",
+			`v1/collections/${collection}/documents/${encodeURIComponent(id)}${queryOf({ section })}`,
+		);
+		for (const [name, value] of Object.entries(accessHeaders())) request.setRequestHeader(name, value);
+		request.setRequestHeader("Content-Type", type);
+		request.upload.onprogress = (event) => event.lengthComputable && told(event.loaded / event.total);
+		request.upload.onload = () => told(1);
+		request.onerror = () => reject(new ApiError("The server can't be reached, or it ended the connection."));
+		request.onload = () => {
+			if (request.status < 300) resolve(JSON.parse(request.responseText));
+			else reject(refused(request.status, request.responseText));
+		};
+		request.send(file);
+	});
 }

@@ -6,88 +6,125 @@ import { count } from "./format.js";
 import { icon } from "./icons.js";
 import { store } from "./upload.js";
 
-const TYPES = { md: "text/markdown", markdown: "text/markdown", txt: "text/plain", html: "text/html", htm: "text/html", pdf: "application/pdf" };
+const TYPES = {
+	md: "text/markdown",
+	markdown: "text/markdown",
+	txt: "text/plain",
+	html: "text/html",
+	htm: "text/html",
+	pdf: "application/pdf",
+};
 const AT_ONCE = 2;
 const SECTIONS = [["", "None"], "api", "guide", "tutorial", "reference"];
 
 // `changed` is called once all files of a drop are through.
 export function uploads(collection, changed) {
-  const list = h("ul", { class: "uploads", "aria-live": "polite" });
-  const section = collection === "documentation" ? select(SECTIONS) : null;
-  const take = (files) => takeAll([...files], { collection, section: section?.value, list, changed });
-  const input = h("input", { type: "file", multiple: true, accept: ".md,.markdown,.txt,.html,.htm,.pdf", class: "unseen", onchange: () => take(input.files).then(() => (input.value = "")) });
-  const zone = h("label", { class: "drop" }, input, icon("upload"), h("span", {}, h("b", {}, "Drop files here, or choose them"), h("span", { class: "muted small" }, "Markdown, text, HTML or PDF. A file with the name of a document becomes its next version.")));
-  const over = (on) => (event) => {
-    event.preventDefault();
-    zone.classList.toggle("over", on);
-  };
-  zone.addEventListener("dragover", over(true));
-  zone.addEventListener("dragleave", over(false));
-  zone.addEventListener("drop", (event) => {
-    over(false)(event);
-    take(event.dataTransfer.files);
-  });
-  return h("div", { class: "upload-area" }, zone, section && labelled("Section of new files", section), list);
+	const list = h("ul", { class: "uploads", "aria-live": "polite" });
+	const section = collection === "documentation" ? select(SECTIONS) : null;
+	const take = (files) => takeAll([...files], { collection, section: section?.value, list, changed });
+	const input = h("input", {
+		type: "file",
+		multiple: true,
+		accept: ".md,.markdown,.txt,.html,.htm,.pdf",
+		class: "unseen",
+		onchange: () => take(input.files).then(() => (input.value = "")),
+	});
+	const zone = h(
+		"label",
+		{ class: "drop" },
+		input,
+		icon("upload"),
+		h(
+			"span",
+			{},
+			h("b", {}, "Drop files here, or choose them"),
+			h(
+				"span",
+				{ class: "muted small" },
+				"Markdown, text, HTML or PDF. A file with the name of a document becomes its next version.",
+			),
+		),
+	);
+	const over = (on) => (event) => {
+		event.preventDefault();
+		zone.classList.toggle("over", on);
+	};
+	zone.addEventListener("dragover", over(true));
+	zone.addEventListener("dragleave", over(false));
+	zone.addEventListener("drop", (event) => {
+		over(false)(event);
+		take(event.dataTransfer.files);
+	});
+	return h("div", { class: "upload-area" }, zone, section && labelled("Section of new files", section), list);
 }
 
 async function takeAll(files, { collection, section, list, changed }) {
-  const taken = new Set();
-  const rows = files.map((file) => rowOf(file, taken));
-  fill(list, rows.map((row) => row.element));
-  const waiting = rows.filter((row) => row.id);
-  const work = async () => {
-    for (let row = waiting.shift(); row; row = waiting.shift()) await send(row, collection, section);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  if (rows.some((row) => row.stored)) changed();
+	const taken = new Set();
+	const rows = files.map((file) => rowOf(file, taken));
+	fill(
+		list,
+		rows.map((row) => row.element),
+	);
+	const waiting = rows.filter((row) => row.id);
+	const work = async () => {
+		for (let row = waiting.shift(); row; row = waiting.shift()) await send(row, collection, section);
+	};
+	await Promise.all(Array.from({ length: AT_ONCE }, work));
+	if (rows.some((row) => row.stored)) changed();
 }
 
 function rowOf(file, taken) {
-  const state = h("span", { class: "upload-state" }, "Waiting");
-  const bar = h("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
-  const row = { file, state, bar, element: h("li", {}, h("b", {}, file.name), bar, state) };
-  const extension = /\.([^.]+)$/.exec(file.name)?.[1].toLowerCase();
-  const id = idOf(file.name);
-  row.type = TYPES[extension];
-  if (!row.type) refuse(row, `“.${extension ?? ""}” can't be stored: only Markdown, text, HTML and PDF can.`);
-  else if (!id) refuse(row, "The name has no letter or digit to make an id of.");
-  else if (taken.has(id)) refuse(row, `Another of these files already has the id ${id}.`);
-  else row.id = id;
-  taken.add(id);
-  return row;
+	const state = h("span", { class: "upload-state" }, "Waiting");
+	const bar = h("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
+	const row = { file, state, bar, element: h("li", {}, h("b", {}, file.name), bar, state) };
+	const extension = /\.([^.]+)$/.exec(file.name)?.[1].toLowerCase();
+	const id = idOf(file.name);
+	row.type = TYPES[extension];
+	if (!row.type) refuse(row, `“.${extension ?? ""}” can't be stored: only Markdown, text, HTML and PDF can.`);
+	else if (!id) refuse(row, "The name has no letter or digit to make an id of.");
+	else if (taken.has(id)) refuse(row, `Another of these files already has the id ${id}.`);
+	else row.id = id;
+	taken.add(id);
+	return row;
 }
 
 // "Über uns (2).md" as "Uber-uns-2".
 export function idOf(name) {
-  const plain = name.replace(/\.[^.]*$/, "").normalize("NFKD").replaceAll(/\p{M}/gu, "");
-  return plain.replaceAll(/[^A-Za-z0-9._:-]+/g, "-").replaceAll(/^[^A-Za-z0-9]+|-+$/g, "").slice(0, 200);
+	const plain = name
+		.replace(/\.[^.]*$/, "")
+		.normalize("NFKD")
+		.replaceAll(/\p{M}/gu, "");
+	return plain
+		.replaceAll(/[^A-Za-z0-9._:-]+/g, "-")
+		.replaceAll(/^[^A-Za-z0-9]+|-+$/g, "")
+		.slice(0, 200);
 }
 
 async function send(row, collection, section) {
-  const told = (share) => {
-    row.bar.value = share;
-    row.state.textContent = share < 1 ? `Sending, ${Math.round(share * 100)} %` : "Reading and indexing…";
-  };
-  try {
-    const done = await store(collection, row.id, row.file, row.type, section, told);
-    row.stored = true;
-    row.element.className = "done";
-    row.state.textContent = outcome(done);
-  } catch (error) {
-    refuse(row, error.message);
-  }
-  row.bar.remove();
+	const told = (share) => {
+		row.bar.value = share;
+		row.state.textContent = share < 1 ? `Sending, ${Math.round(share * 100)} %` : "Reading and indexing…";
+	};
+	try {
+		const done = await store(collection, row.id, row.file, row.type, section, told);
+		row.stored = true;
+		row.element.className = "done";
+		row.state.textContent = outcome(done);
+	} catch (error) {
+		refuse(row, error.message);
+	}
+	row.bar.remove();
 }
 
 function outcome(done) {
-  const parts = [`Stored as ${done.doc_id}, version ${done.version}: ${count(done.chunks, "passage")}`];
-  if (done.kept) parts.push(`${done.kept} unchanged and still cached`);
-  if (done.invalidated) parts.push(`${count(done.invalidated, "old passage")} discarded from the cache`);
-  return `${parts.join(", ")}.`;
+	const parts = [`Stored as ${done.doc_id}, version ${done.version}: ${count(done.chunks, "passage")}`];
+	if (done.kept) parts.push(`${done.kept} unchanged and still cached`);
+	if (done.invalidated) parts.push(`${count(done.invalidated, "old passage")} discarded from the cache`);
+	return `${parts.join(", ")}.`;
 }
 
 function refuse(row, message) {
-  row.element.className = "refused";
-  row.state.textContent = `Refused: ${message}`;
-  row.bar.remove();
+	row.element.className = "refused";
+	row.state.textContent = `Refused: ${message}`;
+	row.bar.remove();
 }

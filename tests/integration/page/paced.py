@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from deployments.core.messages import Delta, GenerateRequest
 from tests.fakes import FakeGenerator, a_passage
@@ -53,7 +54,7 @@ class PacedGenerator(FakeGenerator):
         yield delta("", finish_reason="stop", decode_ms=10.0 * len(words))
 
 
-def paced_api(generator: PacedGenerator, **settings: str) -> Api:
+def paced_api(generator: PacedGenerator, **settings: Any) -> Api:
     """The application over fakes, whose support agent has this engine."""
     rig = Rig([a_passage(n) for n in range(3)])
     rig.use(generator=generator, clock=time.perf_counter, wall_clock=time.time)
