@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import grpc  # type: ignore[import-untyped]
 from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
 
 from deployments.core.errors import InternalFault, Overloaded, Unavailable, WarmlineError
 from deployments.core.replica import Kind, operations
@@ -61,7 +61,7 @@ def _stream(handle: Any, name: str, part: str) -> Callable[..., Any]:
     return stream
 
 
-_DIED = (RayActorError, grpc.RpcError)
+_DIED = (RayActorError, ReplicaUnavailableError, grpc.RpcError)
 """Errors of a call whose replica has died. It holds nothing any more, so a broadcast ignores it."""
 
 

@@ -66,7 +66,7 @@ class _Broadcast:
         self._call = call
 
     async def results_async(self, return_exceptions: bool = False) -> list[Any]:
-        return await asyncio.gather(self._call, return_exceptions=return_exceptions)
+        return list(await asyncio.gather(self._call, return_exceptions=return_exceptions))
 
     async def _fetch_replica_results_async(self) -> list[_Reply]:
         """Private in Ray too; the application calls it to take each replica's answer by itself."""

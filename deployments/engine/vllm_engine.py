@@ -226,7 +226,7 @@ def _translated() -> Iterator[None]:
     except VLLMClientError as error:
         log.warning("vLLM refused a request: %s", error)
         raise InvalidRequest(
-            "the engine refused the prompt or its sampling settings; shorten the prompt or change the settings"
+            "the engine refused the prompt or its settings; shorten the prompt or change the settings"
         ) from error
     except GracefulHTTPError as error:
         raise Overloaded("the engine's queue is full") from error

@@ -110,7 +110,7 @@ class TicketStore:
         query = select(tickets).where(tickets.c.tenant == tenant, tickets.c.ticket_id.in_(ticket_ids))
         return {ticket.ticket_id: ticket for ticket in await self._read(query)}
 
-    async def opened_in(self, tenant: TenantId, period: Period) -> list[ReportedTicket]:
+    async def opened_in(self, tenant: TenantId, period: Period) -> Sequence[ReportedTicket]:
         """Returns what a report reads of the tickets that were opened in a period.
 
         Reads them in pages, so that other calls get the database in between. Raises InvalidRequest if

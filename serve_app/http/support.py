@@ -12,7 +12,7 @@ from starlette.responses import Response
 from deployments.agents.specs import SUPPORT
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import Scope
-from deployments.core.limits import DEFAULT_TOP_K, MAX_SECTION_CHARS, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_SECTION_CHARS, MAX_TOP_K
 from deployments.core.records.support_report import Spread, SupportReport, Topic
 from deployments.core.records.tickets import Priority, TicketStatus
 from deployments.core.texts import check_text

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from deployments.core.ids import TenantId
-from deployments.core.records.support_report import ReportedTicket
 from deployments.core.records.tickets import Priority, Ticket, TicketChange, TicketDraft
 from deployments.records.ticket_life import changed, opened
 
@@ -29,8 +26,3 @@ def lived(ticket: Ticket, *changes: tuple[float, TicketChange]) -> Ticket:
     for at_s, change in changes:
         ticket = changed(ticket, change, at_s).ticket
     return ticket
-
-
-def reported(ticket: Ticket) -> ReportedTicket:
-    """Returns what a report reads of the ticket."""
-    return ReportedTicket(**{field.name: getattr(ticket, field.name) for field in fields(ReportedTicket)})
