@@ -25,12 +25,15 @@ from deployments.core.services import (
 from serve_app.auth import Tenants
 from serve_app.engine.handle import EngineHandle
 from serve_app.http.application import build_api
+from serve_app.problems import message_of
 from serve_app.remote import client_of
 from serve_app.rewarming import Rewarming
 from serve_app.services import Services
 from serve_app.settings import Settings
 
 _PROBE_TIMEOUT_S = 2.0
+_REPORT_FOR_S = 1.0
+"""How long a report on readiness is given again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,26 @@ class Ingress:
 
 
 class Probes:
-    """Asks all parts at once whether they answer. `probes` maps a part's name to its health check."""
+    """Asks all parts at once whether they answer. `probes` maps a part's name to its health check.
+
+    Nobody needs a key for this, so however many ask, the parts are asked once in `_REPORT_FOR_S`.
+    """
 
     def __init__(self, probes: Mapping[str, Any]) -> None:
         self._probes = probes
+        self._lock = asyncio.Lock()
+        self._report: dict[str, str] = {}
+        self._valid_until_s = float("-inf")
 
     async def report(self) -> dict[str, str]:
         """Part -> "ready", or why it is not. Waits up to `_PROBE_TIMEOUT_S` for each part."""
-        states = await asyncio.gather(*(_state(probe()) for probe in self._probes.values()))
-        return dict(zip(self._probes, states, strict=True))
+        loop = asyncio.get_running_loop()
+        async with self._lock:
+            if loop.time() >= self._valid_until_s:
+                states = await asyncio.gather(*(_state(probe()) for probe in self._probes.values()))
+                self._report = dict(zip(self._probes, states, strict=True))
+                self._valid_until_s = loop.time() + _REPORT_FOR_S
+            return dict(self._report)
 
 
 async def _state(answer: Awaitable[object]) -> str:
@@ -112,5 +126,5 @@ async def _state(answer: Awaitable[object]) -> str:
     except TimeoutError:
         return "does not answer yet"
     except WarmlineError as error:
-        return error.message
+        return message_of(error)
     return "ready"

@@ -63,6 +63,12 @@ def problem(error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
     return status, _body(status, error.message, error.code, error.param)
 
 
+def message_of(error: Exception) -> str:
+    """What a caller may read of an error, by `problem`."""
+    _, body = problem(error)
+    return str(body["error"]["message"])
+
+
 def problem_response(error: Exception) -> JSONResponse:
     """The response for an error, by `problem`."""
     status, body = problem(error)

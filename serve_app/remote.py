@@ -14,8 +14,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import grpc  # type: ignore[import-untyped]
-from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
 
 from deployments.core.errors import InternalFault, Overloaded, Unavailable, WarmlineError
 from deployments.core.replica import Kind, operations
@@ -61,10 +61,17 @@ def _stream(handle: Any, name: str, part: str) -> Callable[..., Any]:
     return stream
 
 
+_DIED = (RayActorError, ReplicaUnavailableError, grpc.RpcError)
+"""Errors of a call whose replica has died. It holds nothing any more, so a broadcast ignores it."""
+
+
 def _broadcast(handle: Any, name: str, part: str) -> Callable[..., Any]:
     async def broadcast(*arguments: Any, **named: Any) -> None:
         with translated(part):
-            await handle.broadcast(name, *arguments, **named).results_async()
+            response = handle.broadcast(name, *arguments, **named)
+            for result in await response.results_async(return_exceptions=True):
+                if isinstance(result, Exception) and not isinstance(_cause(result), _DIED):
+                    raise result
 
     return broadcast
 
@@ -98,7 +105,7 @@ async def translated_stream(
 
 def translation(error: Exception, part: str, gone: type[Unavailable]) -> WarmlineError:
     """The WarmlineError for `error`. Ray wraps a replica's error in RayTaskError, except over gRPC."""
-    cause = error.cause if isinstance(error, RayTaskError) else error
+    cause = _cause(error)
     if isinstance(cause, WarmlineError):
         return cause
     if isinstance(cause, BackPressureError):
@@ -108,3 +115,8 @@ def translation(error: Exception, part: str, gone: type[Unavailable]) -> Warmlin
         return gone(f"{part} can't be reached; try again later")
     log.error("%s failed", part, exc_info=error)
     return InternalFault(f"{part} failed")
+
+
+def _cause(error: Exception) -> Exception:
+    cause: Exception = error.cause if isinstance(error, RayTaskError) else error
+    return cause

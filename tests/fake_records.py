@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.errors import Conflict, NotFound
 from deployments.core.ids import TenantId
 from deployments.core.records.idempotency import Claim, RepeatableCall
-from deployments.core.records.support_report import Period, SupportReport
+from deployments.core.records.support_report import Period, ReportedTicket, SupportReport
 from deployments.core.records.tickets import (
     MemoryContext,
     Respond,
@@ -68,7 +68,7 @@ class FakeDesk:
     async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
         found = await self.list_tickets(TicketQuery(tenant))
         inside = [ticket for ticket in found if period.start_s <= ticket.created_at_s < period.end_s]
-        return report_of(inside, period, self._clock())
+        return report_of([reported(ticket) for ticket in inside], period, self._clock())
 
 
 class FakeKeys:
@@ -110,3 +110,8 @@ class FakeTextReader:
 def image_reader() -> TicketImageReader:
     """The support agent's reader of pictures; a token is a word."""
     return TicketImageReader(FakeTextReader(), lambda text: len(text.split()), ImageLimits())
+
+
+def reported(ticket: Ticket) -> ReportedTicket:
+    """Returns what a report reads of the ticket."""
+    return ReportedTicket(**{field.name: getattr(ticket, field.name) for field in fields(ReportedTicket)})

@@ -65,8 +65,8 @@ class _Broadcast:
     def __init__(self, call: Any) -> None:
         self._call = call
 
-    async def results_async(self, **_: Any) -> list[Any]:
-        return [await self._call]
+    async def results_async(self, return_exceptions: bool = False) -> list[Any]:
+        return list(await asyncio.gather(self._call, return_exceptions=return_exceptions))
 
     async def _fetch_replica_results_async(self) -> list[_Reply]:
         """Private in Ray too; the application calls it to take each replica's answer by itself."""

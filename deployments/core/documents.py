@@ -107,7 +107,7 @@ class TextHit:
     section: str | None
     version: int
     score: float
-    """Comparable within one search only."""
+    """1 / (60 + rank), where the best document has rank 1: says nothing but the order."""
     snippet: str
     """The part of the body that matches."""
 
@@ -121,7 +121,7 @@ class Document:
     title: str
     section: str | None
     content: str
-    """Its text as Markdown."""
+    """Its text as Markdown; "" in lists."""
     version: int
     """From 1; each change raises it."""
     chunks: int
@@ -131,7 +131,7 @@ class Document:
     updated_at_s: float
     """Unix seconds."""
     asked_as: tuple[str, ...] = ()
-    """Wordings in which people ask for it. Search uses them; prompts do not contain them."""
+    """Wordings in which people ask for it, () in lists. Search uses them; prompts do not contain them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class DocumentLibrary(Protocol):
         """Deletes a document. Raises NotFound."""
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """At most `limit` documents by id, those after the id `after`."""
+        """At most `limit` documents by id, those after the id `after`, without content and wordings."""
 
 
 class Generator(Protocol):

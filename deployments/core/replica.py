@@ -30,7 +30,8 @@ class Kind(Enum):
     STREAM = auto()
     """One replica yields results one by one."""
     EVERY_REPLICA = auto()
-    """All running replicas are called. The results are dropped, so the operation returns None."""
+    """All running replicas are called. The results are dropped, so the operation returns None. A replica
+    that dies meanwhile is no error."""
 
 
 def every_replica(operation: Operation) -> Operation:

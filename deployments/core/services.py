@@ -116,7 +116,10 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
     """The documents, in the Knowledge deployment."""
 
     async def status(self) -> dict[str, str]:
-        """The number of documents and the state of the index, by name. Raises KnowledgeUnavailable."""
+        """The state of the index, by name, after a probe of the database: cheap at any size.
+
+        Raises KnowledgeUnavailable.
+        """
 
 
 class Records(TicketDesk, IdempotencyKeys, BusinessMemory, Protocol):

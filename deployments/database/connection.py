@@ -7,6 +7,7 @@ processes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
 from deployments.database.file_lock import FileLock
 from deployments.database.migrations import upgrade
+
+log = logging.getLogger(__name__)
 
 _POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 _MIGRATION_LOCK = 0x5741524D  # key of PostgreSQL's advisory lock: one replica migrates at a time
@@ -117,9 +120,10 @@ async def _translated_errors() -> AsyncIterator[None]:
     except (DataError, IntegrityError, ProgrammingError) as error:
         raise InternalFault("the database refused a statement") from error
     except (DBAPIError, PoolTimeoutError, OSError) as error:
-        # The driver's own message: SQLAlchemy's would add the statement with its values.
-        cause = getattr(error, "orig", None) or error
-        raise KnowledgeUnavailable(f"the database can't be used: {cause}") from error
+        # The driver's own message: SQLAlchemy's would add the statement with its values. It names hosts,
+        # users and paths, so callers don't get it.
+        log.error("the database can't be used: %s", getattr(error, "orig", None) or error)
+        raise KnowledgeUnavailable("the database can't be used; try again later") from error
 
 
 def _parsed(url: str) -> URL:

@@ -45,8 +45,10 @@ class Admission:
             return
         wait_s = (self.pending_tokens + tokens) / rate
         if wait_s > deadline_s * MAX_SHARE:
+            # The message omits how much waits: that is other tenants' work.
             raise Overloaded(
-                f"{self.pending_tokens} tokens wait to be prefilled, about {wait_s:.0f} s; try again later"
+                "the prompt can't be computed within the request's deadline; try again later, or with a "
+                "longer deadline"
             )
 
     @contextmanager

@@ -68,7 +68,7 @@ class VllmEngine:
             if isinstance(error, WarmlineError) or not isinstance(error, Exception):
                 raise
             log.exception("the engine did not start")
-            raise EngineUnavailable(f"the engine did not start: {error}") from error
+            raise EngineUnavailable("the engine did not start; its log says why") from error
         return cls(llm, config.served_name, scheduler_log, socket_dir)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
@@ -224,7 +224,10 @@ def _translated() -> Iterator[None]:
     except EngineDeadError as error:
         raise EngineUnavailable("the engine's processes have ended") from error
     except VLLMClientError as error:
-        raise InvalidRequest(str(error)) from error
+        log.warning("vLLM refused a request: %s", error)
+        raise InvalidRequest(
+            "the engine refused the prompt or its settings; shorten the prompt or change the settings"
+        ) from error
     except GracefulHTTPError as error:
         raise Overloaded("the engine's queue is full") from error
     except VLLMError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy import Select, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Document
@@ -103,20 +103,25 @@ async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRo
     }
 
 
-async def read_matching_segments(connection: AsyncConnection, scope: Scope, pattern: str) -> list[str]:
-    """Returns the segment texts of all documents whose ids match a glob pattern, each text once."""
+async def read_matching_segments(
+    connection: AsyncConnection, scope: Scope, pattern: str, after: int, limit: int
+) -> tuple[list[str], int | None]:
+    """Returns segment texts of documents whose ids match a glob pattern, each text once.
+
+    Reads at most `limit` chunks with ids larger than `after`. Also returns the `after` of the next call;
+    None if there are no further chunks.
+    """
     start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    columns = (documents.c.doc_id, documents.c.title, chunks.c.heading, chunks.c.body)
+    columns = (chunks.c.id, documents.c.doc_id, documents.c.title, chunks.c.heading, chunks.c.body)
     query = _in_scope(select(*columns).select_from(chunks.join(documents).join(indexes)), scope).where(
-        indexes.c.status == "active", documents.c.doc_id.startswith(start, autoescape=True)
+        indexes.c.status == "active",
+        documents.c.doc_id.startswith(start, autoescape=True),
+        chunks.c.id > after,
     )
-    return list(
-        {
-            document_segment(row.title, row.heading, row.body): None
-            for row in await connection.execute(query)
-            if fnmatchcase(row.doc_id, pattern)
-        }
-    )
+    rows = (await connection.execute(query.order_by(chunks.c.id).limit(limit))).all()
+    matching = (row for row in rows if fnmatchcase(row.doc_id, pattern))
+    texts = list(dict.fromkeys(document_segment(row.title, row.heading, row.body) for row in matching))
+    return texts, rows[-1].id if len(rows) == limit else None
 
 
 async def unused_segments(
@@ -154,15 +159,23 @@ async def write_document(
     return made.scalar_one(), 1
 
 
-def select_documents(scope: Scope) -> Select[Any]:
-    """Selects a collection's documents, each with its `chunk_count` in the active index."""
+def select_documents(scope: Scope, *, with_texts: bool) -> Select[Any]:
+    """Selects a collection's documents, each with its `chunk_count` in the active index.
+
+    Without texts, `content` and `asked_as` are empty: together those of many documents can be gigabytes.
+    """
     counted = (
         select(func.count())
         .select_from(chunks.join(indexes))
         .where(chunks.c.document_id == documents.c.id, indexes.c.status == "active")
         .scalar_subquery()
     )
-    return _in_scope(select(documents, counted.label("chunk_count")), scope)
+    texts = ("content", "asked_as")
+    columns = [
+        column if with_texts or column.name not in texts else literal("").label(column.name)
+        for column in documents.c
+    ]
+    return _in_scope(select(*columns, counted.label("chunk_count")), scope)
 
 
 def to_document(row: AnyRow) -> Document:

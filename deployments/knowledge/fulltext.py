@@ -6,7 +6,9 @@ collection and section, so its limit counts only matching chunks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import Scope
 from deployments.knowledge.search_terms import (
+    Term,
     fts5_query,
     indexed_words,
     search_terms,
@@ -54,8 +57,6 @@ class TextMatch:
     """A chunk that full text search found."""
 
     chunk_id: int
-    score: float
-    """Larger for a better match; comparable only within one search."""
     snippet: str
     """The part of the body that matches; "" if the query did not ask for snippets."""
 
@@ -67,7 +68,7 @@ class FullText(Protocol):
         """Adds chunks to the index."""
 
     async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """Returns matching chunks, best first; equal scores are ordered by chunk id."""
+        """Returns matching chunks, best first. The order depends on chunks of the query's scope only."""
 
 
 _CONDITIONS = """
@@ -77,19 +78,31 @@ _CONDITIONS = """
 
 
 class SqliteFullText:
-    """Ranks by BM25. Word statistics cover all tenants; callers get only ranking and scores."""
+    """Ranks by the terms that a chunk has: a term that few chunks of the scope have counts more.
+
+    FTS5's own `bm25` can't be used: its word counts and lengths are those of all tenants' rows, so that
+    order and scores would tell one tenant which words others store.
+    """
 
     _ADD = text(
         "INSERT INTO chunk_search (rowid, title, heading, body) VALUES (:id, :title, :heading, :body)"
     )
-    _SNIPPET = "snippet(chunk_search, 2, '', '', '…', 32)"
-    _SEARCH = f"""
-        SELECT c.id, -bm25(chunk_search, 4.0, 2.0, 1.0) AS score, {{snippet}} AS snippet
-        FROM chunk_search JOIN chunks c ON c.id = chunk_search.rowid
-        JOIN documents d ON d.id = c.document_id
-        WHERE chunk_search MATCH :query AND {_CONDITIONS}
-        ORDER BY score DESC, c.id LIMIT :limit
+    _WEIGHTS: Mapping[str, float] = {"title": 4.0, "heading": 2.0, "body": 1.0}
+    _SCOPE = f"documents d JOIN chunks c ON c.document_id = d.id WHERE {_CONDITIONS}"
+    _HITS = f"""
+        SELECT c.id AS id, {{term}} AS term, {{score}} AS score
+        FROM chunk_search CROSS JOIN chunks c ON c.id = chunk_search.rowid
+        CROSS JOIN documents d ON d.id = c.document_id
+        WHERE chunk_search MATCH {{match}} AND {_CONDITIONS}
         """  # noqa: S608 -- constants only
+    # Sums of equal numbers in different order differ in the last digits, hence the rounding.
+    _BEST = """
+        SELECT id FROM ({hits}) GROUP BY id ORDER BY round(sum(score), 9) DESC, id LIMIT :limit
+        """
+    _SNIPPETS = """
+        SELECT rowid, snippet(chunk_search, 2, '', '', '…', 32) AS snippet
+        FROM chunk_search WHERE chunk_search MATCH :query AND rowid IN (SELECT value FROM json_each(:ids))
+        """
 
     async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
         """Adds chunks to the index."""
@@ -98,10 +111,42 @@ class SqliteFullText:
             await connection.execute(self._ADD, rows)
 
     async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """Returns matching chunks, best first; equal scores are ordered by chunk id."""
+        """Returns matching chunks, best first; equally good ones are ordered by chunk id."""
         terms = search_terms(query.question)
-        statement = self._SEARCH.format(snippet=self._SNIPPET if query.snippets else "''")
-        return await _matches(connection, statement, query, query=fts5_query(terms)) if terms else []
+        rarity = await self._rarity(connection, query, terms) if terms else {}
+        if not rarity:
+            return []
+        hits, values = [], _parameters(query)
+        for number, rare in rarity.items():
+            for column, weight in self._WEIGHTS.items():
+                name = f"{column}_{number}"
+                values[name] = f"{column} : {fts5_query([terms[number]])}"
+                values[f"score_{name}"] = weight * rare
+                hits.append(self._HITS.format(term=number, score=f":score_{name}", match=f":{name}"))
+        found = await connection.execute(text(self._BEST.format(hits=" UNION ALL ".join(hits))), values)
+        ids = list(found.scalars())
+        snippets = await self._snippets(connection, terms, ids) if query.snippets else {}
+        return [TextMatch(id_, snippets.get(id_, "")) for id_ in ids]
+
+    async def _rarity(
+        self, connection: AsyncConnection, query: TextQuery, terms: Sequence[Term]
+    ) -> dict[int, float]:
+        """Returns BM25's inverse document frequency, by the term's position, of those the scope has."""
+        values = _parameters(query)
+        chunks = await connection.scalar(text(f"SELECT count(*) FROM {self._SCOPE}"), values)  # noqa: S608
+        hits = []
+        for number, term in enumerate(terms):
+            values[f"match_{number}"] = fts5_query([term])
+            hits.append(self._HITS.format(term=number, score=1, match=f":match_{number}"))
+        counted = f"SELECT term, count(*) AS n FROM ({' UNION ALL '.join(hits)}) GROUP BY term"  # noqa: S608
+        rows = await connection.execute(text(counted), values)
+        return {row.term: math.log1p(((chunks or 0) - row.n + 0.5) / (row.n + 0.5)) for row in rows}
+
+    async def _snippets(
+        self, connection: AsyncConnection, terms: Sequence[Term], ids: Sequence[int]
+    ) -> dict[int, str]:
+        values = {"query": fts5_query(terms), "ids": json.dumps(ids)}
+        return {row.rowid: row.snippet for row in await connection.execute(text(self._SNIPPETS), values)}
 
 
 class PostgresFullText:
@@ -154,7 +199,9 @@ class PostgresFullText:
             return []
         statement = self._SEARCH.format(snippet=self._SNIPPET if query.snippets else "''")
         phrases = tsquery(term for term in terms if len(term) > 1)
-        return await _matches(connection, statement, query, query=tsquery(terms), phrases=phrases)
+        values = _parameters(query) | {"query": tsquery(terms), "phrases": phrases}
+        rows = await connection.execute(text(statement), values)
+        return [TextMatch(row.id, row.snippet) for row in rows]
 
 
 def full_text(dialect: str) -> FullText:
@@ -162,16 +209,11 @@ def full_text(dialect: str) -> FullText:
     return SqliteFullText() if dialect == "sqlite" else PostgresFullText()
 
 
-async def _matches(
-    connection: AsyncConnection, statement: str, wanted: TextQuery, **expressions: str
-) -> list[TextMatch]:
-    parameters: dict[str, Any] = {
-        "index_id": wanted.index_id,
-        "tenant": wanted.scope.tenant,
-        "collection": wanted.scope.collection,
-        "section": wanted.section,
-        "limit": wanted.limit,
-        **expressions,
+def _parameters(query: TextQuery) -> dict[str, Any]:
+    return {
+        "index_id": query.index_id,
+        "tenant": query.scope.tenant,
+        "collection": query.scope.collection,
+        "section": query.section,
+        "limit": query.limit,
     }
-    rows = await connection.execute(text(statement), parameters)
-    return [TextMatch(row.id, row.score, row.snippet) for row in rows]

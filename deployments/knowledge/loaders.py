@@ -13,9 +13,10 @@ from markdownify import MarkdownConverter
 
 from deployments.core.documents import DocumentDraft, MediaType, as_wordings
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
-from deployments.core.texts import check_storable, check_text
+from deployments.core.limits import MAX_SECTION_CHARS
+from deployments.core.texts import check_text
 from deployments.knowledge.markdown_outline import outline, split_front_matter
-from deployments.knowledge.pdf import pdf_text
+from deployments.knowledge.pdf import UnreadablePdf, pdf_text
 
 MAX_TITLE_CHARS = 200
 """A title is part of every segment of its document, so it has to be short."""
@@ -65,7 +66,7 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
         raise UnsupportedMediaType(f"{kind or 'no media type'} is not supported; supported: {allowed}")
     given_title, given_section = " ".join(draft.title.split()), (draft.section or "").strip()
     check_text(given_title, "title", MAX_TITLE_CHARS, may_be_empty=True)
-    check_storable(given_section, "section")
+    check_text(given_section, "section", MAX_SECTION_CHARS, may_be_empty=True)
     try:
         found = reader(_Source(draft.raw, charset))
     except _Unreadable as why:
@@ -87,8 +88,10 @@ def _read_markdown(source: _Source) -> LoadedDocument:
     text = _not_blank(text)
     headings = (heading.text for heading in outline(text).headings)
     title = front_matter.values.get("title") or next(headings, "")
-    asked_as = front_matter.lists.get("asked_as", ())
-    return LoadedDocument(_as_title(title), front_matter.values.get("section") or None, text, asked_as)
+    section = front_matter.values.get("section") or None
+    if section is not None and len(section) > MAX_SECTION_CHARS:
+        raise _Unreadable(f"the section in its front matter has more than {MAX_SECTION_CHARS} characters")
+    return LoadedDocument(_as_title(title), section, text, front_matter.lists.get("asked_as", ()))
 
 
 def _read_plain(source: _Source) -> LoadedDocument:
@@ -130,7 +133,7 @@ def _alternative_text(image: Tag) -> str:
 def _read_pdf(source: _Source) -> LoadedDocument:
     try:
         title, text = pdf_text(source.raw)
-    except ValueError as why:
+    except UnreadablePdf as why:
         raise _Unreadable(str(why)) from why
     text = _not_blank(text, "it holds no text; scanned pages can't be read")
     return LoadedDocument(_as_title(title or text.split("\n", 1)[0]), None, text)

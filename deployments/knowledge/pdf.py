@@ -16,6 +16,7 @@ _UNREADABLE = (
     DependencyError,
     # Malformed files make the parser fail anywhere, also with errors that are not its own.
     LookupError,
+    ValueError,
     TypeError,
     AttributeError,
     AssertionError,
@@ -24,24 +25,29 @@ _UNREADABLE = (
 )
 
 
+class UnreadablePdf(ValueError):
+    """A file can't be read. The message is the reason, in words for the caller."""
+
+
 def pdf_text(raw: bytes) -> tuple[str, str]:
     """Returns the title (or "") and the text, with blank lines between pages.
 
-    An encrypted file is read if it opens with an empty password. Raises ValueError, whose message says
-    why the file can't be read.
+    An encrypted file is read if it opens with an empty password. Raises UnreadablePdf.
     """
     try:
         reader = PdfReader(io.BytesIO(raw))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise ValueError("it is encrypted")
+            raise UnreadablePdf("it is encrypted")
         if len(reader.pages) > MAX_PAGES:
-            raise ValueError(f"it has more than {MAX_PAGES} pages")
+            raise UnreadablePdf(f"it has more than {MAX_PAGES} pages")
         text = "\n\n".join(page.extract_text() for page in reader.pages)
         title = reader.metadata.title if reader.metadata else None
+    except UnreadablePdf:
+        raise
     except FileNotDecryptedError as error:
-        raise ValueError("it is encrypted") from error
+        raise UnreadablePdf("it is encrypted") from error
     except _UNREADABLE as error:
-        raise ValueError(f"it is no readable PDF ({type(error).__name__})") from error
+        raise UnreadablePdf(f"it is no readable PDF ({type(error).__name__})") from error
     # In damaged metadata the title may not be a string, whatever the parser's types say.
     return _clean(title) if isinstance(title, str) else "", _clean(text)
 

@@ -120,11 +120,11 @@ class HybridSearch:
             wanted = TextQuery(state.index_id, scope, None, question, depth, snippets=True)
             matches = await self._full_text.search(connection, wanted)
             rows = await _read_rows(connection, scope, [match.chunk_id for match in matches])
-        hits: dict[str, TextHit] = {}
+        best: dict[str, TextMatch] = {}
         for match in matches:
-            row = rows[match.chunk_id]
-            hits.setdefault(row.doc_id, _hit(row, match))
-        return tuple(hits.values())[:limit]
+            best.setdefault(rows[match.chunk_id].doc_id, match)
+        ranked = fuse([list(best.values())[:limit]])
+        return tuple(_hit(rows[match.chunk_id], score, match.snippet) for match, score in ranked)
 
     def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
@@ -180,13 +180,13 @@ def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:
     )
 
 
-def _hit(row: AnyRow, match: TextMatch) -> TextHit:
+def _hit(row: AnyRow, score: float, snippet: str) -> TextHit:
     return TextHit(
         DocId(row.doc_id),
         row.title,
         row.heading,
         row.section,
         row.version,
-        match.score,
-        match.snippet,
+        score,
+        snippet,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -176,8 +176,13 @@ class KnowledgeService:
 
         Returns how many segments the shared cache had. Raises InvalidRequest, CacheUnavailable.
         """
-        segments = await self._store.segments(scope, doc_id_pattern(pattern))
-        return await self._writer.discard(scope, segments) if self._writer is not None else 0
+        if self._writer is None:
+            return 0
+        discarded = 0
+        async with aclosing(self._store.segments(scope, doc_id_pattern(pattern))) as batches:
+            async for segments in batches:
+                discarded += await self._writer.discard(scope, segments)
+        return discarded
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         """Returns a document. Raises NotFound."""
@@ -189,13 +194,16 @@ class KnowledgeService:
             return await self._finish_change(scope, await self._store.delete(scope, doc_id))
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """Returns at most `limit` documents ordered by id, starting after `after`."""
+        """Returns at most `limit` documents ordered by id, starting after `after`.
+
+        They come without content and wordings.
+        """
         return await self._store.list(scope, limit, after)
 
     async def status(self) -> dict[str, str]:
-        """Returns the number of documents and the state of the index, for the status page."""
-        index = self._rebuild.describe() if self._rebuild is not None else "ready"
-        return {"documents": str(await self._store.count()), "index": index}
+        """Checks that the database answers; returns the state of the index."""
+        await self._database.ping()
+        return {"index": self._rebuild.describe() if self._rebuild is not None else "ready"}
 
     async def check_health(self) -> None:
         """Raises KnowledgeUnavailable if the database does not answer."""

@@ -5,10 +5,10 @@ Transactions lock the indexes first and the collection second, so that they can'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Document, Ingested
@@ -43,6 +43,9 @@ from deployments.knowledge.stored_chunks import (
 )
 from deployments.knowledge.tables import documents
 from deployments.knowledge.wordings import read_wordings, write_wordings
+
+_BATCH = 500
+"""Chunks whose texts are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,30 +163,32 @@ class DocumentStore:
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         """Returns a document. Raises NotFound, KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
-            query = select_documents(scope).where(documents.c.doc_id == doc_id)
+            query = select_documents(scope, with_texts=True).where(documents.c.doc_id == doc_id)
             row = (await connection.execute(query)).one_or_none()
         return to_document(present_or_raise(row, scope, doc_id))
 
     async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """Returns at most `limit` documents by id, after `after`. Raises KnowledgeUnavailable."""
-        query = select_documents(scope).order_by(documents.c.doc_id).limit(limit)
+        """Returns at most `limit` documents by id, after `after`, without content and wordings.
+
+        Raises KnowledgeUnavailable.
+        """
+        query = select_documents(scope, with_texts=False).order_by(documents.c.doc_id).limit(limit)
         if after is not None:
             query = query.where(documents.c.doc_id > after)
         async with self._database.snapshot() as connection:
             return tuple(to_document(row) for row in await connection.execute(query))
 
-    async def segments(self, scope: Scope, pattern: str) -> Sequence[str]:
-        """Returns the segment texts of all documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
+    async def segments(self, scope: Scope, pattern: str) -> AsyncGenerator[Sequence[str], None]:
+        """Yields the segment texts of all documents whose ids match a glob pattern (`*`, `?`, `[abc]`).
 
-        Each text occurs once. Raises KnowledgeUnavailable.
+        They come in batches, so that texts of a large collection are never in memory together. A text
+        can be in several batches. Raises KnowledgeUnavailable.
         """
-        async with self._database.snapshot() as connection:
-            return await read_matching_segments(connection, scope, pattern)
-
-    async def count(self) -> int:
-        """Counts the documents of all tenants. Raises KnowledgeUnavailable."""
-        async with self._database.snapshot() as connection:
-            return int(await connection.scalar(select(func.count()).select_from(documents)) or 0)
+        after: int | None = 0
+        while after is not None:
+            async with self._database.snapshot() as connection:
+                texts, after = await read_matching_segments(connection, scope, pattern, after, _BATCH)
+            yield texts
 
     def _uses_our_model(self, index: IndexRow) -> bool:
         return index.key.embedding == self._embedding

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
-from deployments.core.records.support_report import Period, Spread, SupportReport, Topic
-from deployments.core.records.tickets import Priority, Ticket, TicketStatus
+from deployments.core.records.support_report import Period, ReportedTicket, Spread, SupportReport, Topic
+from deployments.core.records.tickets import Priority, TicketStatus
 from deployments.core.words import COMMON_WORDS, words_of
 from deployments.records.ticket_life import is_breached
 
@@ -22,7 +22,7 @@ _SMALL_TALK = frozenset(_COURTESIES.split())
 """Words that are in nearly every ticket, so they are not topics."""
 
 
-def report_of(tickets: Sequence[Ticket], period: Period, now_s: float) -> SupportReport:
+def report_of(tickets: Sequence[ReportedTicket], period: Period, now_s: float) -> SupportReport:
     """Returns the report on a period. `tickets` are all that were opened in it."""
     statuses = Counter(ticket.status for ticket in tickets)
     priorities = Counter(ticket.priority for ticket in tickets)
@@ -74,7 +74,7 @@ def _can_be_topic(word: str) -> bool:
     return len(word) >= _MIN_CHARS_OF_A_TOPIC and not word.isdigit() and not is_common
 
 
-def _since_opening(tickets: Sequence[Ticket], moments_s: Sequence[float | None]) -> list[float]:
+def _since_opening(tickets: Sequence[ReportedTicket], moments_s: Sequence[float | None]) -> list[float]:
     pairs = zip(tickets, moments_s, strict=True)
     return [moment_s - ticket.created_at_s for ticket, moment_s in pairs if moment_s is not None]
 

@@ -76,7 +76,7 @@ class StoredTickets:
         return tuple(self._as_of_now(ticket) for ticket in await self._store.list(query))
 
     async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
-        """Counts the tickets that were opened in a period."""
+        """Counts the tickets that were opened in a period. Raises InvalidRequest if there are too many."""
         tickets = await self._store.opened_in(tenant, period)
         return await asyncio.to_thread(report_of, tickets, period, self._clock())
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from deployments.core.errors import Conflict, Forbidden, InvalidRequest
 from deployments.core.ids import TenantId
+from deployments.core.records.support_report import ReportedTicket
 from deployments.core.records.tickets import (
     ENDED,
     Close,
@@ -98,7 +99,7 @@ def changed(ticket: Ticket, change: TicketChange, now_s: float) -> Changed:
     return apply(current, change)
 
 
-def is_breached(ticket: Ticket, now_s: float) -> bool:
+def is_breached(ticket: Ticket | ReportedTicket, now_s: float) -> bool:
     """Tells whether the ticket is, or ever was, unresolved after its deadline."""
     return ticket.sla_breached or (ticket.status not in ENDED and now_s > ticket.sla_deadline_s)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.errors import NotFound
+from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import TenantId
-from deployments.core.records.support_report import Period
+from deployments.core.records.support_report import Period, ReportedTicket
 from deployments.core.records.tickets import (
     Priority,
     ResolutionType,
@@ -27,6 +27,18 @@ from deployments.records.record_ids import is_id
 from deployments.records.tables import ticket_events as events
 from deployments.records.tables import tickets
 from deployments.records.ticket_life import Changed
+
+MAX_REPORTED = 10_000
+"""Most tickets of a report."""
+_PAGE = 1000
+_REPORTED_CHARS = 500
+"""How much of a ticket's issue a report reads to find its topics."""
+_REPORTED = [
+    tickets.c[field.name]
+    if field.name != "issue_description"
+    else func.substr(tickets.c.issue_description, 1, _REPORTED_CHARS).label(field.name)
+    for field in fields(ReportedTicket)
+]
 
 
 class TicketStore:
@@ -98,14 +110,32 @@ class TicketStore:
         query = select(tickets).where(tickets.c.tenant == tenant, tickets.c.ticket_id.in_(ticket_ids))
         return {ticket.ticket_id: ticket for ticket in await self._read(query)}
 
-    async def opened_in(self, tenant: TenantId, period: Period) -> tuple[Ticket, ...]:
-        """Returns the tickets that were opened in a period, oldest first."""
-        query = select(tickets).where(
+    async def opened_in(self, tenant: TenantId, period: Period) -> Sequence[ReportedTicket]:
+        """Returns what a report reads of the tickets that were opened in a period.
+
+        Reads them in pages, so that other calls get the database in between. Raises InvalidRequest if
+        there are more than `MAX_REPORTED`.
+        """
+        query = select(tickets.c.ticket_id, *_REPORTED).where(
             tickets.c.tenant == tenant,
             tickets.c.created_at_s >= period.start_s,
             tickets.c.created_at_s < period.end_s,
         )
-        return await self._read(query.order_by(tickets.c.ticket_id))
+        query = query.order_by(tickets.c.ticket_id).limit(_PAGE)
+        found: list[ReportedTicket] = []
+        last = ""
+        while True:
+            async with self._database.snapshot() as connection:
+                page = (await connection.execute(query.where(tickets.c.ticket_id > last))).all()
+            found += [_reported(row) for row in page]
+            if len(found) > MAX_REPORTED:
+                raise InvalidRequest(
+                    f"more than {MAX_REPORTED} tickets were opened in this period; ask for a shorter one",
+                    "end",
+                )
+            if len(page) < _PAGE:
+                return found
+            last = page[-1].ticket_id
 
     async def _read(self, query: Select[Any]) -> tuple[Ticket, ...]:
         async with self._database.snapshot() as connection:
@@ -149,6 +179,11 @@ def _ticket(row: AnyRow) -> Ticket:
     values["original_priority"] = Priority(values["original_priority"])
     values["resolution_type"] = None if kind is None else ResolutionType(kind)
     return Ticket(**values)
+
+
+def _reported(row: AnyRow) -> ReportedTicket:
+    _, issue, status, priority, *others = row
+    return ReportedTicket(issue, TicketStatus(status), Priority(priority), *others)
 
 
 def _event(row: AnyRow) -> TicketEvent:

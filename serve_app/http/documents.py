@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from deployments.core.documents import MAX_WORDINGS, Document, DocumentDraft, Ingested, MediaType
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, doc_id
+from deployments.core.limits import MAX_SECTION_CHARS
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import ScopeDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
@@ -28,7 +29,7 @@ class DocumentLabels(Body):
     """A document's title and section."""
 
     title: str = Field("", max_length=500, description="empty: taken from the content")
-    section: str | None = Field(None, max_length=100)
+    section: str | None = Field(None, max_length=MAX_SECTION_CHARS)
 
 
 class DocumentUpload(DocumentLabels):

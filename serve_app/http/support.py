@@ -12,7 +12,7 @@ from starlette.responses import Response
 from deployments.agents.specs import SUPPORT
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import Scope
-from deployments.core.limits import DEFAULT_TOP_K, MAX_CATEGORY_CHARS, MAX_QUERY_CHARS, MAX_TOP_K
+from deployments.core.limits import DEFAULT_TOP_K, MAX_QUERY_CHARS, MAX_SECTION_CHARS, MAX_TOP_K
 from deployments.core.records.support_report import Spread, SupportReport, Topic
 from deployments.core.records.tickets import Priority, TicketStatus
 from deployments.core.texts import check_text
@@ -149,7 +149,7 @@ async def search(
     """Finds the passages of the knowledge base that are nearest to a query."""
     check_text(query, "query", MAX_QUERY_CHARS)
     if category is not None:
-        check_text(category, "category", MAX_CATEGORY_CHARS)
+        check_text(category, "category", MAX_SECTION_CHARS)
     found = await parts.library.search(SearchQuery(Scope(owner, SUPPORT.collection), query, top_k, category))
     results = [PassageBody.of(passage, text=passage.body) for passage in found.passages]
     return KnowledgeSearchBody(query=query, category=category, total_results=len(results), results=results)

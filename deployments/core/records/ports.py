@@ -47,7 +47,10 @@ class TicketDesk(Protocol):
         """The tickets that match, newest first."""
 
     async def support_report(self, tenant: TenantId, period: Period) -> SupportReport:
-        """Figures of the tickets that were opened in a period, counted now."""
+        """Figures of the tickets that were opened in a period, counted now.
+
+        Raises InvalidRequest if there are too many.
+        """
 
 
 class IdempotencyKeys(Protocol):

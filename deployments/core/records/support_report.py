@@ -19,6 +19,24 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedTicket:
+    """What a report reads of a ticket. The fields are those of `Ticket`."""
+
+    issue_description: str
+    """Only its beginning."""
+    status: TicketStatus
+    priority: Priority
+    created_at_s: float
+    sla_deadline_s: float
+    sla_breached: bool
+    first_response_at_s: float | None
+    resolved_at_s: float | None
+    escalations: int
+    reopenings: int
+    rating: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """Distribution of some durations."""
 

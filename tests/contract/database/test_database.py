@@ -187,6 +187,18 @@ async def test_a_second_process_waits_for_the_sqlite_file_and_then_gives_up(tmp_
     await second.close()
 
 
+async def test_the_drivers_words_are_logged_and_not_for_callers(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = await Database.open(database_url)
+    with pytest.raises(KnowledgeUnavailable) as raised:
+        async with database.transaction():
+            raise OSError("connection to 10.0.3.7 failed for user warmline")
+    assert raised.value.message == "the database can't be used; try again later"
+    assert "10.0.3.7" in caplog.text
+    await database.close()
+
+
 async def test_the_error_of_opening_a_database_has_no_password(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("this is not a database" * 100)
     for url in (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy import text as sql
 
 from deployments.core.documents import DocumentDraft, Ingested, Passage, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
@@ -58,6 +60,22 @@ class FakeWriter:
             raise RuntimeError("the token cache is down")
 
 
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """Collects the SQL statements that a database executes in this context."""
+    made: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        made.append(statement)
+
+    engine = database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield made
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Returns when a condition holds; fails after a minute."""
     async with asyncio.timeout(60):
@@ -89,6 +107,11 @@ class Knowledge:
         self, text: str, top_k: int = 5, section: str | None = None, scope: Scope = SCOPE
     ) -> tuple[Passage, ...]:
         return (await self.service.search(SearchQuery(scope, text, top_k, section))).passages
+
+    async def count(self) -> int:
+        """Counts the documents of all tenants."""
+        async with self.database.snapshot() as connection:
+            return int(await connection.scalar(sql("SELECT count(*) FROM documents")) or 0)
 
     async def index(self) -> str:
         """Returns the status of the index."""

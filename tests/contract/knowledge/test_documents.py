@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
 
 from deployments.core.documents import DocumentDraft
-from deployments.core.errors import NotFound, UnprocessableDocument
+from deployments.core.errors import InvalidRequest, NotFound, UnprocessableDocument
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
-from tests.contract.knowledge.conftest import SCOPE, Knowledge, until
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, statements, until
 
 PARTS = ["alpha " * 20, "beta " * 20, "gamma " * 20]
 
@@ -185,7 +186,55 @@ async def test_a_token_cache_that_fails_does_not_fail_the_put(
     assert "the token cache was not told" in caplog.text
 
 
-async def test_the_status_counts_documents(knowledge: Knowledge) -> None:
+async def test_the_status_probes_the_database_and_reads_no_documents(knowledge: Knowledge) -> None:
+    """Readiness is asked for without a key: it has to cost the same at any size."""
     await knowledge.put("a", "text")
-    assert await knowledge.service.status() == {"documents": "1", "index": "ready"}
+    with statements(knowledge.database) as made:
+        assert await knowledge.service.status() == {"index": "ready"}
+    assert made
+    assert not any("documents" in statement for statement in made)
+
+
+async def test_a_list_reads_no_texts(knowledge: Knowledge) -> None:
+    """Those of many documents can be gigabytes."""
+    await knowledge.put("a", "---\nasked_as:\n  - wording\n---\ntext", "T")
+    with statements(knowledge.database) as made:
+        (listed,) = await knowledge.service.list(SCOPE, 5, None)
+    assert (listed.doc_id, listed.title, listed.content, listed.asked_as, listed.chunks) == (
+        "a",
+        "T",
+        "",
+        (),
+        1,
+    )
+    assert not any("documents.content" in statement for statement in made)
+
+
+async def test_segments_are_discarded_in_batches(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No message carries the texts of a whole collection."""
+    monkeypatch.setattr("deployments.knowledge.store._BATCH", 2)
+    for number in range(5):
+        await knowledge.put(f"d{number}", f"text {number}", "T")
+    discard = knowledge.writer.discard
+    sizes: list[int] = []
+
+    async def counted(scope: Scope, texts: Sequence[str]) -> int:
+        sizes.append(len(texts))
+        return await discard(scope, texts)
+
+    monkeypatch.setattr(knowledge.writer, "discard", counted)
+    assert await knowledge.service.discard_segments(SCOPE, "d*") == 5
+    assert len(set(knowledge.writer.discarded)) == 5
+    assert max(sizes) == 2
+
+
+async def test_a_long_section_in_front_matter_is_refused(knowledge: Knowledge) -> None:
+    """Citations carry the section, so it has the limit that the query parameter has."""
+    with pytest.raises(UnprocessableDocument, match="section .* more than 100 characters"):
+        await knowledge.put("a", f"---\nsection: {'s' * 101}\n---\ntext")
+    with pytest.raises(InvalidRequest, match="section must have at most 100"):
+        await knowledge.put("a", "text", section="s" * 101)
+    await knowledge.put("a", f"---\nsection: {'s' * 100}\n---\ntext")
     await knowledge.service.check_health()

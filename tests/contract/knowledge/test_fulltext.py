@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.ids import Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.migrations import upgrade
 from deployments.knowledge.fulltext import IndexedText, TextQuery, full_text
-from tests.contract.knowledge.conftest import SCOPE, Knowledge
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
 
 TEXTS = {
     "too-large": "The error TW-4003 means that a file is too large.",
@@ -46,6 +47,48 @@ async def test_a_chunk_with_the_whole_identifier_ranks_first(
     hits = await knowledge.service.search_text(SCOPE, question, 5)
     assert hits[0].doc_id == first
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+QUESTIONS = ["alpha", "beta", "gamma", "alpha beta", "gamma beta alpha", "delta-7 alpha gamma", "delta-7"]
+
+
+async def seen(knowledge: Knowledge) -> list[object]:
+    """All that one tenant can see of searches, with scores, order, count and snippets."""
+    search, search_text = knowledge.search, knowledge.service.search_text
+    return [(await search_text(SCOPE, question, 5), await search(question)) for question in QUESTIONS]
+
+
+async def test_nothing_that_a_tenant_sees_depends_on_another_tenants_documents(knowledge: Knowledge) -> None:
+    """Word by word: else scores would tell how often a word stands in documents of others, and when."""
+    await knowledge.put("a", "alpha beta delta-7 here", "T")
+    await knowledge.put("b", "gamma gamma, and beta in a much longer text with many other words", "T")
+    await knowledge.put("c", "alpha and gamma, delta 7", "Beta")
+    await knowledge.put("d", "## Gamma\n\nalpha alpha alpha and more", "T")
+    before = await seen(knowledge)
+    other = Scope(TenantId("other"), SCOPE.collection)
+    for word in ("alpha", "beta", "gamma", "delta-7"):
+        for number in range(8):
+            await knowledge.put(f"{word}{number}", f"{word} " * (number + 1), word, scope=other)
+        assert await seen(knowledge) == before, word
+
+
+async def test_a_score_says_the_rank(knowledge: Knowledge) -> None:
+    for number in range(3):
+        await knowledge.put(f"d{number}", f"needle {'hay ' * number}", "T")
+    hits = await knowledge.service.search_text(SCOPE, "needle", 5)
+    assert [hit.score for hit in hits] == [1 / 61, 1 / 62, 1 / 63]
+
+
+async def test_a_rare_word_of_the_collection_counts_more(start: Start) -> None:
+    """On SQLite. PostgreSQL's ranking ignores how rare a word is."""
+    knowledge = await start()
+    if knowledge.database.dialect != "sqlite":
+        return
+    for number in range(4):
+        await knowledge.put(f"a{number}", "common words", "T")
+    await knowledge.put("rare", "scarce words", "T")
+    hits = await knowledge.service.search_text(SCOPE, "common scarce", 5)
+    assert hits[0].doc_id == "rare"
 
 
 async def test_a_search_fuses_vectors_with_the_identifier(knowledge: Knowledge) -> None:

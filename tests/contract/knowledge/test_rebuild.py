@@ -115,7 +115,7 @@ async def test_writes_during_a_rebuild_are_seen_at_once_and_survive_it(start: St
         assert await changed.found("added", top_k=1) == ["new"]
         assert not any("needle1" in passage.body for passage in await changed.search("needle1", top_k=50))
         await rebuilt(changed)
-    assert (await changed.service.status())["documents"] == "5"
+    assert await changed.count() == 5
 
 
 async def test_a_killed_rebuild_continues_at_the_next_start(start: Start) -> None:

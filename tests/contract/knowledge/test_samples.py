@@ -51,7 +51,7 @@ async def test_a_collection_added_by_a_later_release_is_loaded_then(start: Start
     (samples / "docs").mkdir()
     (samples / "docs" / "three.md").write_text("# Three\n\nText.")
     again = await start(samples=samples)
-    assert (await again.service.status())["documents"] == "3"
+    assert await again.count() == 3
 
 
 async def test_every_shipped_sample_has_a_title_and_a_section() -> None:

@@ -155,6 +155,19 @@ async def test_an_overdue_ticket_is_in_breach(records: Records) -> None:
     assert [t.sla_breached for t in await records.tickets.list_tickets(TicketQuery(ACME))] == [True]
 
 
+async def test_a_report_reads_a_bounded_number_of_tickets_in_pages(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.records.ticket_store._PAGE", 2)
+    monkeypatch.setattr("deployments.records.ticket_store.MAX_REPORTED", 5)
+    for count in range(1, 6):
+        await create(records, "Invoice is wrong")
+        assert (await records.tickets.support_report(ACME, Period(0.0, 1e10))).tickets == count
+    await create(records, "Invoice is wrong")
+    with pytest.raises(InvalidRequest, match="more than 5 tickets .* ask for a shorter one"):
+        await records.tickets.support_report(ACME, Period(0.0, 1e10))
+
+
 async def test_a_report_counts_what_was_opened_in_its_period(records: Records) -> None:
     """The period includes its start but not its end."""
     for _ in range(3):

@@ -8,18 +8,19 @@ from statistics import median
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.records.support_report import Period, Spread, Topic
-from deployments.core.records.tickets import Close, Escalate, Priority, Rate, Reopen, Resolve, Respond, Ticket
+from deployments.core.records.support_report import Period, ReportedTicket, Spread, Topic
+from deployments.core.records.tickets import Close, Escalate, Priority, Rate, Reopen, Resolve, Respond
 from deployments.records.report import report_of, spread, top_topics
+from tests.fake_records import reported
 from tests.unit.records.samples import HOUR_S, a_ticket, lived
 
 PERIOD = Period(0.0, 100 * HOUR_S)
 NOW_S = 50 * HOUR_S
 
 
-def tickets() -> Sequence[Ticket]:
+def tickets() -> Sequence[ReportedTicket]:
     """Four tickets: solved at once, solved late, escalated and unsolved, reopened."""
-    return (
+    lives = (
         lived(
             a_ticket(Priority.LOW, "Invoice export fails"),
             (60.0, Respond("?")),
@@ -36,6 +37,7 @@ def tickets() -> Sequence[Ticket]:
         lived(a_ticket(Priority.HIGH, "Password", at_s=49 * HOUR_S), (50 * HOUR_S, Escalate("x", "y"))),
         lived(a_ticket(Priority.LOW, "Login"), (100.0, Resolve("c")), (200.0, Reopen("no"))),
     )
+    return [reported(ticket) for ticket in lives]
 
 
 def test_the_figures_follow_from_the_tickets() -> None:

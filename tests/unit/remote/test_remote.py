@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
+import grpc  # type: ignore[import-untyped]
 import pytest
+from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from deployments.core.errors import NotFound
 from deployments.core.replica import Kind, Replica, every_replica, operations, serving
@@ -152,3 +154,33 @@ def test_a_replica_whose_constructor_failed_ends_quietly() -> None:
 async def test_two_services_with_one_operations_name_are_refused() -> None:
     with pytest.raises(TypeError, match="double"):
         await replica_of(serving(Numbers)(Service()), serving(Base)(Service()))
+
+
+class Replies:
+    """A handle whose broadcast gives these results."""
+
+    def __init__(self, *results: Any) -> None:
+        self._results = results
+
+    def options(self, **_: Any) -> Replies:
+        return self
+
+    def broadcast(self, *_: Any) -> Replies:
+        return self
+
+    async def results_async(self, return_exceptions: bool = False) -> Sequence[Any]:
+        for result in self._results:
+            if isinstance(result, Exception) and not return_exceptions:
+                raise result
+        return self._results
+
+
+async def test_a_replica_that_dies_does_not_fail_a_broadcast() -> None:
+    """It holds nothing any more, and the others have done what was asked."""
+    dead = (ActorDiedError(), ActorUnavailableError("gone", None), grpc.RpcError())
+    await client_of(Numbers, Replies(None, *dead), "the counter").forget("a")
+
+
+async def test_an_error_of_a_living_replica_fails_a_broadcast() -> None:
+    with pytest.raises(NotFound):
+        await client_of(Numbers, Replies(None, NotFound("no a")), "the counter").forget("a")
