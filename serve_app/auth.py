@@ -10,6 +10,15 @@ from deployments.core.errors import Forbidden, Unauthorized
 from deployments.core.ids import DEFAULT_TENANT, TenantId, tenant_id
 
 TENANT_HEADER = "x-business-id"
+PUBLIC_PATHS = frozenset({"/", "/healthz", "/health", "/readyz", "/docs", "/openapi.json"})
+"""Paths that are served without an API key."""
+PUBLIC_FOLDERS = ("/page/",)
+"""The same for all paths that begin so."""
+
+
+def is_public(path: str) -> bool:
+    """Whether a path is served without an API key."""
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)
 
 
 class Tenants:
@@ -19,6 +28,11 @@ class Tenants:
         """Without any key, the API is open: requests name their tenant themselves."""
         self._by_digest = {_digest(key): TenantId(tenant) for key, tenant in tenants_by_key.items()}
 
+    @property
+    def keyless(self) -> bool:
+        """Whether the API is open, since no keys are configured."""
+        return not self._by_digest
+
     def of(self, headers: Mapping[str, str]) -> TenantId:
         """The tenant of a request with these headers (names in lower case).
 
@@ -26,7 +40,7 @@ class Tenants:
         key's, and InvalidRequest for a header that can't be a tenant's name.
         """
         named = headers.get(TENANT_HEADER)
-        if not self._by_digest:
+        if self.keyless:
             return DEFAULT_TENANT if named is None else tenant_id(named)
         tenant = self._by_key(_presented(headers))
         if named is not None and named != tenant:

@@ -9,6 +9,7 @@ import ray
 from ray.serve import Application
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.private_files import make_private
 from deployments.core.salt import load_secret
 from serve_app.local_models import embedded_llm, local_models
 from serve_app.local_ray import ensure_local_ray
@@ -24,6 +25,7 @@ def build(args: dict[str, str]) -> Application:
     Starts Ray on loopback, unless this process has joined a cluster. Raises ConfigurationError.
     """
     settings = Settings.from_env(os.environ, **args)
+    make_private(settings.state_dir)
     if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
         ensure_local_ray(settings)  # joins the cluster
         _check_cluster(settings, sum(node["Alive"] for node in ray.nodes()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from deployments.core.messages import Delta
 from deployments.core.token_ids import count_in, from_bytes
 from serve_app.http.answers import AnswerBody
 from serve_app.http.openai_bodies import AnswerMessage, ChatCompletion, Choice, Usage
+from serve_app.sse import data_frame
 
 _IDS = {"prompt_token_ids", "token_ids"}
 _WITHOUT_LEDGER_IDS: Any = {"warmline": _IDS}
@@ -83,7 +83,7 @@ class ChunkFraming:
 
     def error(self, body: dict[str, Any]) -> bytes:
         """The error's body as an event, which OpenAI's clients raise."""
-        return _data(body)
+        return data_frame(body)
 
     def _count(self, delta: Delta) -> None:
         earlier = self._usage
@@ -112,7 +112,7 @@ class ChunkFraming:
         }
         if self._head.include_usage:
             chunk["usage"] = self._usage.model_dump() if self._head.continuous_usage else None
-        return _data(chunk | more)
+        return data_frame(chunk | more)
 
 
 def _choice(delta: dict[str, str], finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
@@ -125,7 +125,3 @@ def _usage(answer: Answer) -> Usage:
 
 def _ids(raw: bytes) -> list[int]:
     return from_bytes(raw).tolist()
-
-
-def _data(body: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.private_files import make_private
 from serve_app import preflight
 from serve_app.local_models import local_models
 from serve_app.local_ray import exports, prepare_environment
@@ -22,7 +23,9 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 @app.command()
 def setup() -> None:
     """Downloads and converts the models, unless that is done already."""
-    models = local_models(Settings.from_env(os.environ), typer.echo)
+    settings = Settings.from_env(os.environ)
+    make_private(settings.state_dir)
+    models = local_models(settings, typer.echo)
     typer.echo(f"Models are ready: {models.llm}, {models.embedding}")
 
 
@@ -44,6 +47,7 @@ def serve() -> None:
 def fast_path() -> None:
     """Prints the fast path's variables, for a Ray that you start: eval "$(warmline fast-path)"."""
     settings = Settings.from_env(os.environ)
+    make_private(settings.state_dir)
     typer.echo(
         "\n".join(f"export {shlex.join([name + '=' + value])}" for name, value in exports(settings).items())
     )

@@ -1,45 +1,55 @@
-"""Starts each request's clock, refuses bodies that are too large, and answers unexpected exceptions."""
+"""What happens before a route: the clock starts, the tenant is found, bodies get a limit.
+
+It also answers unexpected exceptions.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from http import HTTPStatus
-
-from starlette.exceptions import HTTPException
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.core.errors import PayloadTooLarge
+from deployments.core.errors import WarmlineError
+from serve_app.auth import Tenants, is_public
+from serve_app.body_limits import BodyLimit
 from serve_app.edge import EdgeClock
+from serve_app.host_names import check_addressed_to_loopback
 from serve_app.problems import problem_response
-
-_DISCARD_FACTOR = 8
-"""A body that is too large is read and discarded, up to this many times the limit, before the 413."""
-_DISCARD_TIMEOUT_S = 5.0
-"""The longest time that such a body is read."""
 
 
 class Edge:
-    """The outermost ASGI middleware. `max_bytes` limits a body's declared and its actual length."""
+    """The outermost ASGI middleware. `max_file_bytes` limits the bodies of documents and pictures."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, tenants: Tenants, max_file_bytes: int) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._tenants = tenants
+        self._max_file_bytes = max_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on. Answers 413 to a large body and 500 to an unexpected exception."""
+        """Passes the request on. A caller without access is answered before the body is read."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            if int(declared) <= _DISCARD_FACTOR * self._max_bytes:
-                await self._discard(receive)
-            await problem_response(self._error())(scope, receive, send)
+        limit = BodyLimit(scope, self._max_file_bytes)
+        try:
+            self._admit(scope)
+            await limit.check_declared(receive)
+        except WarmlineError as error:
+            await problem_response(error)(scope, receive, send)
             return
-        await self._answer(scope, self._limited(receive), send)
+        await self._answer(scope, limit.limited(receive), send)
+
+    def _admit(self, scope: Scope) -> None:
+        """Puts the tenant into the request's state. Raises Unauthorized, Forbidden, InvalidRequest.
+
+        A public path's request has no tenant.
+        """
+        headers = Headers(scope=scope)
+        if self._tenants.keyless:
+            check_addressed_to_loopback(headers)
+        if not is_public(scope["path"]):
+            scope["state"]["tenant"] = self._tenants.of(headers)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers exceptions, which Starlette would raise again so that the server logs them twice."""
@@ -58,35 +68,3 @@ class Edge:
             if started:
                 raise
             await problem_response(error)(scope, receive, send)
-
-    def _limited(self, receive: Receive) -> Receive:
-        """`receive`, which raises HTTPException (413) when the body gets larger than allowed."""
-        seen = 0
-
-        async def limited() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
-                if message.get("more_body", False):
-                    await self._discard(receive)
-                # While FastAPI reads a body, it turns all exceptions but HTTPExceptions into a 400.
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._error().message)
-            return message
-
-        return limited
-
-    async def _discard(self, receive: Receive) -> None:
-        """Reads the rest of a body, within limits. A client that still sends would get a connection
-        reset instead of the answer."""
-        left = _DISCARD_FACTOR * self._max_bytes
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARD_TIMEOUT_S):
-                while left > 0:
-                    message = await receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return
-
-    def _error(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"the body is larger than {self._max_bytes} bytes")

@@ -89,9 +89,12 @@ class Ingress:
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body of the response to an HTTP request that came over a Serve handle.
 
-        The same application answers it as over HTTP, with the same authentication and checks.
+        The same application answers it as over HTTP, with the same authentication and checks. Its host is
+        always `localhost`: a browser, from which the host's check protects, can't call a handle.
         """
-        request = httpx.Request(method, url, headers=headers, content=body)
+        others = [(name, value) for name, value in headers if name.lower() != "host"]
+        local = httpx.URL(url).copy_with(host="localhost")
+        request = httpx.Request(method, local, headers=others, content=body)
         response = await httpx.ASGITransport(self._app).handle_async_request(request)
         return response.status_code, response.headers.multi_items(), await response.aread()
 

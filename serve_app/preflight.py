@@ -7,6 +7,7 @@ import socket
 import tempfile
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.private_files import make_private
 from serve_app.local_models import embedded_llm
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB, MEMORY_BYTES, memory_bytes
@@ -26,8 +27,8 @@ def check(settings: Settings) -> None:
 
 def _check_state_dir(settings: Settings) -> None:
     state_dir = settings.state_dir
+    make_private(state_dir)
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=state_dir):
             free = shutil.disk_usage(state_dir).free
     except OSError as error:

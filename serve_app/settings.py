@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from deployments.agents import specs
 from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
 from deployments.core.reuse.ordering import ORDERS
+from serve_app.host_names import is_loopback
 
 PREFIX = "WARMLINE_"
 DEFAULT_ORDER = "best_first"
@@ -118,7 +118,7 @@ class Settings(BaseModel):
     chunk_tokens: int = Field(256, ge=32, le=4096)
     """Maximum tokens of a chunk, header included."""
     max_body_bytes: int = Field(10 * 2**20, ge=1024)
-    """Maximum bytes of a request body; a larger one gets 413."""
+    """Maximum bytes of a document or picture; a larger one gets 413. Other requests have at most 1 MiB."""
     request_timeout_s: float = Field(120.0, gt=0)
     """Deadline of a request in seconds. A replica that stops has as long to finish its requests."""
     stream_interval_ms: float = Field(25.0, ge=0)
@@ -188,7 +188,7 @@ class Settings(BaseModel):
     @field_validator("http_host")
     @classmethod
     def _keys_beyond_loopback(cls, host: str, earlier: ValidationInfo) -> str:
-        if not (_is_loopback(host) or _tenants_by_key(earlier.data.get("api_keys"))):
+        if not (is_loopback(host) or _tenants_by_key(earlier.data.get("api_keys"))):
             raise ValueError("must be a loopback address (127.0.0.1) unless WARMLINE_API_KEYS is set")
         return host
 
@@ -268,13 +268,6 @@ def _key_and_tenant(entry: str) -> tuple[str, str]:
         return key, tenant_id(tenant)
     except InvalidRequest as error:
         raise ValueError(error.message) from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def variable(field: str) -> str:

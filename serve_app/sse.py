@@ -21,6 +21,9 @@ DONE = b"data: [DONE]\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """X-Accel-Buffering tells proxies such as nginx not to buffer the stream."""
 
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+"""Characters that JSON may have as they are, but at which some SSE clients end a line."""
+
 
 class Framing(Protocol):
     """Encodes a stream's events as SSE frames."""
@@ -78,7 +81,12 @@ async def event_stream(events: Events, clock: EdgeClock, framing: Framing) -> Ev
 
 def frame(event: str, data: object) -> bytes:
     """An SSE frame with this event name and `data` as JSON."""
-    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"event: {event}\n".encode() + data_frame(data)
+
+
+def data_frame(data: object) -> bytes:
+    """An SSE frame without an event name, and with `data` as JSON."""
+    return f"data: {json.dumps(data, ensure_ascii=False).translate(_LINE_ENDS)}\n\n".encode()
 
 
 async def _frames(

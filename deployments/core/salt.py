@@ -15,6 +15,7 @@ from pathlib import Path
 
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import TenantId
+from deployments.core.private_files import make_private
 
 SECRET_FILE = "secret"  # noqa: S105 (a file's name)
 MIN_SECRET_BYTES = 16
@@ -43,7 +44,7 @@ def load_secret(configured: str | None, state_dir: Path) -> bytes:
 
 
 def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     # os.link makes the complete file appear at once, and fails if another process was faster.
     handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:

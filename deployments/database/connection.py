@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
+from deployments.core.private_files import make_private_file
 from deployments.database.file_lock import FileLock
 from deployments.database.migrations import upgrade
 
@@ -142,7 +143,11 @@ def _parsed(url: str) -> URL:
 
 async def _acquire_file_lock(path: str, wait_s: float) -> FileLock:
     try:
-        return await FileLock.acquire(_lock_file(path), wait_s)
+        lock = await FileLock.acquire(_lock_file(path), wait_s)
+        make_private_file(
+            Path(path)
+        )  # SQLite gives the mode of this file to its others (-journal, -wal, -shm)
+        return lock
     except TimeoutError as error:
         raise KnowledgeUnavailable(
             f"another process has used {path} for {wait_s:g} s; SQLite allows only one"
@@ -154,7 +159,7 @@ async def _acquire_file_lock(path: str, wait_s: float) -> FileLock:
 def _lock_file(path: str) -> Path:
     """Returns a path next to the resolved file, so that two names of one database share a lock."""
     real = Path(path).resolve()
-    real.parent.mkdir(parents=True, exist_ok=True)
+    real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return real.with_name(f"{real.name}.lock")
 
 

@@ -37,7 +37,7 @@ def build_api(parts: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = parts
-    app.add_middleware(Edge, max_bytes=parts.settings.max_body_bytes)
+    app.add_middleware(Edge, tenants=parts.tenants, max_file_bytes=parts.settings.max_body_bytes)
     problems.install(app)
     for module in (
         support,

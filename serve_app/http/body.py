@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -18,6 +18,15 @@ class Body(BaseModel):
     """A request's body. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_unknown_field(cls, body: Any) -> Any:
+        """Drops all unknown fields but the first: pydantic makes an error object for each."""
+        if not isinstance(body, dict) or len(body) <= len(cls.model_fields):
+            return body
+        unknown = next(name for name in body if name not in cls.model_fields)
+        return {name: value for name, value in body.items() if name == unknown or name in cls.model_fields}
 
 
 class FromCore:

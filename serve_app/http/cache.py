@@ -17,7 +17,7 @@ from serve_app.http.answers import CacheStatsBody
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import QueryText
+from serve_app.http.fields import AgentName, QueryText
 from serve_app.services import Services
 
 router = APIRouter(
@@ -37,9 +37,11 @@ class ClearRequest(Body):
         json_schema_extra={"examples": [{"agent": "documentation", "pattern": "api-*"}]}
     )
 
-    agent: str | None = None
+    agent: AgentName | None = None
     pattern: str | None = Field(
-        None, description="a glob of document ids: `*`, `?`, `[abc]`, `[!abc]`; needs an `agent`"
+        None,
+        max_length=200,
+        description="a glob of document ids: `*`, `?`, `[abc]`, `[!abc]`; needs an `agent`",
     )
 
 
@@ -58,8 +60,8 @@ class WarmRequest(Body):
         json_schema_extra={"examples": [{"agent": "support", "questions": ["How do I reset my password?"]}]}
     )
 
-    agent: str | None = None
-    questions: list[QueryText] = Field([], max_length=50)
+    agent: AgentName | None = None
+    questions: list[QueryText] = Field([], max_length=50, fail_fast=True)
     top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages of each question")
 
 
@@ -77,7 +79,7 @@ class ResetRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"agent": "support"}]})
 
-    agent: str | None = None
+    agent: AgentName | None = None
 
 
 class ResetBody(BaseModel):

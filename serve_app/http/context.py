@@ -49,9 +49,9 @@ async def services(request: Request) -> Services:
     return cast(Services, request.app.state.services)
 
 
-async def tenant(request: Request, parts: Annotated[Services, Depends(services)]) -> TenantId:
-    """The tenant of a request. Raises Unauthorized, Forbidden, InvalidRequest."""
-    return parts.tenants.of(request.headers)
+async def tenant(request: Request) -> TenantId:
+    """The tenant of a request, which `Edge` has found before the body was read."""
+    return cast(TenantId, request.state.tenant)
 
 
 async def call(

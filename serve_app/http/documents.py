@@ -8,13 +8,21 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, ValidationError
 
-from deployments.core.documents import MAX_WORDINGS, Document, DocumentDraft, Ingested, MediaType
+from deployments.core.documents import (
+    MAX_WORDING_CHARS,
+    MAX_WORDINGS,
+    Document,
+    DocumentDraft,
+    Ingested,
+    MediaType,
+)
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, doc_id
-from deployments.core.limits import MAX_SECTION_CHARS
+from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import ScopeDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
+from serve_app.http.fields import PageMark
 from serve_app.http.uploads import media_type, upload
 from serve_app.services import Services
 
@@ -35,10 +43,11 @@ class DocumentLabels(Body):
 class DocumentUpload(DocumentLabels):
     """A document as JSON; `content` is Markdown. Any other type is sent as the raw body."""
 
-    content: str = Field(min_length=1)
-    asked_as: list[str] = Field(
+    content: str = Field(min_length=1, max_length=MAX_CONTENT_CHARS)
+    asked_as: list[Annotated[str, Field(max_length=MAX_WORDING_CHARS)]] = Field(
         [],
         max_length=MAX_WORDINGS,
+        fail_fast=True,
         description="wordings under which people ask for it, used by search only; Markdown may list them "
         "in its front matter instead",
         examples=[["it won't let me in", "locked out after too many tries"]],
@@ -122,7 +131,7 @@ async def listing(
     where: ScopeDep,
     parts: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    after: str | None = None,
+    after: PageMark | None = None,
 ) -> DocumentPage:
     """Lists the collection's documents by id, without their contents."""
     last = None if after is None else doc_id(after)

@@ -6,8 +6,30 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_USER_ID_CHARS
+from deployments.core.limits import (
+    MAX_ANSWER_TOKENS,
+    MAX_QUERY_CHARS,
+    MAX_SECTION_CHARS,
+    MAX_USER_ID_CHARS,
+)
+
+_MAX_NAME_CHARS = 200
+
+
+def at_most(entries: int) -> BeforeValidator:
+    """Refuses a larger object before its entries are checked.
+
+    pydantic counts them afterwards, and makes an error object for each wrong one.
+    """
+
+    def check(value: object) -> object:
+        if isinstance(value, dict) and len(value) > entries:
+            raise PydanticCustomError("too_long", "must have at most {entries} entries", {"entries": entries})
+        return value
+
+    return BeforeValidator(check)
 
 
 def _in_utc(value: object) -> object:
@@ -23,3 +45,9 @@ UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_ID_CHARS)]
 AnswerTokens = Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")]
 """The most tokens that an answer may have."""
 UsesMemory = Annotated[bool, Field(description="false: this call neither reads nor writes memory")]
+AgentName = Annotated[str, Field(max_length=_MAX_NAME_CHARS)]
+SectionName = Annotated[
+    str,
+    Field(max_length=MAX_SECTION_CHARS, description="takes passages from this section of documents only"),
+]
+PageMark = Annotated[str, Field(max_length=_MAX_NAME_CHARS, description="the `next` of the page before")]

@@ -27,7 +27,7 @@ from serve_app.http.answers import ReuseBody
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import UserId, UsesMemory
+from serve_app.http.fields import PageMark, UserId, UsesMemory
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 from serve_app.http.templates import BusinessTypeField
 
@@ -73,7 +73,9 @@ class IdeaBatchBody(GenerationBody):
     )
 
     count: int = Field(ge=1, le=MAX_BATCH)
-    business_types: list[BusinessTypeField] | None = Field(None, min_length=1, max_length=MAX_BATCH)
+    business_types: list[BusinessTypeField] | None = Field(
+        None, min_length=1, max_length=MAX_BATCH, fail_fast=True
+    )
 
 
 class IdeaFields(FromCore, BaseModel):
@@ -187,7 +189,7 @@ async def listing(
     parts: ServicesDep,
     owner: TenantDep,
     limit: Annotated[int, Query(ge=1, le=MAX_IDEAS_PER_PAGE)] = 100,
-    after: Annotated[str | None, Query(max_length=200)] = None,
+    after: PageMark | None = None,
 ) -> IdeaPage:
     """Lists stored ideas, latest first."""
     if after is not None:

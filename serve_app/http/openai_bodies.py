@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from deployments.core.limits import (
     MAX_ANSWER_TOKENS,
+    MAX_HISTORY_CHARS,
+    MAX_HISTORY_TURNS,
     MAX_SEED,
     MAX_STOP_CHARS,
     MAX_STOPS,
@@ -17,6 +19,7 @@ from deployments.core.limits import (
 )
 from serve_app.http.answers import AnswerBody
 from serve_app.http.body import Body
+from serve_app.http.fields import AgentName
 
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),
@@ -40,9 +43,14 @@ _LABELS = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "user"
 """Fields for a client's own notes. They are accepted with any value, and ignored."""
 _MESSAGE_LABELS = frozenset({"name"})
 """The same in a message: `name` says which of several users or agents wrote it."""
+_MAX_MESSAGES = 2 * (MAX_HISTORY_TURNS + 1)
+"""Every turn is two messages. The last two are the question and one of instructions."""
+_MAX_PARTS = 1000
+"""Of one message's content."""
+_TEXT = {"type": "string", "maxLength": MAX_HISTORY_CHARS}
 _TEXT_PART = {
     "type": "object",
-    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+    "properties": {"type": {"const": "text"}, "text": _TEXT},
     "required": ["type", "text"],
 }
 
@@ -51,6 +59,8 @@ def _joined(content: Any) -> Any:
     """The text of a content, each part on its own line. pydantic refuses any other type."""
     if not isinstance(content, list):
         return content
+    if len(content) > _MAX_PARTS:
+        raise PydanticCustomError("too_long", "must have at most {parts} parts", {"parts": _MAX_PARTS})
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind != "text":
@@ -65,16 +75,16 @@ def _joined(content: Any) -> Any:
 
 Content = Annotated[
     str,
+    Field(max_length=MAX_HISTORY_CHARS),
     BeforeValidator(_joined),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _TEXT_PART}]}),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT_PART, "maxItems": _MAX_PARTS}]}),
 ]
+_STOP = {"type": "string", "maxLength": MAX_STOP_CHARS}
 Stops = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]],
-    Field(max_length=MAX_STOPS),
+    Field(max_length=MAX_STOPS, fail_fast=True),
     BeforeValidator(lambda stop: [stop] if isinstance(stop, str) else stop),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STOPS}]}
-    ),
+    WithJsonSchema({"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": MAX_STOPS}]}),
 ]
 
 
@@ -126,8 +136,8 @@ class ChatRequest(Body):
         }
     )
 
-    model: str
-    messages: list[ChatMessage] = Field(min_length=1)
+    model: AgentName
+    messages: list[ChatMessage] = Field(min_length=1, max_length=_MAX_MESSAGES, fail_fast=True)
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_completion_tokens: int | None = Field(None, ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")

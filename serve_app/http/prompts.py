@@ -15,7 +15,7 @@ from serve_app.http.body import Body, FromCore
 from serve_app.http.cache import agents_named
 from serve_app.http.context import CallDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import AnswerTokens, QueryText
+from serve_app.http.fields import AgentName, AnswerTokens, QueryText, SectionName
 
 router = APIRouter(
     prefix="/v1/cache",
@@ -31,10 +31,10 @@ class TokensRequest(Body):
         json_schema_extra={"examples": [{"agent": "support", "query": "How do I reset my password?"}]}
     )
 
-    agent: str
+    agent: AgentName
     query: QueryText
     top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
-    section: str | None = Field(None, description="takes passages from this section of documents only")
+    section: SectionName | None = None
 
 
 class PromptRequest(AskBody):
@@ -44,10 +44,10 @@ class PromptRequest(AskBody):
         json_schema_extra={"examples": [{"agent": "business", "query": "What makes a shop succeed?"}]}
     )
 
-    agent: str
+    agent: AgentName
     query: QueryText
     max_tokens: AnswerTokens = DEFAULT_ANSWER_TOKENS
-    section: str | None = Field(None, description="takes passages from this section of documents only")
+    section: SectionName | None = None
 
 
 class GeneratedAnswer(AnswerBody):

@@ -20,10 +20,12 @@ from serve_app.http.answers import EVENTS, AnswerBody, AskBody, answered
 from serve_app.http.body import FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES
-from serve_app.http.fields import AnswerTokens, Moment, QueryText, Seconds
+from serve_app.http.fields import AnswerTokens, Moment, QueryText, Seconds, SectionName
 from serve_app.http.periods import period_of
 
 router = APIRouter(prefix="/v1/support", tags=["support"], responses=ERROR_RESPONSES)
+
+_MAX_MOMENT_CHARS = 100
 
 
 class SupportQuestion(AskBody):
@@ -143,7 +145,7 @@ async def search(
     parts: ServicesDep,
     owner: TenantDep,
     query: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARS, examples=["reset password"])],
-    category: Annotated[str | None, Query(description="a section of documents, such as `api`")] = None,
+    category: SectionName | None = None,
     top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
 ) -> KnowledgeSearchBody:
     """Finds the passages of the knowledge base that are nearest to a query."""
@@ -159,9 +161,17 @@ async def search(
 async def report(
     parts: ServicesDep,
     owner: TenantDep,
-    start: Annotated[str, Query(description="date or time, ISO 8601", examples=["2026-11-01"])],
+    start: Annotated[
+        str,
+        Query(max_length=_MAX_MOMENT_CHARS, description="date or time, ISO 8601", examples=["2026-11-01"]),
+    ],
     end: Annotated[
-        str, Query(description="date or time, ISO 8601; a date includes its day", examples=["2026-11-30"])
+        str,
+        Query(
+            max_length=_MAX_MOMENT_CHARS,
+            description="date or time, ISO 8601; a date includes its day",
+            examples=["2026-11-30"],
+        ),
     ],
 ) -> SupportReportBody:
     """Shows figures of the tickets that were opened from `start` to `end`."""

@@ -27,7 +27,7 @@ from serve_app.http.answers import EVENTS, AnswerBody, AskBody, answered
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import AnswerTokens, Moment, UserId
+from serve_app.http.fields import AnswerTokens, Moment, UserId, at_most
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 
 router = APIRouter(prefix="/v1/business/templates", tags=["business"], responses=ERROR_RESPONSES)
@@ -96,9 +96,9 @@ class TemplateRequest(Body):
     template_data: dict[str, JsonValue] = Field(
         description="any JSON with a `name`; `asked_as` lists wordings under which people ask for it"
     )
-    success_metrics: dict[str, Annotated[float, Field(allow_inf_nan=False, strict=True)]] = Field(
-        max_length=MAX_METRICS, description="numbers; `success_score`, 0 to 1, is one of them"
-    )
+    success_metrics: Annotated[
+        dict[str, Annotated[float, Field(allow_inf_nan=False, strict=True)]], at_most(MAX_METRICS)
+    ] = Field(max_length=MAX_METRICS, description="numbers; `success_score`, 0 to 1, is one of them")
     user_id: UserId | None = None
 
     def draft(self) -> TemplateDraft:

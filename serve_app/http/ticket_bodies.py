@@ -20,7 +20,7 @@ from deployments.core.records.tickets import (
     TicketStatus,
 )
 from serve_app.http.body import Body, FromCore
-from serve_app.http.fields import Moment, Seconds, UserId, UsesMemory
+from serve_app.http.fields import Moment, PageMark, Seconds, UserId, UsesMemory
 
 
 def _example(**fields: str | int) -> ConfigDict:
@@ -144,7 +144,7 @@ class TicketFilter(Body):
     priority: Priority | None = None
     user_id: UserId | None = None
     limit: int = Field(50, ge=1, le=MAX_TICKETS_PER_PAGE)
-    after: str | None = Field(None, description="the `next` of the page before")
+    after: PageMark | None = None
 
 
 class TicketPage(BaseModel):

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.datastructures import UploadFile
 
 from deployments.agents.image_checks import IMAGE_TYPES
+from deployments.agents.issue_matching import MAX_ISSUE_CHARS, MAX_ISSUES
 from deployments.core.errors import InvalidRequest
 from deployments.core.ticket_image import GroundingBox, TicketImage
 from serve_app.http.body import FromCore
@@ -22,7 +24,11 @@ _FORM = {
     "type": "object",
     "properties": {
         "image": BINARY,
-        "expected_issues": {"type": "array", "items": {"type": "string"}},
+        "expected_issues": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": MAX_ISSUE_CHARS},
+            "maxItems": MAX_ISSUES,
+        },
     },
     "required": ["image"],
 }
@@ -61,7 +67,12 @@ async def read(
     parts: ServicesDep,
     _: TenantDep,
     expected_issues: Annotated[
-        list[str] | None, Query(description="phrases to look for in the text; may be repeated")
+        list[Annotated[str, Field(max_length=MAX_ISSUE_CHARS)]] | None,
+        Query(
+            max_length=MAX_ISSUES,
+            fail_fast=True,
+            description="phrases to look for in the text; may be repeated",
+        ),
     ] = None,
 ) -> TicketImageBody:
     """Reads the text in a picture, sent as the body or as the file `image` of a form."""
@@ -75,7 +86,7 @@ async def read(
 
 async def _from_form(request: Request) -> tuple[bytes, str | None, list[str]]:
     """The file's bytes, its declared type, and the issues expected in it."""
-    async with request.form(max_files=1) as form:
+    async with request.form(max_files=1, max_fields=MAX_ISSUES) as form:
         file = form.get("image")
         if not isinstance(file, UploadFile):
             raise InvalidRequest("the form must have a file named image", "image")

@@ -183,7 +183,7 @@ async def four_agents(
         for spec in AGENTS
     ]
     app = Ingress(settings, handles, knowledge, token_cache, engine).__serve_build_asgi_app__()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         yield FourAgents(http, links[0])
     await stored[0].service.close()
     await stored[0].service._database.close()

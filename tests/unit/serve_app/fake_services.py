@@ -96,7 +96,7 @@ class Api:
         )
         # An exception that leaves the application fails the test, since the application must answer all.
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:

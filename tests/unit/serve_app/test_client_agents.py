@@ -67,7 +67,7 @@ def over_api(api, monkeypatch):
 
     def connect(tenant, url, api_key):
         headers = {"x-business-id": tenant} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
-        return Connection(url or "http://test", headers, transport=httpx.ASGITransport(api.app))
+        return Connection(url or "http://localhost", headers, transport=httpx.ASGITransport(api.app))
 
     monkeypatch.setattr(agent, "connect", connect)
     documentation._only_one.cache_clear()

@@ -20,7 +20,7 @@ from serve_app.ingress import Ingress
 from serve_app.problems import STATUS, problem
 
 ROOT = Path(__file__).parents[3]
-URL = "http://test"
+URL = "http://localhost"
 TENANT = {"x-business-id": "acme"}
 QUESTION = {"query": "How do I reset it?"}
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from deployments.core.ids import TenantId
+from serve_app.auth import Tenants
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
 from serve_app.client.connection import Connection
 from serve_app.http.application import build_api
@@ -83,7 +84,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def app():
     """The API, whose routes are not called."""
-    return build_api(cast(Services, SimpleNamespace(settings=Settings.from_env({}))))
+    return build_api(cast(Services, SimpleNamespace(settings=Settings.from_env({}), tenants=Tenants({}))))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def spec(app):
 def recorder(monkeypatch):
     """Records what agents send instead of sending it."""
     recorder = Recorder()
-    connection = Connection("http://test", {}, transport=httpx.MockTransport(recorder))
+    connection = Connection("http://localhost", {}, transport=httpx.MockTransport(recorder))
     monkeypatch.setattr(agent, "connect", lambda *_: connection)
     return recorder
 

@@ -39,7 +39,7 @@ def scope(path="/v1/support/answer", **headers):
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"host", b"test"), (b"content-type", b"application/json")]
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")]
         + [(name.encode(), value.encode()) for name, value in headers.items()],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8000),

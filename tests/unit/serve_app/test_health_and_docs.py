@@ -60,7 +60,7 @@ async def test_the_docs_page_names_every_operation_and_schema(api):
 async def test_commands_on_the_docs_page_can_be_sent_as_they_are(api):
     """Required parameters have their example, and files are sent in a form."""
     page = unescape((await api.http.get("/docs")).text)
-    assert "curl 'http://test/v1/support/search?query=reset+password'" in page
+    assert "curl 'http://localhost/v1/support/search?query=reset+password'" in page
     assert "/v1/support/report?start=2026-11-01&end=2026-11-30" in page
     assert "tickets/images \\\n  -F image=@image.png" in page
 
@@ -72,7 +72,7 @@ async def test_the_docs_page_loads_nothing_from_elsewhere(api):
     page.feed(response.text)
     assert not page.tags & {"script", "img", "link", "iframe", "object", "form"}
     assert all(address == "/openapi.json" or address.startswith("#") for address in page.addresses)
-    assert set(re.findall(r"https?://[^/\s&]+", response.text)) == {"http://test"}
+    assert set(re.findall(r"https?://[^/\s&]+", response.text)) == {"http://localhost"}
     assert response.headers["content-security-policy"].startswith("default-src 'none'")
 
 

@@ -14,8 +14,8 @@ MESSAGES = [{"role": "user", "content": "How do I reset it?"}]
 
 
 def client_of(api, key="not needed"):
-    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(api.app), base_url="http://test")
-    return openai.AsyncOpenAI(base_url="http://test/v1", api_key=key, http_client=http, max_retries=0)
+    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(api.app), base_url="http://localhost")
+    return openai.AsyncOpenAI(base_url="http://localhost/v1", api_key=key, http_client=http, max_retries=0)
 
 
 @pytest.fixture

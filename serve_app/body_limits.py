@@ -1,0 +1,77 @@
+"""How large a request's body may be, and how a larger one is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope
+
+from deployments.core.errors import PayloadTooLarge
+
+MAX_JSON_BYTES = 2**20
+"""For all routes but those of `FILES`. JSON is parsed on the event loop, which serves all streams."""
+FILES = (
+    ("PUT", re.compile(r"/v1/collections/[^/]+/documents/[^/]+")),
+    ("PUT", re.compile(r"/v1/documentation/[^/]+")),
+    ("POST", re.compile(r"/v1/support/tickets/images")),
+)
+"""Routes that take a whole document or a picture: WARMLINE_MAX_BODY_BYTES limits these."""
+_DISCARD_FACTOR = 8
+"""A body that is too large is read and discarded, up to this many times the limit, before the 413."""
+_DISCARD_TIMEOUT_S = 5.0
+"""The longest time that such a body is read."""
+
+
+class BodyLimit:
+    """The limit of one request's body. It counts the declared and the actual length."""
+
+    def __init__(self, scope: Scope, max_file_bytes: int) -> None:
+        self._declared = dict(scope["headers"]).get(b"content-length", b"0")
+        takes_file = any(
+            scope["method"] == method and path.fullmatch(scope["path"]) for method, path in FILES
+        )
+        self._max_bytes = max_file_bytes if takes_file else min(max_file_bytes, MAX_JSON_BYTES)
+        self.error = PayloadTooLarge(
+            f"the body is larger than {self._max_bytes} bytes, the limit of "
+            + ("documents and pictures" if takes_file else "all requests but documents and pictures")
+        )
+
+    async def check_declared(self, receive: Receive) -> None:
+        """Raises PayloadTooLarge if the declared length is too large, after discarding the body."""
+        if self._declared.isdigit() and int(self._declared) > self._max_bytes:
+            if int(self._declared) <= _DISCARD_FACTOR * self._max_bytes:
+                await self._discard(receive)
+            raise self.error
+
+    def limited(self, receive: Receive) -> Receive:
+        """`receive`, which raises HTTPException (413) when the body gets larger than allowed."""
+        seen = 0
+
+        async def limited_receive() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_bytes:
+                if message.get("more_body", False):
+                    await self._discard(receive)
+                # While FastAPI reads a body, it turns all exceptions but HTTPExceptions into a 400.
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self.error.message)
+            return message
+
+        return limited_receive
+
+    async def _discard(self, receive: Receive) -> None:
+        """Reads the rest of a body, within limits. A client that still sends would get a connection
+        reset instead of the answer."""
+        left = _DISCARD_FACTOR * self._max_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_TIMEOUT_S):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
