@@ -232,7 +232,7 @@ async def test_segments_are_discarded_in_batches(
 
 async def test_a_long_section_in_front_matter_is_refused(knowledge: Knowledge) -> None:
     """Citations carry the section, so it has the limit that the query parameter has."""
-    with pytest.raises(UnprocessableDocument, match="section .* more than 100 characters"):
+    with pytest.raises(UnprocessableDocument, match=r"section .* more than 100 characters"):
         await knowledge.put("a", f"---\nsection: {'s' * 101}\n---\ntext")
     with pytest.raises(InvalidRequest, match="section must have at most 100"):
         await knowledge.put("a", "text", section="s" * 101)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from deployments.core.errors import Conflict, NotFound
+from deployments.core.errors import Conflict, InvalidRequest, NotFound
 from deployments.core.ids import TenantId
 from deployments.core.records.support_report import Period
 from deployments.core.records.tickets import (
@@ -164,7 +164,7 @@ async def test_a_report_reads_a_bounded_number_of_tickets_in_pages(
         await create(records, "Invoice is wrong")
         assert (await records.tickets.support_report(ACME, Period(0.0, 1e10))).tickets == count
     await create(records, "Invoice is wrong")
-    with pytest.raises(InvalidRequest, match="more than 5 tickets .* ask for a shorter one"):
+    with pytest.raises(InvalidRequest, match=r"more than 5 tickets .* ask for a shorter one"):
         await records.tickets.support_report(ACME, Period(0.0, 1e10))
 
 
