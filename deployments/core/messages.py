@@ -167,10 +167,10 @@ class CacheStats:
     """Percent of document segments."""
     request_hit_rate: float = 0.0
     """Percent of prompts of which all segments were cached."""
-    total_tokens_cached: int = 0
-    """Token ids in Redis."""
-    cache_size_mb: float = 0.0
-    """Size of those entries in Redis."""
+    total_tokens_cached: int | None = None
+    """Token ids in Redis; None if not measured."""
+    cache_size_mb: float | None = None
+    """Size of those entries in Redis; None if not measured."""
     avg_hit_latency_ms: float = 0.0
     """Mean time from the question to its prompt's ids, if all segments were cached."""
     avg_miss_latency_ms: float = 0.0
