@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from deployments.core.ledger import STAGES, Answer, timings
+from deployments.core.time_spent import TimeSpent
 
 
 class EdgeClock:
@@ -13,9 +14,14 @@ class EdgeClock:
 
     def __init__(self) -> None:
         self.arrived_unix_s = time.time()
-        """The start as Unix seconds, from which the agent's replica counts too."""
-        self._start_s = time.perf_counter()
+        """The start as Unix seconds, for clients to read."""
+        self._start_s = time.monotonic()
         self._first_token_ms: float | None = None
+
+    def spent(self) -> TimeSpent:
+        """The time until now, for the agent's replica, which counts on."""
+        now_s = time.monotonic()
+        return TimeSpent(now_s - self._start_s, now_s)
 
     def first_token(self) -> None:
         """Records the TTFT. Call it after each token that was sent; later calls change nothing."""
@@ -31,4 +37,4 @@ class EdgeClock:
         return replace(answer, latency_ms=stamped["total"], timings_ms=stamped)
 
     def _elapsed_ms(self) -> float:
-        return (time.perf_counter() - self._start_s) * 1000
+        return (time.monotonic() - self._start_s) * 1000

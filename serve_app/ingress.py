@@ -27,13 +27,15 @@ from serve_app.engine.handle import EngineHandle
 from serve_app.http.application import build_api
 from serve_app.problems import message_of
 from serve_app.remote import client_of
-from serve_app.rewarming import Rewarming
+from serve_app.rewarming import Pace, Rewarming
 from serve_app.services import Services
 from serve_app.settings import Settings
 
 _PROBE_TIMEOUT_S = 2.0
 _REPORT_FOR_S = 1.0
 """How long a report on readiness is given again."""
+_WARMING_GRACE_S = 30.0
+"""Seconds that a warming may take besides its prefilling, which ends after `warm_up_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Ingress:
         clients = {name: client_of(Agent, handle, f"the {name} agent") for name, handle in handles.items()}
         readers = {agent.spec.collection: clients[agent.spec.name] for agent in agents}
         library = client_of(KnowledgeBase, knowledge, "the knowledge base")
+        pace = Pace(within_s=settings.warm_up_s + _WARMING_GRACE_S)
         records = client_of(Records, knowledge, "the knowledge base")
         self._services = Services(
             settings=settings,
@@ -77,7 +80,7 @@ class Ingress:
             library=library,
             cache=client_of(TokenCache, token_cache, "the token cache"),
             readiness=Probes({"engine": EngineHandle(engine).ready, "knowledge": library.status}),
-            changed=Rewarming(readers if settings.warm_after_update else {}).changed,
+            changed=Rewarming(readers if settings.warm_after_update else {}, pace).changed,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -11,8 +11,10 @@ _AGENT_ONGOING = 8
 """Target of requests per agent replica. A request mostly waits for the engine."""
 _MAX_ONGOING = 256
 """Maximum requests in a replica. Each is a coroutine, so this limits memory and not work."""
-_ENGINE_ONGOING = 64
-"""Maximum generations in an engine replica. With many more, some would wait past their deadline."""
+_CPU_ENGINE_ONGOING = 64
+"""Maximum generations in an engine replica on a CPU. With more, some would wait past their deadline."""
+_GPU_ENGINE_ONGOING = 256
+"""The same on GPUs: as many as vLLM runs at a time on most of them."""
 _LIGHT = {"num_cpus": 0.1}
 """Logical CPUs that a replica reserves. They decide where Ray places it, not how much it can use."""
 
@@ -55,11 +57,13 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
 
 def engine(settings: Settings) -> dict[str, Any]:
     """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added."""
+    gpus = settings.engine_gpus or 0
+    ongoing = settings.engine_max_ongoing or (_GPU_ENGINE_ONGOING if gpus else _CPU_ENGINE_ONGOING)
     low = settings.engine_replicas
     high = max(low, settings.engine_max_replicas or low)
-    return _options(settings, low, high, 4 * _AGENT_ONGOING) | {
-        "ray_actor_options": {"num_cpus": 1, "num_gpus": settings.engine_gpus or 0},
-        "max_ongoing_requests": _ENGINE_ONGOING,
+    return _options(settings, low, high, math.ceil(ongoing / 2)) | {
+        "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
+        "max_ongoing_requests": ongoing,
         "max_queued_requests": _MAX_ONGOING,
         "health_check_period_s": 2,  # three failures in a row make Serve replace a replica
         **_graceful(settings),

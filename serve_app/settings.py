@@ -49,11 +49,7 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
     redis_url: SecretStr | None = None
@@ -140,7 +136,9 @@ class Settings(BaseModel):
     engine_max_replicas: int | None = Field(None, ge=1)
     """Maximum engine replicas; unset: as many as `engine_replicas`."""
     engine_gpus: int | None = Field(None, ge=0, le=64)
-    """GPUs of each engine replica; unset: 1 if Ray has any, else 0."""
+    """GPUs of each engine replica, which share its model; unset: 1 if Ray has any, else 0."""
+    engine_max_ongoing: int | None = Field(None, ge=1, le=4096)
+    """Maximum generations at a time in an engine replica; unset: 256 on GPUs, 64 on a CPU."""
     engine_eager: bool | None = None
     """On: the engine runs the model without compiling it; unset: on for CPUs, off for GPUs."""
     engine_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"

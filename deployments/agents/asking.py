@@ -60,7 +60,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         deadline_s=ask.deadline_s,
         section=ask.section,
         history=ask.history,
-        arrived_unix_s=ask.arrived_unix_s,
+        spent=ask.spent,
         instructions=ask.instructions,
         share_answer=ask.share_answer,
     )

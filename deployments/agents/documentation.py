@@ -62,7 +62,7 @@ class DocumentationService(CachedAgent):
             max_tokens=order.max_tokens,
             temperature=order.temperature,
             deadline_s=order.deadline_s,
-            arrived_unix_s=order.arrived_unix_s,
+            spent=order.spent,
         )
         question = replace(question_of(self.spec, ask), text=prompt, passages=())
         try:

@@ -10,6 +10,7 @@ from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import TokenIds
 
 
@@ -103,18 +104,17 @@ class GenerateRequest:
     share_answer: bool = False
     """Whether the engine may return the answer of an equal request, complete or still running, instead
     of generating another one. For greedy sampling only."""
-    until_unix_s: float | None = None
-    """The deadline as wall-clock time, so that the replica can subtract transfer and queueing time."""
+    sent: TimeSpent | None = None
+    """When it was sent, so that the replica can subtract the time of transfer and in queues."""
     reader_s: float | None = None
     """Time that the first reader has, if the generation may outlive that reader; else None."""
 
-    def left(self, now_unix_s: float) -> GenerateRequest:
-        """This request with the rest of its deadline, which is never more than before (clocks
-        differ).
-        """
-        if self.until_unix_s is None:
+    def left(self, now_s: float) -> GenerateRequest:
+        """This request with the rest of its deadline. `now_s` is a time of `time.monotonic`."""
+        if self.sent is None:
             return self
-        return replace(self, deadline_s=min(self.deadline_s, max(self.until_unix_s - now_unix_s, 0.0)))
+        waited_s = self.sent.until(now_s, within_s=self.deadline_s)
+        return replace(self, deadline_s=max(self.deadline_s - waited_s, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +167,10 @@ class CacheStats:
     """Percent of document segments."""
     request_hit_rate: float = 0.0
     """Percent of prompts of which all segments were cached."""
-    total_tokens_cached: int = 0
-    """Token ids in Redis."""
-    cache_size_mb: float = 0.0
-    """Size of those entries in Redis."""
+    total_tokens_cached: int | None = None
+    """Token ids in Redis; None if not measured."""
+    cache_size_mb: float | None = None
+    """Size of those entries in Redis; None if not measured."""
     avg_hit_latency_ms: float = 0.0
     """Mean time from the question to its prompt's ids, if all segments were cached."""
     avg_miss_latency_ms: float = 0.0
@@ -254,7 +254,7 @@ class Question:
     deadline_s: float
     section: str | None = None
     history: tuple[Turn, ...] = ()
-    arrived_unix_s: float | None = None
+    spent: TimeSpent | None = None
     passages: tuple[Passage, ...] | None = None
     """Passages to answer from, best first, instead of a search; () asks the model without any."""
     instructions: str = ""
@@ -282,9 +282,9 @@ class Ask:
     history: tuple[Turn, ...] = ()
     """Earlier turns, oldest first."""
     deadline_s: float = 120.0
-    """Counted from the call."""
-    arrived_unix_s: float | None = None
-    """When the edge received the request."""
+    """Counted from the request's arrival."""
+    spent: TimeSpent | None = None
+    """Since the edge received the request; None if there was no edge."""
     instructions: str = ""
     """The caller's own instructions, which follow the documents in the prompt."""
     share_answer: bool | None = None

@@ -8,6 +8,7 @@ from typing import Final
 from deployments.core.documents import Document
 from deployments.core.ids import RequestId, TenantId
 from deployments.core.ledger import Answer
+from deployments.core.time_spent import TimeSpent
 
 DEFAULT_DOC_TYPE: Final = "guide"
 
@@ -31,9 +32,9 @@ class WritingOrder:
     """The document's id is derived from it, so that a repeated order stores one document. None: a new
     id."""
     deadline_s: float = 120.0
-    """Counted from the call."""
-    arrived_unix_s: float | None = None
-    """When the edge received the request."""
+    """Counted from the request's arrival."""
+    spent: TimeSpent | None = None
+    """Since the edge received the request; None if there was no edge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class EngineConfig:
     """Tokens of prompt and answer; None is the model's own limit."""
     kv_cache_gib: float = 1.0
     """Size of the KV cache on a CPU, in GiB."""
+    gpus: int = 0
+    """GPUs of this process, all of this host, over which the model is split; 0 and 1 split nothing."""
     gpu_memory_utilization: float = 0.9
     """Share (0..1) of a GPU's memory that the engine uses."""
     num_gpu_blocks: int | None = None
@@ -89,6 +91,12 @@ def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozen
 
 
 def _cpu(config: EngineConfig, cpu_flags: frozenset[str]) -> dict[str, Any]:
+    if config.gpus > 1:
+        raise ConfigurationError(
+            f"this vLLM is built for CPUs and can't use {config.gpus} GPUs: install the GPU build, or set "
+            "WARMLINE_ENGINE_GPUS=0",
+            "gpus",
+        )
     block_size = config.block_size or CPU_BLOCK_SIZE
     if block_size % CPU_BLOCK_SIZE:
         raise ConfigurationError("on a CPU the engine's block size must be a multiple of 32", "block_size")
@@ -112,7 +120,18 @@ def _gpu(config: EngineConfig) -> dict[str, Any]:
         "block_size": config.block_size,
         "gpu_memory_utilization": config.gpu_memory_utilization,
         "max_num_seqs": config.max_num_seqs,
+        **(_split(config.gpus) if config.gpus > 1 else {}),
     }
+
+
+def _split(gpus: int) -> dict[str, Any]:
+    """The workers are child processes: Ray gives a replica its GPUs on one host, and they inherit
+    CUDA_VISIBLE_DEVICES from it.
+
+    With vLLM's "ray" backend, actors of a placement group would take GPUs of their own, besides the
+    replica's, and would not end with a replica that is killed.
+    """
+    return {"tensor_parallel_size": gpus, "distributed_executor_backend": "mp"}
 
 
 def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[str, str]:
@@ -125,6 +144,7 @@ def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[
         "VLLM_HOST_IP": "127.0.0.1",
         "VLLM_LOOPBACK_IP": "127.0.0.1",
         "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
         "VLLM_RPC_BASE_PATH": str(socket_dir),
         "VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES": "1",
         "VLLM_NO_USAGE_STATS": "1",

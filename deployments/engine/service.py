@@ -49,7 +49,7 @@ class EngineService:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Streams an answer. Serve cancels it when the caller cancels its call."""
-        answer = self._engine.generate(request.left(time.time()))
+        answer = self._engine.generate(request.left(time.monotonic()))
         async with aclosing(coalesced(answer, self._stream_interval_s)) as deltas:
             async for delta in deltas:
                 yield delta

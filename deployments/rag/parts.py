@@ -39,7 +39,5 @@ class RagParts:
     """Whether a question that leaves it open may get the answer of an equal request."""
     rank_hint: bool = False
     """Whether a prompt names the most relevant documents where their order does not show it."""
-    clock: Callable[[], float] = time.perf_counter
-    """Gives monotonic seconds."""
-    wall_clock: Callable[[], float] = time.time
-    """Gives Unix seconds."""
+    clock: Callable[[], float] = time.monotonic
+    """Gives monotonic seconds, comparable with those of other processes on this host."""

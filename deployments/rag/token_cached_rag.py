@@ -125,9 +125,9 @@ class TokenCachedRAG:
         return await self._parts.warmer.warm(scope)
 
     def _watch(self, question: Question) -> Stopwatch:
-        arrived = question.arrived_unix_s
-        before_s = self._parts.wall_clock() - arrived if arrived is not None else 0.0
-        return Stopwatch(self._parts.clock, before_s)
+        clock, spent = self._parts.clock, question.spent
+        before_s = 0.0 if spent is None else spent.until(clock(), within_s=question.deadline_s)
+        return Stopwatch(clock, before_s)
 
     async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
         self._calls.refresh(question)

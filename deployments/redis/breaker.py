@@ -32,15 +32,18 @@ class CircuitBreaker:
         *,
         failures: int = 3,
         open_s: float = 1.0,
+        name: str = "the token cache",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`failures` in a row open the circuit.
 
         `open_s` seconds after it opened, one call may probe.
+        `name` is what messages call the server.
         `clock` gives seconds.
         """
         self._allowed_failures = failures
         self._open_s = open_s
+        self._name = name
         self._clock = clock
         self._failures = 0
         self._opened_at_s: float | None = None
@@ -77,18 +80,18 @@ class CircuitBreaker:
             return
         waited = self._clock() - self._opened_at_s >= self._open_s
         if self._probe is not None or not waited:
-            raise CacheUnavailable("the token cache failed a moment ago; no calls are made for now")
+            raise CacheUnavailable(f"{self._name} failed a moment ago; no calls are made for now")
         self._probe = call
 
     def _failed(self, error: CacheUnavailable) -> None:
         self._failures += 1
         if self.state is BreakerState.CLOSED and self._failures >= self._allowed_failures:
-            _log.warning("the token cache is switched off: %s: %s", error, error.__cause__)
+            _log.warning("%s is switched off: %s: %s", self._name, error, error.__cause__)
             self._opened_at_s = self._clock()
         elif self.state is BreakerState.HALF_OPEN:
             self._opened_at_s, self._probe = self._clock(), None
 
     def _succeeded(self) -> None:
         if self._opened_at_s is not None:
-            _log.info("the token cache is switched on again")
+            _log.info("%s is switched on again", self._name)
         self._failures, self._opened_at_s, self._probe = 0, None, None

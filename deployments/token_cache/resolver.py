@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from deployments.core.errors import CacheUnavailable, WarmlineError
+from deployments.core.errors import CacheUnavailable, InvalidRequest, WarmlineError
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import ResolvedSegments, SegmentSource
 from deployments.core.ports import SegmentStore, SegmentTokenizer, TextEncoder
 from deployments.core.token_ids import TokenIds, from_bytes
+from deployments.redis.breaker import CircuitBreaker
 from deployments.token_cache.flight import SingleFlight
 from deployments.token_cache.keys import segment_key
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.stored_segments import stored_segments
 
-log = logging.getLogger(__name__)
-
 _KEPT_KEYS = 1024
 """Texts whose keys are kept: a few megabytes, with texts of usual length."""
+_FAILURES = 2
+"""Failures in a row after which TokenCache is not called. One late answer on a busy machine is no outage."""
+_UNCALLED_S = 5.0
+"""Seconds from the last failure to the next call. A restart takes a few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,18 @@ class CachedResolver:
         store: SegmentStore,
         tokenizer: SegmentTokenizer | None,
         tokenizer_timeout_s: float = 1.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` gives seconds to the circuit breaker of the TokenCache deployment."""
         self._encoder = encoder
         self._l1 = l1
         self._store = store
         self._tokenizer = tokenizer
         self._tokenizer_timeout_s = tokenizer_timeout_s
-        self._tokenizer_down = False
+        self._breaker = CircuitBreaker(
+            failures=_FAILURES, open_s=_UNCALLED_S, name="the TokenCache deployment", clock=clock
+        )
         self._flights: SingleFlight[tuple[Scope, SegmentKey], _Resolved] = SingleFlight()
         # Cached, because on a hit the digests of five texts take longer than everything else.
         self._key_of = lru_cache(_KEPT_KEYS)(partial(segment_key, encoder.fingerprint))
@@ -117,17 +125,25 @@ class CachedResolver:
         if self._tokenizer is None or not texts:
             return await self._tokenize_here(scope, texts)
         try:
+            with self._breaker.call():
+                return await self._tokenize_there(self._tokenizer, scope, texts)
+        except CacheUnavailable:
+            return await self._tokenize_here(scope, texts)
+
+    async def _tokenize_there(
+        self, tokenizer: SegmentTokenizer, scope: Scope, texts: Sequence[str]
+    ) -> list[TokenIds]:
+        """Raises InvalidRequest, which is no failure, and CacheUnavailable."""
+        try:
             async with asyncio.timeout(self._tokenizer_timeout_s):
-                raws = await self._tokenizer.tokenize(scope, texts)
+                raws = await tokenizer.tokenize(scope, texts)
             ids = [from_bytes(raw) for raw in raws]
             if len(ids) != len(texts):
                 raise ValueError(f"{len(ids)} answers to {len(texts)} texts")
+        except InvalidRequest:
+            raise
         except (WarmlineError, TimeoutError, ValueError) as error:
-            if not self._tokenizer_down:
-                log.warning("TokenCache fails; tokenizing in this replica until it answers: %r", error)
-            self._tokenizer_down = True
-            return await self._tokenize_here(scope, texts)
-        self._tokenizer_down = False
+            raise CacheUnavailable("each replica tokenizes for itself until it answers") from error
         return ids
 
     async def _tokenize_here(self, _scope: Scope, texts: Sequence[str]) -> list[TokenIds]:

@@ -52,6 +52,7 @@ async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:
             block_size=settings.engine_block_size,
             max_model_len=settings.engine_max_model_len,
             kv_cache_gib=settings.engine_kv_cache_gib,
+            gpus=settings.engine_gpus or 0,
             gpu_memory_utilization=settings.engine_gpu_memory_utilization,
             num_gpu_blocks=settings.engine_num_gpu_blocks,
         )

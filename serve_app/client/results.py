@@ -17,8 +17,8 @@ class CacheStats(TypedDict):
     cache_misses: int  # document segments that were tokenized
     hit_rate: float  # of segments
     request_hit_rate: float  # of prompts whose segments were all cached
-    total_tokens_cached: int  # in Redis
-    cache_size_mb: float  # in Redis
+    total_tokens_cached: int | None  # in Redis; None: not measured yet
+    cache_size_mb: float | None  # in Redis; None: not measured yet
     avg_hit_latency_ms: float  # from a question to the token ids of its prompt
     avg_miss_latency_ms: float
     measured_s_ago: float | None  # age of the two figures about Redis

@@ -12,6 +12,7 @@ from typing import Any
 from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.core.time_spent import TimeSpent
 from deployments.engine.deadline import next_before
 from serve_app.engine.own_call import own_call
 from serve_app.engine.replies import NoReply, replies
@@ -41,7 +42,7 @@ class EngineHandle:
         Overloaded, InvalidRequest.
         """
         deadline = asyncio.get_running_loop().time() + request.deadline_s + GRACE_S
-        request = replace(request, until_unix_s=time.time() + request.deadline_s)
+        request = replace(request, sent=TimeSpent(0.0, time.monotonic()))
         with own_call():
             response = self._streaming.generate.remote(request)
         async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:

@@ -66,7 +66,7 @@ class CacheStatsBody(FromCore, CacheStats):
     """Counters of one agent's token cache in the whole cluster. Rates are percent.
 
     Latencies are means from the question to its prompt's ids. What Redis holds was measured
-    `measured_s_ago` seconds ago.
+    `measured_s_ago` seconds ago; the three are null before that.
     """
 
 

@@ -40,7 +40,7 @@ class Call:
             top_k=top_k,
             section=section,
             deadline_s=self.timeout_s,
-            arrived_unix_s=self.clock.arrived_unix_s,
+            spent=self.clock.spent(),
         )
 
 

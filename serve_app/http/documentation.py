@@ -88,7 +88,7 @@ class WritingRequest(Body):
             call.tenant,
             request_id=call.request_id,
             deadline_s=call.timeout_s,
-            arrived_unix_s=call.clock.arrived_unix_s,
+            spent=call.clock.spent(),
             **self.model_dump(),
         )
 

@@ -10,6 +10,7 @@ from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, Scope, TenantId
 from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
 from deployments.core.messages import Ask, Sampling, Turn
+from deployments.core.time_spent import TimeSpent
 
 
 def ask(query="How?", **changes):
@@ -39,13 +40,13 @@ def test_what_a_caller_says_wins_and_arrives():
             section="api",
             history=history,
             deadline_s=3.0,
-            arrived_unix_s=5.0,
+            spent=TimeSpent(1.0, 5.0),
             instructions="Be brief.",
         ),
     )
     assert question.sampling == Sampling(1, 0.0, 0.5, -3, ("END",))
     assert (question.top_k, question.section, question.history) == (2, "api", history)
-    assert (question.deadline_s, question.arrived_unix_s) == (3.0, 5.0)
+    assert (question.deadline_s, question.spent) == (3.0, TimeSpent(1.0, 5.0))
     assert question.instructions == "Be brief."
 
 

@@ -125,3 +125,30 @@ def test_the_worker_extension_exists_and_adds_what_the_engine_calls_alone() -> N
     assert [attribute for attribute in dir(extension) if not attribute.startswith("__")] == [
         "give_back_memory"
     ]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "split"),
+    [
+        (0, {}),
+        (1, {}),
+        (4, {"tensor_parallel_size": 4, "distributed_executor_backend": "mp"}),
+    ],
+)
+def test_a_model_is_split_over_all_gpus_of_a_replica(gpus: int, split: dict[str, Any]) -> None:
+    """In child processes of the replica, which inherit its GPUs."""
+    arguments = engine_arguments(replace(CONFIG, gpus=gpus), "gpu", frozenset())
+    names = ("tensor_parallel_size", "distributed_executor_backend")
+    assert {name: arguments[name] for name in names if name in arguments} == split
+
+
+def test_several_gpus_need_a_vllm_that_can_use_them() -> None:
+    """Otherwise they would be reserved and idle."""
+    with pytest.raises(ConfigurationError, match="WARMLINE_ENGINE_GPUS=0"):
+        engine_arguments(replace(CONFIG, gpus=2), "cpu", BF16)
+    assert engine_arguments(replace(CONFIG, gpus=1), "cpu", BF16) == engine_arguments(CONFIG, "cpu", BF16)
+
+
+def test_workers_that_share_a_model_talk_over_loopback(tmp_path: Path) -> None:
+    variables = environment(tmp_path, 1, local_model=True)
+    assert variables["GLOO_SOCKET_IFNAME"] == variables["NCCL_SOCKET_IFNAME"] == "lo"

@@ -14,6 +14,7 @@ from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId
+from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.service import EngineService
@@ -93,21 +94,29 @@ async def test_a_replica_whose_engine_has_ended_tells_nothing_of_its_cache() -> 
         await replica.survey("salt", [])
 
 
-@given(left_s=st.floats(-10, 1000), deadline_s=st.floats(0, 200))
-def test_what_is_left_is_never_more_than_there_was(left_s: float, deadline_s: float) -> None:
-    """A clock of another node may be late."""
-    asked = replace(request(), deadline_s=deadline_s, until_unix_s=50.0 + left_s)
-    left = asked.left(50.0).deadline_s
+@given(waited_s=st.floats(-1000, 1000), deadline_s=st.floats(0, 200))
+def test_what_is_left_is_never_more_than_there_was(waited_s: float, deadline_s: float) -> None:
+    asked = replace(request(), deadline_s=deadline_s, sent=TimeSpent(0.0, 5000.0 - waited_s))
+    left = asked.left(5000.0).deadline_s
     assert 0 <= left <= deadline_s
-    assert left == pytest.approx(min(max(left_s, 0.0), deadline_s))
+    assert left == pytest.approx(min(max(deadline_s - waited_s, 0.0), deadline_s))
 
 
 async def test_time_in_a_queue_before_the_replica_is_not_given_back() -> None:
     engine = MemoryEngine()
     replica = await deployed(engine)
-    asked = replace(request(), deadline_s=120.0, until_unix_s=time.time() + 20.0)
+    asked = replace(request(), deadline_s=120.0, sent=TimeSpent(0.0, time.monotonic() - 100.0))
     assert [delta async for delta in replica.generate(asked)]
     assert 15.0 < engine.requests[-1].deadline_s <= 20.0
+
+
+@pytest.mark.parametrize("apart_s", [-600.0, 600.0])
+async def test_the_clock_of_another_host_takes_nothing_from_the_deadline(apart_s: float) -> None:
+    engine = MemoryEngine()
+    replica = await deployed(engine)
+    sent = TimeSpent(0.0, time.monotonic() + apart_s, clock_id="another host")
+    assert [delta async for delta in replica.generate(replace(request(), deadline_s=120.0, sent=sent))]
+    assert engine.requests[-1].deadline_s == 120.0
 
 
 async def test_deltas_pass_through() -> None:

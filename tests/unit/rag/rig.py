@@ -84,7 +84,6 @@ class Rig:
         answered: Callable[[Question, Answer], None] = lambda _question, _answer: None,
     ) -> None:
         self.clock = FakeClock()
-        self.wall_clock = FakeClock(1_700_000_000.0)
         self.encoder = FakeEncoder()
         self.retriever = FakeRetriever(passages, self.clock, takes_s=0.25)
         self.resolver = FakeResolver(self.encoder, *sources)
@@ -108,7 +107,6 @@ class Rig:
             forget_retrievals=self.forgotten.append,
             answered=answered,
             clock=self.clock,
-            wall_clock=self.wall_clock,
         )
         self.rag = TokenCachedRAG(spec, self.parts)
 

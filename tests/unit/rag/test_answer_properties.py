@@ -10,6 +10,7 @@ from deployments.core.errors import PromptTooLong
 from deployments.core.ledger import STAGES
 from deployments.core.messages import Sampling, SegmentSource
 from deployments.core.reuse.ordering import by_popularity, by_rank
+from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import from_bytes
 from tests.fakes import a_passage
 from tests.unit.rag.rig import HEAD, SCOPE, Rig, delta, question
@@ -59,7 +60,7 @@ def test_the_ledger_is_consistent(
     asked = question(
         top_k=top_k,
         sampling=Sampling(20, 0.0),
-        arrived_unix_s=rig.wall_clock() - before_s,
+        spent=TimeSpent(0.0, rig.clock() - before_s),
     )
     try:
         answer = asyncio.run(rig.answer(asked))

@@ -12,6 +12,7 @@ from deployments.core.errors import (
     KnowledgeUnavailable,
 )
 from deployments.core.ledger import Answer
+from deployments.core.time_spent import TimeSpent
 from deployments.rag.engine_calls import ATTEMPTS
 from tests.fakes import a_passage
 from tests.unit.rag.rig import ANSWER, Rig, question
@@ -87,7 +88,17 @@ async def test_an_exhausted_deadline_is_still_a_positive_one():
 async def test_time_before_the_agent_counts():
     """`ttft` and `total` run from the arrival at the edge."""
     rig = three()
-    asked = question(arrived_unix_s=rig.wall_clock() - 2.0)
+    asked = question(spent=TimeSpent(0.5, rig.clock() - 1.5))
     timings = (await rig.answer(asked)).timings_ms
     assert (timings["ttft"], timings["total"]) == (2250.0, 2250.0)
     assert (timings["retrieve"], timings["queue"], timings["prefill"]) == (250.0, 0.5, 20.0)
+
+
+@pytest.mark.parametrize("apart_s", [-600.0, 600.0])
+async def test_another_hosts_clock_neither_times_out_nor_inflates(apart_s):
+    """The edge's clock is 10 minutes off: the time until sending counts, the engine keeps its deadline."""
+    rig = three()
+    asked = question(spent=TimeSpent(0.5, rig.clock() + apart_s, clock_id="another host"))
+    timings = (await rig.answer(asked)).timings_ms
+    assert (timings["ttft"], timings["total"]) == (750.0, 750.0)
+    assert rig.generator.requests[0].deadline_s == pytest.approx(30.0 - 0.75)

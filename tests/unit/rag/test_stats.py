@@ -52,8 +52,10 @@ def test_one_tokenized_segment_makes_the_prompt_a_miss():
 
 
 def test_nothing_counted_is_zero_and_not_an_error():
-    """Before the first question every figure is 0, and nothing was measured."""
-    assert cache_stats({}, None, None) == CacheStats()
+    """Before the first question every count is 0; what was not measured is None."""
+    shown = cache_stats({}, None, None)
+    assert shown == CacheStats()
+    assert (shown.total_tokens_cached, shown.cache_size_mb, shown.measured_s_ago) == (None, None, None)
 
 
 def test_usage_is_shown_as_measured():

@@ -232,3 +232,12 @@ async def test_the_edge_sees_the_total_and_the_first_token():
     assert 0 <= first.timings_ms["ttft"] <= first.timings_ms["total"]
     assert clock.stamp(answer).timings_ms["ttft"] == first.timings_ms["ttft"]
     assert first.text == answer.text
+
+
+async def test_what_the_edge_sends_is_a_duration_that_its_host_counts_on():
+    """Nothing of it is Unix time; a process on another host counts only the time until sending."""
+    spent = EdgeClock().spent()
+    assert 0 <= spent.so_far_s < 5
+    assert spent.until(spent.made_at_s + 2, within_s=60) == spent.so_far_s + 2
+    assert spent.until(spent.made_at_s + 90, within_s=60) == spent.so_far_s + 60
+    assert spent.until(spent.made_at_s + 2, within_s=60, clock_id="another host") == spent.so_far_s

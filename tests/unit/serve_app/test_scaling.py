@@ -1,5 +1,7 @@
 """Every deployment has its own scaling options, which use the settings."""
 
+import pytest
+
 from serve_app import scaling
 from serve_app.settings import Settings
 
@@ -45,3 +47,22 @@ def test_calls_that_wait_for_news_are_no_load() -> None:
     targets = [scale["autoscaling_config"] for scale in (with_watchers, without)]
     spread = targets[0]["target_ongoing_requests"] - targets[1]["target_ongoing_requests"]
     assert spread * targets[0]["max_replicas"] >= 24
+
+
+@pytest.mark.parametrize(
+    ("environ", "gpus", "ongoing"),
+    [
+        ({}, 0, 64),
+        ({"WARMLINE_ENGINE_GPUS": "4"}, 4, 256),
+        ({"WARMLINE_ENGINE_GPUS": "1", "WARMLINE_ENGINE_MAX_ONGOING": "1000"}, 1, 1000),
+        ({"WARMLINE_ENGINE_MAX_ONGOING": "1"}, 0, 1),
+    ],
+)
+def test_an_engine_replica_takes_what_its_platform_can(
+    environ: dict[str, str], gpus: int, ongoing: int
+) -> None:
+    """Another replica is added when this one is half full."""
+    options = scaling.engine(Settings.from_env(environ))
+    assert options["ray_actor_options"]["num_gpus"] == gpus
+    assert options["max_ongoing_requests"] == ongoing
+    assert options["autoscaling_config"]["target_ongoing_requests"] == (ongoing + 1) // 2

@@ -14,7 +14,7 @@ from deployments.token_cache.codec import encode
 from deployments.token_cache.keys import segment_key
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
-from tests.fakes import FAKE_VOCAB_SIZE, FakeEncoder
+from tests.fakes import FAKE_VOCAB_SIZE, FakeClock, FakeEncoder
 from tests.unit.token_cache.fake_stores import FakeStore, FakeTokenizer
 
 SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
@@ -29,8 +29,14 @@ class Replica:
         self.encoder = FakeEncoder()
         self.store = store or FakeStore()
         self.tokenizer = FakeTokenizer(FakeEncoder())
+        self.clock = FakeClock()
         self.resolver = CachedResolver(
-            self.encoder, SegmentLru(l1_bytes), self.store, self.tokenizer if tokenizer else None, timeout_s
+            self.encoder,
+            SegmentLru(l1_bytes),
+            self.store,
+            self.tokenizer if tokenizer else None,
+            timeout_s,
+            clock=self.clock,
         )
 
     def key(self, text):
@@ -166,7 +172,38 @@ async def test_a_deployment_that_fails_is_replaced_by_the_local_encoder_and_logg
             assert (found.sources, found.cache_error) == ((TOKENIZED,), None)
         assert len(caplog.records) == outage
         replica.tokenizer.fault = None
+        replica.clock.pass_s(5)
         await replica.resolver.resolve(SCOPE, [f"well {outage}"])
+
+
+async def test_a_deployment_that_restarts_is_not_waited_for_by_each_prompt():
+    """After two failures it is called once in five seconds, until it answers; then by all again."""
+    replica = Replica()
+    replica.tokenizer.down()
+    for number in range(10):
+        await replica.resolver.resolve(SCOPE, [f"a{number}"])
+    assert len(replica.tokenizer.calls) == 2
+    replica.clock.pass_s(5)
+    for number in range(10):
+        await replica.resolver.resolve(SCOPE, [f"b{number}"])
+    assert len(replica.tokenizer.calls) == 3
+    replica.tokenizer.fault = None
+    replica.clock.pass_s(5)
+    for number in range(10):
+        await replica.resolver.resolve(SCOPE, [f"c{number}"])
+    assert len(replica.tokenizer.calls) == 13
+
+
+async def test_a_text_that_is_refused_does_not_switch_the_deployment_off():
+    """One tenant's bad text is no outage: other tenants' segments are still tokenized there."""
+    replica = Replica()
+    replica.tokenizer.fault = InvalidRequest("half a character")
+    for number in range(5):
+        with pytest.raises(InvalidRequest):
+            await replica.resolver.resolve(OTHER, [f"a{number}"])
+    replica.tokenizer.fault = None
+    await replica.resolver.resolve(SCOPE, ["b"])
+    assert replica.tokenizer.calls[-1] == ("b",)
 
 
 async def test_a_deployment_that_does_not_answer_in_time_is_not_waited_for():
