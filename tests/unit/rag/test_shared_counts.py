@@ -281,7 +281,7 @@ async def test_a_failed_measurement_is_no_error_and_tried_again_as_rarely(counts
     assert await counts.settled(SCOPE) is None
     assert counts.stats(SCOPE).measured_s_ago is None
     meter.down = False
-    for pause_s, tokens, walks in ((29.9, 0, 1), (0.1, 42, 2)):
+    for pause_s, tokens, walks in ((29.9, None, 1), (0.1, 42, 2)):
         clock.pass_s(pause_s)
         counts.record(SCOPE, HIT, [A])
         await turns()
