@@ -195,7 +195,7 @@ async def test_processes_that_do_not_start_are_reported(make: Make) -> None:
 _PARENT = """
 import asyncio, os, sys
 from deployments.core.ids import TenantId
-from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.chunking import Chunker, TokenCounter
 from deployments.knowledge.document_processes import DocumentProcesses
 from tests.contract.knowledge.test_document_processes import SMALL, busy, draft
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,7 @@ def test_looking_for_pictures_takes_linear_time(scrap: str) -> None:
 def test_no_word_is_longer_than_the_limit_between_hard_breaks(text: str) -> None:
     breaks = [0, *hard_breaks(text), len(text)]
     assert breaks == sorted(set(breaks)) or not text
-    for start, end in zip(breaks, breaks[1:], strict=False):
+    for start, end in pairwise(breaks):
         assert all(len(word) <= MAX_WORD_CHARS for word in text[start:end].split())
 
 
