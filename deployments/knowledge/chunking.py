@@ -5,15 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from semantic_text_splitter import MarkdownSplitter
 
 from deployments.core.segments import document_segment
+from deployments.knowledge.long_words import hard_breaks
 from deployments.knowledge.markdown_outline import Heading, Outline, Table, outline
 
 TokenCounter = Callable[[str], int]
-"""Counts the tokens of a text. Called from one worker thread at a time."""
+"""Counts the tokens of a text. A document process gets a pickle of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,15 @@ class Chunker:
         return self.count_tokens(document_segment(title, heading, body)) if body.strip() else 0
 
 
+def plain_chunks(text: str) -> list[Chunk]:
+    """Cuts a text at fixed lengths, without regard to its structure and in little time."""
+    pieces = (text[start : start + _PLAIN_CHARS].strip() for start in range(0, len(text), _PLAIN_CHARS))
+    return [Chunk(ordinal, "", piece) for ordinal, piece in enumerate(filter(None, pieces))]
+
+
 _Path = tuple[str, ...]
+_PLAIN_CHARS = 500
+"""About 128 tokens of English."""
 
 
 class _DocumentSplitter:
@@ -97,7 +106,12 @@ class _DocumentSplitter:
         def size(piece: str) -> int:
             return max(whole(piece) - header, 0) if piece.strip() else 0
 
-        pieces = MarkdownSplitter.from_callback(size, capacity).chunk_indices(self._text)
+        splitter = MarkdownSplitter.from_callback(size, capacity)
+        pieces = (
+            (start + offset, piece)
+            for start, end in pairwise((0, *hard_breaks(self._text), len(self._text)))
+            for offset, piece in splitter.chunk_indices(self._text[start:end])
+        )
         return [(start, piece) for start, piece in pieces if piece.strip()]
 
     def _header_size(self, path: str) -> int:
@@ -126,9 +140,9 @@ class _DocumentSplitter:
     def _heading_at(self, start: int) -> int | None:
         """The index of the heading at `start`, after trimmed indentation; None if there is none."""
         index = bisect_right(self._starts, start) - 1
-        if index < 0 or self._text[self._starts[index] : start].strip():
+        if index < 0 or start >= self._headings[index].end:
             return None
-        return index if start < self._headings[index].end else None
+        return None if self._text[self._starts[index] : start].strip() else index
 
     def _path_above(self, start: int) -> _Path:
         """The path of the headings above a piece at `start`, without the one that it starts with."""

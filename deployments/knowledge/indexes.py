@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
+from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import asked_as
 from deployments.knowledge.stamps import new_stamp
@@ -50,6 +50,7 @@ class PendingDocument:
     id: int
     """The document's row id."""
     scope: Scope
+    doc_id: DocId
     title: str
     content: str
     asked_as: tuple[str, ...]
@@ -94,7 +95,9 @@ async def pending_documents(
     columns = (*_SCOPE, *(documents.c[name] for name in _PENDING_COLUMNS))
     query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
     return [
-        PendingDocument(row.id, _scope(row), row.title, row.content, asked_as(row), row.version)
+        PendingDocument(
+            row.id, _scope(row), DocId(row.doc_id), row.title, row.content, asked_as(row), row.version
+        )
         for row in await connection.execute(query)
     ]
 
@@ -121,7 +124,7 @@ async def activate(connection: AsyncConnection, index_id: int) -> bool:
 
 
 _SCOPE = (documents.c.tenant, documents.c.collection)
-_PENDING_COLUMNS = ("id", "title", "content", "asked_as", "version")
+_PENDING_COLUMNS = ("id", "doc_id", "title", "content", "asked_as", "version")
 
 
 def _pending(query: Select[Any], index_id: int) -> Select[Any]:

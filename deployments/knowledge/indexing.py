@@ -1,34 +1,54 @@
-"""Splits documents into chunks and embeds them."""
+"""Cuts documents into chunks, and embeds them."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from deployments.core.ids import Fingerprint
+from deployments.core.documents import DocumentDraft
+from deployments.core.errors import UnprocessableDocument
+from deployments.core.ids import Fingerprint, TenantId
 from deployments.database.vectors import Embedder
-from deployments.knowledge.chunking import Chunker
-from deployments.knowledge.indexes import IndexKey
+from deployments.knowledge.chunking import Chunk, plain_chunks
+from deployments.knowledge.document_cutter import DocumentReader
+from deployments.knowledge.indexes import IndexKey, PendingDocument
+from deployments.knowledge.loaders import LoadedDocument
 from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft
+
+log = logging.getLogger(__name__)
 
 
 class Indexer:
-    """Splits and embeds documents. One worker thread splits, since threads can't share a tokenizer."""
+    """Cuts and embeds documents."""
 
-    def __init__(self, chunker: Chunker, tokenizer: Fingerprint, embedder: Embedder) -> None:
-        self._chunker = chunker
+    def __init__(self, documents: DocumentReader, tokenizer: Fingerprint, embedder: Embedder) -> None:
+        self._documents = documents
         self._embedder = embedder
-        self._worker = ThreadPoolExecutor(1, "chunker")
-        self.key = IndexKey(embedder.fingerprint, tokenizer, chunker.chunk_tokens)
+        self.key = IndexKey(embedder.fingerprint, tokenizer, documents.chunk_tokens)
 
-    async def split(self, title: str, content: str) -> list[ChunkDraft]:
-        """Returns the chunks of a document."""
+    async def read(self, tenant: TenantId, draft: DocumentDraft) -> tuple[LoadedDocument, list[ChunkDraft]]:
+        """Reads a document and returns it with its chunks.
 
-        def work() -> list[ChunkDraft]:
-            return [chunk_draft(title, chunk) for chunk in self._chunker.chunks(title, content)]
+        Raises UnsupportedMediaType, UnprocessableDocument, InvalidRequest.
+        """
+        found = await self._documents.read(tenant, draft)
+        return found.loaded, await _drafts(found.loaded.title, found.chunks)
 
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+    async def split(self, document: PendingDocument) -> list[ChunkDraft]:
+        """Returns the chunks of a stored document.
+
+        One that earlier versions accepted and that exceeds today's limits is cut without regard to its
+        structure, so that it does not keep an index incomplete.
+        """
+        try:
+            chunks = await self._documents.cut(
+                document.scope.tenant, document.doc_id, document.title, document.content
+            )
+        except UnprocessableDocument as error:
+            log.warning("%s: cut at fixed lengths: %s", document.scope, error)
+            chunks = plain_chunks(document.content)
+        return await _drafts(document.title, chunks)
 
     async def vectors(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> DocumentVectors:
         """Embeds chunks and wordings."""
@@ -39,6 +59,11 @@ class Indexer:
             dict(zip(wordings, asked, strict=True)),
         )
 
-    def close(self) -> None:
-        """Ends the worker thread. Splits that have not started are cancelled."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Ends the reading of documents."""
+        await self._documents.close()
+
+
+async def _drafts(title: str, chunks: Sequence[Chunk]) -> list[ChunkDraft]:
+    """Hashes the chunks in a thread, since there may be many."""
+    return await asyncio.to_thread(lambda: [chunk_draft(title, chunk) for chunk in chunks])

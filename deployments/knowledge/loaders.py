@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bs4 import BeautifulSoup, ParserRejectedMarkup, Tag
 from bs4.dammit import EncodingDetector
-from markdownify import MarkdownConverter
 
 from deployments.core.documents import DocumentDraft, MediaType, as_wordings
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
-from deployments.core.limits import MAX_SECTION_CHARS
+from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
 from deployments.core.texts import check_text
+from deployments.knowledge import charsets
+from deployments.knowledge.document_limits import exceeds_chars
+from deployments.knowledge.html import html_text
 from deployments.knowledge.markdown_outline import outline, split_front_matter
 from deployments.knowledge.pdf import UnreadablePdf, pdf_text
+from deployments.knowledge.pictures import without_pictures
 
 MAX_TITLE_CHARS = 200
 """A title is part of every segment of its document, so it has to be short."""
-
-
-_TO_MARKDOWN = MarkdownConverter(heading_style="atx", escape_asterisks=False, escape_underscores=False)
-"""Escapes neither `_` nor `*`: a language model reads the text, not a renderer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +42,17 @@ class _Source:
     raw: bytes
     charset: str | None
     """The charset declared with the media type; None if none was."""
+    max_chars: int
+    """Most characters of the text."""
 
 
-async def load(draft: DocumentDraft) -> LoadedDocument:
-    """Converts a draft in a worker thread.
+def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocument:
+    """Converts a draft to a text of at most `max_chars` characters.
 
     The draft's title and section take precedence over the document's own. Raises UnsupportedMediaType,
     UnprocessableDocument (the message names the document and the reason), InvalidRequest (a title or
     section can't be stored, or there are too many or too long wordings).
     """
-    return await asyncio.to_thread(_load, draft)
-
-
-def _load(draft: DocumentDraft) -> LoadedDocument:
     kind, charset = _parse_media_type(draft.media_type)
     reader = _READERS.get(kind)
     if reader is None:
@@ -68,7 +62,7 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
     check_text(given_title, "title", MAX_TITLE_CHARS, may_be_empty=True)
     check_text(given_section, "section", MAX_SECTION_CHARS, may_be_empty=True)
     try:
-        found = reader(_Source(draft.raw, charset))
+        found = reader(_Source(draft.raw, charset, max_chars))
     except _Unreadable as why:
         raise UnprocessableDocument(f"document {draft.doc_id}: {why}") from why.__cause__
     return LoadedDocument(
@@ -80,12 +74,12 @@ def _load(draft: DocumentDraft) -> LoadedDocument:
 
 
 class _Unreadable(ValueError):
-    """A source can't be read. The message is the reason; `_load` adds the document's id."""
+    """A source can't be read. The message is the reason; `load` adds the document's id."""
 
 
 def _read_markdown(source: _Source) -> LoadedDocument:
     front_matter, text = split_front_matter(_decoded(source))
-    text = _not_blank(text)
+    text = _checked(source, without_pictures(text))
     headings = (heading.text for heading in outline(text).headings)
     title = front_matter.values.get("title") or next(headings, "")
     section = front_matter.values.get("section") or None
@@ -95,47 +89,26 @@ def _read_markdown(source: _Source) -> LoadedDocument:
 
 
 def _read_plain(source: _Source) -> LoadedDocument:
-    text = _not_blank(_decoded(source))
+    text = _checked(source, without_pictures(_decoded(source)))
     return LoadedDocument(_as_title(text.split("\n", 1)[0]), None, text)
 
 
 def _read_html(source: _Source) -> LoadedDocument:
     declared = source.charset or EncodingDetector.find_declared_encoding(source.raw, is_html=True)
-    page = _decoded(_Source(source.raw, declared))
+    page = _decoded(replace(source, charset=declared))
     try:
-        title, markdown = _html_text(page)
-    except RecursionError as error:
-        raise _Unreadable("its HTML is nested too deeply") from error
-    except (ParserRejectedMarkup, ValueError) as error:
-        # ValueError: a character reference, list start or column span is not a number.
-        raise _Unreadable("its HTML is malformed") from error
-    return LoadedDocument(title, None, _not_blank(re.sub(r"\n{3,}", "\n\n", markdown)))
-
-
-def _html_text(page: str) -> tuple[str, str]:
-    """Returns the title (or "") and the text as Markdown."""
-    soup = BeautifulSoup(page, "html.parser")
-    heading = soup.title or soup.h1
-    title = _as_title(heading.get_text()) if heading else ""
-    for tag in soup(["head", "script", "style", "noscript", "template"]):
-        tag.decompose()
-    for image in soup("img"):
-        # Images can't be read, and a `data:` URL would add megabytes of text.
-        image.replace_with(_alternative_text(image))
-    return title, _TO_MARKDOWN.convert_soup(soup)
-
-
-def _alternative_text(image: Tag) -> str:
-    alternative = image.get("alt")
-    return alternative if isinstance(alternative, str) else ""
+        title, markdown = html_text(page)
+    except ValueError as why:
+        raise _Unreadable(str(why)) from why
+    return LoadedDocument(_as_title(title), None, _checked(source, markdown))
 
 
 def _read_pdf(source: _Source) -> LoadedDocument:
     try:
-        title, text = pdf_text(source.raw)
+        title, text = pdf_text(source.raw, source.max_chars)
     except UnreadablePdf as why:
         raise _Unreadable(str(why)) from why
-    text = _not_blank(text, "it holds no text; scanned pages can't be read")
+    text = _checked(source, text, "it holds no text; scanned pages can't be read")
     return LoadedDocument(_as_title(title or text.split("\n", 1)[0]), None, text)
 
 
@@ -158,12 +131,13 @@ def _parse_media_type(media_type: str) -> tuple[str, str | None]:
 
 def _decoded(source: _Source) -> str:
     charset = source.charset or "utf-8"
+    codec = charsets.codec(charset)
+    if codec is None:
+        raise UnsupportedMediaType(f"unknown charset {charset[:40]!r}; supported: {charsets.SUPPORTED}")
     try:
-        text = source.raw.decode(charset)
+        text = source.raw.decode(codec)
     except UnicodeError as error:
         raise _Unreadable(f"its bytes are not valid {charset.upper()}") from error
-    except (LookupError, ValueError) as error:  # ValueError: not a valid name
-        raise UnsupportedMediaType(f"unknown charset {charset}") from error
     if "\0" in text:
         raise _Unreadable(f"it has a NUL character at position {text.index(chr(0))}")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -171,9 +145,12 @@ def _decoded(source: _Source) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _not_blank(text: str, why: str = "it holds no text") -> str:
+def _checked(source: _Source, text: str, blank: str = "it holds no text") -> str:
+    """Returns a text without blank lines around it. Raises _Unreadable if it is blank or too long."""
     if not text.strip():
-        raise _Unreadable(why)
+        raise _Unreadable(blank)
+    if len(text) > source.max_chars:
+        raise _Unreadable(exceeds_chars(source.max_chars))
     return text.strip("\n").rstrip()
 
 

@@ -84,7 +84,7 @@ class Rebuild:
                 log.info("index: %d of %d documents", self._total - self._pending, self._total)
                 logged = self._pending
             for document in batch:
-                drafts = await self._indexer.split(document.title, document.content)
+                drafts = await self._indexer.split(document)
                 vectors = await self._indexer.vectors(drafts, document.asked_as)
                 await self._store.put_into(self._index, document, drafts, vectors)
                 self._pending -= 1

@@ -33,12 +33,11 @@ from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.database.vectors import Embedder
-from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.document_cutter import DocumentReader
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.document_versions import DocumentHistory
 from deployments.knowledge.indexes import count_pending, ensure_index
 from deployments.knowledge.indexing import Indexer
-from deployments.knowledge.loaders import load
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
@@ -58,9 +57,10 @@ class KnowledgeParts:
     database: Database
     """Its owner closes it."""
     embedder: Embedder
-    chunker: Chunker
+    documents: DocumentReader
+    """The service closes it."""
     tokenizer: Fingerprint
-    """Of the tokenizer that `chunker` counts with."""
+    """Of the tokenizer that measures chunks."""
     similarity_threshold: float = 0.25
     """Searches drop passages whose similarity with the question is lower."""
     writer: SegmentWriter | None = None
@@ -84,7 +84,7 @@ class KnowledgeService:
         self._writer = parts.writer
         self._write_through = parts.write_through
         self._history = DocumentHistory(parts.database)
-        self._indexer = Indexer(parts.chunker, parts.tokenizer, parts.embedder)
+        self._indexer = Indexer(parts.documents, parts.tokenizer, parts.embedder)
         self._store = DocumentStore(parts.database, parts.embedder.fingerprint)
         self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
         self._leases = parts.leases or Leases(alone=True, predecessor=False)
@@ -210,11 +210,13 @@ class KnowledgeService:
         await self._database.ping()
 
     async def close(self) -> None:
-        """Stops a rebuild, which the next start continues. Does not close the database."""
+        """Stops a rebuild, which the next start continues, and the reading of documents. Does not close
+        the database.
+        """
         if self._rebuilding is not None:
             self._rebuilding.cancel()
             await asyncio.gather(self._rebuilding, return_exceptions=True)
-        self._indexer.close()
+        await self._indexer.close()
 
     def _document_lock(self, scope: Scope, doc_id: DocId) -> asyncio.Lock:
         return self._document_locks.setdefault((scope, doc_id), asyncio.Lock())
@@ -222,8 +224,7 @@ class KnowledgeService:
     async def _put(
         self, scope: Scope, draft: DocumentDraft, invalidate: bool, read: Document | None = None
     ) -> Ingested:
-        loaded = await load(draft)
-        drafts = await self._indexer.split(loaded.title, loaded.text)
+        loaded, drafts = await self._indexer.read(scope.tenant, draft)
         document = PreparedDocument(
             scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
         )

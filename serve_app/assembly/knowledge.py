@@ -8,10 +8,11 @@ from deployments.core.services import TokenCache
 from deployments.database.connection import Database
 from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.document_processes import DocumentProcesses
 from deployments.knowledge.samples import SAMPLES
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.retrieval.lease_granting import Leases
-from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.token_counter import BundleTokenCounter
 from serve_app.remote import client_of
 from serve_app.settings import Settings
 
@@ -24,13 +25,13 @@ async def knowledge_service(
     Raises KnowledgeUnavailable.
     """
     writer = client_of(TokenCache, token_cache, "the token cache")
-    encoder = BundleEncoder(await writer.bundle())
+    bundle = await writer.bundle()
     return await KnowledgeService.start(
         KnowledgeParts(
             database=database,
             embedder=embedder,
-            chunker=Chunker(lambda text: len(encoder.encode_text(text)), settings.chunk_tokens),
-            tokenizer=encoder.fingerprint,
+            documents=DocumentProcesses(Chunker(BundleTokenCounter(bundle), settings.chunk_tokens)),
+            tokenizer=bundle.fingerprint,
             # On PostgreSQL a rolling update overlaps two processes, even with one replica.
             leases=Leases(alone=not settings.on_postgresql),
             similarity_threshold=settings.similarity_threshold,

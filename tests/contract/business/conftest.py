@@ -12,7 +12,6 @@ from deployments.core.documents import DocumentDraft, Ingested, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
-from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
@@ -21,6 +20,7 @@ from deployments.records.record_ids import new_record_id
 from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from tests.fakes import FakeClock, FakeEmbedder
+from tests.in_process_documents import InProcessDocuments
 
 COLLECTION = CollectionName("business_templates")
 
@@ -81,9 +81,9 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
         async def open_one(model: str = "fake") -> Business:
             database = await Database.open(database_url, lock_wait_s=0)
             embedder, clock = FakeEmbedder(model), FakeClock()
-            chunker = Chunker(lambda text: len(text.split()), 64)
+            documents = InProcessDocuments(64)
             parts = KnowledgeParts(
-                database, embedder, chunker, Fingerprint("words"), similarity_threshold=0.0
+                database, embedder, documents, Fingerprint("words"), similarity_threshold=0.0
             )
             knowledge = await KnowledgeService.start(parts)
             templates, ideas, library = TemplateStore(database), IdeaStore(database), Library(knowledge)

@@ -15,16 +15,11 @@ from sqlalchemy import text as sql
 from deployments.core.documents import DocumentDraft, Ingested, Passage, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from deployments.database.connection import Database
-from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from tests.fakes import FakeEmbedder
+from tests.in_process_documents import InProcessDocuments, count_words
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))
-
-
-def count_words(text: str) -> int:
-    """Counts words: the tests' tokenizer."""
-    return len(text.split())
 
 
 @dataclass
@@ -137,13 +132,13 @@ async def start(database_url: str) -> AsyncIterator[Start]:
             database = parts.pop("database", None) or await Database.open(database_url, lock_wait_s=0)
             stack.push_async_callback(database.close)
             fake, writer = FakeEmbedder(embedder), FakeWriter()
-            chunker = Chunker(count_words, parts.pop("chunk_tokens", 32))
+            documents = parts.pop("documents", None) or InProcessDocuments(parts.pop("chunk_tokens", 32))
             if (gate := parts.pop("gate", None)) is not None:
                 fake.gate = gate
             made = KnowledgeParts(
                 database=database,
                 embedder=fake,
-                chunker=chunker,
+                documents=documents,
                 tokenizer=Fingerprint(tokenizer),
                 writer=parts.pop("writer", writer),
                 similarity_threshold=parts.pop("similarity_threshold", 0.0),

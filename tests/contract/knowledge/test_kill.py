@@ -17,11 +17,11 @@ import asyncio, os, signal, sys
 from deployments.core.ids import DocId, Fingerprint
 from deployments.core.documents import DocumentDraft
 from deployments.knowledge import store
-from deployments.knowledge.chunking import Chunker
 from deployments.database.connection import Database
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
-from tests.contract.knowledge.conftest import SCOPE, count_words
+from tests.contract.knowledge.conftest import SCOPE
 from tests.fakes import FakeEmbedder
+from tests.in_process_documents import InProcessDocuments
 
 def kill(*args):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -29,7 +29,7 @@ def kill(*args):
 async def main(url, moment):
     database = await Database.open(url, lock_wait_s=0)
     embedder = FakeEmbedder()
-    parts = KnowledgeParts(database, embedder, Chunker(count_words, 32), Fingerprint("words"))
+    parts = KnowledgeParts(database, embedder, InProcessDocuments(32), Fingerprint("words"))
     service = await KnowledgeService.start(parts)
     if moment == "before the transaction":
         embedder.embed_documents = kill

@@ -59,6 +59,6 @@ async def test_every_shipped_sample_has_a_title_and_a_section() -> None:
 
     for drafts in (await read_samples(SAMPLES)).values():
         for draft in drafts:
-            loaded = await load(draft)
+            loaded = load(draft)
             assert loaded.section, draft.doc_id
             assert loaded.title != draft.doc_id

@@ -10,7 +10,6 @@ import pytest
 
 from deployments.core.ids import Fingerprint
 from deployments.database.connection import Database
-from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.records.idempotency import IdempotencyStore
 from deployments.records.memory import SupportMemory
@@ -18,6 +17,7 @@ from deployments.records.record_ids import new_record_id
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
 from tests.fakes import FakeClock, FakeEmbedder
+from tests.in_process_documents import InProcessDocuments
 
 
 @dataclass
@@ -46,9 +46,9 @@ async def reopen(database_url: str) -> AsyncIterator[Open]:
 
         async def open_one() -> Records:
             database = await Database.open(database_url, lock_wait_s=0)
-            chunker = Chunker(lambda text: len(text.split()), 64)
+            documents = InProcessDocuments(64)
             parts = KnowledgeParts(
-                database, FakeEmbedder(), chunker, Fingerprint("words"), similarity_threshold=0.3
+                database, FakeEmbedder(), documents, Fingerprint("words"), similarity_threshold=0.3
             )
             knowledge = await KnowledgeService.start(parts)
             clock, store = FakeClock(), TicketStore(database)

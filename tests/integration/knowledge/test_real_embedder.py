@@ -12,11 +12,11 @@ from deployments.core.documents import DocumentDraft, SearchQuery
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from deployments.database.connection import Database
-from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.knowledge.samples import SAMPLES, read_samples
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from serve_app.setup.models import embedded_embedding_model
+from tests.in_process_documents import InProcessDocuments
 
 SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
 ARTICLES = ("refunds", "reset-forgotten-password", "lost-two-step-phone", "webhooks", "plans-and-prices")
@@ -80,9 +80,9 @@ async def test_a_missing_model_is_a_configuration_error(
 
 async def test_questions_find_their_articles(embedder: SentenceEmbedder, tmp_path: Path) -> None:
     database = await Database.open(f"sqlite:///{tmp_path}/k.db")
-    chunker = Chunker(lambda text: len(text) // 4)
+    documents = InProcessDocuments(256, lambda text: len(text) // 4)
     service = await KnowledgeService.start(
-        KnowledgeParts(database, embedder, chunker, Fingerprint("quarter"))
+        KnowledgeParts(database, embedder, documents, Fingerprint("quarter"))
     )
     for draft in (await read_samples(SAMPLES))["support_kb"]:
         if draft.doc_id in ARTICLES:

@@ -22,7 +22,7 @@ from deployments.knowledge.loaders import LoadedDocument, load
 
 
 async def loaded(raw: bytes, media_type: str, title: str = "", section: str | None = None) -> LoadedDocument:
-    return await load(DocumentDraft(DocId("the-doc"), title, section, media_type, raw))
+    return load(DocumentDraft(DocId("the-doc"), title, section, media_type, raw))
 
 
 def pdf(
@@ -70,13 +70,13 @@ async def test_wordings_come_from_front_matter_or_else_from_the_draft() -> None:
     own = b"---\nasked_as:\n  - it  broke\n  - it broke\n  -  \n---\nText."
     assert (await loaded(own, "text/markdown")).asked_as == ("it broke",)
     draft = DocumentDraft(DocId("d"), "", None, "text/plain", b"Text.", ("let\nme in", "\0"))
-    assert (await load(draft)).asked_as == ("let me in",)
+    assert (load(draft)).asked_as == ("let me in",)
 
 
 @pytest.mark.parametrize("wordings", [tuple(map(str, range(51))), ("x" * 501,)])
 async def test_too_many_or_too_long_wordings_are_refused(wordings: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest, match="at most"):
-        await load(DocumentDraft(DocId("d"), "", None, "text/plain", b"Text.", wordings))
+        load(DocumentDraft(DocId("d"), "", None, "text/plain", b"Text.", wordings))
 
 
 async def test_the_drafts_title_and_section_take_precedence() -> None:
@@ -228,4 +228,4 @@ async def test_every_type_that_can_be_uploaded_has_a_reader(media_type: MediaTyp
     """The reader refuses these bytes, not the type."""
     draft = DocumentDraft(DocId("d"), "", None, media_type, b"")
     with pytest.raises(UnprocessableDocument):
-        await load(draft)
+        load(draft)

@@ -79,7 +79,7 @@ async def test_wordings_are_for_search_and_not_in_prompts() -> None:
     """`asked_as` becomes the document's wordings. Neither its text nor the text to compare has them."""
     draft = a_template(template_data={"name": "N", "summary": "s", "asked_as": ["something with vans"]})
     document = document_of(Template(ACME, "t", draft, 1, 0.0, 0.0))
-    assert (await load(document)).asked_as == ("something with vans",)
+    assert (load(document)).asked_as == ("something with vans",)
     assert "vans" not in document.raw.decode() + template_text(draft)
 
 
@@ -98,7 +98,7 @@ def test_wordings_that_a_document_would_refuse_are_refused_with_the_template(wor
 async def test_markdown_in_a_template_does_not_become_structure_of_its_document(text: str) -> None:
     """It makes no front matter and no headings."""
     draft = a_template(template_data={"name": "N", "summary": text, "list": [text]})
-    loaded = await load(document_of(Template(ACME, "t", draft, 1, 0.0, 0.0)))
+    loaded = load(document_of(Template(ACME, "t", draft, 1, 0.0, 0.0)))
     assert (loaded.title, loaded.section) == ("N", "saas")
     assert not any(line.startswith(("#", "---", "```")) for line in loaded.text.splitlines())
 
