@@ -1,4 +1,4 @@
-"""Token counters that behave as a parser does that a document leads astray. Document processes import them."""
+"""Token counters that behave as a parser that a document leads astray. Document processes import them."""
 
 from __future__ import annotations
 
