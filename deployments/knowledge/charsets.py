@@ -23,7 +23,7 @@ _NAMES = {
     "euc_jp": "EUC-JP",
     "euc_kr": "EUC-KR",
     "shift_jis": "Shift_JIS",
-    "cp932": "Windows-31J",
+    "cp932": "CP932",
     "koi8_r": "KOI8-R",
     "koi8_u": "KOI8-U",
 }

@@ -68,7 +68,7 @@ class DocumentProcess:
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.poll() is None
+        return self._process.poll() is None and not self._reader.at_eof()
 
     async def run(self, job: Job) -> Any:
         """Returns what the job returns.

@@ -20,32 +20,10 @@ from deployments.knowledge.chunking import Chunker
 from deployments.knowledge.document_limits import DocumentLimits
 from deployments.knowledge.document_processes import DocumentProcesses
 from tests.contract.knowledge.conftest import SCOPE, Start, until
-from tests.in_process_documents import count_words
+from tests.hostile_counters import busy, refuses_to_start
 
 OTHER = Scope(TenantId("other"), SCOPE.collection)
 SMALL = b"a document with thirty-four bytes."
-
-
-def busy(text: str) -> int:
-    """Counts words, and behaves as text tells it: as a parser that a document leads astray."""
-    while "spin" in text:
-        pass
-    if "sleep" in text:
-        time.sleep(600)
-    if "fill" in text:
-        len(bytearray(1 << 30))
-    if "abort" in text:
-        os.abort()
-    if "die" in text:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if "fault" in text:
-        raise KeyError("a fault of ours")
-    return count_words(text)
-
-
-def refuses_to_start(_text: str) -> int:
-    """A tokenizer that can't be loaded."""
-    raise RuntimeError("no tokenizer")
 
 
 def draft(text: bytes, doc_id: str = "d", media_type: str = "text/plain") -> DocumentDraft:
@@ -110,7 +88,6 @@ async def test_a_stored_document_that_exceeds_a_limit_does_not_stop_a_rebuild(
     await first.service.close()
     await first.database.close()
     again = await start(tokenizer="others", documents=make(1, wall_s=0.5))
-    await until(lambda: asyncio.sleep(0.01, True))
 
     async def ready() -> bool:
         return await again.index() == "ready"
@@ -197,7 +174,8 @@ import asyncio, os, sys
 from deployments.core.ids import TenantId
 from deployments.knowledge.chunking import Chunker, TokenCounter
 from deployments.knowledge.document_processes import DocumentProcesses
-from tests.contract.knowledge.test_document_processes import SMALL, busy, draft
+from tests.contract.knowledge.test_document_processes import SMALL, draft
+from tests.hostile_counters import busy
 
 async def main():
     documents = DocumentProcesses(Chunker(busy, 32))
