@@ -21,7 +21,8 @@ FILES = (
 )
 """Routes that take a whole document or a picture: WARMLINE_MAX_BODY_BYTES limits these."""
 _DISCARD_FACTOR = 8
-"""A body that is too large is read and discarded, up to this many times the limit, before the 413."""
+"""A body that is too large is read and discarded, up to this many times the limit of files, before the
+413."""
 _DISCARD_TIMEOUT_S = 5.0
 """The longest time that such a body is read."""
 
@@ -35,7 +36,8 @@ class BodyLimit:
             scope["method"] == method and path.fullmatch(scope["path"]) for method, path in FILES
         )
         self._max_bytes = max_file_bytes if takes_file else min(max_file_bytes, MAX_JSON_BYTES)
-        self.error = PayloadTooLarge(
+        self._discarded_bytes = _DISCARD_FACTOR * max_file_bytes
+        self._error = PayloadTooLarge(
             f"the body is larger than {self._max_bytes} bytes, the limit of "
             + ("documents and pictures" if takes_file else "all requests but documents and pictures")
         )
@@ -43,9 +45,9 @@ class BodyLimit:
     async def check_declared(self, receive: Receive) -> None:
         """Raises PayloadTooLarge if the declared length is too large, after discarding the body."""
         if self._declared.isdigit() and int(self._declared) > self._max_bytes:
-            if int(self._declared) <= _DISCARD_FACTOR * self._max_bytes:
+            if int(self._declared) <= self._discarded_bytes:
                 await self._discard(receive)
-            raise self.error
+            raise self._error
 
     def limited(self, receive: Receive) -> Receive:
         """`receive`, which raises HTTPException (413) when the body gets larger than allowed."""
@@ -59,7 +61,7 @@ class BodyLimit:
                 if message.get("more_body", False):
                     await self._discard(receive)
                 # While FastAPI reads a body, it turns all exceptions but HTTPExceptions into a 400.
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self.error.message)
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._error.message)
             return message
 
         return limited_receive
@@ -67,7 +69,7 @@ class BodyLimit:
     async def _discard(self, receive: Receive) -> None:
         """Reads the rest of a body, within limits. A client that still sends would get a connection
         reset instead of the answer."""
-        left = _DISCARD_FACTOR * self._max_bytes
+        left = self._discarded_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_TIMEOUT_S):
                 while left > 0:

@@ -34,8 +34,9 @@ def make_private(folder: Path) -> None:
 
 def make_private_file(file: Path) -> None:
     """Creates the file, or takes the access of other users from it; its content stays. Raises OSError."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        # Not opened: closing a file that SQLite has open in this process would release SQLite's locks.
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            file.chmod(0o600)

@@ -143,11 +143,9 @@ def _parsed(url: str) -> URL:
 
 async def _acquire_file_lock(path: str, wait_s: float) -> FileLock:
     try:
-        lock = await FileLock.acquire(_lock_file(path), wait_s)
-        make_private_file(
-            Path(path)
-        )  # SQLite gives the mode of this file to its others (-journal, -wal, -shm)
-        return lock
+        lock_file = _lock_file(path)
+        make_private_file(Path(path))  # SQLite gives its mode to -journal, -wal and -shm
+        return await FileLock.acquire(lock_file, wait_s)
     except TimeoutError as error:
         raise KnowledgeUnavailable(
             f"another process has used {path} for {wait_s:g} s; SQLite allows only one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,11 @@ def test_too_little_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(preflight, "memory_bytes", lambda: 2**30)
     with pytest.raises(ConfigurationError, match="6 GB of memory"):
         preflight.check(_settings(tmp_path))
+
+
+def test_the_state_directory_is_made_private(tmp_path: Path) -> None:
+    """Before anything is written into it, also if an earlier version left it open to others."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    preflight.check(_settings(state))
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -216,3 +218,25 @@ async def test_other_databases_are_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         await Database.open(url)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+async def test_files_of_sqlite_are_private(tmp_path: Path, exists: bool) -> None:
+    """The database and those that SQLite and the lock put next to it, also if it was open to others."""
+    file = tmp_path / "warmline.db"
+    umask = os.umask(0o022)
+    try:
+        if exists:
+            file.touch(0o644)
+        database = await Database.open(f"sqlite:///{file}")
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, {"name": "one"})
+            modes = modes_in(tmp_path)
+        await database.close()
+    finally:
+        os.umask(umask)
+    assert modes == [0o600] * 3
+
+
+def modes_in(folder: Path) -> list[int]:
+    return [stat.S_IMODE(found.stat().st_mode) for found in folder.iterdir()]

@@ -1,6 +1,7 @@
 """A client that leaves ends the generation, at any point of the stream."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta
 from serve_app.edge import EdgeClock
-from serve_app.sse import NamedEvents, event_stream
+from serve_app.sse import NamedEvents, data_frame, event_stream, frame
 from tests.unit.rag.rig import Rig, question
 from tests.unit.serve_app.test_edge import scope
 
@@ -176,3 +177,12 @@ async def test_empty_pieces_are_not_sent():
         b'event: ledger\ndata: "all"\n\n',
         b"data: [DONE]\n\n",
     ]
+
+
+@pytest.mark.parametrize("framing", [frame, lambda _, data: data_frame(data)])
+def test_no_character_of_the_data_ends_its_line(framing):
+    """Clients that split lines as `str.splitlines` does, such as httpx, get the whole JSON."""
+    text = "".join(map(chr, range(0x3000)))
+    *_, line, empty = framing("delta", {"text": text}).decode().splitlines()
+    assert empty == ""
+    assert json.loads(line.removeprefix("data: ")) == {"text": text}
