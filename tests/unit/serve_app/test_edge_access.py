@@ -1,5 +1,7 @@
 """Who may call the API is decided by the head of a request, before its body is read."""
 
+from typing import Any
+
 import pytest
 
 from serve_app.auth import is_public
@@ -8,7 +10,7 @@ from tests.unit.serve_app.fake_services import Api, error_of
 from tests.unit.serve_app.test_edge import scope
 
 KEY = "acme-key-0123456789"
-KEYS = {"api_keys": f"{KEY}=acme"}
+KEYS: dict[str, Any] = {"api_keys": f"{KEY}=acme"}
 MODELS = "/v1/models"
 LOCAL_HOSTS = [
     "localhost",
