@@ -57,5 +57,5 @@ class PacedGenerator(FakeGenerator):
 def paced_api(generator: PacedGenerator, **settings: Any) -> Api:
     """The application over fakes, whose support agent has this engine."""
     rig = Rig([a_passage(n) for n in range(3)])
-    rig.use(generator=generator, clock=time.perf_counter, wall_clock=time.time)
+    rig.use(generator=generator, clock=time.perf_counter)
     return Api(rig, **settings)

@@ -183,7 +183,7 @@ async def test_a_missing_key_leads_to_its_entry(site, guarded_api):
     await page.locator("text=This server wants an API key").wait_for()
     await page.fill("#api-key", "wrong")
     await page.click("text=Save")
-    await page.locator(".failure >> text=the API key is not known").wait_for()
+    await page.locator(".failure >> text=the API key is unknown").wait_for()
     await page.fill("#api-key", KEY)
     await page.click("text=Save")
     await page.locator("text=The server accepts it").wait_for()
