@@ -144,7 +144,11 @@ async def start(database_url: str) -> AsyncIterator[Start]:
                 similarity_threshold=parts.pop("similarity_threshold", 0.0),
                 **parts,
             )
-            service = await KnowledgeService.start(made)
+            try:
+                service = await KnowledgeService.start(made)
+            except BaseException:
+                await database.close()  # or the next attempt finds the file locked
+                raise
             stack.push_async_callback(service.close)
             return Knowledge(service, database, fake, writer)
 
