@@ -1,8 +1,8 @@
 """Host names of this machine's loopback interface, and the check that a request is addressed to one.
 
-Without API keys, whoever reaches the API may use every tenant. It listens on loopback only, but a web page
-reaches loopback too: its own name can be made to lead to 127.0.0.1 (DNS rebinding), or it sends a request to
-localhost. The browser then names the page's host in `Host`, or in `Origin`.
+Without API keys, a client that reaches the API may use every tenant. It listens on loopback only, but a web
+page reaches loopback too: the page's own name can be made to lead to 127.0.0.1 (DNS rebinding), or the page
+sends a request to localhost. The browser then names the page's host in `Host`, or in `Origin`.
 """
 
 from __future__ import annotations

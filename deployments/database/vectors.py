@@ -42,6 +42,11 @@ def to_blob(vector: Vector) -> bytes:
     return vector.astype("<f4").tobytes()
 
 
+def from_blob(blob: bytes) -> Vector:
+    """Decodes one stored vector."""
+    return np.frombuffer(blob, "<f4")
+
+
 def to_matrix(blobs: Sequence[bytes]) -> Matrix:
     """Decodes stored vectors, one row each; shape (0, 0) when there are none."""
     flat = np.frombuffer(b"".join(blobs), dtype="<f4")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deployments.core.batches import batches
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import Fingerprint
 from deployments.database.vectors import Matrix, Vector
@@ -91,8 +92,10 @@ class SentenceEmbedder:
             return np.empty((0, self.dimensions), np.float32)
         windows = await self._run(partial(self._all_windows, texts))
         flat = [window for of_text in windows for window in of_text]
-        batches = [flat[start : start + _BATCH_TEXTS] for start in range(0, len(flat), _BATCH_TEXTS)]
-        parts = [await self._run(partial(self._encode, batch, encode)) for batch in batches]
+        parts = [
+            await self._run(partial(self._encode, list(batch), encode))
+            for batch in batches(flat, _BATCH_TEXTS)
+        ]
         starts = np.cumsum([0, *(len(of_text) for of_text in windows[:-1])])
         return _normalised(np.add.reduceat(np.concatenate(parts), starts, axis=0))
 

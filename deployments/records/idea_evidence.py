@@ -7,10 +7,11 @@ from typing import Protocol
 
 from deployments.core.ids import Fingerprint, TenantId
 from deployments.core.records.ideas import Evidence, EvidenceQuery, KnownIdea, TemplateFact
+from deployments.database.vectors import Vector
 from deployments.records.idea_store import IdeaStore
 from deployments.records.template_document import idea_text
 from deployments.records.template_store import TemplateStore
-from deployments.records.text_vectors import Compared, TextVectors, Vector, cosine
+from deployments.records.text_vectors import Compared, TextVectors, cosine
 
 
 class _VectorStore(Protocol):

@@ -14,10 +14,11 @@ from deployments.core.ids import Fingerprint, TenantId
 from deployments.core.records.ideas import BusinessIdea, IdeaDraft, IdeaText, StoredIdea
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+from deployments.database.vectors import Vector, from_blob, to_blob
 from deployments.records.business_tables import ideas
 from deployments.records.record_ids import is_id
 from deployments.records.template_document import idea_text
-from deployments.records.text_vectors import Compared, Vector, packed, unpacked
+from deployments.records.text_vectors import Compared
 
 MAX_COMPARED = 2_000
 """The number of a tenant's ideas that a new one is compared with, the latest ones."""
@@ -89,7 +90,7 @@ class IdeaStore:
         """Stores vectors by id and version."""
         async with self._database.transaction() as connection:
             for (idea_id, _), vector in sorted(vectors.items()):
-                values = {"embedding": packed(vector), "embedding_fingerprint": model}
+                values = {"embedding": to_blob(vector), "embedding_fingerprint": model}
                 await connection.execute(update(ideas).where(_is(tenant, idea_id)).values(values))
 
 
@@ -121,5 +122,5 @@ def _idea(row: AnyRow) -> StoredIdea:
 
 
 def _compared(row: AnyRow, model: Fingerprint) -> ComparedIdea:
-    vector = unpacked(row.embedding) if row.embedding_fingerprint == model else None
+    vector = from_blob(row.embedding) if row.embedding_fingerprint == model else None
     return ComparedIdea(Compared(row.idea_id, 1, vector), row.name)

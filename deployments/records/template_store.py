@@ -18,10 +18,11 @@ from deployments.core.records.templates import BusinessType, Template, TemplateD
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.named_locks import NamedLocks
+from deployments.database.vectors import Vector, from_blob, to_blob
 from deployments.records.business_tables import templates
 from deployments.records.record_ids import is_id
 from deployments.records.template_document import template_text
-from deployments.records.text_vectors import Compared, Vector, packed, unpacked
+from deployments.records.text_vectors import Compared
 
 MAX_COMPARED = 2_000
 """The number of a tenant's templates that an idea is compared with, those changed last."""
@@ -153,7 +154,7 @@ class TemplateStore:
         async with self._database.transaction() as connection:
             for (template_id, version), vector in sorted(vectors.items()):
                 where = and_(_is(tenant, template_id), templates.c.version == version)
-                values = {"embedding": packed(vector), "embedding_fingerprint": model}
+                values = {"embedding": to_blob(vector), "embedding_fingerprint": model}
                 await connection.execute(update(templates).where(where).values(values))
 
     def _insert(self, tenant: TenantId, template_id: str, draft: TemplateDraft, now_s: float) -> Any:
@@ -211,7 +212,7 @@ def _template(row: AnyRow) -> Template:
 
 
 def _compared(row: AnyRow, model: Fingerprint) -> ComparedTemplate:
-    vector = unpacked(row.embedding) if row.embedding_fingerprint == model else None
+    vector = from_blob(row.embedding) if row.embedding_fingerprint == model else None
     return ComparedTemplate(
         Compared(row.template_id, row.version, vector),
         row.name,

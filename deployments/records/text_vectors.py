@@ -1,4 +1,4 @@
-"""Vectors of texts, for comparing texts with each other, and how the vectors are stored."""
+"""Vectors of texts, for comparing texts with each other."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from deployments.core.ids import Fingerprint
-from deployments.database.vectors import Embedder
-
-Vector = npt.NDArray[np.float32]
-"""Shape (dimensions,), norm 1, so that the dot product of two vectors is their cosine."""
+from deployments.database.vectors import Embedder, Vector
 
 _KEPT_VECTORS = 256
 
@@ -58,13 +52,3 @@ class TextVectors:
 def cosine(one: Vector, other: Vector) -> float:
     """Returns a value from -1 to 1, apart from rounding errors."""
     return float(one @ other)
-
-
-def packed(vector: Vector) -> bytes:
-    """Returns a vector's bytes as they are stored: float32, little-endian."""
-    return vector.astype("<f4").tobytes()
-
-
-def unpacked(raw: bytes) -> Vector:
-    """The inverse of `packed`."""
-    return np.frombuffer(raw, "<f4")

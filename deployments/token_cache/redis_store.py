@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from deployments.core.batches import batches
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CacheUsage
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import BATCH, unlinked, walk
-from deployments.token_cache.batches import batches
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
 from deployments.token_cache.keys import segment_prefix, segments_pattern
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from deployments.core.batches import batches
 from deployments.core.errors import CacheUnavailable, InternalFault
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import TokenizerBundle
 from deployments.core.ports import HotPaths, SegmentStore, TextEncoder
 from deployments.core.token_ids import TokenIds, to_bytes
-from deployments.token_cache.batches import batches
 from deployments.token_cache.codec import encode
 from deployments.token_cache.flight import SingleFlight
 from deployments.token_cache.keys import segment_key

@@ -36,7 +36,7 @@ async def run(bench: Bench) -> None:
         urls = {mode: stack.enter_context(running_hops(mode)) for mode in MODES}
         rows = [await _row(urls, clients, bench.plan.hop_s, bench.plan.hop_rounds) for clients in CLIENTS]
     tokens_per_s = bench.known_rate.written_per_s if bench.known_rate else None
-    bench.report.table("Three empty hops behind HTTP", rows)
+    bench.report.table("Three empty hops after HTTP", rows)
     bench.report.add("hops", {"rows": rows, "engine_tokens_per_s": tokens_per_s})
     bench.report.claim(_requests_claim(rows))
     if tokens_per_s:

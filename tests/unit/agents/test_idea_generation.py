@@ -1,4 +1,4 @@
-"""Ideas: learnt from successful templates, scored by evidence, attempted until they are good enough."""
+"""Ideas: made from successful templates, scored by evidence, tried again until one is good enough."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_a_folder_that_is_open_to_others_is_closed(tmp_path, wide):
 
 
 def test_a_folder_that_users_share_is_refused_and_kept(tmp_path):
-    """Such as /tmp, which nobody else could use any more."""
+    """A folder such as /tmp: other users could not use it any more."""
     tmp_path.chmod(0o1777)
     with pytest.raises(ConfigurationError, match="WARMLINE_STATE_DIR"):
         make_private(tmp_path)
