@@ -1,4 +1,4 @@
-"""What happens before a route: the clock starts, the tenant is found, bodies get a limit.
+"""What happens before a route: the clock starts, the access is checked, bodies get a limit.
 
 It also answers unexpected exceptions.
 """
@@ -10,19 +10,20 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.core.errors import WarmlineError
-from serve_app.auth import Tenants, is_public
+from serve_app.auth import KeyRing, is_public
 from serve_app.body_limits import BodyLimit
 from serve_app.edge import EdgeClock
 from serve_app.host_names import check_addressed_to_loopback
+from serve_app.needed_scope import needed_scope
 from serve_app.problems import problem_response
 
 
 class Edge:
     """The outermost ASGI middleware. `max_file_bytes` limits the bodies of documents and pictures."""
 
-    def __init__(self, app: ASGIApp, tenants: Tenants, max_file_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, key_ring: KeyRing, max_file_bytes: int) -> None:
         self._app = app
-        self._tenants = tenants
+        self._key_ring = key_ring
         self._max_file_bytes = max_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,23 +34,25 @@ class Edge:
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
         limit = BodyLimit(scope, self._max_file_bytes)
         try:
-            self._admit(scope)
+            await self._admit(scope)
             await limit.check_declared(receive)
         except WarmlineError as error:
             await problem_response(error)(scope, receive, send)
             return
         await self._answer(scope, limit.limited(receive), send)
 
-    def _admit(self, scope: Scope) -> None:
-        """Puts the tenant into the request's state. Raises Unauthorized, Forbidden, InvalidRequest.
+    async def _admit(self, scope: Scope) -> None:
+        """Puts the `Access` into the request's state; a public path's request has none.
 
-        A public path's request has no tenant.
+        Raises Unauthorized, Forbidden, InvalidRequest, Unavailable.
         """
         headers = Headers(scope=scope)
-        if self._tenants.keyless:
+        if self._key_ring.keyless:
             check_addressed_to_loopback(headers)
         if not is_public(scope["path"]):
-            scope["state"]["tenant"] = self._tenants.of(headers)
+            access = await self._key_ring.access(headers)
+            access.check(needed_scope(scope["method"], scope["path"]))
+            scope["state"]["access"] = access
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers exceptions, which Starlette would raise again so that the server logs them twice."""

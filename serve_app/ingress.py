@@ -22,7 +22,7 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
-from serve_app.auth import Tenants
+from serve_app.auth import KeyRing
 from serve_app.engine.handle import EngineHandle
 from serve_app.http.application import build_api
 from serve_app.problems import message_of
@@ -30,6 +30,7 @@ from serve_app.remote import client_of
 from serve_app.rewarming import Pace, Rewarming
 from serve_app.services import Services
 from serve_app.settings import Settings
+from serve_app.stored_keys import StoredKeys
 
 _PROBE_TIMEOUT_S = 2.0
 _REPORT_FOR_S = 1.0
@@ -68,7 +69,8 @@ class Ingress:
         records = client_of(Records, knowledge, "the knowledge base")
         self._services = Services(
             settings=settings,
-            tenants=Tenants(settings.tenants_by_key()),
+            key_ring=KeyRing(settings.tenants_by_key(), StoredKeys(records)),
+            keys=records,
             agents=clients,
             images=client_of(TicketImages, handles[SUPPORT.name], "the support agent"),
             ideas=client_of(IdeaGeneration, handles[BUSINESS.name], "the business generation agent"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployments.core.access import KeyDesk
 from deployments.core.ids import CollectionName, Scope
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.services import (
@@ -16,7 +17,7 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
-from serve_app.auth import Tenants
+from serve_app.auth import KeyRing
 from serve_app.settings import Settings
 
 
@@ -32,7 +33,8 @@ class Services:
     """Everything that the routes use."""
 
     settings: Settings
-    tenants: Tenants
+    key_ring: KeyRing
+    keys: KeyDesk
     agents: Mapping[str, Agent]
     """The agents by name."""
     images: TicketImages

@@ -22,6 +22,7 @@ from deployments.agents import specs
 from deployments.core.errors import ConfigurationError, InvalidRequest
 from deployments.core.ids import tenant_id
 from deployments.core.reuse.ordering import ORDERS
+from serve_app.auth import OPERATOR
 from serve_app.host_names import is_loopback
 
 PREFIX = "WARMLINE_"
@@ -71,8 +72,8 @@ class Settings(BaseModel):
     """Key of the cache salts, the same on all nodes; unset: a key that the first start writes to the
     state directory."""
     api_keys: SecretStr | None = None
-    """`key=business_id` pairs, separated by commas; unset: requests need no key, and the header
-    X-Business-Id names the tenant."""
+    """`key=business_id` pairs, separated by commas; with `key=*` the header X-Business-Id names the
+    tenant. Unset: requests need no key, and the header names the tenant."""
     http_host: str = "127.0.0.1"
     """Address to listen on. Any other than loopback needs API keys."""
     http_port: int = Field(8000, ge=1, le=65535)
@@ -263,7 +264,7 @@ def _key_and_tenant(entry: str) -> tuple[str, str]:
     if len(key) < 16:
         raise ValueError("must be key=business_id pairs, each key of 16 characters or more")
     try:
-        return key, tenant_id(tenant)
+        return key, tenant if tenant == OPERATOR else tenant_id(tenant)
     except InvalidRequest as error:
         raise ValueError(error.message) from None
 

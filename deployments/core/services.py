@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
+from deployments.core.access import KeyDesk
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import LeasingKnowledge
 from deployments.core.ledger import Answer, PromptTokens
@@ -122,8 +123,8 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
         """
 
 
-class Records(TicketDesk, IdempotencyKeys, BusinessMemory, Protocol):
-    """Tickets, templates, ideas and idempotency keys, in the Knowledge deployment."""
+class Records(TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, Protocol):
+    """Tickets, templates, ideas, idempotency keys and API keys, in the Knowledge deployment."""
 
 
 class EngineReplica(Protocol):

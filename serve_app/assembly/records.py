@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from deployments.access.key_store import KeyStore
+from deployments.core.access import KeyDesk
 from deployments.core.ports import DocumentLibrary
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Served, serving
@@ -48,6 +50,7 @@ async def knowledge_and_records(
         serving(TicketDesk)(StoredTickets(tickets, memory, time.time, new_record_id)),
         serving(IdempotencyKeys)(IdempotencyStore(database, time.time, new_record_id)),
         serving(BusinessMemory)(business),
+        serving(KeyDesk)(KeyStore(database, time.time, new_record_id)),
     ]
 
 

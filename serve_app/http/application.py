@@ -11,6 +11,7 @@ from serve_app.http import (
     documents,
     health,
     ideas,
+    keys,
     openai,
     page,
     prompts,
@@ -37,7 +38,7 @@ def build_api(parts: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = parts
-    app.add_middleware(Edge, tenants=parts.tenants, max_file_bytes=parts.settings.max_body_bytes)
+    app.add_middleware(Edge, key_ring=parts.key_ring, max_file_bytes=parts.settings.max_body_bytes)
     problems.install(app)
     for module in (
         support,
@@ -49,6 +50,7 @@ def build_api(parts: Services) -> FastAPI:
         documents,
         openai,
         cache,
+        keys,
         prompts,
         health,
         docs_page,

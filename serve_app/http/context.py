@@ -16,6 +16,7 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.messages import Ask
+from serve_app.auth import Access
 from serve_app.edge import EdgeClock
 from serve_app.services import Services
 
@@ -44,14 +45,24 @@ class Call:
         )
 
 
+def new_request_id() -> str:
+    """An id for a request, which no other request has."""
+    return f"req-{uuid4().hex}"
+
+
 async def services(request: Request) -> Services:
     """The services that the application was built with."""
     return cast(Services, request.app.state.services)
 
 
-async def tenant(request: Request) -> TenantId:
-    """The tenant of a request, which `Edge` has found before the body was read."""
-    return cast(TenantId, request.state.tenant)
+async def access(request: Request) -> Access:
+    """What a request may do, which `Edge` has found out before the body was read."""
+    return cast(Access, request.state.access)
+
+
+async def tenant(found: Annotated[Access, Depends(access)]) -> TenantId:
+    """The tenant of a request."""
+    return found.tenant
 
 
 async def call(
@@ -60,9 +71,8 @@ async def call(
     owner: Annotated[TenantId, Depends(tenant)],
 ) -> Call:
     """The request as a call."""
-    request_id = RequestId(f"req-{uuid4().hex}")
     clock = cast(EdgeClock, request.state.clock)
-    return Call(owner, request_id, clock, parts.settings.request_timeout_s)
+    return Call(owner, RequestId(new_request_id()), clock, parts.settings.request_timeout_s)
 
 
 async def scope(
@@ -76,6 +86,7 @@ async def scope(
 
 
 ServicesDep = Annotated[Services, Depends(services)]
+AccessDep = Annotated[Access, Depends(access)]
 TenantDep = Annotated[TenantId, Depends(tenant)]
 CallDep = Annotated[Call, Depends(call)]
 ScopeDep = Annotated[Scope, Depends(scope)]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, cast
 
 import httpx
 
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService
+from deployments.core.access import KeyChanges, KeyDesk
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
 from deployments.core.records.ports import IdempotencyKeys, TicketDesk
-from serve_app.auth import Tenants
+from serve_app.auth import KeyRing
 from serve_app.http.application import build_api
 from serve_app.services import Services
 from serve_app.settings import Settings
+from serve_app.stored_keys import StoredKeys
 from tests.fake_business import BusinessRig
 from tests.fake_library import FakeLibrary
 from tests.fake_records import FakeDesk, FakeKeys, image_reader
@@ -37,6 +41,13 @@ class FakeSharedCache:
         return 12
 
 
+class NoStoredKeys:
+    """The part of a `KeyDesk` that recognises keys, of which there are none."""
+
+    async def key_changes(self, known: int, used: Mapping[str, float]) -> KeyChanges:
+        return KeyChanges(1, (), known == 0)
+
+
 class FakeReadiness:
     """A `Readiness` that reports `parts`."""
 
@@ -56,6 +67,7 @@ class Api:
         desk: TicketDesk | None = None,
         retriever: Retriever | None = None,
         keys: IdempotencyKeys | None = None,
+        key_desk: KeyDesk | None = None,
         **settings: Any,
     ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
@@ -71,11 +83,18 @@ class Api:
         self.documentation = DocumentationService(
             DOCUMENTATION, self.lookup.rag, self.writer.rag, self.library
         )
+        self.key_clock_ahead_s = 0.0
+        self._key_age_s = 0.0
         configured = Settings.from_env({}, **settings)
+        key_desk = key_desk or cast(KeyDesk, NoStoredKeys())
+        stored = StoredKeys(key_desk, self._key_time, self._key_age)
         self.app = build_api(
             Services(
                 settings=configured,
-                tenants=Tenants(configured.tenants_by_key()),
+                key_ring=KeyRing(
+                    configured.tenants_by_key(), StoredKeys(key_desk, self._key_time, self._key_age)
+                ),
+                keys=key_desk,
                 agents={
                     SUPPORT.name: self.support,
                     BUSINESS.name: self.ideas.service,
@@ -97,6 +116,16 @@ class Api:
         # An exception that leaves the application fails the test, since the application must answer all.
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+    def expire_keys(self, seconds: float) -> None:
+        """Makes this replica's copy of the stored keys older."""
+        self._key_age_s += seconds
+
+    def _key_time(self) -> float:
+        return time.time() + self.key_clock_ahead_s
+
+    def _key_age(self) -> float:
+        return time.monotonic() + self._key_age_s
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:

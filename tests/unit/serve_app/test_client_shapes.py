@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from deployments.core.ids import TenantId
-from serve_app.auth import Tenants
+from serve_app.auth import KeyRing, StoredKeyFinder
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
 from serve_app.client.connection import Connection
 from serve_app.http.application import build_api
@@ -84,7 +84,14 @@ class Recorder:
 @pytest.fixture(scope="module")
 def app():
     """The API, whose routes are not called."""
-    return build_api(cast(Services, SimpleNamespace(settings=Settings.from_env({}), tenants=Tenants({}))))
+    return build_api(
+        cast(
+            Services,
+            SimpleNamespace(
+                settings=Settings.from_env({}), key_ring=KeyRing({}, cast(StoredKeyFinder, None))
+            ),
+        )
+    )
 
 
 @pytest.fixture(scope="module")

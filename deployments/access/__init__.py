@@ -1,0 +1,1 @@
+"""Who may call the API: stored keys, and the record of what administrators did."""

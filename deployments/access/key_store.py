@@ -1,0 +1,212 @@
+"""The stored API keys."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deployments.access.audit import Audit
+from deployments.access.tables import api_keys as keys
+from deployments.access.tables import key_revisions as revisions
+from deployments.core.access import (
+    KEY_PREFIX,
+    MAX_KEYS,
+    USE_PRECISION_S,
+    Actor,
+    ApiKey,
+    AuditEntry,
+    IssuedKey,
+    KeyChanges,
+    KeyDraft,
+    KeyRecord,
+    KeyScope,
+    digest_of,
+)
+from deployments.core.errors import Conflict, NotFound
+from deployments.core.ids import TenantId
+from deployments.database.connection import Database
+from deployments.database.metadata import AnyRow
+
+REVOKED_KEPT_S = 90 * 24 * 3600.0
+"""How long a revoked key is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStore:
+    """Implements `KeyDesk`."""
+
+    database: Database
+    """Its owner closes it."""
+    clock: Callable[[], float]
+    """Gives Unix seconds."""
+    new_record_id: Callable[[], str]
+    """Makes ids that sort by time."""
+
+    @property
+    def _audit(self) -> Audit:
+        return Audit(self.clock, self.new_record_id)
+
+    async def create_key(self, actor: Actor, tenant: TenantId, draft: KeyDraft) -> IssuedKey:
+        """Makes a key. Raises Conflict if the tenant has `MAX_KEYS` valid ones."""
+        now_s, secret = self.clock(), _new_secret()
+        key = ApiKey(
+            f"key-{self.new_record_id()}",
+            tenant,
+            draft.name,
+            tuple(sorted(set(draft.scopes))),
+            now_s,
+            None if draft.expires_in_s is None else now_s + draft.expires_in_s,
+            None,
+            None,
+        )
+        async with self.database.transaction() as connection:
+            revision = await _next_revision(connection)
+            await connection.execute(delete(keys).where(keys.c.revoked_at_s < now_s - REVOKED_KEPT_S))
+            valid = and_(keys.c.tenant == tenant, keys.c.revoked_at_s.is_(None), _unexpired(now_s))
+            if (await connection.scalar(select(func.count()).where(valid)) or 0) >= MAX_KEYS:
+                raise Conflict(f"a tenant has at most {MAX_KEYS} valid keys: revoke one first")
+            row = {
+                "tenant": tenant,
+                "key_id": key.key_id,
+                "name": key.name,
+                "scopes": " ".join(key.scopes),
+                "digest": digest_of(secret),
+                "created_at_s": now_s,
+                "expires_at_s": key.expires_at_s,
+                "revision": revision,
+            }
+            await connection.execute(insert(keys).values(row))
+            await self._audit.record(connection, actor, tenant, "keys.create", key.key_id)
+        return IssuedKey(key, secret)
+
+    async def list_keys(
+        self, actor: Actor, tenant: TenantId, limit: int, after: str | None
+    ) -> tuple[ApiKey, ...]:
+        """At most `limit` keys by id, from after the id `after` on."""
+        query = select(keys).where(keys.c.tenant == tenant, keys.c.key_id > (after or ""))
+        async with self.database.transaction() as connection:
+            rows = await connection.execute(query.order_by(keys.c.key_id).limit(limit))
+            found = tuple(_api_key(row) for row in rows)
+            await self._audit.record(connection, actor, tenant, "keys.list")
+        return found
+
+    async def rotate_key(
+        self, actor: Actor, tenant: TenantId, key_id: str, keep_former_s: float
+    ) -> IssuedKey:
+        """Gives a key a new secret. The former one stays valid for `keep_former_s` seconds.
+
+        Raises NotFound, Conflict if the key is revoked or has expired.
+        """
+        now_s, secret = self.clock(), _new_secret()
+        async with self.database.transaction() as connection:
+            revision = await _next_revision(connection)
+            row = await _row(connection, tenant, key_id)
+            if row.revoked_at_s is not None or (row.expires_at_s or inf) <= now_s:
+                raise Conflict("the key is revoked or has expired: make a new one")
+            changed = {
+                "digest": digest_of(secret),
+                "former_digest": row.digest,
+                "former_until_s": now_s + keep_former_s,
+                "revision": revision,
+            }
+            await connection.execute(update(keys).where(_is(tenant, key_id)).values(changed))
+            await self._audit.record(connection, actor, tenant, "keys.rotate", key_id)
+        return IssuedKey(_api_key(row), secret)
+
+    async def revoke_key(self, actor: Actor, tenant: TenantId, key_id: str) -> ApiKey:
+        """Makes a key invalid, for good; does nothing to a revoked one. Raises NotFound."""
+        async with self.database.transaction() as connection:
+            revision = await _next_revision(connection)
+            row = await _row(connection, tenant, key_id)
+            if row.revoked_at_s is None:
+                changed = {"revoked_at_s": self.clock(), "revision": revision}
+                await connection.execute(update(keys).where(_is(tenant, key_id)).values(changed))
+                row = await _row(connection, tenant, key_id)
+            await self._audit.record(connection, actor, tenant, "keys.revoke", key_id)
+        return _api_key(row)
+
+    async def audit(
+        self, actor: Actor, tenant: TenantId, limit: int, before: str | None
+    ) -> tuple[AuditEntry, ...]:
+        """At most `limit` entries, newest first, older than the entry `before`."""
+        async with self.database.transaction() as connection:
+            found = await self._audit.newest(connection, tenant, limit, before)
+            await self._audit.record(connection, actor, tenant, "audit.list")
+        return found
+
+    async def key_changes(self, known: int, used: Mapping[str, float]) -> KeyChanges:
+        """Changes after the revision `known`; 0 asks for all keys."""
+        async with self.database.transaction() as connection:
+            for key_id, at_s in used.items():
+                stale = or_(keys.c.last_used_at_s.is_(None), keys.c.last_used_at_s < at_s - USE_PRECISION_S)
+                later = update(keys).where(keys.c.key_id == key_id, stale).values(last_used_at_s=at_s)
+                await connection.execute(later)
+            revision = await connection.scalar(select(revisions.c.revision)) or 0
+            # A database that was restored from a backup can be older than what the caller knows.
+            complete = not 0 < known <= revision
+            rows = await connection.execute(select(keys).where(keys.c.revision > (0 if complete else known)))
+            return KeyChanges(revision, tuple(_record(row) for row in rows), complete)
+
+
+def _new_secret() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+async def _next_revision(connection: AsyncConnection) -> int:
+    """Raises the list's revision. Other changes wait until this transaction ends, so that nobody sees
+    a revision before the changes of the earlier ones.
+    """
+    raised = update(revisions).values(revision=revisions.c.revision + 1).returning(revisions.c.revision)
+    return int((await connection.execute(raised)).scalar_one())
+
+
+async def _row(connection: AsyncConnection, tenant: TenantId, key_id: str) -> AnyRow:
+    row = (await connection.execute(select(keys).where(_is(tenant, key_id)))).first()
+    if row is None:
+        raise NotFound(f"there is no key {key_id!r}")
+    return row
+
+
+def _is(tenant: TenantId, key_id: str) -> ColumnElement[bool]:
+    return and_(keys.c.tenant == tenant, keys.c.key_id == key_id)
+
+
+def _unexpired(now_s: float) -> ColumnElement[bool]:
+    return or_(keys.c.expires_at_s.is_(None), keys.c.expires_at_s > now_s)
+
+
+def _api_key(row: AnyRow) -> ApiKey:
+    return ApiKey(
+        row.key_id,
+        TenantId(row.tenant),
+        row.name,
+        _scopes(row),
+        row.created_at_s,
+        row.expires_at_s,
+        row.revoked_at_s,
+        row.last_used_at_s,
+    )
+
+
+def _record(row: AnyRow) -> KeyRecord:
+    return KeyRecord(row.key_id, TenantId(row.tenant), frozenset(_scopes(row)), _validity(row))
+
+
+def _validity(row: Any) -> dict[bytes, float]:
+    if row.revoked_at_s is not None:
+        return {}
+    expires_at_s = inf if row.expires_at_s is None else row.expires_at_s
+    valid = {bytes(row.digest): expires_at_s}
+    if row.former_digest is not None:
+        valid[bytes(row.former_digest)] = min(row.former_until_s, expires_at_s)
+    return valid
+
+
+def _scopes(row: AnyRow) -> tuple[KeyScope, ...]:
+    return tuple(KeyScope(name) for name in row.scopes.split())
