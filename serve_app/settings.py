@@ -61,6 +61,8 @@ class Settings(BaseModel):
     """Database (postgresql://... or sqlite:///...); unset: an SQLite file in the state directory."""
     model: str | None = None
     """Language model: an embedded one's name, a Hugging Face name or a folder; unset: one that fits."""
+    allow_text_roles: bool = False
+    """On: also serve a model whose chat template marks turns by ordinary text, which anyone can forge."""
     embedding_model: str | None = None
     """Embedding model: a sentence-transformers name or a folder; unset: the embedded MiniLM."""
     state_dir: Path = Field(default_factory=_default_state_dir)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import Fingerprint
-from deployments.core.messages import TokenizerBundle
+from deployments.core.messages import ChatScaffold, TokenizerBundle
 from deployments.token_cache.chat_template import Message, scaffold_of
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.seams import verify
+from deployments.token_cache.turn_markers import forgeable_markers
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,12 @@ TEMPLATE_DATE = date(2024, 7, 26)
 prefix could be used afterwards. Llama's own templates fall back to this day."""
 
 
-def load_bundle(model: str) -> TokenizerBundle:
+def load_bundle(model: str, allow_text_roles: bool = False) -> TokenizerBundle:
     """Loads and checks the tokenizer of a model (a name or a folder). Takes seconds; runs no model code.
 
-    Raises ConfigurationError when the model, its fast tokenizer or a usable chat template is missing,
-    TokenizerRefused when the ids do not represent the texts.
+    Raises ConfigurationError when the model, its fast tokenizer or a usable chat template is missing, and,
+    without `allow_text_roles`, when text could forge the template's turns. Raises TokenizerRefused when
+    the ids do not represent the texts.
     """
     tokenizer = _fast_tokenizer(model)
     template = _template(tokenizer, model)
@@ -45,10 +47,28 @@ def load_bundle(model: str) -> TokenizerBundle:
         fingerprint=fingerprint(tokenizer_json, template),
         vocab_size=max(backend.get_vocab(with_added_tokens=True).values()) + 1,
     )
-    failures = verify(BundleEncoder(bundle), bundle.scaffold)
+    encoder = BundleEncoder(bundle)
+    _check_markers(bundle.scaffold, encoder.control_ids, model, allow_text_roles)
+    failures = verify(encoder, bundle.scaffold)
     if failures:
         log.warning("joined segments differ from the whole text in %d cases: %s", len(failures), failures)
     return replace(bundle, seam_failures=failures)
+
+
+def _check_markers(
+    scaffold: ChatScaffold, controls: Iterable[str], model: str, allow_text_roles: bool
+) -> None:
+    markers = forgeable_markers(scaffold, controls)
+    if not markers:
+        return
+    shown = ", ".join(map(repr, markers))
+    if not allow_text_roles:
+        raise ConfigurationError(
+            f"WARMLINE_MODEL: {model} marks turns by ordinary text ({shown}), so that a question or a "
+            "document can forge a turn. Choose a model whose markers are special tokens, or set "
+            "WARMLINE_ALLOW_TEXT_ROLES=on if you trust all who ask and write"
+        )
+    log.warning("questions and documents can forge turns: the template marks them by text: %s", shown)
 
 
 def fingerprint(tokenizer_json: str, template: str) -> Fingerprint:

@@ -24,7 +24,7 @@ async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec
 
     Raises ConfigurationError, TokenizerRefused.
     """
-    bundle = await asyncio.to_thread(load_bundle, model)
+    bundle = await asyncio.to_thread(load_bundle, model, settings.allow_text_roles)
     link, restart_store = await restartable_redis_link(settings)
     store = RedisSegmentStore(link)
     retrievals = RedisRetrievalStore(link)

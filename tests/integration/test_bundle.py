@@ -66,6 +66,14 @@ def test_a_tokenizer_that_loses_text_is_refused(save):
         load_bundle(save(llama3_like(False, "Lowercase")))
 
 
+def test_a_template_whose_markers_are_text_needs_consent(save):
+    """The error names the marker and the setting."""
+    folder = save(template=CHATML_TEMPLATE.replace("<|im_start|>", "[start]").replace("<|im_end|>", "[end]"))
+    with pytest.raises(ConfigurationError, match=r"\[start\]assistant.*WARMLINE_ALLOW_TEXT_ROLES"):
+        load_bundle(folder)
+    assert load_bundle(folder, allow_text_roles=True).scaffold.head.startswith("[start]")
+
+
 def test_a_template_without_a_system_role_is_rendered_without_one(save):
     """transformers' own way to raise in a template."""
     raising = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"

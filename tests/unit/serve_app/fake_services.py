@@ -91,9 +91,7 @@ class Api:
         self.app = build_api(
             Services(
                 settings=configured,
-                key_ring=KeyRing(
-                    configured.tenants_by_key(), StoredKeys(key_desk, self._key_time, self._key_age)
-                ),
+                key_ring=KeyRing(configured.tenants_by_key(), stored),
                 keys=key_desk,
                 agents={
                     SUPPORT.name: self.support,
