@@ -55,14 +55,13 @@ class InMemorySegmentStore:
         self._expire()
         return sum([self._drop(name) for name in self._of(tenant, collection)])
 
-    async def usage(self, scope: Scope) -> CacheUsage:
+    async def usage_by_scope(self) -> dict[str, CacheUsage]:
         self._expire()
-        values = [self._entries[name][0] for name in self._of(scope.tenant, scope.collection)]
-        return CacheUsage(
-            entries=len(values),
-            tokens=sum(peek_count(raw) or 0 for raw in values),
-            value_bytes=sum(map(len, values)),
-        )
+        usages: dict[str, CacheUsage] = {}
+        for (scope, _), (raw, _) in self._entries.items():
+            entry = CacheUsage(1, peek_count(raw) or 0, len(raw))
+            usages[str(scope)] = usages[str(scope)] + entry if str(scope) in usages else entry
+        return usages
 
     async def ping(self) -> None:
         """Does nothing."""

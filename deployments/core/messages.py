@@ -189,6 +189,19 @@ class CacheUsage:
     value_bytes: int
     """Without keys and the store's overhead."""
 
+    def __add__(self, other: CacheUsage) -> CacheUsage:
+        return CacheUsage(
+            self.entries + other.entries, self.tokens + other.tokens, self.value_bytes + other.value_bytes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredUsage:
+    """A `CacheUsage`, and how long ago it was measured."""
+
+    usage: CacheUsage
+    age_s: float
+
 
 @dataclass(frozen=True, slots=True)
 class CountBatch:

@@ -16,6 +16,7 @@ from deployments.core.messages import (
     EngineInfo,
     GenerateRequest,
     HotPath,
+    MeasuredUsage,
     Question,
     ResolvedSegments,
     Warmed,
@@ -64,8 +65,8 @@ class SegmentStore(Protocol):
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's entries (of one collection, or all); returns the exact count."""
 
-    async def usage(self, scope: Scope) -> CacheUsage:
-        """Size of a scope's entries now, measured by walking them."""
+    async def usage_by_scope(self) -> dict[str, CacheUsage]:
+        """Sizes of all scopes' entries, measured by walking them; a scope without entries has no row."""
 
     async def ping(self) -> None:
         """Returns when the store answers."""
@@ -74,8 +75,18 @@ class SegmentStore(Protocol):
         """Releases connections."""
 
 
+class UsageMeter(Protocol):
+    """What segments occupy in the shared store. Raises CacheUnavailable."""
+
+    async def known(self, scope: Scope) -> MeasuredUsage | None:
+        """The last result for a scope; None if there is none."""
+
+    async def fresh(self, scope: Scope) -> MeasuredUsage | None:
+        """As `known`, measured again if that is allowed now."""
+
+
 class CounterStore(Protocol):
-    """Cluster-wide counters and popularity of segments. They never expire; the store bounds their size.
+    """Cluster-wide counters and popularity of segments; the store bounds their size.
 
     Raises CacheUnavailable when the store can't be used.
     """

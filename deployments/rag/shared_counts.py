@@ -3,8 +3,8 @@
 A request adds to the pending counts in this process and reads the totals known in it. While the engine
 generates, a synchronisation sends the pending counts to the store and gets the cluster's totals back.
 Each scope has at most one at a time; the next one follows as long as counts are pending and the store
-answers. An answer waits only for the one under way, and only after its last token. What Redis holds is
-measured by walking it, which is done far less often.
+answers. An answer waits only for the one under way, and only after its last token. What segments occupy in
+Redis is read far less often.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TypeVar
 from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
-from deployments.core.messages import CacheStats, CacheUsage, CountBatch
-from deployments.core.ports import CounterStore
+from deployments.core.messages import CacheStats, CacheUsage, CountBatch, MeasuredUsage
+from deployments.core.ports import CounterStore, UsageMeter
 from deployments.rag.stats import cache_stats
 
 log = logging.getLogger(__name__)
@@ -54,15 +54,15 @@ class _View:
     usage: CacheUsage | None = None
     """What the scope's segments occupy, as last measured."""
     tried_at_s: float | None = None
-    """When the last measurement began, successful or not."""
+    """When this process last read what was measured, successfully or not."""
     measured_at_s: float | None = None
-    """When the last successful measurement ended."""
+    """When `usage` was measured, in any process."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while counters are exchanged or reset."""
     sync: asyncio.Task[str | None] | None = None
     """The last synchronisation; its result is why the store could not be used, or None."""
     measuring: asyncio.Task[None] | None = None
-    """The last measurement, which may still run."""
+    """The last reading of what was measured, which may still run."""
 
     def next_batch(self) -> CountBatch:
         """A batch of all that is pending. It stays pending until the store confirms the batch."""
@@ -76,25 +76,31 @@ class SharedCounts:
     def __init__(
         self,
         store: CounterStore,
-        measure_usage: Callable[[Scope], Awaitable[CacheUsage]],
+        meter: UsageMeter,
         clock: Callable[[], float],
-        measure_every_s: float = 30.0,
+        *,
+        counts_uses: bool = True,
+        read_every_s: float = 30.0,
     ) -> None:
-        """`measure_usage` walks a scope in the shared store; `clock` gives monotonic seconds."""
+        """`clock` gives monotonic seconds. Uses of segments are counted, and read back, only if
+        `counts_uses`: few orders look at them.
+        """
         self._store = store
-        self._measure_usage = measure_usage
+        self._meter = meter
+        self._counts_uses = counts_uses
         self._clock = clock
-        self._measure_every_s = measure_every_s
+        self._read_every_s = read_every_s
         self._views: OrderedDict[Scope, _View] = OrderedDict()
 
     def record(self, scope: Scope, increments: Mapping[str, float], used: Iterable[SegmentKey]) -> None:
         """Adds one prompt's increments and the segments it used, and starts a synchronisation."""
         view = self._view(scope)
         _add(view.pending, increments)
-        _add(view.pending_uses, dict.fromkeys(used, 1))
+        if self._counts_uses:
+            _add(view.pending_uses, dict.fromkeys(used, 1))
         if view.sync is None or view.sync.done():
             view.sync = detached_task(self._sync(scope, view))
-        due = view.tried_at_s is None or self._clock() - view.tried_at_s >= self._measure_every_s
+        due = view.tried_at_s is None or self._clock() - view.tried_at_s >= self._read_every_s
         if due and (view.measuring is None or view.measuring.done()):
             view.measuring = asyncio.get_running_loop().create_task(self._measure(scope, view))
 
@@ -119,11 +125,14 @@ class SharedCounts:
         return cache_stats(totals, view.usage, age_s)
 
     async def fresh_stats(self, scope: Scope) -> CacheStats:
-        """As `stats`, after counters were exchanged and usage was measured. Raises CacheUnavailable."""
+        """As `stats`, after counters were exchanged and, if that is allowed now, usage was measured.
+
+        Raises CacheUnavailable.
+        """
         view = self._view(scope)
         async with view.lock:
             await self._exchange(scope, view)
-        await self._walk(scope, view)
+        await self._read(scope, view, self._meter.fresh)
         return self.stats(scope)
 
     async def reset(self, scope: Scope) -> None:
@@ -157,15 +166,20 @@ class SharedCounts:
 
     async def _measure(self, scope: Scope, view: _View) -> None:
         try:
-            await self._walk(scope, view)
+            await self._read(scope, view, self._meter.known)
         except CacheUnavailable as error:
-            log.debug("the cache of %s can't be measured now: %s", scope, error)
+            log.debug("what the cache of %s occupies can't be read now: %s", scope, error)
 
-    async def _walk(self, scope: Scope, view: _View) -> None:
+    async def _read(
+        self, scope: Scope, view: _View, measured: Callable[[Scope], Awaitable[MeasuredUsage | None]]
+    ) -> None:
         view.tried_at_s = self._clock()
-        view.usage = await self._measure_usage(scope)
-        view.uses = await self._store.popularity(scope)
-        view.measured_at_s = self._clock()
+        found = await measured(scope)
+        if found is not None:
+            view.usage = found.usage
+            view.measured_at_s = self._clock() - found.age_s
+        if self._counts_uses:
+            view.uses = await self._store.popularity(scope)
 
     async def _exchange(self, scope: Scope, view: _View) -> None:
         """Sends what is pending and gets the totals.

@@ -33,6 +33,7 @@ class WrongType(Enum):
 
 WRONG_TYPE = WrongType.WRONG_TYPE
 
+_PATIENCE_S = 1.0
 _ON_WRONG_TYPE = (
     WRONG_TYPE.value,
     "hash value is not a float",
@@ -61,6 +62,8 @@ class RedisLink:
         `clock` gives seconds to the circuit breaker.
         Raises ConfigurationError on a bad URL.
         """
+        self._url = url
+        self._clock = clock
         self._client = Redis.from_pool(_pool(url, pool_size, timeout_s))
         self._call_timeout_s = 3 * timeout_s
         self.breaker = CircuitBreaker(clock=clock)
@@ -75,6 +78,13 @@ class RedisLink:
         with self.breaker.call():
             replies = await self._round_trip(commands)
         return [_accepted(reply) for reply in replies]
+
+    def patient(self) -> RedisLink:
+        """Another link to this server: one connection, longer waiting, and a circuit breaker of its own.
+
+        It is for background work, whose failures must not make requests do without the server.
+        """
+        return RedisLink(self._url, pool_size=1, timeout_s=_PATIENCE_S, clock=self._clock)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -1,6 +1,6 @@
 """Cluster-wide counters and popularity of segments in Redis.
 
-They never expire; this module limits their size.
+Counters never expire; they are a few fields for each scope. Popularity expires, and is trimmed.
 """
 
 from __future__ import annotations
@@ -18,27 +18,34 @@ from deployments.token_cache.keys import counted_name, counters_name, popularity
 T = TypeVar("T")
 Pairs: TypeAlias = Iterable[tuple[str | float, str | float]]
 
-KEPT_SEGMENTS = 20_000
+KEPT_SEGMENTS = 5_000
 """Segments of a scope whose popularity survives a trim."""
 
-READ_SEGMENTS = 5_000
+READ_SEGMENTS = 2_000
 """The most segments that `popularity` returns."""
+
+POPULARITY_TTL_S = 30 * 86_400
+"""How long a scope's popularity is kept after its last use. With a TTL, Redis may evict it under memory
+pressure, which bounds all scopes together."""
 
 BATCH_NUMBER_TTL_S = 86_400
 """How long the number of a writer's last batch is kept, so that a repeated batch is not counted twice."""
 
 _ADD_ONCE = """
-local add, read, number, number_ttl_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if #ARGV > 4 and (tonumber(redis.pcall('GET', KEYS[2])) or 0) < tonumber(number) then
-  for i = 5, #ARGV, 2 do
+local add, read, number, number_ttl_s, ttl_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if #ARGV > 5 and (tonumber(redis.pcall('GET', KEYS[2])) or 0) < tonumber(number) then
+  for i = 6, #ARGV, 2 do
     local reply = redis.pcall(add, KEYS[1], ARGV[i], ARGV[i + 1])
     if type(reply) == 'table' then return reply end
   end
   redis.call('SET', KEYS[2], number, 'EX', number_ttl_s)
+  if tonumber(ttl_s) > 0 then redis.call('EXPIRE', KEYS[1], ttl_s) end
 end
 return redis.pcall(read, KEYS[1])
 """
 """Adds pairs to KEYS[1], unless the number in KEYS[2] shows that their batch was added before.
+
+A TTL other than 0 is then given to KEYS[1].
 
 Replies with what the command `read` replies on KEYS[1]. A table as reply of `add` is an error.
 """
@@ -71,7 +78,9 @@ class RedisCounterStore:
         additions = {counters: _add_once(counters, batch, "HINCRBYFLOAT", "HGETALL", fields)}
         if batch.uses:
             scores = ((count, key) for key, count in batch.uses.items())
-            additions[popularity] = _add_once(popularity, batch, "ZINCRBY", "ZCARD", scores)
+            additions[popularity] = _add_once(
+                popularity, batch, "ZINCRBY", "ZCARD", scores, ttl_s=POPULARITY_TTL_S
+            )
         totals, *sizes = await self._call(additions)
         if any(expect(int, size) > trim_above(self._kept) for size in sizes):
             await self._call({popularity: ("ZREMRANGEBYRANK", popularity, 0, -self._kept - 1)})
@@ -109,11 +118,15 @@ class RedisCounterStore:
         raise CacheUnavailable("counters in Redis could not be read and were deleted")
 
 
-def _add_once(name: str, batch: CountBatch, add: str, read: str, pairs: Pairs) -> Command:
-    """Returns a command that adds each pair with the command `add` and replies as the command `read`."""
+def _add_once(name: str, batch: CountBatch, add: str, read: str, pairs: Pairs, *, ttl_s: int = 0) -> Command:
+    """Returns a command that adds each pair with the command `add` and replies as the command `read`.
+
+    It gives the key a TTL, unless that is 0.
+    """
     keys = (name, counted_name(name, batch.writer))
     flat = (part for pair in pairs for part in pair)
-    return ("EVAL", _ADD_ONCE, len(keys), *keys, add, read, batch.number, BATCH_NUMBER_TTL_S, *flat)
+    head = (add, read, batch.number, BATCH_NUMBER_TTL_S, ttl_s)
+    return ("EVAL", _ADD_ONCE, len(keys), *keys, *head, *flat)
 
 
 def _floats(flat: Sequence[bytes]) -> dict[str, float]:

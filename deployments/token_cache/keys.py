@@ -8,6 +8,14 @@ from deployments.redis.keys import digest, entries_pattern, entry_prefix, scope_
 
 PATH_SCOPES = "warmline:path-scopes"
 """The sorted set of the scopes that have paths."""
+MEASURED = "warmline:measured"
+"""The hash of what each scope's segments occupy."""
+NEXT_MEASURED = "warmline:measured-next"
+"""The same, while a walk writes it."""
+MEASURING = "warmline:measuring"
+"""Exists while a walk measures, and during the pause after it."""
+ALL_SEGMENTS = "warmline:seg:*"
+"""The pattern of all segments."""
 
 
 def segment_key(fingerprint: Fingerprint, text: str, *, flags: str = "") -> SegmentKey:

@@ -12,7 +12,7 @@ from deployments.core.messages import CacheUsage
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import BATCH, unlinked, walk
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
-from deployments.token_cache.keys import segment_prefix, segments_pattern
+from deployments.token_cache.keys import ALL_SEGMENTS, segment_prefix, segments_pattern
 
 
 class RedisSegmentStore:
@@ -60,23 +60,24 @@ class RedisSegmentStore:
         pages = walk(self._link, segments_pattern(tenant, collection))
         return sum([await unlinked(self._link, names) async for names in pages if names])
 
-    async def usage(self, scope: Scope) -> CacheUsage:
-        """Measures a scope's entries, by their headers.
+    async def usage_by_scope(self) -> dict[str, CacheUsage]:
+        """Measures the entries of all scopes, by their headers; a scope without entries has no row.
 
-        Walks all keys of the server, so call it seldom.
+        Walks all keys of the server, so call it seldom. An entry counts twice if the server's table grows
+        meanwhile and SCAN returns its name again.
         """
-        lengths: dict[bytes, int] = {}
-        tokens = 0
-        async for names in walk(self._link, segments_pattern(scope.tenant, scope.collection)):
-            fresh = [name for name in set(names) if name not in lengths]  # SCAN may repeat itself
-            commands = [c for n in fresh for c in (("STRLEN", n), ("GETRANGE", n, 0, PEEK_BYTES - 1))]
+        usages: dict[str, CacheUsage] = {}
+        async for found in walk(self._link, ALL_SEGMENTS):
+            names = list(set(found))
+            commands = [c for n in names for c in (("STRLEN", n), ("GETRANGE", n, 0, PEEK_BYTES - 1))]
             replies = await self._link.call(*commands) if commands else []
-            for name, length, head in zip(fresh, replies[::2], replies[1::2], strict=True):
+            for name, length, head in zip(names, replies[::2], replies[1::2], strict=True):
                 if length is WRONG_TYPE or head is WRONG_TYPE or not length:
                     continue  # not a segment, or expired after SCAN returned its name
-                lengths[name] = expect(int, length)
-                tokens += peek_count(expect(bytes, head)) or 0
-        return CacheUsage(entries=len(lengths), tokens=tokens, value_bytes=sum(lengths.values()))
+                scope = name.split(b":", 3)[2].decode()
+                entry = CacheUsage(1, peek_count(expect(bytes, head)) or 0, expect(int, length))
+                usages[scope] = usages[scope] + entry if scope in usages else entry
+        return usages
 
     async def ping(self) -> None:
         """Returns when the server answers."""

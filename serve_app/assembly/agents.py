@@ -41,6 +41,7 @@ from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
+from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
@@ -139,7 +140,9 @@ async def _parts(
         generator=engine,
         encoder=encoder,
         scaffold=bundle.scaffold,
-        counts=SharedCounts(RedisCounterStore(link), store.usage, time.monotonic),
+        counts=SharedCounts(
+            RedisCounterStore(link), ClusterUsage(link), time.monotonic, counts_uses=order.counts_uses
+        ),
         placer=Placer(order, EngineViews(engine, time.monotonic)),
         salt_of=partial(cache_salt, peers.secret),
         warmer=ClusterWarmer(prompts, engine, settings),

@@ -57,13 +57,15 @@ class Order:
     """Whether the documents on the replica's longest resident path come first, in that path's order."""
     best: BestAt | None = None
     """Where the most relevant document comes; None places it like any other."""
+    counts_uses: bool = False
+    """Whether `sorting` looks at `Candidate.uses`, which are counted only then."""
 
 
 ORDERS: Mapping[str, Order] = {
     order.name: order
     for order in (
         Order("rank", by_rank),
-        Order("popularity", by_popularity),
+        Order("popularity", by_popularity, counts_uses=True),
         Order("trie", by_rank, follow_resident=True),
         Order("best_first", by_rank, follow_resident=True, best="first"),
         Order("best_last", by_rank, follow_resident=True, best="last"),

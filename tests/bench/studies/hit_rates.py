@@ -124,7 +124,8 @@ async def row(
     total: dict[str, float] = {}
     for one in seen:
         total = {key: total.get(key, 0) + one.counters.get(key, 0) for key in {*total, *one.counters}}
-    usage = await RedisSegmentStore(await redis_link(bed.settings)).usage(scope)
+    measured = await RedisSegmentStore(await redis_link(bed.settings)).usage_by_scope()
+    usage = measured[str(scope)]
     stats = cache_stats(total, usage, 0.0)
     entries, used = await memory(bed, scope)
     return {

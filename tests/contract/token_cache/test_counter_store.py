@@ -6,6 +6,7 @@ import pytest
 
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.messages import CountBatch
+from deployments.token_cache.counters import POPULARITY_TTL_S
 from tests.contract.token_cache.counting import batch, totals
 
 A = Scope(TenantId("a"), CollectionName("kb"))
@@ -107,10 +108,16 @@ async def test_a_newcomer_can_become_popular_among_many_old_ones(stores):
     assert (await counters.popularity(A))[key(99)] == 7
 
 
-async def test_neither_counters_nor_popularity_expire(stores):
+async def test_counters_stay_and_popularity_stays_while_it_is_used(stores):
     counters = stores.counters()
     await counters.record(A, batch({"hits": 1}))
-    await counters.record(A, batch(uses={key(1): 1}))
+    for _ in range(3):
+        await counters.record(A, batch(uses={key(1): 1}))
+        await stores.advance(POPULARITY_TTL_S - 5)
+    assert await totals(counters, A) == {"hits": 1}
+    assert await counters.popularity(A) == {key(1): 3}
+    if stores.link is not None:  # in memory nothing expires
+        await stores.advance(5)
+        assert await counters.popularity(A) == {}
     await stores.advance(10 * 365 * 86_400)
     assert await totals(counters, A) == {"hits": 1}
-    assert await counters.popularity(A) == {key(1): 1}

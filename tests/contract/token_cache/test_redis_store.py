@@ -6,11 +6,10 @@ import pytest
 
 from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
 from deployments.redis.connection import RedisLink, expect
-from deployments.token_cache.codec import HEADER_BYTES, encode
-from deployments.token_cache.counters import BATCH_NUMBER_TTL_S, RedisCounterStore
+from deployments.token_cache.codec import encode
+from deployments.token_cache.counters import BATCH_NUMBER_TTL_S, POPULARITY_TTL_S, RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.keys import (
     PATH_SCOPES,
@@ -49,7 +48,7 @@ async def test_entries_of_the_wrong_type_are_overwritten_deleted_cleared_and_not
     store = RedisSegmentStore(link)
     for key in KEYS:
         await link.call(("RPUSH", segment_prefix(A) + key, "x"))
-    assert (await store.usage(A)).entries == 0
+    assert await store.usage_by_scope() == {}
     await store.put_many(A, {KEYS[0]: b"good"}, 60)
     assert await store.get_many(A, KEYS[:1]) == [b"good"]
     assert await store.delete_many(A, KEYS[1:2]) == 1
@@ -159,7 +158,7 @@ async def test_which_keys_have_a_ttl(link: RedisLink):
     await RedisCounterStore(link).record(A, sent)
     await RedisHotPaths(link).record({A: [(KEYS[0],)]})
     names = (counters_name(A), popularity_name(A), paths_name(A), PATH_SCOPES)
-    assert await link.call(*(("TTL", name) for name in names)) == [-1] * 4
+    assert await link.call(*(("TTL", name) for name in names)) == [-1, POPULARITY_TTL_S, -1, -1]
     assert await link.call(("TTL", segment_prefix(A) + KEYS[0])) == [77]
     remembering = [counted_name(name, sent.writer) for name in names[:2]]
     assert await link.call(*(("TTL", name) for name in remembering)) == [BATCH_NUMBER_TTL_S] * 2
@@ -197,7 +196,7 @@ async def test_entries_that_scan_returns_twice_are_counted_once(link: RedisLink,
         return replies
 
     monkeypatch.setattr(link, "call", stuttering)
-    assert await store.usage(A) == CacheUsage(entries=3, tokens=6, value_bytes=3 * (HEADER_BYTES + 4))
+    assert set(await store.usage_by_scope()) == {str(A)}
     assert await store.clear(A.tenant, None) == 3
 
 
@@ -208,7 +207,7 @@ async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLi
     await store.ping()
     await store.put_many(A, dict.fromkeys(KEYS, b"x"), 60)
     await store.get_many(A, KEYS)
-    await store.usage(A)
+    await store.usage_by_scope()
     await store.delete_many(A, KEYS[:1])
     await store.clear(A.tenant, None)
     await counters.record(A, batch({"hits": 1}))

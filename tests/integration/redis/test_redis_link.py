@@ -29,7 +29,7 @@ async def test_every_method_fails_one_way_when_nobody_listens(tmp_path):
             store.put_many(A, {KEYS[0]: b"x"}, 60),
             store.delete_many(A, KEYS),
             store.clear(A.tenant, None),
-            store.usage(A),
+            store.usage_by_scope(),
             counters.record(A, batch({"hits": 1})),
             totals(counters, A),
             counters.reset(A),
@@ -124,7 +124,7 @@ async def test_a_reply_of_another_shape_is_used_or_fails_one_way(tmp_path, raw):
 READS: list[Callable[[RedisLink], Awaitable[object]]] = [
     lambda link: RedisSegmentStore(link).get_many(A, KEYS[:1]),
     lambda link: RedisSegmentStore(link).clear(A.tenant, None),
-    lambda link: RedisSegmentStore(link).usage(A),
+    lambda link: RedisSegmentStore(link).usage_by_scope(),
     lambda link: totals(RedisCounterStore(link), A),
     lambda link: RedisCounterStore(link).popularity(A),
 ]

@@ -9,7 +9,7 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
-from deployments.core.messages import CacheUsage, Delta, Question, Sampling, SegmentSource
+from deployments.core.messages import CacheUsage, Delta, MeasuredUsage, Question, Sampling, SegmentSource
 from deployments.core.reuse.ordering import Order, Sorting, by_rank
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.rag.engine_views import EngineViews
@@ -69,6 +69,15 @@ def question(text: str = "How do I reset it?", **changes: object) -> Question:
     return Question(**(complete | changes))  # type: ignore[arg-type]
 
 
+class FixedMeter:
+    """A `UsageMeter` that has just measured the same for each scope."""
+
+    async def known(self, _: Scope) -> MeasuredUsage:
+        return MeasuredUsage(CacheUsage(entries=1, tokens=200, value_bytes=2**20), 0.0)
+
+    fresh = known
+
+
 class Rig:
     """The service as `rag`, and the fakes around it."""
 
@@ -90,7 +99,7 @@ class Rig:
         self.replicas = FakeResidencySource()
         self.generator = FakeGenerator(*deltas, max_model_len=max_model_len)
         self.store = FakeCounterStore()
-        self.counts = SharedCounts(self.store, self._usage, self.clock)
+        self.counts = SharedCounts(self.store, FixedMeter(), self.clock)
         self.forgotten: list[Scope] = []
         self.warmer = FakeWarmer()
         self.spec = spec
@@ -125,6 +134,3 @@ class Rig:
         ids = token_ids()
         ids.frombytes(request.prompt)
         return self.encoder.decode(ids)
-
-    async def _usage(self, _: Scope) -> CacheUsage:
-        return CacheUsage(entries=1, tokens=200, value_bytes=2**20)

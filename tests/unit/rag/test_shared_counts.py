@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
+from deployments.core.messages import CacheUsage, MeasuredUsage
 from deployments.rag import shared_counts
 from deployments.rag.shared_counts import SharedCounts
 from tests.fakes import FakeClock, FakeCounterStore
@@ -20,18 +20,22 @@ HIT = {"segment_hits": 1, "request_hits": 1, "hit_ms": 0.1}
 
 
 class Meter:
-    """Measures usage; `walks` counts how often, and it fails while `down` is set."""
+    """A `UsageMeter`; `walks` counts how often it is asked, and it fails while `down` is set."""
 
     def __init__(self):
         self.walks = 0
         self.down = False
 
-    async def __call__(self, _scope):
+    age_s = 0.0
+
+    async def known(self, _scope):
         self.walks += 1
         await asyncio.sleep(0)
         if self.down:
             raise CacheUnavailable("the walk failed")
-        return CacheUsage(entries=1, tokens=42, value_bytes=100)
+        return MeasuredUsage(CacheUsage(entries=1, tokens=42, value_bytes=100), self.age_s)
+
+    fresh = known
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from deployments.core.errors import CacheUnavailable, Unavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import to_bytes
 from tests.fakes import FakeEncoder
 from tests.memory_stores import InMemorySegmentStore
@@ -42,10 +41,6 @@ class FakeStore(InMemorySegmentStore):
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         await self._called("clear")
         return await super().clear(tenant, collection)
-
-    async def usage(self, scope: Scope) -> CacheUsage:
-        await self._called("usage")
-        return await super().usage(scope)
 
     async def _called(self, method: str) -> None:
         if self.down_when is not None:
