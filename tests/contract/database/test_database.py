@@ -12,10 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+import deployments.access.tables
 import deployments.database.milestones
 import deployments.knowledge.tables
 import deployments.records.business_tables
-import deployments.records.tables  # noqa: F401  registers its tables, as the two above do
+import deployments.records.tables  # noqa: F401  registers its tables, as the three above do
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata

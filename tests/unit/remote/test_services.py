@@ -6,10 +6,12 @@ from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, signatur
 
 import pytest
 
+from deployments.access.key_store import KeyStore
 from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
+from deployments.core.access import KeyDesk
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Kind, operations
 from deployments.core.services import (
@@ -38,6 +40,7 @@ SERVED: list[tuple[type, type]] = [
     (KnowledgeBase, KnowledgeService),
     (TicketDesk, StoredTickets),
     (IdempotencyKeys, IdempotencyStore),
+    (KeyDesk, KeyStore),
     (BusinessMemory, StoredBusiness),
     (EngineReplica, EngineService),
 ]
@@ -69,6 +72,6 @@ def test_a_client_can_leave_out_what_the_protocol_allows() -> None:
                 assert made[parameter.name].default == parameter.default
 
 
-def test_the_records_are_three_services_together() -> None:
-    parts = (TicketDesk, IdempotencyKeys, BusinessMemory)
+def test_the_records_are_four_services_together() -> None:
+    parts = (TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk)
     assert operations(Records) == {name: kind for one in parts for name, kind in operations(one).items()}
