@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
@@ -13,6 +12,7 @@ from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
+from deployments.knowledge.collection_states import read_state, read_states
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
 from deployments.knowledge.search_terms import has_identifier
@@ -22,19 +22,6 @@ from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The active index and the collection, as one transaction sees them."""
-
-    index_id: int
-    embedding: str
-    """Fingerprint of the index's embedding model."""
-    generation: int
-    """0 if the collection does not exist."""
-    stamp: str
-    """Empty if the collection does not exist."""
 
 
 class HybridSearch:
@@ -65,7 +52,7 @@ class HybridSearch:
         question = await self._embedder.embed_query(query.text)
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
-            state = await _read_state(connection, query.scope)
+            state = await read_state(connection, query.scope)
             comparable = state.embedding == self._embedder.fingerprint
             words: list[int] = []
             if not comparable or has_identifier(query.text):
@@ -96,7 +83,7 @@ class HybridSearch:
         wanted = select(chunks.c.id).join(documents)
         wanted = wanted.where(*_within(scope), documents.c.doc_id.in_(doc_ids))
         async with self._database.snapshot() as connection:
-            state = await _read_state(connection, scope)
+            state = await read_state(connection, scope)
             found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
             rows = (await _read_rows(connection, scope, found.all())).values()
         ordered = sorted(rows, key=lambda row: (position[row.doc_id], row.ordinal))
@@ -106,8 +93,8 @@ class HybridSearch:
     async def states(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[int, str]]:
         """Returns the current generation and `Lease.state` of each. Raises KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
-            read = [(scope, await _read_state(connection, scope)) for scope in scopes]
-        return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read}
+            read = await read_states(connection, list(scopes))
+        return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read.items()}
 
     async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
         """Searches full text; returns at most `limit` documents, ranked by their best chunk.
@@ -116,7 +103,7 @@ class HybridSearch:
         """
         depth = max(_MIN_DEPTH, 4 * limit)
         async with self._database.snapshot() as connection:
-            state = await _read_state(connection, scope)
+            state = await read_state(connection, scope)
             wanted = TextQuery(state.index_id, scope, None, question, depth, snippets=True)
             matches = await self._full_text.search(connection, wanted)
             rows = await _read_rows(connection, scope, [match.chunk_id for match in matches])
@@ -131,17 +118,6 @@ class HybridSearch:
 
     def _is_similar(self, similarity: float | None) -> bool:
         return similarity is None or similarity >= self._threshold
-
-
-async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
-    statement = text(
-        "SELECT id, embedding_fingerprint, COALESCE(generation, 0) AS generation, "
-        "COALESCE(stamp, '') AS stamp FROM indexes "
-        "LEFT JOIN collections ON tenant = :tenant AND name = :name WHERE status = 'active'"
-    )
-    values = {"tenant": scope.tenant, "name": scope.collection}
-    row = (await connection.execute(statement, values)).one()
-    return _State(row.id, row.embedding_fingerprint, row.generation, row.stamp)
 
 
 async def _read_rows(

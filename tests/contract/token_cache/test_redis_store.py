@@ -8,6 +8,7 @@ from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.token_ids import token_ids
 from deployments.redis.connection import RedisLink, expect
+from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.codec import encode
 from deployments.token_cache.counters import BATCH_NUMBER_TTL_S, POPULARITY_TTL_S, RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
@@ -26,8 +27,9 @@ A = Scope(TenantId("a"), CollectionName("kb"))
 KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
 
 REDIS_6_2 = {
-    "auth", "eval", "get", "getrange", "hgetall", "hincrbyfloat", "ping", "scan", "select", "set", "strlen",
-    "unlink", "zcard", "zincrby", "zrange", "zrem", "zremrangebyrank", "zrevrange",
+    "auth", "eval", "expire", "get", "getrange", "hget", "hgetall", "hincrbyfloat", "hset", "pexpire", "ping",
+    "pttl", "rename", "scan", "select", "set", "strlen", "unlink", "zcard", "zincrby", "zrange", "zrem",
+    "zremrangebyrank", "zrevrange",
 }  # fmt: skip
 
 
@@ -207,7 +209,8 @@ async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLi
     await store.ping()
     await store.put_many(A, dict.fromkeys(KEYS, b"x"), 60)
     await store.get_many(A, KEYS)
-    await store.usage_by_scope()
+    await (meter := ClusterUsage(fresh)).fresh(A)
+    await meter.close()
     await store.delete_many(A, KEYS[:1])
     await store.clear(A.tenant, None)
     await counters.record(A, batch({"hits": 1}))
