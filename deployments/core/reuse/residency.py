@@ -9,19 +9,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from deployments.core.reuse.block_cache import BlockCacheModel
 from deployments.core.reuse.paths import Known, ResidencyUpdate, Step, pack_changes
 from deployments.core.reuse.resident_tree import ResidentTree
 
-MAX_TENANTS = 256
-"""Trees kept; the least recently used one is dropped first."""
 CONFIRM_WITHIN_S = 2.0
 """A prompt's blocks count as resident once it is prefilled; within this time an event must confirm it."""
 
 
+class _Tree(NamedTuple):
+    """A tenant's tree, and a name that no other tree has had."""
+
+    epoch: str
+    tree: ResidentTree
+
+
 class Residency:
-    """The residency of one replica: a set of block hashes, and a tree for each tenant.
+    """The residency of one replica: a set of block hashes, and a tree for each tenant that has some.
+
+    A tree has only paths with resident blocks, and goes with its last path. So the engine's cache bounds all
+    trees together, however many tenants there are.
 
     `epoch` is unique for this start of the engine. `block_size` is in tokens, `capacity_blocks` the
     size of the engine's cache, `clock` gives monotonic seconds. Hashes of different tenants never meet,
@@ -38,8 +47,11 @@ class Residency:
         self._clock = clock
         self._resident: set[int] = set()
         self._unconfirmed: OrderedDict[int, float] = OrderedDict()
-        self._trees: OrderedDict[str, tuple[str, ResidentTree]] = OrderedDict()
+        self._trees: dict[str, _Tree] = {}
+        self._tree_of_block: dict[int, ResidentTree] = {}
+        self._salts: dict[ResidentTree, str] = {}
         self._begun = 0
+        self._no_tree = self._new_tree()
         self._estimate: BlockCacheModel | None = None
         self._confirmed: set[int] = set()
 
@@ -62,7 +74,7 @@ class Residency:
 
     def paths(self) -> int:
         """Number of paths in all trees."""
-        return sum(len(tree) for _, tree in self._trees.values())
+        return sum(len(one.tree) for one in self._trees.values())
 
     def served(self, salt: str, steps: Sequence[Step], hashes: Sequence[int]) -> None:
         """A prompt of the tenant with this salt was prefilled, so its full blocks are resident now."""
@@ -72,7 +84,9 @@ class Residency:
             self._remove(effect.evicted)
         else:
             self._add_unconfirmed(hashes)
-        self._tree(salt)[1].learn(steps, hashes)
+        tree = self._tree(salt).tree
+        tree.learn(steps, hashes)
+        self._drop_empty([tree])
 
     def stored(self, hashes: Iterable[int]) -> None:
         """Handles an event: blocks were stored. The same event may come twice."""
@@ -100,6 +114,8 @@ class Residency:
         if self._estimate is not None:
             self._estimate.clear()
         self._trees.clear()
+        self._tree_of_block.clear()
+        self._salts.clear()
 
     def start_estimating(self) -> None:
         """Starts an estimate from what is known, because events are missing from now on.
@@ -112,8 +128,8 @@ class Residency:
         self._confirmed = self._resident - self._unconfirmed.keys()
         self._unconfirmed.clear()
         model = BlockCacheModel(self._capacity_blocks)
-        for _, tree in self._trees.values():
-            for path in tree.paths():
+        for one in self._trees.values():
+            for path in one.tree.paths():
                 model.admit([block for block in path if block in self._resident])
         self._estimate = model
         self._remove([block for block in self._resident if block not in model])
@@ -129,7 +145,7 @@ class Residency:
     def update_for(self, salt: str, known: Known | None, pending_tokens: int) -> ResidencyUpdate:
         """The changes of a tenant's tree after `known`, or the whole tree where they are not known."""
         self._drop_unconfirmed()
-        epoch, tree = self._tree(salt)
+        epoch, tree = self._trees.get(salt) or self._no_tree
         same = known is not None and (known.replica, known.epoch) == (self._replica, epoch)
         changes = tree.since(known.version) if known is not None and same else None
         return ResidencyUpdate(
@@ -142,16 +158,22 @@ class Residency:
             estimated=self.estimated,
         )
 
-    def _tree(self, salt: str) -> tuple[str, ResidentTree]:
-        """A tenant's epoch and tree. A new tree gets a new epoch, which tells readers to start again."""
+    def _tree(self, salt: str) -> _Tree:
+        """A tenant's tree. A new one gets a new epoch, which tells readers to start again."""
         if salt not in self._trees:
             self._begun += 1
-            tree = ResidentTree(self._block_size, self._resident.__contains__)
-            self._trees[salt] = (f"{self._epoch}.{self._begun}", tree)
-        self._trees.move_to_end(salt)
-        while len(self._trees) > MAX_TENANTS:
-            self._trees.popitem(last=False)
+            self._trees[salt] = one = self._new_tree()
+            self._salts[one.tree] = salt
         return self._trees[salt]
+
+    def _new_tree(self) -> _Tree:
+        tree = ResidentTree(self._block_size, self._resident.__contains__, self._tree_of_block)
+        return _Tree(f"{self._epoch}.{self._begun}", tree)
+
+    def _drop_empty(self, trees: Iterable[ResidentTree]) -> None:
+        for tree in trees:
+            if not len(tree):
+                del self._trees[self._salts.pop(tree)]
 
     def _add(self, blocks: Iterable[int]) -> None:
         fresh = [block for block in blocks if block not in self._resident]
@@ -166,8 +188,14 @@ class Residency:
         self._notify(gone)
 
     def _notify(self, blocks: list[int]) -> None:
-        for _, tree in self._trees.values() if blocks else ():
-            tree.changed(blocks)
+        """Tells each tree of its own blocks only: with many tenants, most trees have none of them."""
+        changed: dict[ResidentTree, list[int]] = {}
+        for block in blocks:
+            if (tree := self._tree_of_block.get(block)) is not None:
+                changed.setdefault(tree, []).append(block)
+        for tree, own in changed.items():
+            tree.changed(own)
+        self._drop_empty(changed)
 
     def _add_unconfirmed(self, blocks: Iterable[int]) -> None:
         self._drop_unconfirmed()

@@ -15,7 +15,10 @@ from itertools import islice
 from deployments.core.reuse.paths import GONE, ROOT, Change, NodeId, SegmentId, Step, node_id
 
 LOGGED_CHANGES = 4096
-"""Changes kept; a reader that lacks more gets the whole tree."""
+"""Most changes that are kept. A reader that lacks more gets the whole tree."""
+ALWAYS_LOGGED = 64
+"""Changes that also a small tree keeps. Otherwise it keeps no more than it has paths: the whole tree would
+be shorter than the changes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,19 +56,30 @@ class _Node:
 
 
 class ResidentTree:
-    """The tree of one tenant. `is_resident` says whether the engine holds the block of a hash now."""
+    """The tree of one tenant."""
 
-    def __init__(self, block_size: int, is_resident: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        block_size: int,
+        is_resident: Callable[[int], bool],
+        trees: dict[int, ResidentTree] | None = None,
+    ) -> None:
+        """`is_resident` says whether the engine holds the block of a hash now.
+
+        The tree keeps itself in `trees` under each block of its paths.
+        """
         self._block_size = block_size
         self._is_resident = is_resident
+        self._trees = {} if trees is None else trees
+        self._paths = 0
         self._root = _Node(ROOT, None, SegmentId(0), 0, (), reached=True)
         self._of_block: dict[int, list[_Node]] = {}
-        self._log: deque[Change] = deque(maxlen=LOGGED_CHANGES)
+        self._log: deque[Change] = deque()
         self.version = 0
 
     def __len__(self) -> int:
         """Number of paths."""
-        return sum(1 for _ in self._all())
+        return self._paths
 
     @property
     def blocks(self) -> Iterable[int]:
@@ -115,8 +129,10 @@ class ResidentTree:
     def _grow(self, parent: _Node, segment: SegmentId, start: int, blocks: tuple[int, ...]) -> _Node:
         child = _Node(node_id(parent.node, segment), parent, segment, start, blocks)
         parent.children[segment] = child
+        self._paths += 1
         for block in blocks:
             self._of_block.setdefault(block, []).append(child)
+            self._trees[block] = self
         return child
 
     def _refresh(self, node: _Node) -> None:
@@ -147,6 +163,8 @@ class ResidentTree:
         node.reported = state
         self.version += 1
         self._log.append(_change(node))
+        while len(self._log) > min(max(self._paths, ALWAYS_LOGGED), LOGGED_CHANGES):
+            self._log.popleft()
 
     def _prune(self, node: _Node) -> None:
         """Drops a path without resident blocks and children, then its parents by the same rule."""
@@ -157,7 +175,9 @@ class ResidentTree:
                 owners.remove(node)
                 if not owners:
                     del self._of_block[block]
+                    del self._trees[block]
             del parent.children[node.segment]
+            self._paths -= 1
             node.parent = None
             node = parent
 

@@ -8,7 +8,8 @@ import pytest
 
 from deployments.core.reuse.paths import Known, ResidencyUpdate, unpack_changes
 from deployments.core.reuse.replica_view import ReplicaView, ResidentPath
-from deployments.core.reuse.residency import CONFIRM_WITHIN_S, MAX_TENANTS
+from deployments.core.reuse.residency import CONFIRM_WITHIN_S
+from deployments.core.reuse.resident_tree import ALWAYS_LOGGED, ResidentTree
 from tests.unit.core.reuse.asking import NOTHING, caught_up, found
 from tests.unit.core.reuse.engine import Engine
 from tests.unit.core.reuse.library import BLOCK, Library
@@ -66,7 +67,8 @@ def test_nothing_resident_leaves_nothing_behind(library):
             engine.residency.removed(some)
         assert engine.residency.paths() == 0
         assert engine.residency.resident_blocks == 0
-        assert not [*engine.residency._trees["a"][1].blocks]
+        assert not engine.residency._trees
+        assert not engine.residency._tree_of_block
         assert engine.residency.update_for("a", None, 0).changes == b""
 
 
@@ -207,7 +209,7 @@ def test_another_replicas_version_is_not_continued(library):
     assert engine.residency.update_for("a", other, 0).since is None
 
 
-@pytest.mark.parametrize("dropped_by", ["clearing", "other tenants"])
+@pytest.mark.parametrize("dropped_by", ["clearing", "eviction"])
 def test_a_dropped_tree_continues_no_version(dropped_by, library):
     """The next tree may have reached the same version."""
     engine = Engine(50)
@@ -217,8 +219,9 @@ def test_a_dropped_tree_continues_no_version(dropped_by, library):
         engine.residency.cleared()
         engine.cache.clear()
     else:
-        for number in range(MAX_TENANTS):
-            engine.residency.update_for(f"other {number}", None, 0)
+        engine.residency.removed(list(engine.residency._resident))
+        engine.cache.clear()
+        assert not engine.residency._trees
     engine.answer(library.prompt("a", 0, [1]))
     update = engine.residency.update_for("a", known, 0)
     assert update.since is None
@@ -226,20 +229,55 @@ def test_a_dropped_tree_continues_no_version(dropped_by, library):
     assert update.version == known.version  # which is why the epoch is needed
 
 
-def test_trees_are_bounded_and_the_one_asked_for_longest_ago_goes(library):
-    """Asking and serving both keep a tree."""
-    engine = Engine(5 * MAX_TENANTS)
-    for salt in ("asked", "served", "idle"):
-        engine.answer(library.prompt(salt, 0, [0]))
-    for number in range(MAX_TENANTS - 2):
-        if number % 10 == 0:
-            assert found(engine, library, "asked", [0]).cached_tokens == 16
-            engine.answer(library.prompt("served", 0, [0]))
-        engine.residency.update_for(f"other {number}", None, 0)
-    assert len(engine.residency._trees) == MAX_TENANTS
-    assert found(engine, library, "asked", [0]).cached_tokens == 16
-    assert found(engine, library, "served", [0]).cached_tokens == 16
-    assert found(engine, library, "idle", [0]) == NOTHING
+def test_no_number_of_other_tenants_makes_a_tenants_tree_go(library):
+    """A tree stays as long as the engine holds a block of it."""
+    engine = Engine(20_000)
+    engine.answer(library.prompt("idle", 0, [0]))
+    for number in range(1000):
+        engine.answer(library.prompt(f"other {number}", 0, [0]))
+    assert found(engine, library, "idle", [0]).cached_tokens == 16
+
+
+def test_the_engines_cache_bounds_all_trees(library):
+    """Also the maps by which blocks find their trees; a survey makes no tree."""
+    engine = Engine(50)
+    for number in range(300):
+        engine.answer(library.prompt(f"t{number}", 0, [0]))
+        engine.residency.update_for(f"asked only {number}", None, 0)
+    residency = engine.residency
+    assert len(residency._trees) == len(residency._salts) <= 50
+    assert len(residency._tree_of_block) <= 50
+    engine.residency.removed(list(residency._resident))
+    assert (residency._trees, residency._salts, residency._tree_of_block) == ({}, {}, {})
+
+
+def test_an_event_reaches_the_trees_of_its_blocks_only(library, monkeypatch):
+    """However many tenants there are."""
+    engine = Engine(5000)
+    for number in range(200):
+        engine.answer(library.prompt(f"t{number}", 0, [0]))
+    told = []
+    changed = ResidentTree.changed
+
+    def counted(tree, blocks):
+        told.append(tree)
+        changed(tree, blocks)
+
+    monkeypatch.setattr(ResidentTree, "changed", counted)
+    tree = engine.residency._trees["t7"].tree
+    engine.residency.removed(list(tree.blocks))
+    assert told == [tree]
+
+
+def test_a_small_tree_logs_few_changes(library):
+    """The whole tree is shorter."""
+    engine = Engine(50)
+    for number in range(500):
+        engine.answer(library.prompt("a", 0, [number % 5]))
+        engine.residency.removed(list(engine.residency._resident))
+        engine.cache.clear()
+    engine.answer(library.prompt("a", 0, [0]))
+    assert len(engine.residency._trees["a"].tree._log) <= ALWAYS_LOGGED
 
 
 def test_a_reader_that_lacks_many_changes_gets_the_whole_tree(monkeypatch, library):
@@ -247,8 +285,9 @@ def test_a_reader_that_lacks_many_changes_gets_the_whole_tree(monkeypatch, libra
     monkeypatch.setattr("deployments.core.reuse.resident_tree.LOGGED_CHANGES", 3)
     engine = Engine(200)
     view = ReplicaView("r1")
+    engine.answer(library.prompt("a", 0, [0]))
     view.apply(engine.residency.update_for("a", None, 0))
-    for number in range(5):
+    for number in range(1, 5):
         engine.answer(library.prompt("a", 0, [number]))
         update = engine.residency.update_for("a", view.known, 0)
         assert update.since == view.known.version
