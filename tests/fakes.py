@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -182,21 +182,28 @@ class FakeGenerator:
 
 
 class FakeResidencySource:
-    """A `ResidencySource` of the given updates, which waits for `gate`. `asked` lists each call."""
+    """A `ResidencySource` of the given updates for each tenant, which waits for `gate`.
+
+    `asked` lists each tenant of each call, `surveys` counts the calls.
+    """
 
     def __init__(self, *updates: ResidencyUpdate | None) -> None:
         self.updates: Sequence[ResidencyUpdate | None] = updates
         self.fault: WarmlineError | None = None
         self.asked: list[tuple[str, tuple[Known, ...]]] = []
+        self.surveys = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate | None]:
-        self.asked.append((salt, tuple(known)))
+    async def survey(
+        self, known: Mapping[str, Sequence[Known]]
+    ) -> Sequence[Mapping[str, ResidencyUpdate] | None]:
+        self.surveys += 1
+        self.asked.extend((salt, tuple(of_tenant)) for salt, of_tenant in known.items())
         await self.gate.wait()
         if self.fault is not None:
             raise self.fault
-        return self.updates
+        return [None if update is None else dict.fromkeys(known, update) for update in self.updates]
 
 
 class FakeWarmer:

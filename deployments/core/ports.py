@@ -181,9 +181,12 @@ class Generator(Protocol):
 class ResidencySource(Protocol):
     """The caches of the engine's replicas, for agents, which choose between the replicas."""
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate | None]:
-        """What each running replica holds for a tenant, as changes after `known`; None from a replica
-        that is too busy to answer in time. Raises EngineUnavailable.
+    async def survey(
+        self, known: Mapping[str, Sequence[Known]]
+    ) -> Sequence[Mapping[str, ResidencyUpdate] | None]:
+        """What each running replica holds for tenants, by salt, as changes after what is known of it.
+
+        None from a replica that is too busy to answer in time. Raises EngineUnavailable.
         """
 
 

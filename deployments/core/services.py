@@ -6,7 +6,7 @@ by it. Each call can also raise Overloaded, and Unavailable if the deployment ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from deployments.core.access import KeyDesk
@@ -139,8 +139,8 @@ class EngineReplica(Protocol):
     async def describe(self) -> EngineInfo:
         """What the replica runs. Raises EngineUnavailable until it is ready."""
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What this replica holds for a tenant, as changes after `known`.
+    async def survey(self, known: Mapping[str, Sequence[Known]]) -> dict[str, ResidencyUpdate]:
+        """What this replica holds for tenants, by salt, as changes after what is known of it.
 
         Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -62,13 +62,14 @@ class EngineService:
         """What the engine's scheduler has counted since its start, and what its cache holds now."""
         return self._engine.counters()
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """What changed in a tenant's part of this replica's cache since `known`; all of it if unknown.
+    async def survey(self, known: Mapping[str, Sequence[Known]]) -> dict[str, ResidencyUpdate]:
+        """What changed in tenants' parts of this replica's cache since `known`, by salt; all of a part
+        that is unknown.
 
         Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
         """
         await self._engine.check_health()
-        return self._engine.survey(salt, known)
+        return {salt: self._engine.survey(salt, of_tenant) for salt, of_tenant in known.items()}
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
         """Prefills a tenant's prompts, each given as ids and layout, for at most `within_s` seconds."""

@@ -19,6 +19,10 @@ ATTEMPTS = 2
 """How often a prompt is sent at most. It is sent again, in the order for another replica, after an
 engine has died or refused it, unless the caller has already seen tokens of the answer."""
 
+PREFERRED = 8
+"""Replicas that a call names. The router tries all others after them, in any order: with so many full
+replicas, what one of them holds matters less than a free place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -111,6 +115,7 @@ class EngineCalls:
         share = self._share_answers if question.share_answer is None else question.share_answer
         name = f"{question.request_id}-{attempt.number}" if attempt.number else question.request_id
         refused_by = () if attempt.refused_by is None else (attempt.refused_by,)
+        replicas = prompt.placing.replicas[:PREFERRED]
         watch.lap("route")
         return GenerateRequest(
             request_id=RequestId(name),
@@ -119,9 +124,9 @@ class EngineCalls:
             cache_salt=salt,
             deadline_s=max(question.deadline_s - watch.elapsed_ms / 1000, 0.001),
             layout=prompt.layout,
-            replicas=prompt.placing.replicas,
+            replicas=replicas,
             avoid=(*self._views.avoided(), *refused_by),
-            known=self._views.known(salt),
+            known=self._views.known(salt, replicas),
             share_answer=share and question.sampling.temperature == 0,
         )
 

@@ -1,8 +1,9 @@
 """What an agent's process knows of the engine's replicas: their caches, per tenant, and their load.
 
-Each answer reports what changed in the replica that gave it. A survey asks for the changes in the
-others; it runs during the retrieval of a question, at most every few seconds, so that no question waits
-for it.
+Each answer reports what changed in the replica that gave it. A survey asks all replicas for the changes
+in the others, for all tenants that have asked lately and whose views are old. It runs during the retrieval
+of questions, so that no question waits for it. Surveys pause after each other, the longer the more replicas
+there are, so that a process makes at most `SURVEY_CALLS_PER_S` calls for them, however many tenants ask.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
@@ -23,8 +25,15 @@ from deployments.core.reuse.replica_view import ReplicaView
 
 log = logging.getLogger(__name__)
 
-MAX_TENANTS = 256
+MAX_TENANTS = 10_000
 """Tenants whose views are kept; the least recently used is dropped first."""
+MAX_PATHS = 200_000
+"""Paths in all views, about 60 MB. Beyond it, the least recently used tenant's views are dropped. Its next
+question brings them back by a survey."""
+SURVEYED_AT_ONCE = 64
+"""Tenants of one survey, which bounds what a call carries."""
+SURVEY_CALLS_PER_S = 200
+"""Calls to replicas that one process makes for surveys."""
 SURVEY_EVERY_S = 2.0
 """A tenant that asks questions is surveyed again when its views are this old."""
 FIRST_SURVEY_WAIT_S = 0.02
@@ -43,8 +52,13 @@ class _Tenant:
     """By replica."""
     surveyed_at_s: float | None = None
     """When the last survey succeeded; None where the next one is due at once."""
-    survey: asyncio.Task[None] | None = None
-    """The last survey, which may still run."""
+    surveyed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first survey has succeeded."""
+
+    @property
+    def paths(self) -> int:
+        """Paths in all views."""
+        return sum(map(len, self.views.values()))
 
 
 @dataclass(slots=True)
@@ -67,21 +81,29 @@ class EngineViews:
         self._source = source
         self._clock = clock
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
+        self._paths = 0
+        self._due: dict[str, _Tenant] = {}
+        self._surveying: asyncio.Task[None] | None = None
+        self._next_survey_s = float("-inf")
         self._loads: dict[str, _Load] = {}
         self._avoided_until_s: dict[str, float] = {}
 
     def refresh(self, salt: str) -> None:
-        """Starts a survey of a tenant if its views are older than `SURVEY_EVERY_S`. Does not wait."""
+        """Has a tenant surveyed if its views are older than `SURVEY_EVERY_S`. Does not wait."""
         tenant = self._tenant(salt)
         age_s = float("inf") if tenant.surveyed_at_s is None else self._clock() - tenant.surveyed_at_s
-        if age_s >= SURVEY_EVERY_S and (tenant.survey is None or tenant.survey.done()):
-            tenant.survey = detached_task(self._survey(salt, tenant))
+        if age_s >= SURVEY_EVERY_S:
+            self._due[salt] = tenant
+            if self._surveying is None or self._surveying.done():
+                self._surveying = detached_task(self._survey_due())
 
     async def states(self, salt: str) -> list[ReplicaState]:
         """The replicas as this process knows them now, without those to avoid."""
         tenant = self._tenant(salt)
-        if tenant.surveyed_at_s is None and tenant.survey is not None:
-            await asyncio.wait([tenant.survey], timeout=FIRST_SURVEY_WAIT_S)
+        if tenant.surveyed_at_s is None and self._surveying is not None and not self._surveying.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_SURVEY_WAIT_S):
+                    await tenant.surveyed.wait()
         avoided = self.avoided()
         return [
             ReplicaState(view, self._pending(name))
@@ -89,15 +111,20 @@ class EngineViews:
             if name not in avoided
         ]
 
-    def known(self, salt: str) -> tuple[Known, ...]:
-        """For each replica, up to which version this process knows its cache for a tenant."""
-        return tuple(view.known for view in self._tenant(salt).views.values())
+    def known(self, salt: str, replicas: Sequence[str] | None = None) -> tuple[Known, ...]:
+        """For each replica, or only some, up to which version this process knows its cache for a tenant."""
+        views = self._tenant(salt).views
+        return tuple(views[name].known for name in (views if replicas is None else replicas) if name in views)
 
     def apply(self, salt: str, update: ResidencyUpdate) -> None:
         """Applies a replica's report about a tenant."""
-        views = self._tenant(salt).views
-        views.setdefault(update.replica, ReplicaView(update.replica)).apply(update)
+        tenant = self._tenant(salt)
+        before = tenant.paths
+        tenant.views.setdefault(update.replica, ReplicaView(update.replica)).apply(update)
+        self._paths += tenant.paths - before
         self.record_load(update.replica, update.pending_tokens)
+        while self._paths > MAX_PATHS and len(self._tenants) > 1:
+            self._drop_oldest()
 
     def record_load(self, replica: str, pending_tokens: int) -> None:
         """Records a replica's report of how many tokens wait there to be prefilled."""
@@ -122,7 +149,7 @@ class EngineViews:
         """Drops what is known of a replica that probably failed a call, until its next report."""
         self._loads.pop(replica, None)
         for tenant in self._tenants.values():
-            tenant.views.pop(replica, None)
+            self._paths -= len(tenant.views.pop(replica, ()))
             tenant.surveyed_at_s = None
 
     @contextmanager
@@ -154,20 +181,42 @@ class EngineViews:
         tenant = self._tenants.setdefault(salt, _Tenant())
         self._tenants.move_to_end(salt)
         while len(self._tenants) > MAX_TENANTS:
-            self._tenants.popitem(last=False)
+            self._drop_oldest()
         return tenant
 
-    async def _survey(self, salt: str, tenant: _Tenant) -> None:
+    def _drop_oldest(self) -> None:
+        _, tenant = self._tenants.popitem(last=False)
+        self._paths -= tenant.paths
+
+    async def _survey_due(self) -> None:
+        """Surveys until no tenant is due."""
+        while self._due:
+            if (pause_s := self._next_survey_s - self._clock()) > 0:
+                await asyncio.sleep(pause_s)
+            some = dict(islice(self._due.items(), SURVEYED_AT_ONCE))
+            replicas = await self._survey(some)
+            self._next_survey_s = self._clock() + replicas / SURVEY_CALLS_PER_S
+            for salt in some:
+                self._due.pop(salt, None)
+
+    async def _survey(self, tenants: Mapping[str, _Tenant]) -> int:
+        """Asks all replicas about the tenants; returns how many replicas were asked."""
+        known = {salt: self.known(salt) for salt in tenants}
         try:
-            updates = await self._source.survey(salt, self.known(salt))
+            reports = await self._source.survey(known)
         except WarmlineError as error:
             log.debug("no survey of the engine's replicas: %s", error)
-            return
-        reports = [update for update in updates if update is not None]
-        gone_after_s = GONE_AFTER_S if len(reports) < len(updates) else 0.0
-        for name in tenant.views.keys() - {report.replica for report in reports}:
-            if self._silent_s(name) >= gone_after_s:
-                del tenant.views[name]
-        for update in reports:
-            self.apply(salt, update)
-        tenant.surveyed_at_s = self._clock()
+            return 1
+        answers = [report for report in reports if report is not None]
+        gone_after_s = GONE_AFTER_S if len(answers) < len(reports) else 0.0
+        for salt, tenant in tenants.items():
+            updates = [report[salt] for report in answers if salt in report]
+            for name in tenant.views.keys() - {update.replica for update in updates}:
+                if self._silent_s(name) >= gone_after_s:
+                    dropped = len(tenant.views.pop(name))
+                    self._paths -= dropped if self._tenants.get(salt) is tenant else 0
+            for update in updates:
+                self.apply(salt, update)
+            self._tenant(salt).surveyed_at_s = self._clock()
+            tenant.surveyed.set()
+        return max(len(reports), 1)

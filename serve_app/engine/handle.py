@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -76,19 +76,21 @@ class EngineHandle:
         if not any(isinstance(answer, EngineInfo | NoReply) for answer in answers):
             raise EngineUnavailable("the engine is not ready")
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> list[ResidencyUpdate | None]:
-        """One tenant's part of each replica's cache, as changes since the states in `known`.
+    async def survey(
+        self, known: Mapping[str, Sequence[Known]]
+    ) -> list[Mapping[str, ResidencyUpdate] | None]:
+        """Tenants' parts of each replica's cache, by salt, as changes since the states in `known`.
 
         None for a replica that does not answer within `SURVEYED_WITHIN_S`; a replica whose call fails is
         left out. Raises EngineUnavailable if no replica runs.
         """
         with translated("the engine", EngineUnavailable):
-            response = self._handle.broadcast("survey", salt, tuple(known))
+            response = self._handle.broadcast("survey", dict(known))
             answers = await replies(response, SURVEYED_WITHIN_S)
         return [
             None if isinstance(answer, NoReply) else answer
             for answer in answers
-            if isinstance(answer, ResidencyUpdate | NoReply)
+            if isinstance(answer, dict | NoReply)
         ]
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:

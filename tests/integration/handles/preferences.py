@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from deployments.core.ids import RequestId
@@ -43,8 +43,8 @@ class Named:
     async def describe(self) -> EngineInfo:
         return EngineInfo(self._name, 1, 32, 1)
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        return ResidencyUpdate(self._name, salt, None, len(known), b"", 0)
+    async def survey(self, known: Mapping[str, Sequence[Known]]) -> dict[str, ResidencyUpdate]:
+        return {salt: ResidencyUpdate(self._name, salt, None, len(of), b"", 0) for salt, of in known.items()}
 
 
 class Asker:
@@ -56,8 +56,8 @@ class Asker:
     async def observed(self) -> dict[str, Any]:
         replicas: set[str] = set()
         while len(replicas) < REPLICAS:  # until Serve has told this process of all replicas
-            updates = await self._engine.survey("salt", ())
-            replicas = {update.replica for update in updates if update is not None}
+            updates = await self._engine.survey({"salt": ()})
+            replicas = {one["salt"].replica for one in updates if one is not None}
             await asyncio.sleep(0.05)
         first, second, third = sorted(replicas)
         one_by_one = [await self._asked((name,), 0) for name in (third, first, second, third)]
@@ -68,7 +68,7 @@ class Asker:
         await asyncio.gather(*(self._engine.describe() for _ in range(10)))
         filling = [asyncio.create_task(self._asked((first,), 3000)) for _ in range(AT_ONCE)]
         await asyncio.sleep(1)
-        beside_full = await self._engine.survey("salt", ())
+        beside_full = await self._engine.survey({"salt": ()})
         others = (second, third) * AT_ONCE
         filling += [asyncio.create_task(self._asked((name,), 3000)) for name in others]
         await asyncio.sleep(0.5)

@@ -91,7 +91,7 @@ async def test_a_replica_whose_engine_has_ended_tells_nothing_of_its_cache() -> 
     replica = await deployed(engine)
     engine.dead = True
     with pytest.raises(EngineUnavailable):
-        await replica.survey("salt", [])
+        await replica.survey({"salt": []})
 
 
 @given(waited_s=st.floats(-1000, 1000), deadline_s=st.floats(0, 200))
@@ -137,7 +137,7 @@ async def test_health_and_figures_are_the_engines() -> None:
     engine = MemoryEngine()
     replica = await deployed(engine)
     assert (await replica.describe()).model == "memory"
-    assert (await replica.survey("salt", [Known("replica", "epoch", 4)])).changes == b"salt"
+    assert (await replica.survey({"salt": [Known("replica", "epoch", 4)]}))["salt"].changes == b"salt"
     await replica.check_health()
     engine.dead = True
     with pytest.raises(EngineUnavailable):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployments.core.errors import EngineUnavailable
 from deployments.core.reuse.paths import (
@@ -16,11 +18,12 @@ from deployments.core.reuse.paths import (
     node_id,
     pack_changes,
 )
+from deployments.rag import engine_views
 from deployments.rag.engine_views import (
     AVOIDED_S,
     GONE_AFTER_S,
     LOAD_VALID_S,
-    MAX_TENANTS,
+    SURVEY_CALLS_PER_S,
     SURVEY_EVERY_S,
     EngineViews,
 )
@@ -48,6 +51,12 @@ class Rig:
 
     async def pending(self, salt: str = "s") -> dict[str, int]:
         return {state.view.replica: state.pending_tokens for state in await self.views.states(salt)}
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between surveys."""
+    monkeypatch.setattr(engine_views, "SURVEY_CALLS_PER_S", 1e9)
 
 
 async def test_the_first_question_of_a_tenant_waits_a_moment_for_its_view() -> None:
@@ -169,10 +178,83 @@ async def test_a_load_is_valid_until_the_next_survey_reports_another() -> None:
     rig.source.gate.set()
 
 
-async def test_tenants_are_kept_apart_and_bounded() -> None:
+async def test_tenants_are_kept_apart_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(update("a"))
     await rig.surveyed("first")
     assert rig.views.known("second") == ()
-    for number in range(MAX_TENANTS):
+    monkeypatch.setattr(engine_views, "MAX_TENANTS", 10)
+    for number in range(10):
         rig.views.known(f"t{number}")
     assert rig.views.known("first") == ()
+
+
+async def test_views_are_bounded_by_their_paths_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next question of a tenant whose views were dropped brings them back."""
+    monkeypatch.setattr(engine_views, "MAX_PATHS", 5)
+    rig = Rig(update("a"), update("b"))
+    for number in range(6):
+        await rig.surveyed(f"t{number}")
+    assert [bool(rig.views.known(f"t{number}")) for number in range(6)] == [False] * 4 + [True] * 2
+    await rig.surveyed("t0")
+    assert sorted(await rig.pending("t0")) == ["a", "b"]
+
+
+@given(st.lists(st.sampled_from(["survey", "forget", "avoid", "gone", "back", "wait"]), max_size=30))
+def test_the_number_of_paths_is_counted_exactly(steps: list[str]) -> None:
+    """Whatever happens to replicas and tenants."""
+
+    async def run() -> None:
+        rig = Rig(update("a"), update("b"))
+        for number, step in enumerate(steps):
+            match step:
+                case "survey":
+                    await rig.surveyed(f"t{number % 4}")
+                case "forget":
+                    rig.views.forget("a")
+                case "avoid":
+                    rig.views.avoid("b")
+                case "gone":
+                    rig.source.updates = [update("b", version=number)]
+                case "back":
+                    rig.source.updates = [update("a", version=number), update("b", version=number)]
+                case _:
+                    rig.clock.now_s += SURVEY_EVERY_S
+            assert rig.views._paths == sum(tenant.paths for tenant in rig.views._tenants.values())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_views, "MAX_TENANTS", 3)
+        asyncio.run(run())
+
+
+async def test_one_survey_asks_about_all_tenants_that_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask while one is under way; a bounded number in each call."""
+    monkeypatch.setattr(engine_views, "SURVEYED_AT_ONCE", 50)
+    rig = Rig(update("a"))
+    rig.source.gate.clear()
+    await rig.surveyed("first")
+    for number in range(120):
+        rig.views.refresh(f"t{number}")
+    rig.source.gate.set()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert rig.source.surveys == 4
+    assert len(rig.source.asked) == 121
+
+
+async def test_surveys_pause_the_longer_the_more_replicas_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the calls of a process in a second are bounded."""
+    slept: list[float] = []
+    monkeypatch.setattr(engine_views, "SURVEY_CALLS_PER_S", SURVEY_CALLS_PER_S)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        rig.clock.now_s += seconds
+
+    rig = Rig(*(update(f"r{number}") for number in range(64)))
+    await rig.surveyed("first")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_views.asyncio, "sleep", sleep)
+        rig.views.refresh("second")
+        assert rig.views._surveying is not None
+        await rig.views._surveying
+    assert slept == [pytest.approx(64 / SURVEY_CALLS_PER_S)]

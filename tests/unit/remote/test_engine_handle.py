@@ -168,9 +168,10 @@ async def test_a_full_replica_does_not_delay_the_replies_of_others(monkeypatch: 
     monkeypatch.setattr(module, "SURVEYED_WITHIN_S", 0.05)
     updates = [ResidencyUpdate(name, "e", None, 1, b"", 0) for name in "ab"]
     full = Result()
-    results = [Result(updates[0]), full, Result(EngineUnavailable("dead")), Result(updates[1])]
-    surveyed = await broadcasting(*results).survey("salt", ())
-    assert sorted(update.replica for update in surveyed if update is not None) == ["a", "b"]
+    reports = [{"salt": update} for update in updates]
+    results = [Result(reports[0]), full, Result(EngineUnavailable("dead")), Result(reports[1])]
+    surveyed = await broadcasting(*results).survey({"salt": ()})
+    assert [report for report in surveyed if report is not None] == reports
     assert surveyed.count(None) == 1
     assert [result.cancelled for result in results] == [result is full for result in results]
 
@@ -178,7 +179,8 @@ async def test_a_full_replica_does_not_delay_the_replies_of_others(monkeypatch: 
 async def test_replies_of_all_replicas_end_the_wait() -> None:
     update = ResidencyUpdate("a", "e", None, 1, b"", 0)
     failed = [Result(ActorDiedError()), Result(asyncio.CancelledError())]
-    assert await broadcasting(Result(update), *failed).survey("salt", ()) == [update]
+    report = {"salt": update}
+    assert await broadcasting(Result(report), *failed).survey({"salt": ()}) == [report]
 
 
 @pytest.mark.parametrize("results", [[Result(INFO)], [Result(), Result(EngineUnavailable("dead"))]])
@@ -207,7 +209,7 @@ async def test_replicas_that_are_not_known_in_time_are_unavailable(monkeypatch: 
     response = SimpleNamespace(_fetch_replica_results_async=forever)
     handle = EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=lambda *_: response))
     with pytest.raises(EngineUnavailable):
-        await handle.survey("salt", ())
+        await handle.survey({"salt": ()})
 
 
 async def test_a_dead_replica_is_unavailable() -> None:
