@@ -111,11 +111,15 @@ async def count_pending(connection: AsyncConnection, index_id: int) -> int:
 async def activate(connection: AsyncConnection, index_id: int) -> bool:
     """Activates a complete index and drops all others; returns False if it is incomplete or was dropped.
 
-    Increments every collection's generation, since searches find other chunks from then on.
+    Increments every collection's generation, since searches find other chunks from then on. Does nothing
+    if another process has activated it.
     """
-    present = await connection.scalars(select(indexes.c.id).with_for_update())
-    if index_id not in present.all() or await count_pending(connection, index_id):
+    rows = await connection.execute(select(indexes.c.id, indexes.c.status).with_for_update())
+    present = {row.id: row.status for row in rows}
+    if index_id not in present or await count_pending(connection, index_id):
         return False
+    if present[index_id] == _ACTIVE:
+        return True
     await connection.execute(delete(indexes).where(indexes.c.id != index_id))
     await connection.execute(update(indexes).values(status=_ACTIVE))
     raised = {"generation": collections.c.generation + 1, "stamp": new_stamp()}

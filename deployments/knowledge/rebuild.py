@@ -28,6 +28,8 @@ from deployments.knowledge.tables import indexes
 log = logging.getLogger(__name__)
 
 _BATCH_DOCUMENTS = 16
+_LOCK = 0x5741524E
+"""Key of the lock among processes."""
 _RETRY_S = 5.0
 """Pause after the database was unavailable."""
 
@@ -62,7 +64,9 @@ class Rebuild:
         """
         while not self._finished:
             try:
-                await self._fill()
+                # One process does the work. The others find nothing to do when they get the lock.
+                async with self._database.advisory_lock(_LOCK):
+                    await self._fill()
                 self._finished = True
             except KnowledgeUnavailable as error:
                 log.warning("index rebuild waits for the database: %s", error)

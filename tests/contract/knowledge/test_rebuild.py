@@ -247,3 +247,19 @@ async def test_a_rebuild_that_fails_leaves_the_old_index_serving(
     assert "broken model" in await changed.index()
     assert await changed.found("needle3", top_k=1) == ["d3"]
     assert "index rebuild failed" in caplog.text
+
+
+async def test_one_of_several_processes_rebuilds(start: Start) -> None:
+    """The others wait, and raise no generation again, which would invalidate what is cached."""
+    await filled(start, count=12)
+    first = await start("another")
+    if first.database.dialect == "sqlite":
+        return  # only one process can use it
+    second = await start("another")
+    await rebuilt(first)
+    await rebuilt(second)
+    texts = [*first.embedder.embedded, *second.embedder.embedded]
+    assert len(texts) == len(set(texts)) > 0
+    async with first.database.snapshot() as connection:
+        generation = await connection.scalar(text("SELECT generation FROM collections"))
+    assert generation == 12 + 1
