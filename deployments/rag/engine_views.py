@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -76,10 +76,16 @@ class _Load:
 class EngineViews:
     """The views of one process. Belongs to one event loop."""
 
-    def __init__(self, source: ResidencySource, clock: Callable[[], float]) -> None:
-        """`clock` gives monotonic seconds."""
+    def __init__(
+        self,
+        source: ResidencySource,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`clock` gives monotonic seconds; `sleep` waits for so many of them."""
         self._source = source
         self._clock = clock
+        self._sleep = sleep
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._paths = 0
         self._due: dict[str, _Tenant] = {}
@@ -192,7 +198,7 @@ class EngineViews:
         """Surveys until no tenant is due."""
         while self._due:
             if (pause_s := self._next_survey_s - self._clock()) > 0:
-                await asyncio.sleep(pause_s)
+                await self._sleep(pause_s)
             some = dict(islice(self._due.items(), SURVEYED_AT_ONCE))
             replicas = await self._survey(some)
             self._next_survey_s = self._clock() + replicas / SURVEY_CALLS_PER_S

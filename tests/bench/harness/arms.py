@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from hashlib import blake2b
@@ -80,9 +80,9 @@ class FreshSalts:
         """The engine's own description."""
         return await self._engine.describe()
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
-        """Finds nothing, since no request has this salt."""
-        return await self._engine.survey(salt, known)
+    async def survey(self, known: Mapping[str, Sequence[Known]]) -> dict[str, ResidencyUpdate]:
+        """Finds nothing, since no request has these salts."""
+        return await self._engine.survey(known)
 
 
 class ServiceArm:

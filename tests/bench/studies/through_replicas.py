@@ -7,7 +7,7 @@ there are about a hundred seconds between requests, so the replicas are surveyed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, Protocol
@@ -18,7 +18,7 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step
 from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.placer import Placer
-from tests.bench.workload.cluster import Policy
+from tests.bench.workload.cluster import Policy, no_pause
 from tests.bench.workload.prompts import Prompt, Prompts
 from tests.bench.workload.simulated_replica import SimulatedReplica
 from tests.bench.workload.trace import Ask, Trace
@@ -115,12 +115,15 @@ class Through:
         self._replicas = {replica.name: replica for replica in replicas}
         self._rng = Random(seed)
         self._now_s = 0.0
-        views = EngineViews(self, lambda: self._now_s)
+        views = EngineViews(self, lambda: self._now_s, no_pause)
         self._placer = Placer(policy.order, views, Random(seed))
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
+    async def survey(self, known: Mapping[str, Sequence[Known]]) -> Sequence[Mapping[str, ResidencyUpdate]]:
         """The replicas as they are now."""
-        return [replica.survey(known) for replica in self._replicas.values()]
+        return [
+            {salt: replica.survey(of_tenant) for salt, of_tenant in known.items()}
+            for replica in self._replicas.values()
+        ]
 
     async def open(self) -> None:
         """Prefills the preamble on each replica, as a replica does before it takes requests."""

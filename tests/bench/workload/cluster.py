@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -84,6 +84,10 @@ class Outcome:
     hit_tokens: int
 
 
+async def no_pause(_: float) -> None:
+    """Takes the place of a pause, which would take real time, not the replay's."""
+
+
 def through_cluster(trace: Trace, policy: Policy, cluster: Cluster, seed: int = 0) -> Outcome:
     """Replays the whole trace."""
     return asyncio.run(_Replay(trace, policy, cluster, seed).run())
@@ -101,7 +105,7 @@ class _Replay:
             for name in (f"replica{number}" for number in range(cluster.replicas))
         }
         self._agents = [
-            Placer(policy.order, EngineViews(self, lambda: self._now_s), Random(seed + number))
+            Placer(policy.order, EngineViews(self, lambda: self._now_s, no_pause), Random(seed + number))
             for number in range(cluster.agents)
         ]
         self._uses: Counter[int] = Counter()
@@ -109,9 +113,12 @@ class _Replay:
         self._numbers = count()
         self._waits_s: list[float] = []
 
-    async def survey(self, salt: str, known: Sequence[Known]) -> Sequence[ResidencyUpdate]:
+    async def survey(self, known: Mapping[str, Sequence[Known]]) -> Sequence[Mapping[str, ResidencyUpdate]]:
         """The updates of all replicas as of now. They arrive `lag_s` later."""
-        updates = [replica.update_for(known) for replica in self._replicas.values()]
+        updates = [
+            {salt: replica.update_for(of_tenant) for salt, of_tenant in known.items()}
+            for replica in self._replicas.values()
+        ]
         if self._cluster.lag_s:
             arrived = asyncio.get_running_loop().create_future()
             self._at(self._now_s + self._cluster.lag_s, lambda: arrived.set_result(None))

@@ -66,7 +66,7 @@ async def test_keys_belong_to_their_tenant(store: KeyStore) -> None:
         with pytest.raises(NotFound):
             await attempt
     (record,) = (await store.key_changes(0, {})).records
-    assert (record.tenant, record.scopes) == (ACME, {KeyScope.ASK})
+    assert (record.tenant, record.scopes) == (ACME, frozenset({KeyScope.ASK}))
 
 
 async def test_a_revoked_key_is_invalid_for_good(store: KeyStore, clock: FakeClock) -> None:

@@ -93,7 +93,7 @@ async def test_a_key_does_only_what_its_scopes_allow(first: Api) -> None:
     write = (await made(first, scopes=["write"]))["secret"]
     admin = (await made(first, scopes=["admin"]))["secret"]
     path = "/v1/collections/support_kb/documents/a"
-    document = {"method": "PUT", "path": path, "json": {"content": "# A\n\ntext"}}
+    document: dict[str, Any] = {"method": "PUT", "path": path, "json": {"content": "# A\n\ntext"}}
     assert await status(first, ask) == 200
     assert await status(first, ask, **document) == 403
     assert await status(first, write, **document) == 200

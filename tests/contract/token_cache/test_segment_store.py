@@ -92,7 +92,8 @@ async def fill(stores) -> None:
 
 
 async def usage_of(stores, scope) -> CacheUsage:
-    return (await stores.segments.usage_by_scope()).get(str(scope), CacheUsage(0, 0, 0))
+    usages: dict[str, CacheUsage] = await stores.segments.usage_by_scope()
+    return usages.get(str(scope), CacheUsage(0, 0, 0))
 
 
 async def entries(stores) -> dict[Scope, int]:

@@ -81,7 +81,7 @@ class Asker:
             "gone": gone == third,
             "avoided": avoided == first,
             "beside a full one": sorted(
-                (second, third).index(update.replica) for update in beside_full if update is not None
+                (second, third).index(one["salt"].replica) for one in beside_full if one is not None
             ),
             "too busy": beside_full.count(None),
         }

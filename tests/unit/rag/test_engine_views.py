@@ -243,18 +243,17 @@ async def test_one_survey_asks_about_all_tenants_that_are_due(monkeypatch: pytes
 
 async def test_surveys_pause_the_longer_the_more_replicas_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the calls of a process in a second are bounded."""
-    slept: list[float] = []
     monkeypatch.setattr(engine_views, "SURVEY_CALLS_PER_S", SURVEY_CALLS_PER_S)
+    slept: list[float] = []
+    clock = FakeClock()
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
-        rig.clock.now_s += seconds
+        clock.now_s += seconds
 
-    rig = Rig(*(update(f"r{number}") for number in range(64)))
-    await rig.surveyed("first")
-    with monkeypatch.context() as patch:
-        patch.setattr(engine_views.asyncio, "sleep", sleep)
-        rig.views.refresh("second")
-        assert rig.views._surveying is not None
-        await rig.views._surveying
+    views = EngineViews(FakeResidencySource(*(update(f"r{n}") for n in range(64))), clock, sleep)
+    for salt in ("first", "second"):
+        views.refresh(salt)
+        assert views._surveying is not None
+        await views._surveying
     assert slept == [pytest.approx(64 / SURVEY_CALLS_PER_S)]

@@ -111,7 +111,7 @@ async def test_a_key_from_the_settings_may_do_everything():
 async def test_a_stored_key_names_its_tenant_and_has_its_scopes():
     """Its id is the stored one."""
     access = await KEYED.access(bearer(STORED))
-    assert (access.tenant, access.scopes, access.key_id) == ("acme", {KeyScope.ASK}, "key-1")
+    assert (access.tenant, access.scopes, access.key_id) == ("acme", frozenset({KeyScope.ASK}), "key-1")
     with pytest.raises(Forbidden):
         await KEYED.access(bearer(STORED, **{"X-Business-Id": "other"}))
 
