@@ -1,0 +1,64 @@
+"""Finds a page's article, and its title."""
+
+from __future__ import annotations
+
+import re
+
+from bs4 import BeautifulSoup, Tag
+
+from deployments.knowledge.html.tree import HEADINGS, attribute, tags, text_of, visible
+from deployments.knowledge.html.weights import Weights
+
+_CLASSES = frozenset(
+    "body content main article post entry-content article-body article-content markdown-body markdown"
+    " post-content page-content main-content documentation document".split()
+)
+_SITE = re.compile(r"\s+[|—–·»]\s+[^|—–·»]+$")
+"""The name of the site, after the title of the page."""
+
+
+def article_of(soup: BeautifulSoup) -> Tag:
+    """The smallest element that holds the article: `main`, or what has most of the text outside of links."""
+    weights = Weights(soup)
+    found: Tag = soup.body or soup
+    for tag in visible(soup):
+        if not isinstance(tag, Tag):
+            continue
+        weight, whole = weights[tag], weights[found]
+        is_main = tag.name == "main" or attribute(tag, "role") == "main"
+        if is_main and weight.text and found.name in ("body", "[document]"):
+            found = tag
+        elif (
+            _may_be_article(tag)
+            and 4 * weight.prose >= 3 * whole.prose > 0
+            and weight.holds_title >= whole.holds_title
+            and tag.find_parent(lambda parent: parent is found) is not None
+        ):
+            found = tag
+    return found
+
+
+def _may_be_article(tag: Tag) -> bool:
+    if tag.name == "article" or attribute(tag, "itemprop") == "articleBody":
+        return True
+    names = {attribute(tag, "id").lower(), *attribute(tag, "class").lower().split()}
+    return tag.name in ("div", "section") and not names.isdisjoint(_CLASSES)
+
+
+def title_of(soup: BeautifulSoup, article: Tag) -> str:
+    """The article's first `h1`; else the page's title without the name of the site; else its first heading."""
+    headings = tags(article, *HEADINGS)
+    for heading in headings:
+        if heading.name == "h1" and (text := text_of(heading)):
+            return text
+    if (page := _page_title(soup)) and headings:
+        first = text_of(headings[0])
+        if re.match(re.escape(first) + r"\s+\W", page):
+            return first
+    return _SITE.sub("", page) or (text_of(headings[0]) if headings else "")
+
+
+def _page_title(soup: BeautifulSoup) -> str:
+    """The text of the title, which stands in a dropped head. A picture inside the page may also have one."""
+    title = next((title for title in soup("title") if title.find_parent("svg") is None), None)
+    return " ".join(title.get_text().split()) if title is not None else ""
