@@ -45,20 +45,20 @@ def _may_be_article(tag: Tag) -> bool:
     return tag.name in ("div", "section") and not names.isdisjoint(_CLASSES)
 
 
-def title_of(soup: BeautifulSoup, article: Tag) -> str:
+def title_of(article: Tag, page: str) -> str:
     """The article's first `h1`; else the page's title without the name of the site; else its first heading."""
     headings = tags(article, *HEADINGS)
     for heading in headings:
         if heading.name == "h1" and (text := text_of(heading)):
             return text
-    if (page := _page_title(soup)) and headings:
+    if page and headings:
         first = text_of(headings[0])
         if re.match(re.escape(first) + r"\s+\W", page):
             return first
     return _SITE.sub("", page) or (text_of(headings[0]) if headings else "")
 
 
-def _page_title(soup: BeautifulSoup) -> str:
-    """The text of the title, which stands in a dropped head. A picture inside the page may also have one."""
+def page_title_of(soup: BeautifulSoup) -> str:
+    """The title in the head of a page of which nothing is dropped yet; pictures may also have titles."""
     title = next((title for title in soup("title") if title.find_parent("svg") is None), None)
     return " ".join(title.get_text().split()) if title is not None else ""

@@ -15,17 +15,20 @@ _ROLES = frozenset(
 )
 _NAVIGATION = frozenset(
     "nav navbar navigation menu sidebar sphinxsidebar toc toctree breadcrumb breadcrumbs pagination pager"
-    " related docnav navheader navfooter prevnext topbar language languages locale switcher contents footer"
+    " related topbar language languages locale switcher contents footer"
     " sitemap".split()
 )
 """Words of classes and ids. An element with one is dropped if it consists of links."""
 _NOTICES = frozenset(
     "cookie cookies consent gdpr feedback helpful rating share sharing social newsletter subscribe skip"
-    " advert ads breadcrumb breadcrumbs pagination pager footer toolbar".split()
+    " advert ads breadcrumb breadcrumbs footer toolbar".split()
 )
 """Words of classes and ids. An element with one is dropped if it is short."""
+_PAGERS = frozenset({"pager", "pagination", "prevnext", "docnav", "navheader", "navfooter"})
 _NOTICE_CHARS = 500
 _CONTAINERS = frozenset("div section aside ul ol dl p form header footer table details figure".split())
+_LINKS_ABOVE = frozenset({"p", "div", "ul", "ol", "table"})
+"""Above the first heading, one of these that consists of links leads to the parts of the site."""
 _QUESTION = re.compile(
     r"\W*(?:(?:was|is|did|do) (?:this|you find this)\b.{0,40}\b(?:helpful|useful|help|answer|question)"
     r"|(?:war|ist) diese.{0,40}hilfreich|cet article.{0,40}(?:utile|aidé)"
@@ -39,18 +42,21 @@ _FIELDS = frozenset({"text", "email", "search", "password", "submit", "tel", "ur
 def drop_chrome(root: Tag) -> None:
     """Drops all that is not of the article, by its role, its words, and how much of it is links."""
     weights = Weights(root)
-    page = weights[root].text
+    page = weights[root]
+    above_title = root.find([*HEADINGS]) is not None
     has_main = root.find(["main", "article"]) is not None or root.find(attrs={"role": "main"}) is not None
     for tag in visible(root):
         if not isinstance(tag, Tag) or tag.name in ("html", "body"):
             continue
         weight = weights[tag]
-        if weight.holds_title or 2 * weight.text > page > _NOTICE_CHARS:
+        above_title = above_title and tag.name not in HEADINGS
+        if weight.holds_title or (weight.prose > _NOTICE_CHARS and 2 * weight.prose > page.prose):
             continue  # Wrappers have classes such as `has-sidebar`.
         if (
             _is_landmark(tag, has_main)
             or _is_named_chrome(tag, weights)
             or _is_form(tag, weight.text)
+            or (above_title and tag.name in _LINKS_ABOVE and 10 * weight.linked > 9 * weight.text)
             or (tag.name in _CONTAINERS and weight.text < _QUESTION_CHARS and _QUESTION.match(text_of(tag)))
         ):
             drop(tag)
@@ -81,6 +87,8 @@ def _is_named_chrome(tag: Tag, weights: Weights) -> bool:
     if tag.name != "section" and "section" not in words:
         words = words | words_of(attribute(tag, "id"))
     weight = weights[tag]
+    if words & _PAGERS and weight.text < _NOTICE_CHARS:
+        return True
     if words & _NAVIGATION and weight.is_links:
         return True
     return bool(words & _NOTICES) and weight.text < _NOTICE_CHARS and tag.find(["pre", "table"]) is None

@@ -6,7 +6,7 @@ import re
 
 from bs4 import Comment, Tag
 
-from deployments.knowledge.html.tree import DROPPED, attribute, drop, tags
+from deployments.knowledge.html.tree import DROPPED, attribute, drop, rows_of, tags
 
 LANGUAGE = "data-warmline-language"
 """Attribute of a flattened `pre`: the language of its code."""
@@ -33,7 +33,7 @@ def flatten_code(root: Tag) -> None:
 
 def _drop_numbers(table: Tag) -> bool:
     """Drops the cells with line numbers. Whether the table has some, and code in its other cells."""
-    rows = [row("td", recursive=False) for row in tags(table, "tr")]
+    rows = [row("td", recursive=False) for row in rows_of(table)]
     if not rows or table.find("table") is not None or any(len(row) != 2 for row in rows):
         return False
     numbers = "\n".join(_code(row[0]) or attribute(row[0], "data-line-number") for row in rows).split()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bs4 import NavigableString, Tag
+from bs4 import Tag
 
-from deployments.knowledge.html.tree import attribute, text_of
+from deployments.knowledge.html.tree import DROPPED, attribute, text_of
 
 _ORDINALS = frozenset("st nd rd th er re e ère ème".split())
 _SIGNS = {"TM": "™", "SM": "℠", "R": "®", "(R)": "®", "™": "™", "®": "®", "℠": "℠"}
@@ -37,13 +37,14 @@ def script_text(tag: Tag, text: str, sign: str) -> str:
 
 
 def _neighbour(tag: Tag, step: int) -> str:
-    """The character before (-1) or after (1) an element; "" if there is none, or another element is."""
+    """The character right before (-1) or after (1) an element; "" if there is none."""
     sibling = tag.previous_sibling if step < 0 else tag.next_sibling
     if isinstance(sibling, Tag):
-        sibling = next(iter(sibling.strings), None) if step > 0 else next(reversed(list(sibling.strings)), None)
-    if not isinstance(sibling, NavigableString) or not sibling:
-        return ""
-    return sibling[-1] if step < 0 else sibling[0]
+        is_own_part = step > 0 and sibling.name in ("sup", "sub")
+        text = "" if is_own_part or sibling.name in DROPPED else sibling.get_text()
+    else:
+        text = str(sibling or "")
+    return text[-1:] if step < 0 else text[:1]
 
 
 def formula(math: Tag) -> str:

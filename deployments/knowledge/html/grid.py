@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bs4 import Tag
 
-from deployments.knowledge.html.tree import attribute, tags
+from deployments.knowledge.html.tree import attribute, rows_of
 
 _MAX_COLUMNS = 100
 """Columns that one cell may span."""
@@ -52,7 +52,7 @@ def _sections(table: Tag) -> tuple[list[Tag], list[Tag]]:
     header: list[Tag] = []
     body: list[Tag] = []
     foot: list[Tag] = []
-    for row in tags(table, "tr"):
+    for row in rows_of(table):
         section = row.parent.name if row.parent is not None else ""
         is_names = section == "thead" or (not body and not foot and _has_only_names(row))
         (header if is_names else foot if section == "tfoot" else body).append(row)

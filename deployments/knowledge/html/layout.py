@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bs4 import Tag
 
-from deployments.knowledge.html.tree import HEADINGS, attribute, tags
+from deployments.knowledge.html.tree import HEADINGS, attribute, rows_of, tags
 
 _BLOCKS = ("pre", "table", "blockquote", *sorted(HEADINGS))
 """Elements that don't fit into one line of a Markdown table."""
@@ -26,7 +26,7 @@ def _is_layout(table: Tag) -> bool:
         return True
     if table.find(["th", "caption", "thead"]) is not None:
         return False
-    rows = tags(table, "tr")
+    rows = rows_of(table)
     return len(rows) == 1 or table.find(_BLOCKS) is not None
 
 

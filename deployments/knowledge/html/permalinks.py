@@ -9,10 +9,10 @@ from bs4 import Tag
 from deployments.knowledge.html.tree import HEADINGS, attribute, drop, tags, text_of, words_of
 
 _SELF = frozenset({"headerlink", "permalink", "anchor", "anchorjs", "hash", "headinglink", "octicon"})
-_COMMANDS = frozenset({"viewcode", "editsection", "copybtn", "clipboard", "backref", "backlink", "skip", "skiplink"})
+_COMMANDS = frozenset({"viewcode", "editsection", "copybtn", "clipboard", "skip", "skiplink"})
 _COMMAND = re.compile(
     r"(?:skip|jump) to (?:the )?(?:main |page )?(?:content|navigation|search)|(?:back to )?top|"
-    r"edit (?:this page|on git\w+)|(?:view|show) (?:page )?source|\[?(?:edit|source)\]?|report (?:a|this) \w+",
+    r"edit (?:this page|on git\w+)|(?:view|show) (?:page )?source|\[?(?:edit|source)\]?|report (?:a|this) \w+|jump up|return to (?:the )?(?:text|article)",
     re.IGNORECASE,
 )
 _WORDLESS = re.compile(r"[\W_]*")
@@ -25,11 +25,9 @@ def drop_permalinks(root: Tag) -> None:
         words = words_of(attribute(link, "class"))
         if link.name == "a":
             is_chrome = _is_permalink(link, text, words) or bool(_COMMAND.fullmatch(text))
-            is_chrome = is_chrome or "doc-backlink" in attribute(link, "role")
         else:
             is_chrome = False
-        # `toc-backref` is the text of a heading, which it links to the contents list.
-        if is_chrome or (words & _COMMANDS and "toc" not in words):
+        if is_chrome or words & _COMMANDS:
             drop(link)
 
 

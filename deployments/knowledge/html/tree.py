@@ -68,6 +68,21 @@ def tags(root: Tag, *names: str) -> list[Tag]:
     return [node for node in visible(root) if isinstance(node, Tag) and node.name in names]
 
 
+def rows_of(table: Tag) -> list[Tag]:
+    """The rows of a table, in order, without those of tables inside it."""
+    rows: list[Tag] = []
+    stack = list(reversed(table.contents))
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, Tag) or node.name in DROPPED or node.name == "table":
+            continue
+        if node.name == "tr":
+            rows.append(node)
+        else:
+            stack.extend(reversed(node.contents))
+    return rows
+
+
 def text_of(root: Tag) -> str:
     """The visible text, runs of blanks replaced by one."""
     pieces = (

@@ -11,10 +11,11 @@ from markdownify import MarkdownConverter
 from deployments.knowledge.html.code import LANGUAGE
 from deployments.knowledge.html.formulas import formula, script_text
 from deployments.knowledge.html.grid import Spans, table_text
-from deployments.knowledge.html.tree import BLOCKS, DROPPED, attribute, text_of
+from deployments.knowledge.html.tree import BLOCKS, DROPPED, HEADINGS, attribute, text_of, words_of
 
 _MAX_NUMBER_DIGITS = 9
 """Digits of a list's first number. A list with a longer one starts at 1."""
+_NOTES = frozenset({"footnote", "footref", "noteref"})
 _FENCE = re.compile(r"`{3,}")
 
 
@@ -48,8 +49,11 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
     def convert_a(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Keeps links to other pages, as they are written, outside of headings."""
         href = attribute(el, "href").strip()
-        is_text = href.startswith(("#", "javascript:", "data:")) or "_inline" in parent_tags or "\n" in text
-        if is_text or not text.strip():
+        if href.startswith("#") and text.isdecimal() and words_of(attribute(el, "class")) & _NOTES:
+            return f"[{text}]"
+        in_heading = not HEADINGS.isdisjoint(parent_tags)
+        is_text = href.startswith(("#", "javascript:", "data:")) or el.find([*BLOCKS]) is not None
+        if in_heading or is_text or not text.strip():
             return text
         el.attrs.pop("title", None)
         return str(super().convert_a(el, text, parent_tags))
@@ -62,7 +66,8 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
         """Writes a box to tick, in a list of tasks."""
         if attribute(el, "type") != "checkbox":
             return ""
-        return "[x] " if "checked" in el.attrs else "[ ] "
+        box = "[x]" if "checked" in el.attrs else "[ ]"
+        return box if str(el.next_sibling or "")[:1].isspace() else f"{box} "
 
     def convert_hr(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Writes the end of a paragraph."""
@@ -88,7 +93,8 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
 
     def convert_em(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Writes emphasis. Marks inside a word would cut it."""
-        return text if _is_inside_word(el) else str(super().convert_em(el, text, parent_tags))
+        is_plain = _is_inside_word(el) or not parent_tags.isdisjoint(("b", "strong"))
+        return text if is_plain else str(super().convert_em(el, text, parent_tags))
 
     convert_strong = convert_b
     convert_i = convert_em
