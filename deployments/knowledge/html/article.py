@@ -6,14 +6,14 @@ import re
 
 from bs4 import BeautifulSoup, Tag
 
-from deployments.knowledge.html.tree import HEADINGS, attribute, tags, text_of, visible
+from deployments.knowledge.html.tree import HEADINGS, attribute, names, tags, text_of, visible
 from deployments.knowledge.html.weights import Weights
 
-_CLASSES = frozenset(
+_CLASSES = names(
     "body content main article post entry-content article-body article-content markdown-body markdown"
-    " post-content page-content main-content documentation document".split()
+    " post-content page-content main-content documentation document"
 )
-_SITE = re.compile(r"\s+[|—–·»]\s+[^|—–·»]+$")
+_SITE = re.compile(r"\s+[|\u2014\u2013·»]\s+[^|\u2014\u2013·»]+$")
 """The name of the site, after the title of the page."""
 
 
@@ -28,14 +28,14 @@ def article_of(soup: BeautifulSoup) -> Tag:
         is_main = tag.name == "main" or attribute(tag, "role") == "main"
         if is_main and weight.text and found.name in ("body", "[document]"):
             found = tag
-        elif (
-            _may_be_article(tag)
-            and 4 * weight.prose >= 3 * whole.prose > 0
-            and weight.holds_title >= whole.holds_title
-            and tag.find_parent(lambda parent: parent is found) is not None
-        ):
-            found = tag
+        elif _may_be_article(tag) and weight.holds_title >= whole.holds_title and _is_in(found, tag):
+            # A page can have several articles, or an article and as much text around it.
+            found = tag if 4 * weight.prose >= 3 * whole.prose > 0 else found
     return found
+
+
+def _is_in(outer: Tag, tag: Tag) -> bool:
+    return any(parent is outer for parent in tag.parents)
 
 
 def _may_be_article(tag: Tag) -> bool:
@@ -46,7 +46,7 @@ def _may_be_article(tag: Tag) -> bool:
 
 
 def title_of(article: Tag, page: str) -> str:
-    """The article's first `h1`; else the page's title without the name of the site; else its first heading."""
+    """The article's first `h1`; else the title of the page without the site's; else the first heading."""
     headings = tags(article, *HEADINGS)
     for heading in headings:
         if heading.name == "h1" and (text := text_of(heading)):

@@ -6,27 +6,26 @@ import re
 
 from bs4 import Tag
 
-from deployments.knowledge.html.tree import HEADINGS, attribute, drop, text_of, visible, words_of
+from deployments.knowledge.html.tree import HEADINGS, attribute, drop, names, text_of, visible, words_of
 from deployments.knowledge.html.weights import Weights
 
-_ROLES = frozenset(
-    "navigation search banner contentinfo dialog alertdialog menu menubar toolbar tablist directory doc-toc"
-    " doc-pagelist".split()
+_ROLES = names(
+    "navigation search banner contentinfo dialog alertdialog menu menubar toolbar tablist directory"
+    " doc-toc doc-pagelist"
 )
-_NAVIGATION = frozenset(
-    "nav navbar navigation menu sidebar sphinxsidebar toc toctree breadcrumb breadcrumbs pagination pager"
-    " related topbar language languages locale switcher contents footer"
-    " sitemap".split()
+_NAVIGATION = names(
+    "nav navbar navigation menu sidebar sphinxsidebar toc toctree breadcrumb breadcrumbs pagination"
+    " pager related topbar language languages locale switcher footer sitemap"
 )
 """Words of classes and ids. An element with one is dropped if it consists of links."""
-_NOTICES = frozenset(
-    "cookie cookies consent gdpr feedback helpful rating share sharing social newsletter subscribe skip"
-    " advert ads breadcrumb breadcrumbs footer toolbar".split()
+_NOTICES = names(
+    "cookie cookies consent gdpr feedback helpful rating share sharing social newsletter subscribe"
+    " skip advert ads breadcrumb breadcrumbs footer toolbar"
 )
 """Words of classes and ids. An element with one is dropped if it is short."""
 _PAGERS = frozenset({"pager", "pagination", "prevnext", "docnav", "navheader", "navfooter"})
 _NOTICE_CHARS = 500
-_CONTAINERS = frozenset("div section aside ul ol dl p form header footer table details figure".split())
+_CONTAINERS = names("div section aside ul ol dl p form header footer table details figure")
 _LINKS_ABOVE = frozenset({"p", "div", "ul", "ol", "table"})
 """Above the first heading, one of these that consists of links leads to the parts of the site."""
 _QUESTION = re.compile(
@@ -89,7 +88,9 @@ def _is_named_chrome(tag: Tag, weights: Weights) -> bool:
     weight = weights[tag]
     if words & _PAGERS and weight.text < _NOTICE_CHARS:
         return True
-    if words & _NAVIGATION and weight.is_links:
+    # DocBook has tables in a `table-contents`.
+    is_contents = "contents" in attribute(tag, "class").split() or words >= {"of", "contents"}
+    if (is_contents or words & _NAVIGATION) and weight.is_links:
         return True
     return bool(words & _NOTICES) and weight.text < _NOTICE_CHARS and tag.find(["pre", "table"]) is None
 

@@ -6,7 +6,7 @@ import re
 
 from bs4 import Comment, Tag
 
-from deployments.knowledge.html.tree import DROPPED, attribute, drop, rows_of, tags
+from deployments.knowledge.html.tree import DROPPED, attribute, drop, names, rows_of, tags
 
 LANGUAGE = "data-warmline-language"
 """Attribute of a flattened `pre`: the language of its code."""
@@ -14,7 +14,7 @@ _LANGUAGE = re.compile(r"(?:^|\s)(?:language|lang|highlight-source|highlight|bru
 _NO_LANGUAGE = frozenset({"default", "none", "notranslate", "plaintext", "text", "wrapper", "source"})
 _LINES = frozenset({"div", "li", "p", "tr"})
 """Elements that are a line of code each."""
-_NUMBERS = frozenset("linenos lineno linenodiv linenumber linenumbers gutter ln blob-num hljs-ln-numbers".split())
+_NUMBERS = names("linenos lineno linenodiv linenumber linenumbers gutter ln blob-num hljs-ln-numbers")
 
 
 def flatten_code(root: Tag) -> None:
@@ -102,4 +102,3 @@ def _language(pre: Tag) -> str:
             name = match[1].lower()
             return "" if name in _NO_LANGUAGE else {"python3": "python"}.get(name, name)
     return ""
-

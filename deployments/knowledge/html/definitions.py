@@ -1,4 +1,4 @@
-"""Turns the signatures of an API reference, which Sphinx writes as terms of definition lists, into headings."""
+"""Turns signatures of an API reference, which Sphinx writes as terms of definition lists, into headings."""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ from bs4 import Tag
 
 from deployments.knowledge.html.tree import DROPPED, attribute, text_of
 
-_ORDINALS = frozenset("st nd rd th er re e ère ème".split())
+_ORDINALS = frozenset(["st", "nd", "rd", "th", "er", "re", "e", "ère", "ème"])
+_ENDS = ")]/\u2044"
+"""Characters after which a number below the line is plain: of a group in a formula, or a fraction."""
 _SIGNS = {"TM": "™", "SM": "℠", "R": "®", "(R)": "®", "™": "™", "®": "®", "℠": "℠"}
 _OPERATORS = {"msup": "^", "msub": "_", "mfrac": "/", "mover": "^", "munder": "_"}
 
@@ -21,17 +23,19 @@ def script_text(tag: Tag, text: str, sign: str) -> str:
     if not text:
         return ""
     before, after = _neighbour(tag, -1), _neighbour(tag, 1)
-    if sign == "^" and (tag.find("a") is not None or attribute(tag, "role") == "doc-noteref" or text in "*†‡§"):
+    if sign == "^" and (
+        tag.find("a") is not None or attribute(tag, "role") == "doc-noteref" or text in "*†‡§"
+    ):
         return text if not text.isalnum() else f"[{text}]"
     if sign == "^" and text in _SIGNS:
         return _SIGNS[text]
     if sign == "^" and before.isdigit() and text.lower() in _ORDINALS:
         return text
-    if sign == "^" and after in "/⁄" and after and text.isdecimal():
+    if sign == "^" and after in "/\u2044" and after and text.isdecimal():
         return f" {text}" if before.isdigit() else text
-    if sign == "_" and text.isdecimal() and (before.isalpha() or before in ")]/⁄") and not after.isdigit():
+    if sign == "_" and text.isdecimal() and not after.isdigit() and (before.isalpha() or before in _ENDS):
         return text
-    if text.lstrip("-+−").isalnum() and not after.isalnum():
+    if text.lstrip("-+\u2212").isalnum() and not after.isalnum():
         return sign + text
     return f"{sign}({text})"
 

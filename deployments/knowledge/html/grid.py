@@ -14,7 +14,7 @@ _MAX_COLUMNS = 100
 _MAX_ROWS = 1000
 """Rows that one cell may span."""
 _MAX_REPEATED_CHARS = 200_000
-"""Characters that spans may repeat in a page, the bars between cells included. Further cells are written once."""
+"""Characters that spans may repeat in a page, bars between cells included; further cells are written once."""
 
 
 @dataclass(slots=True)

@@ -67,6 +67,6 @@ def _markdown(root: Tag) -> str:
     flatten_code(root)
     flatten_layout(root)
     head_signatures(root)
-    text = _UNREAD.sub("", Writer().process_tag(root))
+    text = _UNREAD.sub("", Writer().process_tag(root)).replace("\u00a0", " ")
     lines = (line if line.strip() else "" for line in text.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")

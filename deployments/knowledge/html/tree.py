@@ -12,11 +12,17 @@ from typing import Any
 from bs4 import NavigableString, Tag
 from bs4.element import PreformattedString
 
+
+def names(text: str) -> frozenset[str]:
+    """A set of the words of a text."""
+    return frozenset(text.split())
+
+
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-BLOCKS = HEADINGS | set(
-    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption"
-    " figure footer form header hgroup legend li main menu nav ol p pre search section summary table tbody"
-    " td tfoot th thead tr ul".split()
+BLOCKS = HEADINGS | names(
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset"
+    " figcaption figure footer form header hgroup legend li main menu nav ol p pre search section"
+    " summary table tbody td tfoot th thead tr ul"
 )
 """Elements that start on a line of their own."""
 DROPPED = frozenset({"dropped", "dropped-block"})

@@ -6,11 +6,11 @@ import re
 
 from bs4 import Tag
 
-from deployments.knowledge.html.tree import HEADINGS, attribute, drop, text_of, visible
+from deployments.knowledge.html.tree import HEADINGS, attribute, drop, names, text_of, visible
 
-_UNSEEN = frozenset(
-    "head script style noscript template svg object iframe embed video audio canvas map"
-    " select datalist textarea rp meter progress".split()
+_UNSEEN = names(
+    "head script style noscript template svg object iframe embed video audio canvas map select"
+    " datalist textarea rp meter progress"
 )
 _HIDING_STYLE = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"

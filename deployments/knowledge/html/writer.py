@@ -130,7 +130,9 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
         """Writes the caption and the grid; inside a cell, rows on one line."""
         grid = table_text(el, self._cells, self._spans)
         if "_inline" in parent_tags:
-            rows = (row.strip("| ").replace(" | ", ", ") for row in grid.split("\n") if "| ---" not in row[:5])
+            rows = (
+                row.strip("| ").replace(" | ", ", ") for row in grid.split("\n") if "| ---" not in row[:5]
+            )
             return f" {text.strip()} {'; '.join(filter(None, rows))} ".replace("\\|", "|")
         return f"\n\n{text.strip()}\n\n{grid}\n\n"
 
