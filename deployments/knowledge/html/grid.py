@@ -83,13 +83,13 @@ def _grid(rows: Sequence[Tag], cells: Mapping[int, str], spans: Spans) -> list[l
             if until > index + 1:
                 below.setdefault(index + 1, []).append((column, until, text))
         line: list[str] = []
+        is_whole_row = not spanned and len(_cells(row)) == 1
         for cell in _cells(row):
             _fill(line, spanned)
             text, first = cells.get(id(cell), ""), len(line)
             columns, height = _size(cell, len(rows) - index)
             if not spans.take(columns, height, text):
                 columns = height = 1
-            is_whole_row = columns > 1 and len(_cells(row)) == 1
             line += [text, *([""] if is_whole_row else [text]) * (columns - 1)]
             if height > 1:
                 below.setdefault(index + 1, []).extend(
