@@ -83,14 +83,15 @@ def _grid(rows: Sequence[Tag], cells: Mapping[int, str], spans: Spans) -> list[l
             if until > index + 1:
                 below.setdefault(index + 1, []).append((column, until, text))
         line: list[str] = []
+        # A heading between rows spans them all; it needs no bars.
         is_whole_row = not spanned and len(_cells(row)) == 1
         for cell in _cells(row):
             _fill(line, spanned)
             text, first = cells.get(id(cell), ""), len(line)
             columns, height = _size(cell, len(rows) - index)
-            if not spans.take(columns, height, text):
+            if is_whole_row or not spans.take(columns, height, text):
                 columns = height = 1
-            line += [text, *([""] if is_whole_row else [text]) * (columns - 1)]
+            line += [text] * columns
             if height > 1:
                 below.setdefault(index + 1, []).extend(
                     (column, index + height, line[column]) for column in range(first, first + columns)

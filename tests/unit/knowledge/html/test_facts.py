@@ -65,7 +65,7 @@ def test_marks_and_lists(html: str, text: str) -> None:
             "| --- | --- | --- |",
             "| a | a | 1 |",
             "| a | a | 2 |",
-            "| Note |  |  |",
+            "| Note |",
         ),
         table("<tr><td>Code<td>Use<tr><td>E1<td>x", "| Code | Use |", "| --- | --- |", "| E1 | x |"),
         table(
@@ -149,6 +149,6 @@ def test_headings_are_plain(html: str) -> None:
 
 def test_signatures_head_their_descriptions() -> None:
     method = "<dl><dt class='sig sig-object'>m()</dt><dd>Does it.</dd></dl>"
-    page = "<h1>T</h1><dl><dt class=sig>C(<em>a</em>)<a class=headerlink href=#c>¶</a></dt>"
-    f"<dd>A class.{method}</dd></dl>"
+    term = "<dt class=sig>C(<em>a</em>)<a class=headerlink href=#c>¶</a></dt>"
+    page = f"<h1>T</h1><dl>{term}<dd>A class.{method}</dd></dl>"
     assert html_text(page)[1] == "# T\n\n## C(a)\n\nA class.\n\n### m()\n\nDoes it."
