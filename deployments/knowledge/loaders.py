@@ -14,9 +14,10 @@ from deployments.core.texts import check_text
 from deployments.knowledge import charsets
 from deployments.knowledge.document_limits import exceeds_chars
 from deployments.knowledge.html import html_text
-from deployments.knowledge.markdown_outline import outline, split_front_matter
+from deployments.knowledge.markdown.front_matter import split_front_matter
+from deployments.knowledge.markdown.outline import outline
 from deployments.knowledge.pdf import UnreadablePdf, pdf_text
-from deployments.knowledge.pictures import without_pictures
+from deployments.knowledge.markdown.pictures import without_pictures
 
 MAX_TITLE_CHARS = 200
 """A title is part of every segment of its document, so it has to be short."""
@@ -81,11 +82,11 @@ def _read_markdown(source: _Source) -> LoadedDocument:
     front_matter, text = split_front_matter(_decoded(source))
     text = _checked(source, without_pictures(text))
     headings = (heading.text for heading in outline(text).headings)
-    title = front_matter.values.get("title") or next(headings, "")
-    section = front_matter.values.get("section") or None
+    title = next(iter((*front_matter.titles, *headings)), "")
+    section = front_matter.section or None
     if section is not None and len(section) > MAX_SECTION_CHARS:
         raise _Unreadable(f"the section in its front matter has more than {MAX_SECTION_CHARS} characters")
-    return LoadedDocument(_as_title(title), section, text, front_matter.lists.get("asked_as", ()))
+    return LoadedDocument(_as_title(title), section, text, front_matter.asked_as)
 
 
 def _read_plain(source: _Source) -> LoadedDocument:
