@@ -86,6 +86,15 @@ def outline(text: str) -> Outline:
     return _Reader(text).outline()
 
 
+def code_lines(text: str) -> Iterator[tuple[int, int]]:
+    """Yields the ranges of indented code, in order."""
+    starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    for token in BLOCKS.parse(text):
+        if token.type == "code_block" and token.map is not None:
+            first, last = token.map
+            yield starts[first], min(starts[last], len(text))
+
+
 class _Reader:
     """Reads the parser's tree of one text, from first to last."""
 
