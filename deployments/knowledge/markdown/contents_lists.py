@@ -28,8 +28,9 @@ _LEAST_LINKS = 2
 def remove_contents_lists(prose: Prose) -> None:
     """Removes marks such as `[TOC]`, lists that consist of links to the same page, and their headings."""
     prose.remove(_MARK)
-    lines = prose.text.split("\n")
-    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    if prose.mask.count("](#") < _LEAST_LINKS:
+        return
+    starts = [0, *accumulate(len(line) + 1 for line in prose.text.split("\n"))]
     nodes = SyntaxTreeNode(BLOCKS.parse(prose.text)).children
     prose.edit((starts[first], min(starts[last], len(prose.text)), ()) for first, last in _found(nodes))
 

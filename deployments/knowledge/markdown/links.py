@@ -53,6 +53,8 @@ def resolve_links(prose: Prose) -> None:
 
     No more is added than there are characters in the text.
     """
+    if "]:" not in prose.mask:
+        return
     env: dict[str, Any] = {}
     BLOCKS.parse(prose.text, env)
     targets: dict[str, str] = {name: found["href"] for name, found in env.get("references", {}).items()}

@@ -23,6 +23,9 @@ BLOCKS = MarkdownIt("commonmark").enable("table")
 BLOCKS.core.ruler.enableOnly(["normalize", "block"])
 
 
+_INDENTED = re.compile(r"^(?: {4}|[> ]*\t)", re.MULTILINE)
+
+
 class BlockKind(Enum):
     """What a block consists of."""
 
@@ -88,6 +91,8 @@ def outline(text: str) -> Outline:
 
 def code_lines(text: str) -> Iterator[tuple[int, int]]:
     """Yields the ranges of indented code, in order."""
+    if not _INDENTED.search(text):
+        return
     starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
     for token in BLOCKS.parse(text):
         if token.type == "code_block" and token.map is not None:

@@ -8,8 +8,8 @@ from deployments.knowledge.markdown.records import json_records
 
 _MARKS = r"[=\-~^\"'*+#`:._]"
 _UNDERLINED = re.compile(
-    rf"(?:(?<=\n\n)|\A)(?:({_MARKS})\1{{2,}}[ \t]*\n)?[ \t]?(\w[^\n]*|[^\w\s][^\n]*\w[^\n]*)\n"
-    rf"({_MARKS})(\3{{2,}})[ \t]*(?=\n|\Z)"
+    rf"(?:(?<=\n\n)|\A)(?:({_MARKS})\1{{2,200}}[ \t]*\n)?[ \t]?(?=[^\n]{{0,20}}\w)(\S[^\n]{{0,199}})\n"
+    rf"({_MARKS})(\3{{2,200}})[ \t]*(?=\n|\Z)"
 )
 _SLACK_CHARS = 2
 """Writers count characters wrongly by as many."""

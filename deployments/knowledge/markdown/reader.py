@@ -24,10 +24,8 @@ _ATTRIBUTES = re.compile(
     r"|:(?:material|octicons|fontawesome|simple)-[\w-]+:[ \t]*",  # an icon
     re.MULTILINE,
 )
-_TAB_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
-_LINK = re.compile(r"\[([^\[\]\n]*)\]\(#tab/[^()\n]*\)")
-_WIKI_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
-_LINK = re.compile(r"!?\[\[(?=\S)([^\[\]|\n]{1,200})(?:\|([^\[\]\n]{1,200}))?\]\]")
+_TAB_LINK = re.compile(r"\[([^\[\]\n]*)\]\(#tab/[^()\n]*\)")
+_WIKI_LINK = re.compile(r"!?\[\[(?=\S)([^\[\]|\n]{1,200})(?:\|([^\[\]\n]{1,200}))?\]\]")
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
 

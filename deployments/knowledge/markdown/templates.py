@@ -39,7 +39,7 @@ _COMPONENT = re.compile(rf"<(/?)([A-Z][\w.]*)(?![\w.-])({_ATTRIBUTES})>")
 _CLOSED = re.compile(r"</([A-Z][\w.]*)\s*>|<([A-Z][\w.]*)(?=[^<>]{0,2000}/>)")
 _FRAGMENT = re.compile(r"</?>")
 _MODULE = re.compile(
-    r"^(?:import\s(?:[^;'\"\n]|\n(?!\n)){0,2000}?\sfrom\s*['\"][^'\"\n]*['\"]"
+    r"^(?:import\s(?:[^;'\"\n]|\n(?!\n|import\b)){0,500}?\sfrom\s*['\"][^'\"\n]*['\"]"
     r"|import\s*['\"][^'\"\n]*['\"]);?[ \t]*(?:\n|\Z)",
     re.MULTILINE,
 )
