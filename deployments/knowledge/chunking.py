@@ -88,7 +88,9 @@ class _DocumentSplitter:
         self._text = text
         self._quarter = quarter = max(chunker.chunk_tokens // 4, 1)
         self._headers = _HeaderSizes(chunker, title)
-        self._paths = HeadingPaths(text, found.headings, lambda path: self._headers.extra(path) <= quarter)
+        self._paths = HeadingPaths(
+            text, found.headings, lambda path: self._headers.beyond_title(path) <= quarter
+        )
         self._atoms = atoms(text, found.blocks, chunker.count_tokens, quarter, chunker.chunk_tokens // 32)
         starts = [atom.start for atom in self._atoms]
         self._repeated = repeated_at(found.frames, starts, chunker.count_tokens, quarter)
@@ -172,6 +174,6 @@ class _HeaderSizes:
             self._sizes[path] = known
         return known
 
-    def extra(self, path: Path) -> int:
+    def beyond_title(self, path: Path) -> int:
         """The tokens that a path adds to the header of the title alone."""
         return self.size(path) - self.size(())

@@ -8,27 +8,8 @@ from collections.abc import Iterator
 from deployments.knowledge.markdown.prose import Piece, Prose
 
 KINDS = frozenset(
-    [
-        "note",
-        "info",
-        "tip",
-        "hint",
-        "important",
-        "warning",
-        "caution",
-        "danger",
-        "success",
-        "failure",
-        "bug",
-        "example",
-        "abstract",
-        "summary",
-        "quote",
-        "question",
-        "error",
-        "attention",
-        "seealso",
-    ]
+    ("note", "info", "tip", "hint", "important", "warning", "caution", "danger", "error", "attention")
+    + ("success", "failure", "bug", "example", "abstract", "summary", "quote", "question", "seealso")
 )
 """Kinds of notes, whose names readers see."""
 _DIRECTIVE = re.compile(r":::(?!:)([\w-]+)?((?:[ \t]+[^\n:][^\n]*?)?):::")

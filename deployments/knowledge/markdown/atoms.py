@@ -31,14 +31,13 @@ def atoms(
     An atom has at most `most` tokens, if characters are not longer. Neighbours within a section that have
     at most `least` tokens together are one atom, so that there are not too many.
     """
+    fitting = _Fitting(text, count_tokens, most)
     found: list[Atom] = []
     for block, end in zip(blocks, chain((b.start for b in blocks[1:]), [len(text)]), strict=True):
-        for start, stop, cut in _parts(text, block, end):
-            for atom in _fitting(text, start, stop, cut, count_tokens, most):
-                last = found[-1] if found else None
-                joined = last is not None and last.tokens + atom.tokens <= least
-                if last is not None and joined and atom.cut.rank >= BLOCK_RANK:
-                    found[-1] = replace(last, tokens=last.tokens + atom.tokens)
+        for part in _parts(text, block, end):
+            for atom in fitting.atoms(*part):
+                if found and atom.cut.rank >= BLOCK_RANK and found[-1].tokens + atom.tokens <= least:
+                    found[-1] = replace(found[-1], tokens=found[-1].tokens + atom.tokens)
                 else:
                     found.append(atom)
     return found
@@ -62,14 +61,19 @@ def _parts(text: str, block: Block, end: int) -> Iterator[tuple[int, int, Cut]]:
         yield start, stop, cut
 
 
-def _fitting(
-    text: str, start: int, end: int, cut: Cut, count_tokens: Callable[[str], int], most: int
-) -> Iterator[Atom]:
-    tokens = count_tokens(text[start:end])
-    if tokens <= most or end - start < 2:
-        yield Atom(start, tokens, cut)
-        return
-    half = middle(text, start, end)
-    within = cuts.CLAUSE if text[half - 1].isspace() else cuts.WORD
-    yield from _fitting(text, start, half, cut, count_tokens, most)
-    yield from _fitting(text, half, end, within, count_tokens, most)
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """Measures parts of a text, and cuts those that have more than `most` tokens."""
+
+    text: str
+    count_tokens: Callable[[str], int]
+    most: int
+
+    def atoms(self, start: int, end: int, cut: Cut) -> Iterator[Atom]:
+        tokens = self.count_tokens(self.text[start:end])
+        if tokens <= self.most or end - start < 2:
+            yield Atom(start, tokens, cut)
+            return
+        half = middle(self.text, start, end)
+        yield from self.atoms(start, half, cut)
+        yield from self.atoms(half, end, cuts.CLAUSE if self.text[half - 1].isspace() else cuts.WORD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import accumulate, pairwise
+from itertools import accumulate, zip_longest
 
 from markdown_it.tree import SyntaxTreeNode
 
@@ -38,8 +38,7 @@ def remove_contents_lists(prose: Prose) -> None:
 def _found(nodes: list[SyntaxTreeNode]) -> Iterator[tuple[int, int]]:
     """Yields the first line, and the line after the last one, of each list with the heading above it."""
     before = None
-    for node, after in pairwise((*nodes, None)):
-        assert node is not None
+    for node, after in zip_longest(nodes, nodes[1:]):
         if node.map is not None and _is_contents_list(node):
             ends = after is None or after.type == "heading"
             titled = before is not None and before.type in ("heading", "paragraph")

@@ -107,7 +107,7 @@ def _json(start: str, text: str) -> tuple[dict[str, Any] | None, str]:
 def _yaml(inside: str) -> dict[str, Any] | None:
     """Reads YAML; what is no YAML is read line by line, since many files have a `title: A: b`."""
     try:
-        values = yaml.load(inside, _Loader)
+        values = _Loader(inside).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError):
         values = dict(_entries(inside))
     if values is None and not re.sub(r"#[^\n]*", "", inside).strip():
@@ -134,8 +134,7 @@ def _entries(inside: str) -> Iterator[tuple[str, Any]]:
         if not colon:
             continue
         try:
-            read = yaml.load(entry, _Loader)
-            value = read[key.strip()]
+            value = _Loader(entry).get_single_data()[key.strip()]
         except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError):
             value = " ".join(value.split())
         yield key.strip().strip("\"'"), value

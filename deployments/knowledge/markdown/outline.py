@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
@@ -120,8 +120,7 @@ class _Reader:
 
     def _read_all(self, nodes: list[SyntaxTreeNode], depth: int) -> None:
         """Reads siblings inside `depth` lists and quotes."""
-        for before, node in pairwise((None, *nodes)):
-            assert node is not None
+        for before, node in zip((None, *nodes), nodes, strict=False):
             if node.map is not None:
                 self._read(before, node, depth)
 

@@ -130,7 +130,7 @@ def test_no_sentence_or_line_is_longer_than_the_limit(text: str) -> None:
 
 
 def test_long_text_is_cut_after_a_stop_or_a_blank_if_there_is_one() -> None:
-    clause = "漢" * 299 + "，"
+    clause = "漢" * 299 + "、"
     assert list(sentence_starts(clause * 5, 0, 1500)) == [900]
     assert list(sentence_starts("漢" * 1500, 0, 1500)) == [1000]
     assert list(sentence_starts("word " * 250, 0, 1250)) == [1000]
