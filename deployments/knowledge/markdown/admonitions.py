@@ -9,8 +9,7 @@ from deployments.knowledge.markdown.prose import Piece, Prose
 
 KINDS = frozenset(
     ("note", "info", "tip", "hint", "important", "warning", "caution", "danger", "error", "attention")
-    + ("success", "failure", "bug", "example", "abstract", "summary", "quote", "question", "seealso")
-)
+) | frozenset(("success", "failure", "bug", "example", "abstract", "summary", "quote", "question", "seealso"))
 """Kinds of notes, whose names readers see."""
 _DIRECTIVE = re.compile(r":::(?!:)([\w-]+)?((?:[ \t]+[^\n:][^\n]*?)?):::")
 _OPENING = re.compile(

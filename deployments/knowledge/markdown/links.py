@@ -14,6 +14,8 @@ from deployments.knowledge.markdown.prose import BLOCK, Piece, Prose
 
 MAX_TARGET_CHARS = 500
 """A longer address is not repeated where it is used."""
+MAX_ADDED_CHARS = 10_000
+"""A short text may become longer by so much."""
 MAX_NOTE_CHARS = 500
 """A longer footnote stays where it is."""
 _TEXT = r"((?:[^\[\]\\\n]|\\.|\n(?!\n)|\[(?:[^\[\]\\\n]|\\.)*+\])*+)"
@@ -51,7 +53,7 @@ def resolve_notes(prose: Prose) -> None:
 def resolve_links(prose: Prose) -> None:
     """Puts the addresses of link definitions where they are used, and removes the definitions.
 
-    No more is added than there are characters in the text.
+    No more is added than MAX_ADDED_CHARS and the text's own length.
     """
     if "]:" not in prose.mask:
         return
@@ -83,7 +85,7 @@ def _remove_lines(prose: Prose, ranges: list[tuple[int, int]]) -> None:
 def _resolved(
     prose: Prose, pattern: re.Pattern[str], targets: Mapping[str, str]
 ) -> Iterator[tuple[int, int, list[Piece]]]:
-    room = len(prose.text)
+    room = len(prose.text) + MAX_ADDED_CHARS
     for match in pattern.finditer(prose.mask):
         label = prose.text[slice(*match.span(3 if match[3] else 2))]
         target = targets.get(normalizeReference(label))
@@ -91,6 +93,6 @@ def _resolved(
             continue
         address = f"]({target})"
         room -= len(address)
-        shown = len(target) <= MAX_TARGET_CHARS and room > 0
+        shown = len(target) <= MAX_TARGET_CHARS and room > 0 and not target.startswith("data:")
         words: Piece = match.span(2)
         yield *match.span(), [match[1], "[", words, address] if shown else [words]
