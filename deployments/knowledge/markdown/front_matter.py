@@ -142,13 +142,13 @@ def _entries(inside: str) -> Iterator[tuple[str, Any]]:
 
 def _labels(values: Mapping[Any, Any], prefix: str = "", depth: int = 1) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
-        name = f"{prefix}{key}"
+        name = f"{prefix}{_storable(key)}"
         if len(name) > MAX_LABEL_NAME_CHARS:
             continue
         if isinstance(value, Mapping):
             if depth < _MAX_DEPTH:
                 yield from _labels(value, f"{name}.", depth + 1)
-        elif label := " ".join(", ".join(_items(value)).replace("\0", " ").split()):
+        elif label := " ".join(", ".join(_items(value)).split()):
             yield name, label
 
 
@@ -157,9 +157,14 @@ def _items(value: Any) -> Iterator[str]:
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, Mapping) and len(item) == 1:
             (pair,) = item.items()
-            yield ": ".join(map(str, pair))
+            yield ": ".join(map(_storable, pair))
         elif item is not None and not isinstance(item, list | Mapping):
-            yield str(item)
+            yield _storable(item)
+
+
+def _storable(value: Any) -> str:
+    """A scalar as a text; escapes can spell characters that databases refuse."""
+    return str(value).replace("\0", " ").encode("utf-8", "replace").decode()
 
 
 def _shortened(label: str) -> str:

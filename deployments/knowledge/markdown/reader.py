@@ -13,7 +13,7 @@ from deployments.knowledge.markdown.links import remove_badges, resolve_links, r
 from deployments.knowledge.markdown.outline import code_lines, outline
 from deployments.knowledge.markdown.pictures import remove_pictures
 from deployments.knowledge.markdown.prose import COMMENT, Prose
-from deployments.knowledge.markdown.templates import fence_highlighted, is_mdx, remove_templates
+from deployments.knowledge.markdown.templates import fenced_highlights, is_mdx, remove_templates
 
 _COMMENTS = re.compile(rf"(?:{COMMENT}+\n?)+|<!--(?:(?!<!--|-->)[^\ud800\ud801])*+-->")
 _ATTRIBUTES = re.compile(
@@ -55,7 +55,7 @@ def read_markdown(raw: str) -> MarkdownFile:
 
 def visible_markdown(text: str) -> str:
     """Reduces a Markdown text of any dialect to what readers see, as CommonMark."""
-    prose = Prose(fence_highlighted(text))
+    prose = fenced_highlights(Prose(text))
     prose.remove(_COMMENTS)
     dedent_admonitions(prose)
     if not is_mdx(prose):

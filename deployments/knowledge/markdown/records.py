@@ -55,7 +55,8 @@ def _sections(text: str) -> str | None:
     sections: list[str] = []
     offset = _skip(text, 1)
     while text[offset] != "}":
-        name, end = _DECODER.raw_decode(text, offset)
+        _, end = _DECODER.raw_decode(text, offset)
+        name = text[offset + 1 : end - 1]
         colon = _COLON.match(text, end)
         begin = colon.end() if colon is not None else end
         value, end = _DECODER.raw_decode(text, begin)

@@ -30,7 +30,7 @@ _LIQUID = re.compile(r"\{%-?\s*()(\w[\w./-]*)((?:(?!\{%|%\})[^\ud800\ud801])*+)%
 _VARIABLE = re.compile(r"\{\{-?\s*(?:site|page|content|layout|include|theme)\b[^{}\n]*\}\}")
 _HIGHLIGHTED = re.compile(
     r"^[ \t]*(?:\{\{[<%]\s*highlight\s+(\w+)[^{}\n]*[>%]\}\}|\{%-?\s*highlight\s+(\w+)[^{}\n]*%\})[ \t]*\n"
-    r"((?:(?![ \t]*(?:\{\{[<%]|\{%|```|~~~))[^\n]*+\n)*+)"
+    r"((?:(?![ \t]*(?:\{\{[<%]|\{%))[^\n\ud801]*+\n)*+)"
     r"[ \t]*(?:\{\{[<%]\s*/\s*highlight\s*[>%]\}\}|\{%-?\s*endhighlight\s*-?%\})",
     re.MULTILINE,
 )
@@ -49,9 +49,13 @@ _EXPORT = re.compile(
 _EXPRESSION = re.compile(r"\{/\*(?:(?!\{/\*|\*/)[^\ud800\ud801])*+\*/\}[ \t]*|\{\s*(?:\"\s*\"|'\s*')\s*\}")
 
 
-def fence_highlighted(text: str) -> str:
+def fenced_highlights(prose: Prose) -> Prose:
     """Turns code between `highlight` tags into fenced code, so that it is code for all that follows."""
-    return _HIGHLIGHTED.sub(lambda found: f"```{found[1] or found[2]}\n{found[3].rstrip()}\n```", text)
+    prose.replace(
+        _HIGHLIGHTED,
+        lambda text, span: ["```", text(1) or text(2), "\n", text(3).rstrip(), "\n```"],
+    )
+    return Prose(prose.text)
 
 
 def is_mdx(prose: Prose) -> bool:

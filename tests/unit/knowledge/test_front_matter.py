@@ -72,6 +72,11 @@ def test_values_are_labels_as_they_are_spelt() -> None:
     )
 
 
+def test_escapes_of_what_databases_refuse_are_replaced() -> None:
+    for text in ('{"title": "a\\ud800\\u0000b"}\n\nx', '---\ntitle: "a\\ud800\\0b"\n---\nx'):
+        assert split_front_matter(text)[0].titles == ("a? b",)
+
+
 def test_toml_and_json_are_read_too() -> None:
     toml = '+++\ntitle = "T"\ndate = 2024-01-02\ntags = ["a", "b"]\n[params]\nx = 1\n+++\nBody'
     assert split_front_matter(toml) == (
@@ -152,6 +157,7 @@ def test_labels_are_bounded_and_never_blank(values: dict[str, object]) -> None:
 
     matter, _ = split_front_matter(json.dumps(values) + "\nBody")
     assert len(matter.labels) <= MAX_LABELS
+    str(matter).encode()  # has no lone surrogates
     for name, label in matter.labels.items():
         assert len(name) <= MAX_LABEL_NAME_CHARS
         assert 0 < len(label) <= MAX_LABEL_CHARS

@@ -41,6 +41,7 @@ def seen(text: str) -> str:
         ('See [it]({{< ref "a/b.md" >}}).', "See [it](a/b.md)."),
         ("{{< new-in 0.141.0 />}}", "New in 0.141.0"),
         ("{% hint style='info' %}\nText {{ site.name }}\n{% endhint %}", "**Info:**\nText"),
+        ("```liquid\n{% highlight ruby %}\nx\n{% endhighlight %}\n```",) * 2,
         ("{% highlight ruby %}\n{{ x }}\n{% endhighlight %}", "```ruby\n{{ x }}\n```"),
         ("## Next steps {#next-steps}\n\nText\n{: .note}\n", "## Next steps\n\nText"),
         ("[Get it](a.md){ .md-button } :octicons-x-16: now", "[Get it](a.md) now"),
