@@ -60,7 +60,6 @@ def visible_markdown(text: str) -> str:
     dedent_admonitions(prose)
     if not is_mdx(prose):
         prose.protect(code_lines(prose.text))
-    remove_pictures(prose)
     remove_templates(prose)
     label_admonitions(prose)
     prose.replace(_TAB_LINK, lambda text, span: [span(1)])
@@ -68,6 +67,7 @@ def visible_markdown(text: str) -> str:
     prose.remove(_ATTRIBUTES)
     resolve_notes(prose)
     resolve_links(prose)
+    remove_pictures(prose)  # after the definitions: one without its address would take the next line for it
     remove_badges(prose)
     prose.replace(_WIKI_LINK, lambda text, span: [span(2 if text(2) else 1)])
     replace_html(prose)
