@@ -28,8 +28,8 @@ CLAUSE = Cut(SENTENCE_RANK, 30)
 WORD = Cut(SENTENCE_RANK, 100)
 FENCE = Cut(SENTENCE_RANK, 100)
 """Between a fence and the code next to it."""
-AFTER_HEADING = Cut(BLOCK_RANK, 40)
-INTRODUCED = Cut(BLOCK_RANK, 25)
+AFTER_HEADING = Cut(SENTENCE_RANK, 40)
+INTRODUCED = Cut(SENTENCE_RANK, 25)
 """After a sentence that ends in a colon."""
 
 
