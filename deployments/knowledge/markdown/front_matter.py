@@ -116,7 +116,7 @@ def _yaml(inside: str) -> dict[str, Any] | None:
     return values if named else None
 
 
-class _Loader(yaml.BaseLoader):
+class _Loader(yaml.BaseLoader):  # type: ignore[misc]
     """Leaves all scalars as they are spelt: `12:30`, `No` and `1.10` are texts."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
