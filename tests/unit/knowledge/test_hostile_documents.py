@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -114,8 +115,8 @@ def test_reading_any_mark_takes_linear_time(mark: str) -> None:
     mark = mark.replace("_", " ").replace("|", " ")
     for start in ("", "import a from 'b'\n\n"):
         text = start + mark * (100_000 // len(mark))
-        assert cpu_s(lambda text=text: read_markdown(text)) < 4
-        assert cpu_s(lambda text=text: plain_markdown(text)) < 1
+        assert cpu_s(partial(read_markdown, text)) < 4
+        assert cpu_s(partial(plain_markdown, text)) < 1
 
 
 PIECES = ["x" * 999, "y", "。", " ", "\n", ". ", "漢" * 700]
