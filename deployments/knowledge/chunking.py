@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 
-from semantic_text_splitter import MarkdownSplitter
-
 from deployments.core.segments import document_segment
-from deployments.knowledge.long_words import hard_breaks
-from deployments.knowledge.markdown_outline import Heading, Outline, Table, outline
+from deployments.knowledge.markdown.atoms import atoms
+from deployments.knowledge.markdown.frames import Repeated, repeated_at
+from deployments.knowledge.markdown.heading_paths import HeadingPaths, Path
+from deployments.knowledge.markdown.outline import outline
+from deployments.knowledge.markdown.passages import passage_starts
 
+CHUNKING_VERSION = 2
+"""Raise it when a change of the code cuts the same text differently: stored documents are cut again."""
 TokenCounter = Callable[[str], int]
 """Counts the tokens of a text. A document process gets a pickle of it."""
 
@@ -27,14 +29,20 @@ class Chunk:
     """Path of the headings above the chunk, joined by " > "; "" if there are none."""
     body: str
     """Not empty, without whitespace around it."""
+    start: int
+    """The body is made from text[start:end] of the document, which has no whitespace around it. They
+    are equal unless the body repeats a table's header, a fence or an introduction."""
+    end: int
+    """See `start`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunker:
     """Splits documents into chunks.
 
-    Headings move from the text into the heading paths of chunks, and each part of a split table repeats
-    the table's header. All other text is in exactly one chunk, in order.
+    Headings move from the text into the heading paths of chunks. Each part of something long repeats
+    what it needs: a table's header, the fence of code, the sentence that introduces a list. All other
+    text is in exactly one chunk, in order.
     """
 
     count_tokens: TokenCounter
@@ -53,11 +61,19 @@ class Chunker:
 
 def plain_chunks(text: str) -> list[Chunk]:
     """Cuts a text at fixed lengths, without regard to its structure and in little time."""
-    pieces = (text[start : start + _PLAIN_CHARS].strip() for start in range(0, len(text), _PLAIN_CHARS))
-    return [Chunk(ordinal, "", piece) for ordinal, piece in enumerate(filter(None, pieces))]
+    ranges = (stripped(text, start, start + _PLAIN_CHARS) for start in range(0, len(text), _PLAIN_CHARS))
+    visible = [(start, end) for start, end in ranges if start < end]
+    return [Chunk(ordinal, "", text[start:end], start, end) for ordinal, (start, end) in enumerate(visible)]
 
 
-_Path = tuple[str, ...]
+def stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range of text[start:end] without the whitespace around it; `start` twice if it is blank."""
+    piece = text[start:end]
+    body = piece.strip()
+    first = start + len(piece) - len(piece.lstrip()) if body else start
+    return first, first + len(body)
+
+
 _PLAIN_CHARS = 500
 """About 128 tokens of English."""
 
@@ -70,129 +86,94 @@ class _DocumentSplitter:
         self._chunker = chunker
         self._title = title
         self._text = text
-        self._quarter = max(chunker.chunk_tokens // 4, 1)
-        self._bare_size = chunker.size(title, "", "x")
-        self._headings = found.headings
-        self._paths, self._in_path = self._heading_paths(found.headings)
-        self._starts = [heading.start for heading in found.headings]
-        self._tables = self._repeatable_tables(found)
+        self._quarter = quarter = max(chunker.chunk_tokens // 4, 1)
+        self._headers = _HeaderSizes(chunker, title)
+        self._paths = HeadingPaths(
+            text, found.headings, lambda path: self._headers.beyond_title(path) <= quarter
+        )
+        self._atoms = atoms(text, found.blocks, chunker.count_tokens, quarter, chunker.chunk_tokens // 32)
+        starts = [atom.start for atom in self._atoms]
+        self._repeated = repeated_at(found.frames, starts, chunker.count_tokens, quarter)
+        self._rooms = [self._room(*place) for place in zip(starts, self._repeated, strict=True)]
+        self._closings = [*(place.closing_tokens for place in self._repeated), 0]
 
     def chunks(self) -> list[Chunk]:
-        pieces = self._split()
-        bases = [self._path_above(start) for start, _ in pieces]
+        pieces = list(self._pieces(0, len(self._atoms), 0))
         chunks: list[Chunk] = []
-        for (start, piece), base, following in zip_longest(pieces, bases, bases[1:]):
-            path, body = self._without_headings(start, piece, base, following or ())
-            if body:
-                body = self._table_header(start) + body
-                chunks.append(Chunk(len(chunks), self._heading(path), body))
+        for (first, end), following in zip_longest(pieces, pieces[1:]):
+            path = self._paths.above(self._atoms[following[0]].start) if following else ()
+            chunk = self._chunk(len(chunks), first, end, path)
+            if chunk is not None:
+                chunks.append(chunk)
         return chunks
 
-    def _split(self) -> list[tuple[int, str]]:
-        """Returns the pieces of the text that are not blank, each with its start offset."""
-        widest = max((" > ".join(path) for path in self._paths), key=self._header_size, default="")
-        repeated = max((table.header for table in self._tables), key=len, default="")
-        reserve = f"{repeated}\n" if repeated else ""
+    def _pieces(self, first: int, end: int, spare: int) -> Iterator[tuple[int, int]]:
+        """Yields pieces of atoms[first:end] that leave `spare` tokens of their room.
 
-        # The callback does not learn a piece's position, so the size of the widest header is assumed for
-        # all. It is subtracted again, since the splitter expects a piece of few bytes to have few
-        # tokens.
-        def whole(piece: str) -> int:
-            return self._chunker.size(self._title, widest, reserve + piece)
-
-        header = whole("x") - self._chunker.count_tokens("x")
-        capacity = max(self._chunker.chunk_tokens - header, self._quarter)
-
-        def size(piece: str) -> int:
-            return max(whole(piece) - header, 0) if piece.strip() else 0
-
-        splitter = MarkdownSplitter.from_callback(size, capacity)
-        pieces = (
-            (start + offset, piece)
-            for start, end in pairwise((0, *hard_breaks(self._text), len(self._text)))
-            for offset, piece in splitter.chunk_indices(self._text[start:end])
-        )
-        return [(start, piece) for start, piece in pieces if piece.strip()]
-
-    def _header_size(self, path: str) -> int:
-        return self._chunker.size(self._title, path, "x")
-
-    def _heading_paths(self, headings: tuple[Heading, ...]) -> tuple[list[_Path], list[bool]]:
-        """Returns for each heading its path, and whether the path ends in the heading itself.
-
-        A heading that would make the header too long is in no path and stays in the text; its path is
-        then that of the heading above it.
+        A tokenizer can make more tokens of a piece than of its atoms, so each piece is measured.
         """
-        paths: list[_Path] = []
-        in_path: list[bool] = []
-        stack: list[tuple[int, str]] = []
-        for heading in headings:
-            while stack and stack[-1][0] >= heading.level:
-                stack.pop()
-            longer = (*(name for _, name in stack), heading.text)
-            fits = self._header_size(" > ".join(longer)) <= self._bare_size + self._quarter
-            if heading.text and fits:
-                stack.append((heading.level, heading.text))
-            in_path.append(bool(heading.text) and fits)
-            paths.append(tuple(name for _, name in stack))
-        return paths, in_path
+        rooms = [room - spare for room in self._rooms[first:end]]
+        enough = self._quarter
+        starts = passage_starts(self._atoms[first:end], rooms, self._closings[first : end + 1], enough)
+        for start, stop in pairwise((*starts, end - first)):
+            excess = self._excess(first + start, first + stop) if stop - start > 1 else 0
+            if excess > 0:
+                yield from self._pieces(first + start, first + stop, spare + excess)
+            else:
+                yield first + start, first + stop
 
-    def _heading_at(self, start: int) -> int | None:
-        """The index of the heading at `start`, after trimmed indentation; None if there is none."""
-        index = bisect_right(self._starts, start) - 1
-        if index < 0 or start >= self._headings[index].end:
+    def _excess(self, first: int, end: int) -> int:
+        """By how many tokens a piece exceeds its room."""
+        chunk = self._chunk(0, first, end, ())
+        if chunk is None:
+            return 0
+        most = max(self._chunker.chunk_tokens, self._headers.size(()) + self._quarter)
+        return self._chunker.size(self._title, chunk.heading, chunk.body) - most
+
+    def _chunk(self, ordinal: int, first: int, end: int, following: Path) -> Chunk | None:
+        """Makes the chunk of atoms[first:end]; None if they have no text besides headings."""
+        start, stop = self._atoms[first].start, self._offset(end)
+        path, offset = self._paths.body(start, stop, following)
+        start, stop = stripped(self._text, offset, stop)
+        if start == stop:
             return None
-        return None if self._text[self._starts[index] : start].strip() else index
+        opening = self._repeated[first].opening
+        closing = self._repeated[end].closing if end < len(self._atoms) else ""
+        # After an opening, the indentation of code and of what a list item contains is kept.
+        text = self._text[offset:stop].strip("\n") if opening else self._text[start:stop]
+        return Chunk(ordinal, self._headers.heading(path), (opening + text + closing).strip(), start, stop)
 
-    def _path_above(self, start: int) -> _Path:
-        """The path of the headings above a piece at `start`, without the one that it starts with."""
-        index = self._heading_at(start)
-        if index is not None:
-            return self._paths[index][:-1] if self._in_path[index] else self._paths[index]
-        above = bisect_right(self._starts, start) - 1
-        return self._paths[above] if above >= 0 else ()
+    def _offset(self, index: int) -> int:
+        return self._atoms[index].start if index < len(self._atoms) else len(self._text)
 
-    def _without_headings(self, start: int, piece: str, base: _Path, following: _Path) -> tuple[_Path, str]:
-        """Returns the path that applies to a whole piece, and the piece without the path's headings.
+    def _room(self, start: int, repeated: Repeated) -> int:
+        """The tokens that a piece at `start` may have besides what it repeats at its beginning."""
+        taken = self._headers.size(self._paths.above(start)) + repeated.opening_tokens
+        return max(self._chunker.chunk_tokens - taken, self._quarter)
 
-        A leading heading moves to the path if no heading of its level or above follows in the piece. A
-        piece that has only headings becomes empty if the path of the `following` piece starts with them;
-        otherwise its last heading stays in the text.
-        """
-        path, offset, end = base, start, start + len(piece)
-        last = None
-        while (index := self._heading_at(offset)) is not None and self._covers(index, end):
-            last, path = index, self._paths[index]
-            offset = self._skip_whitespace(self._headings[index].end, end)
-        body = self._text[offset:end].strip()
-        if body or last is None or following[: len(path)] == path:
-            return path, body
-        return path[:-1], self._text[self._headings[last].start : end].strip()
 
-    def _covers(self, index: int, end: int) -> bool:
-        """Whether a heading applies to all the rest of its piece, which ends at `end`."""
-        heading = self._headings[index]
-        later = self._headings[index + 1 : bisect_left(self._starts, end)]
-        whole = not self._text[end : heading.end].strip()
-        return self._in_path[index] and whole and all(h.level > heading.level for h in later)
+class _HeaderSizes:
+    """Measures the headers of segments, each once."""
 
-    def _skip_whitespace(self, offset: int, end: int) -> int:
-        rest = self._text[offset:end]
-        return offset + len(rest) - len(rest.lstrip()) if offset < end else end
+    def __init__(self, chunker: Chunker, title: str) -> None:
+        self._chunker = chunker
+        self._title = title
+        self._body_size = chunker.count_tokens("x")
+        self._sizes: dict[Path, int] = {}
 
-    def _heading(self, path: _Path) -> str:
+    def heading(self, path: Path) -> str:
         """Joins a path, without the document's title: every segment starts with the title anyway."""
         shown = path[1:] if path and path[0].casefold() == self._title.casefold() else path
         return " > ".join(shown)
 
-    def _repeatable_tables(self, found: Outline) -> list[Table]:
-        return [
-            table
-            for table in found.tables
-            if self._chunker.size(self._title, "", table.header) <= self._bare_size + self._quarter
-        ]
+    def size(self, path: Path) -> int:
+        """The tokens of a header."""
+        known = self._sizes.get(path)
+        if known is None:
+            known = self._chunker.size(self._title, self.heading(path), "x") - self._body_size
+            self._sizes[path] = known
+        return known
 
-    def _table_header(self, start: int) -> str:
-        """The header of a table whose rows continue at `start`, with a line end; else ""."""
-        inside = (t.header for t in self._tables if t.rows_start <= start < t.end)
-        return next((f"{header}\n" for header in inside), "")
+    def beyond_title(self, path: Path) -> int:
+        """The tokens that a path adds to the header of the title alone."""
+        return self.size(path) - self.size(())

@@ -1,4 +1,5 @@
-"""Indexes: chunks and vectors of all documents, made by one embedding model, tokenizer and chunk size.
+"""Indexes: chunks and vectors of all documents, made by one embedding model, tokenizer, chunk size
+and version of the chunking.
 
 Exactly one index is active: searches use it. Another one may be building; it replaces the active one
 when it is complete.
@@ -32,6 +33,8 @@ class IndexKey:
     """Of the tokenizer that measures chunks."""
     chunk_tokens: int
     """Most tokens of a chunk's segment."""
+    chunking: int
+    """Version of the code that cuts documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
             "embedding_fingerprint": key.embedding,
             "tokenizer_fingerprint": key.tokenizer,
             "chunk_tokens": key.chunk_tokens,
+            "chunking_version": key.chunking,
             "status": _ACTIVE if active else _BUILDING,
         }
         made = await connection.execute(insert(indexes).values(values).returning(indexes.c.id))
@@ -154,5 +158,6 @@ def _index(row: AnyRow) -> IndexRow:
         Fingerprint(row.embedding_fingerprint),
         Fingerprint(row.tokenizer_fingerprint),
         row.chunk_tokens,
+        row.chunking_version,
     )
     return IndexRow(row.id, key, row.status == _ACTIVE)

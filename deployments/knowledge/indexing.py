@@ -10,7 +10,7 @@ from deployments.core.documents import DocumentDraft
 from deployments.core.errors import UnprocessableDocument
 from deployments.core.ids import Fingerprint, TenantId
 from deployments.database.vectors import Embedder
-from deployments.knowledge.chunking import Chunk, plain_chunks
+from deployments.knowledge.chunking import CHUNKING_VERSION, Chunk, plain_chunks
 from deployments.knowledge.document_cutter import DocumentReader
 from deployments.knowledge.indexes import IndexKey, PendingDocument
 from deployments.knowledge.loaders import LoadedDocument
@@ -25,7 +25,7 @@ class Indexer:
     def __init__(self, documents: DocumentReader, tokenizer: Fingerprint, embedder: Embedder) -> None:
         self._documents = documents
         self._embedder = embedder
-        self.key = IndexKey(embedder.fingerprint, tokenizer, documents.chunk_tokens)
+        self.key = IndexKey(embedder.fingerprint, tokenizer, documents.chunk_tokens, CHUNKING_VERSION)
 
     async def read(self, tenant: TenantId, draft: DocumentDraft) -> tuple[LoadedDocument, list[ChunkDraft]]:
         """Reads a document and returns it with its chunks.

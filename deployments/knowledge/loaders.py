@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from bs4.dammit import EncodingDetector
 
@@ -14,9 +14,10 @@ from deployments.core.texts import check_text
 from deployments.knowledge import charsets
 from deployments.knowledge.document_limits import exceeds_chars
 from deployments.knowledge.html import html_text
-from deployments.knowledge.markdown_outline import outline, split_front_matter
+from deployments.knowledge.markdown.pictures import without_pictures
+from deployments.knowledge.markdown.plain_text import plain_markdown
+from deployments.knowledge.markdown.reader import read_markdown
 from deployments.knowledge.pdf import UnreadablePdf, pdf_text
-from deployments.knowledge.pictures import without_pictures
 
 MAX_TITLE_CHARS = 200
 """A title is part of every segment of its document, so it has to be short."""
@@ -33,6 +34,10 @@ class LoadedDocument:
     """Markdown with `\\n` line ends."""
     asked_as: tuple[str, ...] = ()
     """Wordings under which people ask for the document."""
+    url: str | None = None
+    """Where people read the document, if it says so; http or https."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What else the document says about itself, by name: at most 32 values of at most 500 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
         given_section or found.section,
         found.text,
         as_wordings(found.asked_as or draft.asked_as),
+        found.url,
+        found.metadata,
     )
 
 
@@ -78,19 +85,19 @@ class _Unreadable(ValueError):
 
 
 def _read_markdown(source: _Source) -> LoadedDocument:
-    front_matter, text = split_front_matter(_decoded(source))
-    text = _checked(source, without_pictures(text))
-    headings = (heading.text for heading in outline(text).headings)
-    title = front_matter.values.get("title") or next(headings, "")
-    section = front_matter.values.get("section") or None
-    if section is not None and len(section) > MAX_SECTION_CHARS:
+    found = read_markdown(_decoded(source))
+    matter = found.front_matter
+    title = next(filter(None, map(_as_title, (*matter.titles, *found.headings))), "")
+    if len(matter.section) > MAX_SECTION_CHARS:
         raise _Unreadable(f"the section in its front matter has more than {MAX_SECTION_CHARS} characters")
-    return LoadedDocument(_as_title(title), section, text, front_matter.lists.get("asked_as", ()))
+    text = _checked(source, found.text)
+    return LoadedDocument(title, matter.section or None, text, matter.asked_as, matter.url, matter.labels)
 
 
 def _read_plain(source: _Source) -> LoadedDocument:
-    text = _checked(source, without_pictures(_decoded(source)))
-    return LoadedDocument(_as_title(text.split("\n", 1)[0]), None, text)
+    plain = without_pictures(_decoded(source))
+    text = _checked(source, plain_markdown(plain))
+    return LoadedDocument(_as_title(plain.strip().split("\n", 1)[0]), None, text)
 
 
 def _read_html(source: _Source) -> LoadedDocument:

@@ -67,6 +67,8 @@ indexes = Table(
     Column("embedding_fingerprint", String(200), nullable=False),
     Column("tokenizer_fingerprint", String(200), nullable=False),
     Column("chunk_tokens", Integer, nullable=False),
+    # Of the code that cut the documents: see `chunking.CHUNKING_VERSION`.
+    Column("chunking_version", Integer, nullable=False, server_default="1"),
     # "active" (exactly one, which serves) or "building".
     Column("status", String(16), nullable=False),
     sqlite_autoincrement=True,

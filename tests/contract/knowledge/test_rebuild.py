@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import DocId
+from deployments.knowledge.chunking import CHUNKING_VERSION
 from deployments.knowledge.rebuild import Rebuild
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 
@@ -229,6 +230,18 @@ async def test_a_new_tokenizer_or_chunk_size_keeps_serving_by_vectors(
     assert (without_vector, findable) == (0, chunks)
     assert (chunks == 15) == ("tokenizer" in change)
     assert await changed.found("needle3", top_k=1) == ["d3"]
+
+
+async def test_a_release_that_cuts_otherwise_cuts_stored_documents_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stopped(await start())
+    monkeypatch.setattr("deployments.knowledge.indexing.CHUNKING_VERSION", CHUNKING_VERSION + 1)
+    later = await start()
+    await rebuilt(later)
+    async with later.database.snapshot() as connection:
+        version = await connection.scalar(text("SELECT chunking_version FROM indexes"))
+    assert version == CHUNKING_VERSION + 1
 
 
 async def test_a_rebuild_that_fails_leaves_the_old_index_serving(

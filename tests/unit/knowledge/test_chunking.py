@@ -74,22 +74,26 @@ def test_a_blank_text_has_no_chunks(blank: str) -> None:
     assert Chunker(count_words).chunks("t", blank) == []
 
 
+INTRODUCTION = "This guide says in a few sentences how to set everything up on any system, and why."
+
+
 def test_headings_become_the_path_and_leave_the_body() -> None:
     text = (
-        "# Guide\n\nIntro.\n\n## Setup\n\n"
+        f"# Guide\n\n{INTRODUCTION}\n\n## Setup\n\n"
         + "one two three. " * 20
         + "\n\n### Linux\n\n"
         + "four five. " * 30
     )
     chunks = Chunker(count_words, 64).chunks("Guide", text)
-    assert chunks[0] == Chunk(0, "", "Intro.")
+    assert (chunks[0].heading, chunks[0].body) == ("", INTRODUCTION)
     assert {chunk.heading for chunk in chunks[1:]} == {"Setup", "Setup > Linux"}
     assert not any("#" in chunk.body for chunk in chunks)
 
 
 def test_a_heading_of_only_a_part_of_its_chunk_stays_in_the_text() -> None:
     text = "# A\n\n## B\n\none\n\n## C\n\ntwo"
-    assert Chunker(count_words, 64).chunks("T", text) == [Chunk(0, "A", "## B\n\none\n\n## C\n\ntwo")]
+    chunks = Chunker(count_words, 64).chunks("T", text)
+    assert chunks == [Chunk(0, "A", "## B\n\none\n\n## C\n\ntwo", 5, len(text))]
 
 
 def test_a_number_sign_in_fenced_code_is_no_heading() -> None:
@@ -101,7 +105,7 @@ def test_a_number_sign_in_fenced_code_is_no_heading() -> None:
 
 def test_a_heading_without_text_is_kept_as_text() -> None:
     chunks = Chunker(count_words, 32).chunks("T", "# Only this")
-    assert chunks == [Chunk(0, "", "# Only this")]
+    assert chunks == [Chunk(0, "", "# Only this", 0, 11)]
 
 
 def test_two_empty_sections_of_one_name_are_both_kept() -> None:
@@ -135,3 +139,73 @@ def test_text_without_boundaries_is_split_too(text: str) -> None:
     chunks = Chunker(len, 256).chunks("T", text)
     assert all(len(segment) <= 256 for segment in segments("T", chunks))
     assert sum(len(chunk.body) for chunk in chunks) >= len(text.replace(" ", "")) - 8
+
+
+SENTENCES = "This sentence has exactly eight words in it. " * 12
+
+
+def test_a_list_stays_with_the_sentence_that_introduces_it_and_its_parts_repeat_it() -> None:
+    text = (
+        "# Owners\n\nPackages have files. To find the owner, run either of these:\n\n"
+        f"* `owner FILE`\n\n  {SENTENCES}\n\n* `owner --online FILE`\n\n  {SENTENCES}\n"
+    )
+    chunks = Chunker(count_words, 96).chunks("T", text)
+    assert len(chunks) > 2
+    assert all("To find the owner, run either of these:\n\n* `owner" in chunk.body for chunk in chunks)
+    assert not any(chunk.body.endswith(":") for chunk in chunks)
+    assert any("these:\n\n* `owner FILE`\n\nThis" in chunk.body for chunk in chunks)
+    assert "these:\n\n* `owner --online FILE`" in chunks[-1].body
+
+
+@pytest.mark.parametrize("fence", ["```python", "~~~~ python title=x"])
+def test_each_part_of_long_code_is_fenced_in_its_language(fence: str) -> None:
+    mark = fence.split("p", maxsplit=1)[0].strip()
+    code = "\n".join(f"    step_{n}(argument, {n})" for n in range(40))
+    chunks = Chunker(count_words, 64).chunks("T", f"Run it:\n\n{fence}\n{code}\n{mark}\n\nDone.")
+    parts = [chunk.body for chunk in chunks if "step_" in chunk.body]
+    assert len(parts) > 3
+    for body in parts:
+        lines = body.split("Done.")[0].rstrip().split("\n")
+        assert body.startswith("Run it:\n\n" + fence)
+        assert lines[-1] == mark
+        assert all(line.startswith("    step_") for line in lines[3:-1])
+
+
+def test_code_in_a_list_keeps_its_indentation_in_each_part() -> None:
+    code = "\n".join(f"      step_{n}(argument)" for n in range(40))
+    chunks = Chunker(count_words, 64).chunks("T", f"1. Run\n\n   ```sh\n{code}\n   ```\n")
+    assert len(chunks) > 2
+    assert all("      step_" in chunk.body and chunk.body.count("```") == 2 for chunk in chunks)
+
+
+def test_a_heading_is_never_the_end_of_a_chunk() -> None:
+    text = "\n\n".join(f"## Topic {n}\n\n{SENTENCES}" for n in range(5))
+    for chunk in Chunker(count_words, 64).chunks("T", text):
+        assert not chunk.body.split("\n")[-1].startswith("#")
+
+
+def test_a_table_without_header_takes_its_first_row_for_it() -> None:
+    rows = "\n".join(f"| row {n} | value {n} |" for n in range(30))
+    chunks = Chunker(count_words, 64).chunks("T", f"| | |\n|---|---|\n| Name | Value |\n{rows}")
+    assert len(chunks) > 2
+    assert all("| Name | Value |" in chunk.body for chunk in chunks)
+
+
+@given(DOCUMENT, st.integers(32, 120))
+def test_ranges_are_in_order_and_their_text_is_in_the_body(text: str, chunk_tokens: int) -> None:
+    last = 0
+    for chunk in Chunker(count_words, chunk_tokens).chunks("T", text):
+        assert last <= chunk.start < chunk.end <= len(text)
+        assert text[chunk.start : chunk.end] in chunk.body
+        assert (
+            not re.search(r"\w", text[last : chunk.start]) or "#" in text[last : chunk.start] or "=" in text
+        )
+        last = chunk.end
+
+
+def test_more_tokens_than_those_of_the_parts_do_not_exceed_the_limit() -> None:
+    def superadditive(text: str) -> int:
+        return int(count_words(text) ** 1.15)
+
+    chunks = Chunker(superadditive, 64).chunks("T", SENTENCES * 5)
+    assert all(superadditive(segment) <= 64 for segment in segments("T", chunks))

@@ -1,12 +1,12 @@
-"""Headings and tables by offset, and front matter."""
+"""Headings, blocks and what their parts repeat, by offset."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from deployments.knowledge.markdown_outline import FrontMatter, outline, split_front_matter
+from deployments.knowledge.markdown.outline import outline
 
 
 def test_headings_have_offsets_levels_and_text() -> None:
@@ -34,49 +34,45 @@ def test_line_separators_other_than_newline_do_not_shift_offsets() -> None:
     assert text[heading.start : heading.end] == "# H\n"
 
 
-def test_a_table_has_its_header_and_the_offsets_of_its_rows() -> None:
+def test_a_table_repeats_its_header_and_has_a_block_for_each_row() -> None:
     text = "x\n\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\ny"
-    (table,) = outline(text).tables
-    assert table.header == "| a | b |\n|---|---|"
-    assert text[table.rows_start : table.end] == "| 1 | 2 |\n| 3 | 4 |\n"
+    found = outline(text)
+    (frame,) = found.frames
+    assert frame.opening == "| a | b |\n|---|---|\n"
+    assert text[frame.start : frame.end] == "| 1 | 2 |\n| 3 | 4 |\n"
+    assert [text[block.start :].split("\n", maxsplit=1)[0] for block in found.blocks] == [
+        "x",
+        "| a | b |",
+        "| 1 | 2 |",
+        "| 3 | 4 |",
+        "y",
+    ]
 
 
-def test_front_matter_is_split_from_the_text() -> None:
-    matter, text = split_front_matter('---\ntitle: "A: b"\nsection: billing\n---\nBody\n---\n')
-    assert matter == FrontMatter({"title": "A: b", "section": "billing"})
-    assert text == "Body\n---\n"
+def test_an_empty_header_is_replaced_by_the_first_row() -> None:
+    (frame,) = outline("| | |\n|---|---|\n| Name | Value |\n| a | 1 |").frames
+    assert frame.opening == "| Name | Value |\n|---|---|\n"
 
 
-def test_front_matter_may_hold_lists() -> None:
-    matter, text = split_front_matter(
-        '---\ntitle: A\nasked_as:\n  - how: so?\n- "it broke"\nsection: b\n---\n- item\n'
-    )
-    assert matter.lists == {"asked_as": ("how: so?", "it broke")}
-    assert (matter.values["title"], matter.values["section"], text) == ("A", "b", "- item\n")
+def test_what_a_colon_introduces_is_worse_to_cut_off_than_anything_else_of_its_kind() -> None:
+    def cost(text: str) -> float:
+        return outline(text).blocks[1].cut.cost
+
+    assert cost("Run:\n\n- a") > cost("Run.\n\n- a") > cost("Run.\n\na")
+    assert cost("# Run\n\na") > cost("Run:\n\n- a")
+    assert cost("a\n\n# Run") < cost("a\n\n###### Run") < cost("a\n\nb")
 
 
-def test_parsing_a_list_takes_linear_time() -> None:
-    """Fifty times the items: a copy of the list for each would take 2,500 times as long."""
-
-    def seconds(items: int) -> float:
-        text = "---\nasked_as:\n" + "- a\n" * items + "---\n"
-        start_s = time.process_time()
-        matter, _ = split_front_matter(text)
-        assert len(matter.lists["asked_as"]) == items
-        return time.process_time() - start_s
-
-    assert seconds(100_000) < 400 * min(seconds(2_000) for _ in range(5))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "---\n- item\n---\n",
-        "---\n\ntitle: a\n---\n",
-        "---\nno pair\n---\n",
-        "---\ntitle: a\n",
-        "a\n---\nb: c\n---\n",
-    ],
-)
-def test_other_uses_of_dashes_stay_text(text: str) -> None:
-    assert split_front_matter(text) == (FrontMatter(), text)
+@given(st.text("ab#-*>`|:1. \n\t", max_size=80))
+def test_blocks_start_at_lines_in_order_and_frames_are_nested(text: str) -> None:
+    found = outline(text)
+    starts = [block.start for block in found.blocks]
+    assert starts == sorted(set(starts))
+    assert all(start == 0 or text[start - 1] == "\n" for start in starts)
+    inside: list[int] = []
+    for frame in found.frames:
+        assert 0 <= frame.start <= frame.end <= len(text)
+        while inside and inside[-1] <= frame.start:
+            inside.pop()
+        assert not inside or frame.end <= inside[-1]
+        inside.append(frame.end)

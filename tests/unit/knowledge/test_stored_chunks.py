@@ -17,7 +17,7 @@ BODIES = st.lists(st.sampled_from("abcdef"), max_size=8)
 
 
 def drafts(bodies: list[str]) -> list[ChunkDraft]:
-    return [chunk_draft("T", Chunk(n, "", body)) for n, body in enumerate(bodies)]
+    return [chunk_draft("T", Chunk(n, "", body, 0, 1)) for n, body in enumerate(bodies)]
 
 
 def rows(bodies: list[str], has_vector: bool = True) -> list[StoredChunk]:
@@ -52,6 +52,6 @@ def test_a_row_without_vector_is_replaced_where_vectors_are_needed() -> None:
 
 
 def test_title_heading_and_body_each_change_the_segment() -> None:
-    made = [chunk_draft("T", Chunk(0, "h", "b")), chunk_draft("U", Chunk(0, "h", "b"))]
-    made += [chunk_draft("T", Chunk(0, "i", "b")), chunk_draft("T", Chunk(0, "h", "c"))]
+    made = [chunk_draft("T", Chunk(0, "h", "b", 0, 1)), chunk_draft("U", Chunk(0, "h", "b", 0, 1))]
+    made += [chunk_draft("T", Chunk(0, "i", "b", 0, 1)), chunk_draft("T", Chunk(0, "h", "c", 0, 1))]
     assert len({draft.segment_hash for draft in made}) == 4

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from deployments.knowledge.markdown.prose import Prose
+
 # No part of a pattern can match across the start of another match, so the time is linear.
 _MARKDOWN_PICTURE = re.compile(
     r"!\[([^\[\]\n]*)\]\(<?data:[^\s()<>]*>?(?:[ \t]{1,10}(?:\"[^\"\n]*\"|'[^'\n]*'))?\)"
@@ -19,3 +21,10 @@ def without_pictures(text: str) -> str:
     if "data:" not in text:
         return text
     return _DATA_URL.sub("", _MARKDOWN_PICTURE.sub(r"\1", text))
+
+
+def remove_pictures(prose: Prose) -> None:
+    """Does the same outside of code."""
+    if "data:" in prose.mask:
+        prose.replace(_MARKDOWN_PICTURE, lambda text, span: [span(1)])
+        prose.remove(_DATA_URL)
