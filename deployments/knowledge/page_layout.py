@@ -25,9 +25,9 @@ _PROSE_CHARS = 30
 """Two cells in each line with more text than this are columns of prose, not a table."""
 _TITLE_BLOCKS = 6
 """A document's title is the highest heading among so many blocks."""
-_BULLET = re.compile(r"^[•▪‣◦●■·–]\s*(?=\S)")
+_BULLET = re.compile(r"^[\u2022\u25aa\u2023\u25e6\u25cf\u25a0\u00b7\u2013]\s*(?=\S)")
 _HEADING_SIGN = re.compile(r"^(?=#{1,6}(?:\s|$))")
-_SENTENCE_END = re.compile(r"[.!?:;。！？…)\]\"”]$")
+_SENTENCE_END = re.compile(r"[.!?:;\u3002\uff01\uff1f\u2026)\]\"\u201d]$")
 
 Bookmarks = Mapping[tuple[int, str], int]
 """Headings that a document lists: their level from 1, by page (from 0) and `heading_key`."""
@@ -52,7 +52,7 @@ class LaidOut:
     """A document's text."""
 
     title: str
-    """The highest heading at its start; "" if there is none."""
+    """The highest heading at its start, or else its first line; "" if it starts with a table."""
     markdown: str
 
 
@@ -208,6 +208,7 @@ def _one_line(lines: Sequence[Line], words: frozenset[str]) -> str:
 
 def _title(blocks: Sequence[_Block], words: frozenset[str]) -> str:
     headings = [block for block in blocks[:_TITLE_BLOCKS] if block.kind is _Kind.HEADING]
-    if not headings:
-        return ""
-    return _one_line(min(headings, key=lambda block: block.level).lines, words)
+    if headings:
+        return _one_line(min(headings, key=lambda block: block.level).lines, words)
+    first = blocks[0] if blocks and blocks[0].kind is _Kind.TEXT else None
+    return _one_line(first.lines[:1], words) if first is not None else ""

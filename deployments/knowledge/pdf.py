@@ -105,8 +105,8 @@ class _Pages:
     def _warnings(self) -> Iterator[str]:
         if self._unread:
             yield (
-                f"{_pages(self._unread)}: pictures without text that were not read, since that takes too long;"
-                " send them as documents of their own, or with a text layer"
+                f"{_pages(self._unread)}: pictures without text, which were not read since that takes too "
+                "long; send them as documents of their own, or with a text layer"
             )
         if self._damaged:
             yield f"{_pages(self._damaged)}: damaged and not read"

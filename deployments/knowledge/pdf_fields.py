@@ -90,7 +90,7 @@ class _Annotation:
         """The lines of a text at the annotation's place."""
         area = pdfium_c.FS_RECTF()
         pdfium_c.FPDFAnnot_GetRect(self._handle, area)
-        left, bottom, right, top = self._stored.get_cropbox()
+        left, _, _, top = self._stored.get_cropbox()
         lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
         height = (area.top - area.bottom) / max(len(lines), 1)
         for number, line in enumerate(lines):
@@ -143,7 +143,7 @@ def _labelled(line: Line, field: Piece, is_tick: bool) -> Line | None:
     left = [at for at, cell in enumerate(line.cells) if cell.right <= field.left + cell.height]
     right = [at for at, cell in enumerate(line.cells) if cell.left >= field.right - cell.height]
     near_right = right and line.cells[right[0]].left - field.right < 2 * line.height
-    if is_tick and near_right or not left and right:
+    if right and ((is_tick and near_right) or not left):
         at = right[0]
         cell = line.cells[at]
         joined = replace(cell, text=f"{field.text} {cell.text}", left=field.left)

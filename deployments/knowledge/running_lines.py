@@ -105,6 +105,8 @@ def _repeats(edges: Sequence[_Edge], pages: int) -> bool:
 
 def _count_pages(edges: Sequence[_Edge]) -> bool:
     """Whether one of the numbers in a line grows with the pages, and the others stay."""
-    columns = zip(*([int(number[:9]) for number in _NUMBER.findall(edge.line.text)] for edge in edges), strict=True)
+    columns = zip(
+        *([int(number[:9]) for number in _NUMBER.findall(edge.line.text)] for edge in edges), strict=True
+    )
     steps = ({number - edge.page for number, edge in zip(column, edges, strict=True)} for column in columns)
     return any(len(found) == 1 for found in steps)

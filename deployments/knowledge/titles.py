@@ -11,7 +11,8 @@ _PLACEHOLDER = re.compile(
     | (word\ )?(document|dokument)\W?\d* | microsoft\ word(\W.*)? | word\ document
     | (power\s?point[\s-])?(presentation|präsentation|présentation)\W?\d* | powerpoint(\W.*)?
     | slide\W?\d* | folie\W?\d* | workbook\W?\d* | mappe\W?\d* | book\W?\d* | excel(\W.*)?
-    | (latex|tex)\ (with|output)\b.* | pdflatex.* | print(ed)?\ (job|document).* | about:blank | scan\w*[\W\d]*
+    | (latex|tex)\ (with|output)\b.* | pdflatex.* | print(ed)?\ (job|document).* | about:blank
+    | scan\w*[\W\d]*
     | pdf | \W*\d*\W*
     """,
     re.IGNORECASE | re.VERBOSE,
