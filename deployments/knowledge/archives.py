@@ -24,8 +24,8 @@ _DTD = re.compile(rb"<\0?!\0?D\0?O\0?C\0?T\0?Y\0?P\0?E")
 def member_names(raw: bytes) -> frozenset[str]:
     """The names in an archive; none if it is damaged."""
     try:
-        return Archive(raw).names
-    except UnreadableFile:
+        return frozenset(zipfile.ZipFile(io.BytesIO(raw)).namelist())
+    except _DAMAGED:
         return frozenset()
 
 

@@ -18,7 +18,7 @@ _MAIN = "word/document.xml"
 _COMMENTS = "word/comments.xml"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
-_NOTE_LINK = re.compile(r"\[?\[(↑|\d+)\]\(#[^)]*\)\]?")
+_NOTE_LINK = re.compile(r"\[?\[(↑|\d+)\]\(#[^)\n]{0,200}\)\]?")
 """Links between a note and its place, which lead nowhere in a passage."""
 _OFF = frozenset({"0", "false", "off"})
 

@@ -12,6 +12,8 @@ LIGATURES = str.maketrans(
 _ALWAYS_HYPHENATED = frozenset({"self"})
 _HYPHENS = "-\u2010"
 _DIVIDED = re.compile(rf"(\S*\w)[{_HYPHENS}]$")
+_MAX_WORD = 100
+"""Characters before a line's end that are looked at."""
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _FIRST = re.compile(r"[^\W\d_]+")
 
@@ -29,7 +31,7 @@ def joined(lines: Sequence[str], words: frozenset[str]) -> str:
     """
     parts: list[str] = []
     for line in lines:
-        if parts and (divided := _DIVIDED.search(parts[-1])):
+        if parts and (divided := _DIVIDED.search(parts[-1][-_MAX_WORD:])):
             parts[-1] = parts[-1] if _has_hyphen(divided[1], line, words) else parts[-1][:-1]
         elif parts and parts[-1].endswith("\u00ad"):
             parts[-1] = parts[-1][:-1]

@@ -7,8 +7,8 @@ import re
 _SIGNATURE = re.compile(r"^-- ?$", re.MULTILINE)
 _QUOTED = re.compile(r"^\s*>")
 _ORIGINAL = re.compile(
-    r"^\W*(?:-{2,}|_{5,})\s*(?:original message|ursprüngliche nachricht|message d.origine"
-    r"|mensaje original|messaggio originale)\s*-*\W*$",
+    r"^[>* ]{0,9}[-_]{2,40} ?(?:original message|ursprüngliche nachricht|message d.origine"
+    r"|mensaje original|messaggio originale)[-_* ]{0,50}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _OUTLOOK = re.compile(
@@ -19,7 +19,10 @@ _OUTLOOK = re.compile(
 _ATTRIBUTION = re.compile(
     r"(?:on|am|le|el|il)\b.{5,300}\b(?:wrote|schrieb.*|a écrit|escribió|ha scritto)\s?:", re.IGNORECASE
 )
-_FORWARD = re.compile(r"^-*\s*(?:forwarded message|weitergeleitete nachricht|message transféré)", re.I | re.M)
+_MAX_ATTRIBUTION = 1000
+_FORWARD = re.compile(
+    r"^[-*> ]{0,40}(?:forwarded message|weitergeleitete nachricht|message transféré)", re.I | re.M
+)
 
 
 def own_text(text: str) -> tuple[str, bool]:
@@ -39,7 +42,7 @@ def own_text(text: str) -> tuple[str, bool]:
         lines.pop()
     above = [line for line in lines if line.strip()][-3:]
     for count in range(1, len(above) + 1):
-        if _ATTRIBUTION.fullmatch(" ".join(" ".join(above[-count:]).split())):
+        if _ATTRIBUTION.fullmatch(" ".join(" ".join(above[-count:])[:_MAX_ATTRIBUTION].split())):
             lines = _without_last(lines, count)
             break
     own = "\n".join(lines).strip()

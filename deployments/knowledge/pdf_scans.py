@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
@@ -25,11 +26,36 @@ _STAMP_CHARS = 100
 """Characters that may be on a scanned page as text."""
 _CPU_S = 20.0
 """CPU time for all pages of a document. A dense page takes 5 to 10 s."""
-_WALL_S = 35.0
+_WALL_S = 40.0
 """The same, by the clock: other processes compute as well."""
 
 _SAME_FONT = 1.5
 """Lines whose height differs from the usual one by a smaller factor have the usual font."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """Time, in seconds."""
+
+    cpu_s: float
+    wall_s: float
+
+    @classmethod
+    def now(cls) -> _Spent:
+        return cls(time.process_time(), time.monotonic())
+
+    def __sub__(self, other: _Spent) -> _Spent:
+        return _Spent(self.cpu_s - other.cpu_s, self.wall_s - other.wall_s)
+
+    def __add__(self, other: _Spent) -> _Spent:
+        return _Spent(self.cpu_s + other.cpu_s, self.wall_s + other.wall_s)
+
+    def at_least(self, other: _Spent) -> _Spent:
+        return _Spent(max(self.cpu_s, other.cpu_s), max(self.wall_s, other.wall_s))
+
+    @property
+    def too_much(self) -> bool:
+        return self.cpu_s > _CPU_S or self.wall_s > _WALL_S
 
 
 class ScanReader:
@@ -37,16 +63,13 @@ class ScanReader:
 
     def __init__(self) -> None:
         self._engine = OcrEngine()
-        self._longest_s = 0.0
-        self._cpu_start_s = time.process_time()
-        self._wall_start_s = time.monotonic()
+        self._start = _Spent.now()
+        self._longest = _Spent(0.0, 0.0)
 
     def read(self, page: pdfium.PdfPage) -> Page | None:
         """The lines of a page; None if there is no time for it, or its pictures are too large."""
-        began_s = time.process_time()
-        spent_s = began_s - self._cpu_start_s
-        waited_s = time.monotonic() - self._wall_start_s
-        if self._longest_s and (spent_s + self._longest_s > _CPU_S or waited_s > _WALL_S):
+        began = _Spent.now()
+        if (began - self._start + self._longest).too_much:
             return None
         if _picture_pixels(page) > _MAX_PICTURE_PIXELS:
             return None
@@ -56,7 +79,7 @@ class ScanReader:
             found = self._engine.read(picture)
         except (Unavailable, InternalFault):
             return None
-        self._longest_s = max(self._longest_s, time.process_time() - began_s)
+        self._longest = self._longest.at_least(_Spent.now() - began)
         return Page(lines_of(_pieces(found.lines, scale)), found.height_px / scale)
 
 

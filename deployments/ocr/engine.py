@@ -141,6 +141,7 @@ def _loaded(threads: int) -> Any:
             **{option: str(folder / file) for option, file in _MODELS.items()},
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            "Rec.rec_batch_num": 1,  # several long lines at once take more memory and no less time
             "Global.use_preprocess_img": False,  # size and aspect were adjusted before
             "Global.use_vertical_padding": False,
             "Global.log_level": "error",
