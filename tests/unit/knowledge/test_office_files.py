@@ -182,14 +182,14 @@ MIXED = "Subject: s\nContent-Type: multipart/mixed; boundary=b0\n\n"
         (b"PK\x03\x04", MediaType.EPUB, "damaged"),
         ((MIXED + NESTED).encode(), MediaType.EML, "nested"),
         ((MIXED + "--b0\n\nx\n" * 1001).encode(), MediaType.EML, "more than 1,000 parts"),
-        (b'"' * 200_001, MediaType.CSV, "a cell"),
+        (b'"' + b"x" * 200_000, MediaType.CSV, "one of its cells"),
         (b"," * 2000 + b"x", MediaType.CSV, "more than 1,000 columns"),
     ],
 )
 def test_what_may_harm_is_refused_by_its_limit(raw: bytes, media_type: str, why: str) -> None:
     with pytest.raises(UnprocessableDocument) as refused:
         loaded(raw, media_type)
-    assert why.replace("a cell", "cells") in refused.value.message
+    assert why in refused.value.message
 
 
 def test_a_sheet_of_a_million_cells_is_refused() -> None:
