@@ -55,7 +55,7 @@ def test_layouts_become_markdown() -> None:
     found = file("layouts.pdf")
     assert found.text.startswith("left column line 0 with some words\nleft column line 1")
     assert "line 9 with some words\nright column line 0" in found.text.replace("\n\n", "\n")
-    assert "## Bold heading\n\nbody text" in found.text
+    assert "# Bold heading\n\nbody text" in found.text
     assert "| Name | Value |\n| --- | --- |\n| alpha | 1 |" in found.text.replace(r"\| Name", "Name")
     assert "# Installation\n\nRun the installer" in found.text
     assert "Typed on top" in found.text
