@@ -73,7 +73,7 @@ class _Annotation:
     def field(self) -> int:
         """The type of a form field."""
         form = self._stored.formenv
-        return pdfium_c.FPDFAnnot_GetFormFieldType(form, self._handle) if form is not None else -1
+        return int(pdfium_c.FPDFAnnot_GetFormFieldType(form, self._handle)) if form is not None else -1
 
     @property
     def value(self) -> str:

@@ -125,7 +125,7 @@ class PdfPage:
         name, flags = ctypes.create_string_buffer(_FONT_NAME_BYTES), ctypes.c_int()
         pdfium_c.FPDFText_GetFontInfo(self._text, at, name, _FONT_NAME_BYTES, flags)
         is_named_so = _BOLD_NAME.search(name.value) is not None or bool(flags.value & _BOLD_FLAG)
-        return is_named_so or pdfium_c.FPDFText_GetFontWeight(self._text, at) >= _BOLD_WEIGHT
+        return is_named_so or int(pdfium_c.FPDFText_GetFontWeight(self._text, at)) >= _BOLD_WEIGHT
 
 
 def _physical_lines(text: str) -> Iterator[tuple[int, int, bool, str]]:

@@ -103,7 +103,8 @@ def _pictures(page: pdfium.PdfPage) -> Iterator[pdfium.PdfObject]:
 
 
 def _picture_pixels(page: pdfium.PdfPage) -> int:
-    return sum(width * height for width, height in (picture.get_px_size() for picture in _pictures(page)))
+    sizes = (picture.get_px_size() for picture in _pictures(page))
+    return sum(int(width) * int(height) for width, height in sizes)
 
 
 def _pieces(lines: Sequence[TextLine], scale: float) -> Iterator[Piece]:

@@ -105,7 +105,7 @@ def _shapes(shapes: Iterable[Any], depth: int = 0) -> Iterator[Any]:
 
 
 def _is_furniture(shape: Any) -> bool:
-    return shape.is_placeholder and shape.placeholder_format.type in _FURNITURE
+    return bool(shape.is_placeholder) and shape.placeholder_format.type in _FURNITURE
 
 
 def _paragraphs(shape: Any) -> str:
