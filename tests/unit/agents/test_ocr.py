@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from deployments.ocr.engine import _LARGEST_ASPECT, _LONGEST_PX, _border, _placer
+from deployments.core.ticket_image import TextLine
+from deployments.ocr.engine import _LARGEST_ASPECT, _LONGEST_PX, UprightText, _border, _placer
 
 sides = st.integers(1, _LONGEST_PX)
 
@@ -34,3 +36,14 @@ def test_no_box_leaves_the_picture(box, scale):
     for x, y in _placer((10, 0, 10, 0), scale, 640, 480)(box):
         assert x == pytest.approx(min(max(x, 0), 640))
         assert y == pytest.approx(min(max(y, 0), 480))
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_boxes_of_a_turned_picture_are_those_of_the_picture_as_given(turns):
+    picture = Image.new("L", (30, 20))
+    picture.putpixel((7, 3), 255)
+    turned = picture.rotate(90 * turns, expand=True)
+    left, top, right, bottom = turned.getbbox()
+    line = TextLine("x", 1.0, ((left, top), (right, top), (right, bottom), (left, bottom)))
+    (found,) = UprightText((line,), turns, *turned.size).as_given()
+    assert sorted(found.box) == [(7, 3), (7, 4), (8, 3), (8, 4)]
