@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +34,31 @@ class MediaType(StrEnum):
     PLAIN = "text/plain"
     HTML = "text/html"
     PDF = "application/pdf"
+    DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+    XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    CSV = "text/csv"
+    EPUB = "application/epub+zip"
+    EML = "message/rfc822"
+
+
+EXTENSIONS: Mapping[str, MediaType] = {
+    ".md": MediaType.MARKDOWN,
+    ".markdown": MediaType.MARKDOWN,
+    ".txt": MediaType.PLAIN,
+    ".html": MediaType.HTML,
+    ".htm": MediaType.HTML,
+    ".xhtml": MediaType.HTML,
+    ".pdf": MediaType.PDF,
+    ".docx": MediaType.DOCX,
+    ".pptx": MediaType.PPTX,
+    ".xlsx": MediaType.XLSX,
+    ".csv": MediaType.CSV,
+    ".tsv": MediaType.CSV,
+    ".epub": MediaType.EPUB,
+    ".eml": MediaType.EML,
+}
+"""How the names of files end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +181,7 @@ class DocumentDraft:
     """If empty, the title is taken from the document."""
     section: str | None
     media_type: str
-    """A `MediaType`, as the caller declares it."""
+    """A `MediaType`, as the caller declares it. If the caller does not know it (""), the file tells."""
     raw: bytes
     """The file."""
     asked_as: tuple[str, ...] = ()
@@ -180,3 +205,5 @@ class Ingested:
     """The collection's generation after the change."""
     tokens_written: int = 0
     """Token ids that write-through added to the token cache."""
+    warnings: tuple[str, ...] = ()
+    """What of the file is not in the stored text, such as pages that can't be read; and what was guessed."""

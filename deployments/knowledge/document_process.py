@@ -19,6 +19,8 @@ from deployments.knowledge.document_messages import HEADER, Job, MemoryExceeded,
 _WORKER = "deployments.knowledge.document_worker"
 _START_S = 60.0
 _BUFFER_BYTES = 1 << 20
+_OUT_OF_MEMORY = frozenset({signal.SIGABRT, signal.SIGTRAP, signal.SIGILL})
+"""How libraries that are not written in Python end when they get no memory."""
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """The process reads untrusted files, so it gets no other variables: some of them are secrets."""
 
@@ -114,7 +116,7 @@ class DocumentProcess:
         status = await asyncio.to_thread(self._process.wait)
         if status == -signal.SIGXCPU:
             return exceeds(f"takes more than {self._limits.cpu_s} s of CPU time to read")
-        if status == -signal.SIGABRT:  # libraries that are not written in Python abort
+        if -status in _OUT_OF_MEMORY:
             return self._memory_reason()
         return f"the process that read it ended with status {status}"
 

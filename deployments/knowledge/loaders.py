@@ -12,12 +12,20 @@ from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
 from deployments.core.texts import check_text
 from deployments.knowledge import charsets
+from deployments.knowledge.csv_tables import csv_markdown
 from deployments.knowledge.document_limits import exceeds_chars
+from deployments.knowledge.docx import read_docx
+from deployments.knowledge.eml import read_eml
+from deployments.knowledge.epub import read_epub
 from deployments.knowledge.html import html_text
 from deployments.knowledge.markdown.pictures import without_pictures
 from deployments.knowledge.markdown.plain_text import plain_markdown
 from deployments.knowledge.markdown.reader import read_markdown
-from deployments.knowledge.pdf import UnreadablePdf, pdf_text
+from deployments.knowledge.media_types import type_of
+from deployments.knowledge.pdf import read_pdf
+from deployments.knowledge.pptx import read_pptx
+from deployments.knowledge.reading import Reading, UnreadableFile
+from deployments.knowledge.xlsx import read_xlsx
 
 MAX_TITLE_CHARS = 200
 """A title is part of every segment of its document, so it has to be short."""
@@ -38,6 +46,8 @@ class LoadedDocument:
     """Where people read the document, if it says so; http or https."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What else the document says about itself, by name: at most 32 values of at most 500 characters."""
+    warnings: tuple[str, ...] = ()
+    """What of the file is not in the text, and what was guessed: one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class _Source:
     """The charset declared with the media type; None if none was."""
     max_chars: int
     """Most characters of the text."""
+    warnings: list[str] = field(default_factory=list)
+    """What was guessed."""
 
 
 def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocument:
@@ -58,16 +70,13 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
     UnprocessableDocument (the message names the document and the reason), InvalidRequest (a title or
     section can't be stored, or there are too many or too long wordings).
     """
-    kind, charset = _parse_media_type(draft.media_type)
-    reader = _READERS.get(kind)
-    if reader is None:
-        allowed = ", ".join(_READERS)
-        raise UnsupportedMediaType(f"{kind or 'no media type'} is not supported; supported: {allowed}")
+    kind, charset = type_of(draft)
     given_title, given_section = " ".join(draft.title.split()), (draft.section or "").strip()
     check_text(given_title, "title", MAX_TITLE_CHARS, may_be_empty=True)
     check_text(given_section, "section", MAX_SECTION_CHARS, may_be_empty=True)
+    source = _Source(draft.raw, charset, max_chars)
     try:
-        found = reader(_Source(draft.raw, charset, max_chars))
+        found = _READERS[kind](source)
     except _Unreadable as why:
         raise UnprocessableDocument(f"document {draft.doc_id}: {why}") from why.__cause__
     return LoadedDocument(
@@ -77,6 +86,7 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
         as_wordings(found.asked_as or draft.asked_as),
         found.url,
         found.metadata,
+        (*source.warnings, *found.warnings),
     )
 
 
@@ -101,7 +111,9 @@ def _read_plain(source: _Source) -> LoadedDocument:
 
 
 def _read_html(source: _Source) -> LoadedDocument:
-    declared = source.charset or EncodingDetector.find_declared_encoding(source.raw, is_html=True)
+    declared = source.charset or charsets.of_page(
+        EncodingDetector.find_declared_encoding(source.raw, is_html=True)
+    )
     page = _decoded(replace(source, charset=declared))
     try:
         title, markdown = html_text(page)
@@ -110,52 +122,74 @@ def _read_html(source: _Source) -> LoadedDocument:
     return LoadedDocument(_as_title(title), None, _checked(source, markdown))
 
 
-def _read_pdf(source: _Source) -> LoadedDocument:
+def _read_csv(source: _Source) -> LoadedDocument:
     try:
-        title, text = pdf_text(source.raw, source.max_chars)
-    except UnreadablePdf as why:
+        text = csv_markdown(_decoded(source))
+    except UnreadableFile as why:
         raise _Unreadable(str(why)) from why
-    text = _checked(source, text, "it holds no text; scanned pages can't be read")
-    return LoadedDocument(_as_title(title or text.split("\n", 1)[0]), None, text)
+    return LoadedDocument("", None, _checked(source, text))
 
 
-_READERS: dict[str, Callable[[_Source], LoadedDocument]] = {
+def _file(read: Callable[[bytes, int], Reading]) -> Callable[[_Source], LoadedDocument]:
+    """The reader of files that are more than text."""
+
+    def reader(source: _Source) -> LoadedDocument:
+        try:
+            found = read(source.raw, source.max_chars)
+        except UnreadableFile as why:
+            raise _Unreadable(str(why)) from why
+        text = _checked(source, _clean(found.text))
+        return LoadedDocument(_as_title(_clean(found.title)), None, text, warnings=found.warnings)
+
+    return reader
+
+
+_READERS: dict[MediaType, Callable[[_Source], LoadedDocument]] = {
     MediaType.MARKDOWN: _read_markdown,
     MediaType.PLAIN: _read_plain,
     MediaType.HTML: _read_html,
-    MediaType.PDF: _read_pdf,
+    MediaType.PDF: _file(read_pdf),
+    MediaType.DOCX: _file(read_docx),
+    MediaType.PPTX: _file(read_pptx),
+    MediaType.XLSX: _file(read_xlsx),
+    MediaType.CSV: _read_csv,
+    MediaType.EPUB: _file(read_epub),
+    MediaType.EML: _file(read_eml),
 }
 
 
-def _parse_media_type(media_type: str) -> tuple[str, str | None]:
-    kind, *parameters = (part.strip() for part in media_type.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return kind.lower(), value.strip().strip('"')
-    return kind.lower(), None
-
-
 def _decoded(source: _Source) -> str:
-    charset = source.charset or "utf-8"
-    codec = charsets.codec(charset)
-    if codec is None:
-        raise UnsupportedMediaType(f"unknown charset {charset[:40]!r}; supported: {charsets.SUPPORTED}")
     try:
-        text = source.raw.decode(codec)
-    except UnicodeError as error:
-        raise _Unreadable(f"its bytes are not valid {charset.upper()}") from error
-    if "\0" in text:
-        raise _Unreadable(f"it has a NUL character at position {text.index(chr(0))}")
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        found = charsets.decoded(source.raw, source.charset)
+    except charsets.UnknownCharset as error:
+        raise UnsupportedMediaType(str(error)) from error
+    except charsets.Undecodable as error:
+        raise _Unreadable(str(error)) from error
+    if found.guessed is not None:
+        source.warnings.append(
+            f"its charset was not declared and is guessed to be {found.guessed}; if the text is wrong, "
+            "declare it: `Content-Type: text/plain; charset=...`"
+        )
+    if "\0" in found.text:
+        at = found.text.index("\0")
+        raise _Unreadable(
+            f"it has a NUL character at position {at}; if it is UTF-16, declare `charset=utf-16le`"
+        )
+    text = found.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     # Some codecs produce lone surrogates, which databases and tokenizers reject.
     return text.encode("utf-8", "replace").decode()
 
 
-def _checked(source: _Source, text: str, blank: str = "it holds no text") -> str:
+def _clean(extracted: str) -> str:
+    """Removes what extraction leaves in a text: NULs, lone surrogates, blanks at line ends."""
+    text = extracted.replace("\0", "").encode("utf-8", "replace").decode()
+    return "\n".join(line.rstrip(" \t\r") for line in text.split("\n"))
+
+
+def _checked(source: _Source, text: str) -> str:
     """Returns a text without blank lines around it. Raises _Unreadable if it is blank or too long."""
     if not text.strip():
-        raise _Unreadable(blank)
+        raise _Unreadable("it holds no text")
     if len(text) > source.max_chars:
         raise _Unreadable(exceeds_chars(source.max_chars))
     return text.strip("\n").rstrip()

@@ -229,6 +229,7 @@ class KnowledgeService:
             scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
         )
         stored = await self._put_with_vectors(document, read)
+        stored = replace(stored, ingested=replace(stored.ingested, warnings=loaded.warnings))
         if not invalidate:
             stored = replace(stored, obsolete=(), ingested=replace(stored.ingested, invalidated=0))
         return await self._finish_change(scope, stored)

@@ -187,6 +187,7 @@ class StoredDocument(TypedDict):
     invalidated: int  # cached segments that no document has any more
     generation: int  # version of the collection
     tokens_written: int  # token ids that were added to the cache
+    warnings: list[str]  # what of the file is not in the stored text, and what was guessed
 
 
 class DocumentHit(TypedDict):

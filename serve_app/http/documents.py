@@ -32,6 +32,8 @@ router = APIRouter(
     responses=ERROR_RESPONSES | error_responses({404: "No such document or collection"}),
 )
 
+_UNTOLD = "application/octet-stream"
+
 
 class DocumentLabels(Body):
     """A document's title and section."""
@@ -88,12 +90,15 @@ class DocumentPage(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class IngestedBody(FromCore, Ingested):
-    """What storing or deleting a document did. `kept` chunks were unchanged and stay cached."""
+    """What storing or deleting a document did. `kept` chunks were unchanged and stay cached.
+
+    `warnings` say what of the file is not in the stored text, such as pages that could not be read.
+    """
 
 
 @router.put(
     "/{identifier}",
-    openapi_extra=upload(MediaType, {"application/json": DocumentUpload.model_json_schema()}),
+    openapi_extra=upload([*MediaType, _UNTOLD], {"application/json": DocumentUpload.model_json_schema()}),
     responses=error_responses(
         {415: "No type that can be read", 422: "The document can't be read; nothing was stored"}
     ),
@@ -105,7 +110,10 @@ async def put(
     parts: ServicesDep,
     labels: Annotated[DocumentLabels, Query()],
 ) -> IngestedBody:
-    """Stores a document or a new version of it, and makes it searchable before it returns."""
+    """Stores a document or a new version of it, and makes it searchable before it returns.
+
+    The type of `application/octet-stream` is told by the file's contents, or by how its id ends (`.csv`).
+    """
     declared = request.headers.get("content-type", "")
     raw = await request.body()
     draft = DocumentDraft(doc_id(identifier), labels.title, labels.section, declared, raw)

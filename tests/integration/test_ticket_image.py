@@ -8,11 +8,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from deployments.agents import ocr
 from deployments.agents.image_checks import ImageLimits
 from deployments.agents.ocr import RapidOcrReader
 from deployments.agents.ticket_image import TicketImageReader
 from deployments.core.errors import Overloaded, PayloadTooLarge, Unavailable, UnprocessableDocument
+from deployments.ocr import engine
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
 
@@ -215,7 +215,7 @@ async def test_images_beyond_the_queue_are_refused_and_the_next_is_read():
 
 
 async def test_a_model_missing_from_the_package_is_an_error_and_never_fetched(reader, monkeypatch):
-    monkeypatch.setitem(ocr._MODELS, "Det.model_path", "gone.onnx")
+    monkeypatch.setitem(engine._MODELS, "Det.model_path", "gone.onnx")
     crippled = RapidOcrReader()
     with pytest.raises(Unavailable, match="models can't be loaded") as raised:
         await crippled.read(written(Image.new("RGB", (64, 64))))

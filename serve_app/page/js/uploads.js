@@ -12,7 +12,15 @@ const TYPES = {
 	txt: "text/plain",
 	html: "text/html",
 	htm: "text/html",
+	xhtml: "text/html",
 	pdf: "application/pdf",
+	docx: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	pptx: "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+	xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	csv: "text/csv",
+	tsv: "text/csv",
+	epub: "application/epub+zip",
+	eml: "message/rfc822",
 };
 const AT_ONCE = 2;
 const SECTIONS = [["", "None"], "api", "guide", "tutorial", "reference"];
@@ -25,7 +33,9 @@ export function uploads(collection, changed) {
 	const input = h("input", {
 		type: "file",
 		multiple: true,
-		accept: ".md,.markdown,.txt,.html,.htm,.pdf",
+		accept: Object.keys(TYPES)
+			.map((extension) => `.${extension}`)
+			.join(),
 		class: "unseen",
 		onchange: () => take(input.files).then(() => (input.value = "")),
 	});
@@ -41,7 +51,7 @@ export function uploads(collection, changed) {
 			h(
 				"span",
 				{ class: "muted small" },
-				"Markdown, text, HTML or PDF. A file with the name of a document becomes its next version.",
+				"Markdown, text, HTML, PDF, Office files, CSV, EPUB or e-mail. A file with the name of a document becomes its next version.",
 			),
 		),
 	);
@@ -80,7 +90,7 @@ function rowOf(file, taken) {
 	const extension = /\.([^.]+)$/.exec(file.name)?.[1].toLowerCase();
 	const id = idOf(file.name);
 	row.type = TYPES[extension];
-	if (!row.type) refuse(row, `“.${extension ?? ""}” can't be stored: only Markdown, text, HTML and PDF can.`);
+	if (!row.type) refuse(row, `“.${extension ?? ""}” can't be stored; what can: ${Object.keys(TYPES).join(", ")}.`);
 	else if (!id) refuse(row, "The name has no letter or digit to make an id of.");
 	else if (taken.has(id)) refuse(row, `Another of these files already has the id ${id}.`);
 	else row.id = id;
@@ -120,7 +130,7 @@ function outcome(done) {
 	const parts = [`Stored as ${done.doc_id}, version ${done.version}: ${count(done.chunks, "passage")}`];
 	if (done.kept) parts.push(`${done.kept} unchanged and still cached`);
 	if (done.invalidated) parts.push(`${count(done.invalidated, "old passage")} discarded from the cache`);
-	return `${parts.join(", ")}.`;
+	return [`${parts.join(", ")}.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" ");
 }
 
 function refuse(row, message) {

@@ -25,6 +25,13 @@ async def rows(knowledge: Knowledge, table: str) -> int:
         return int(await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
 
 
+async def test_the_reply_says_what_was_guessed(knowledge: Knowledge) -> None:
+    draft = DocumentDraft(DocId("d"), "", None, "text/plain", "30 €".encode("cp1252"))
+    for _ in range(2):  # also if nothing changes
+        stored = await knowledge.service.put(SCOPE, draft)
+        assert "guessed to be windows-1252" in stored.warnings[0]
+
+
 async def test_a_stored_document_comes_back(knowledge: Knowledge) -> None:
     ingested = await knowledge.put("a.b:c-1", "# Größe 漢字 😀\n\nText", section="guide")
     assert (ingested.version, ingested.chunks, ingested.kept, ingested.generation) == (1, 1, 0, 1)

@@ -145,7 +145,7 @@ async def test_files_are_stored_or_refused_with_a_reason(site, api):
     assert "Stored as Uber-uns-2, version 1" in await page.inner_text("li.done")
     refused = await page.locator("li.refused").all_inner_texts()
     assert "it holds no text" in refused[0]
-    assert "only Markdown, text, HTML and PDF" in refused[1]
+    assert "what can: md, markdown, txt" in refused[1]
     assert [draft.doc_id for draft in api.library.drafts] == ["Uber-uns-2"]
     await page.locator("td >> text=Uber-uns-2").first.wait_for()
 

@@ -178,7 +178,7 @@ def test_cells_cannot_span_more_columns_than_a_page_shows() -> None:
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "hex", "x" * 10_000])
 def test_charsets_that_are_not_of_the_web_are_refused_with_a_list_of_those_that_are(charset: str) -> None:
-    with pytest.raises(UnsupportedMediaType, match="Shift_JIS") as refused:
+    with pytest.raises(UnsupportedMediaType, match="shift_jis") as refused:
         load(draft("text", f"text/plain; charset={charset}"))
     assert len(refused.value.message) < 1000
 

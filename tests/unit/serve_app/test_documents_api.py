@@ -27,6 +27,7 @@ async def test_markdown_is_put_as_it_is(api):
         "invalidated": 1,
         "generation": 5,
         "tokens_written": 9,
+        "warnings": [],
     }
     (draft,) = api.library.drafts
     assert (draft.doc_id, draft.title, draft.section) == ("doc-1", "T", "api")
