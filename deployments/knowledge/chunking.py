@@ -27,6 +27,11 @@ class Chunk:
     """Path of the headings above the chunk, joined by " > "; "" if there are none."""
     body: str
     """Not empty, without whitespace around it."""
+    start: int
+    """The body is made from text[start:end] of the document, which has no whitespace around it. They
+    are equal unless the body repeats a table's header."""
+    end: int
+    """See `start`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,17 @@ class Chunker:
 
 def plain_chunks(text: str) -> list[Chunk]:
     """Cuts a text at fixed lengths, without regard to its structure and in little time."""
-    pieces = (text[start : start + _PLAIN_CHARS].strip() for start in range(0, len(text), _PLAIN_CHARS))
-    return [Chunk(ordinal, "", piece) for ordinal, piece in enumerate(filter(None, pieces))]
+    ranges = (stripped(text, start, start + _PLAIN_CHARS) for start in range(0, len(text), _PLAIN_CHARS))
+    visible = [(start, end) for start, end in ranges if start < end]
+    return [Chunk(ordinal, "", text[start:end], start, end) for ordinal, (start, end) in enumerate(visible)]
+
+
+def stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range of text[start:end] without the whitespace around it; `start` twice if it is blank."""
+    piece = text[start:end]
+    body = piece.strip()
+    first = start + len(piece) - len(piece.lstrip()) if body else start
+    return first, first + len(body)
 
 
 _Path = tuple[str, ...]
@@ -82,10 +96,10 @@ class _DocumentSplitter:
         bases = [self._path_above(start) for start, _ in pieces]
         chunks: list[Chunk] = []
         for (start, piece), base, following in zip_longest(pieces, bases, bases[1:]):
-            path, body = self._without_headings(start, piece, base, following or ())
-            if body:
-                body = self._table_header(start) + body
-                chunks.append(Chunk(len(chunks), self._heading(path), body))
+            path, (first, end) = self._without_headings(start, piece, base, following or ())
+            if first < end:
+                body = self._table_header(start) + self._text[first:end]
+                chunks.append(Chunk(len(chunks), self._heading(path), body, first, end))
         return chunks
 
     def _split(self) -> list[tuple[int, str]]:
@@ -152,8 +166,11 @@ class _DocumentSplitter:
         above = bisect_right(self._starts, start) - 1
         return self._paths[above] if above >= 0 else ()
 
-    def _without_headings(self, start: int, piece: str, base: _Path, following: _Path) -> tuple[_Path, str]:
-        """Returns the path that applies to a whole piece, and the piece without the path's headings.
+    def _without_headings(
+        self, start: int, piece: str, base: _Path, following: _Path
+    ) -> tuple[_Path, tuple[int, int]]:
+        """Returns the path that applies to a whole piece, and the range of the piece without the path's
+        headings.
 
         A leading heading moves to the path if no heading of its level or above follows in the piece. A
         piece that has only headings becomes empty if the path of the `following` piece starts with them;
@@ -164,10 +181,10 @@ class _DocumentSplitter:
         while (index := self._heading_at(offset)) is not None and self._covers(index, end):
             last, path = index, self._paths[index]
             offset = self._skip_whitespace(self._headings[index].end, end)
-        body = self._text[offset:end].strip()
-        if body or last is None or following[: len(path)] == path:
+        body = stripped(self._text, offset, end)
+        if body[0] < body[1] or last is None or following[: len(path)] == path:
             return path, body
-        return path[:-1], self._text[self._headings[last].start : end].strip()
+        return path[:-1], stripped(self._text, self._headings[last].start, end)
 
     def _covers(self, index: int, end: int) -> bool:
         """Whether a heading applies to all the rest of its piece, which ends at `end`."""

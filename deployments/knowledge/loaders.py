@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from bs4.dammit import EncodingDetector
 
+from deployments.core.document_labels import as_metadata, as_url
 from deployments.core.documents import DocumentDraft, MediaType, as_wordings
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
@@ -33,6 +34,10 @@ class LoadedDocument:
     """Markdown with `\\n` line ends."""
     asked_as: tuple[str, ...] = ()
     """Wordings under which people ask for the document."""
+    url: str | None = None
+    """Where people read it."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The document's own labels, with those of the draft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,9 @@ class _Source:
 def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocument:
     """Converts a draft to a text of at most `max_chars` characters.
 
-    The draft's title and section take precedence over the document's own. Raises UnsupportedMediaType,
-    UnprocessableDocument (the message names the document and the reason), InvalidRequest (a title or
-    section can't be stored, or there are too many or too long wordings).
+    The draft's title, section, url and metadata take precedence over the document's own. Raises
+    UnsupportedMediaType, UnprocessableDocument (the message names the document and the reason),
+    InvalidRequest (a label can't be stored, is too long, or has too many parts).
     """
     kind, charset = _parse_media_type(draft.media_type)
     reader = _READERS.get(kind)
@@ -70,6 +75,8 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
         given_section or found.section,
         found.text,
         as_wordings(found.asked_as or draft.asked_as),
+        as_url(draft.url) or as_url(found.url),
+        as_metadata({**found.metadata, **draft.metadata}),
     )
 
 
