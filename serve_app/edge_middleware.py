@@ -1,4 +1,4 @@
-"""What happens before a route: the clock starts, the tenant is found, bodies get a limit.
+"""What happens before a route: the clock starts, id and tenant are found, bodies get a limit.
 
 It also answers unexpected exceptions.
 """
@@ -15,6 +15,7 @@ from serve_app.body_limits import BodyLimit
 from serve_app.edge import EdgeClock
 from serve_app.host_names import check_addressed_to_loopback
 from serve_app.problems import problem_response
+from serve_app.request_ids import identified
 
 
 class Edge:
@@ -30,7 +31,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
+        name, send = identified(scope, send)
+        scope["state"] = {**scope.get("state", {}), "clock": EdgeClock(), "request_id": name}
         limit = BodyLimit(scope, self._max_file_bytes)
         try:
             self._admit(scope)

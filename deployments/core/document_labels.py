@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -23,30 +24,45 @@ MAX_FILTER_VALUES = 20
 MAX_FILTER_DOC_IDS = 100
 
 
-def as_url(given: str | None, param: str = "url") -> str | None:
-    """A document's address without blanks around it; None if it is empty. Raises InvalidRequest."""
-    url = (given or "").strip()
+def as_url(given: str | None, own: str | None = None) -> str | None:
+    """A document's address; None if there is none. Raises InvalidRequest.
+
+    `own` is what the document itself says. It is used if nothing else is given and it is a whole address:
+    many files have a relative one.
+    """
+    url, own = (given or "").strip(), (own or "").strip()
     if not url:
-        return None
-    if len(url) > MAX_URL_CHARS:
-        raise InvalidRequest(f"{param} must have at most {MAX_URL_CHARS} characters", param)
+        return own if _is_web_address(own) else None
     if not _is_web_address(url):
-        raise InvalidRequest(f"{param} must be an address like https://host/path, without blanks", param)
+        raise InvalidRequest(
+            f"url must be like https://host/path, of at most {MAX_URL_CHARS} characters without blanks", "url"
+        )
     return url
 
 
 def _is_web_address(url: str) -> bool:
+    if len(url) > MAX_URL_CHARS or " " in url or not url.isprintable():
+        return False
     try:
         parts = urlsplit(url)
     except ValueError:  # such as an IPv6 host without a closing bracket
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable() and " " not in url
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def as_metadata(given: Mapping[str, str], param: str = "metadata") -> dict[str, str]:
-    """The metadata with blanks around keys and values removed, ordered by key. Raises InvalidRequest."""
-    _check_count(given, MAX_METADATA_KEYS, "keys", param)
-    return {_key(key, param): _value(value, param) for key, value in sorted(given.items())}
+def as_metadata(given: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The metadata without blanks around keys and values, ordered by key. Raises InvalidRequest.
+
+    `own` is what the document itself says. It is added as far as it fits: a file with a long description
+    is no error of the caller's.
+    """
+    _check_count(given, MAX_METADATA_KEYS, "keys", "metadata")
+    metadata = {_key(key, "metadata"): _value(value, "metadata") for key, value in given.items()}
+    for key, value in (own or {}).items():
+        with suppress(InvalidRequest):
+            if len(metadata) < MAX_METADATA_KEYS:
+                metadata.setdefault(_key(key, "metadata"), _value(value, "metadata"))
+    return dict(sorted(metadata.items()))
 
 
 @dataclass(frozen=True, slots=True)

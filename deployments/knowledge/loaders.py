@@ -75,8 +75,8 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
         given_section or found.section,
         found.text,
         as_wordings(found.asked_as or draft.asked_as),
-        as_url(draft.url) or as_url(found.url),
-        as_metadata({**found.metadata, **draft.metadata}),
+        as_url(draft.url, found.url),
+        as_metadata(draft.metadata, found.metadata),
     )
 
 

@@ -87,8 +87,9 @@ class DocumentStore:
     ) -> StoreResult:
         """Stores a document, or a new version of it if it differs from the stored one.
 
-        `read` is the stored document from which a revision took its labels; None for other puts. Raises VectorsMissing (embed those and call again), KnowledgeUnavailable; for a
-        revision also NotFound and LabelsChanged.
+        `read` is the stored document from which a revision took its labels; None for other puts. Raises
+        VectorsMissing (embed those and call again), KnowledgeUnavailable; for a revision also NotFound
+        and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, cast
-from uuid import uuid4
 
 from fastapi import Depends, Request
 
@@ -26,7 +25,7 @@ class Call:
 
     tenant: TenantId
     request_id: RequestId
-    """New for each request. Clients can't choose it, since the engine must never see one twice."""
+    """As `serve_app.request_ids` found it; other requests can have the same."""
     clock: EdgeClock
     """Started when the request arrived."""
     timeout_s: float
@@ -60,9 +59,8 @@ async def call(
     owner: Annotated[TenantId, Depends(tenant)],
 ) -> Call:
     """The request as a call."""
-    request_id = RequestId(f"req-{uuid4().hex}")
     clock = cast(EdgeClock, request.state.clock)
-    return Call(owner, request_id, clock, parts.settings.request_timeout_s)
+    return Call(owner, request.state.request_id, clock, parts.settings.request_timeout_s)
 
 
 async def scope(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.segments import document_segment
-from deployments.knowledge.chunking import Chunk, Chunker
+from deployments.knowledge.chunking import Chunk, Chunker, plain_chunks
 
 
 def words(text: str) -> list[str]:
@@ -74,6 +75,24 @@ def test_a_blank_text_has_no_chunks(blank: str) -> None:
     assert Chunker(count_words).chunks("t", blank) == []
 
 
+@given(DOCUMENT, st.integers(32, 120))
+def test_a_body_is_made_from_its_range(text: str, chunk_tokens: int) -> None:
+    """It ends with the text of the range, before which only a table's header can be repeated."""
+    chunks = Chunker(count_words, chunk_tokens).chunks("t", text)
+    for chunk in chunks:
+        source = text[chunk.start : chunk.end]
+        assert source == source.strip()
+        assert chunk.body.endswith(source)
+        assert chunk.body == source or chunk.body.startswith("| a | b |\n|---|---|\n")
+    assert all(one.end <= other.start for one, other in pairwise(chunks))
+
+
+@given(st.text(max_size=2000))
+def test_a_body_of_fixed_length_is_its_range(text: str) -> None:
+    for chunk in plain_chunks(text):
+        assert chunk.body == text[chunk.start : chunk.end] == chunk.body.strip()
+
+
 def test_headings_become_the_path_and_leave_the_body() -> None:
     text = (
         "# Guide\n\nIntro.\n\n## Setup\n\n"
@@ -82,14 +101,15 @@ def test_headings_become_the_path_and_leave_the_body() -> None:
         + "four five. " * 30
     )
     chunks = Chunker(count_words, 64).chunks("Guide", text)
-    assert chunks[0] == Chunk(0, "", "Intro.")
+    assert chunks[0] == Chunk(0, "", "Intro.", 9, 15)
     assert {chunk.heading for chunk in chunks[1:]} == {"Setup", "Setup > Linux"}
     assert not any("#" in chunk.body for chunk in chunks)
 
 
 def test_a_heading_of_only_a_part_of_its_chunk_stays_in_the_text() -> None:
     text = "# A\n\n## B\n\none\n\n## C\n\ntwo"
-    assert Chunker(count_words, 64).chunks("T", text) == [Chunk(0, "A", "## B\n\none\n\n## C\n\ntwo")]
+    body = "## B\n\none\n\n## C\n\ntwo"
+    assert Chunker(count_words, 64).chunks("T", text) == [Chunk(0, "A", body, 5, len(text))]
 
 
 def test_a_number_sign_in_fenced_code_is_no_heading() -> None:
@@ -101,7 +121,7 @@ def test_a_number_sign_in_fenced_code_is_no_heading() -> None:
 
 def test_a_heading_without_text_is_kept_as_text() -> None:
     chunks = Chunker(count_words, 32).chunks("T", "# Only this")
-    assert chunks == [Chunk(0, "", "# Only this")]
+    assert chunks == [Chunk(0, "", "# Only this", 0, 11)]
 
 
 def test_two_empty_sections_of_one_name_are_both_kept() -> None:
