@@ -31,6 +31,7 @@ from serve_app.http.documents import IngestedBody
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
 from serve_app.http.fields import AnswerTokens, Moment, QueryText
 from serve_app.http.filters import OnlyDep
+from serve_app.http.id_path import DOC_ID
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 
 router = APIRouter(prefix="/v1/documentation", tags=["documentation"], responses=ERROR_RESPONSES)
@@ -205,7 +206,7 @@ async def search(
     return TextSearchBody(query=query, total_results=len(results), results=results)
 
 
-@router.put("/{identifier:path}", responses=_MISSING | _UNREADABLE)
+@router.put(f"/{DOC_ID}", responses=_MISSING | _UNREADABLE)
 async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner: TenantDep) -> IngestedBody:
     """Stores a new version of a document; no answer uses the old text once this has returned."""
     check_text(body.content, "content", MAX_CONTENT_CHARS)
@@ -216,7 +217,7 @@ async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner
     return IngestedBody.of(ingested)
 
 
-@router.get("/{identifier:path}/versions", responses=_MISSING)
+@router.get(f"/{DOC_ID}/versions", responses=_MISSING)
 async def versions(
     identifier: str,
     parts: ServicesDep,
@@ -234,7 +235,7 @@ async def versions(
     return VersionPage(versions=shown, next=shown[-1].version if len(found) > limit else None)
 
 
-@router.get("/{identifier:path}", responses=_MISSING)
+@router.get(f"/{DOC_ID}", responses=_MISSING)
 async def get(
     identifier: str,
     parts: ServicesDep,

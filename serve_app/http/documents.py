@@ -24,6 +24,7 @@ from serve_app.http.context import ScopeDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
 from serve_app.http.fields import DocumentUrl, Metadata, PageMark, json_parameter
 from serve_app.http.filters import OnlyDep
+from serve_app.http.id_path import DOC_ID
 from serve_app.http.uploads import media_type, upload
 from serve_app.services import Services
 
@@ -107,7 +108,7 @@ class IngestedBody(FromCore, Ingested):
 
 
 @router.put(
-    "/{identifier:path}",
+    f"/{DOC_ID}",
     openapi_extra=upload(MediaType, {"application/json": DocumentUpload.model_json_schema()}),
     responses=error_responses(
         {415: "No type that can be read", 422: "The document can't be read; nothing was stored"}
@@ -137,13 +138,13 @@ async def put(
     return _changed(parts, where, await parts.library.put(where, draft))
 
 
-@router.get("/{identifier:path}")
+@router.get(f"/{DOC_ID}")
 async def get(identifier: str, where: ScopeDep, parts: ServicesDep) -> DocumentBody:
     """Reads a document with its content."""
     return DocumentBody.whole(await parts.library.get(where, doc_id(identifier)))
 
 
-@router.delete("/{identifier:path}")
+@router.delete(f"/{DOC_ID}")
 async def delete(identifier: str, where: ScopeDep, parts: ServicesDep) -> IngestedBody:
     """Deletes a document; no answer uses it once this has returned."""
     return _changed(parts, where, await parts.library.delete(where, doc_id(identifier)))

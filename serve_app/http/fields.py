@@ -40,7 +40,7 @@ def at_most(entries: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def json_parameter(kind: object, raw: str, param: str) -> Any:
+def json_parameter(kind: Any, raw: str, param: str) -> Any:
     """The value of a query parameter that is JSON of the type `kind`. Raises InvalidRequest."""
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:

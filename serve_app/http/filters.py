@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import Field, StringConstraints
+from pydantic import FailFast, Field, StringConstraints
 
 from deployments.core.document_labels import (
     MAX_FILTER_DOC_IDS,
@@ -23,11 +23,12 @@ from serve_app.http.fields import at_most, json_parameter
 _MAX_JSON_CHARS = 10_000
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS)]
 _Value = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARS)]
-_Values = Annotated[list[_Value], Field(min_length=1, max_length=MAX_FILTER_VALUES, fail_fast=True)]
+_Values = Annotated[list[_Value], FailFast(), Field(min_length=1, max_length=MAX_FILTER_VALUES)]
 MetadataFilter = Annotated[
     dict[_Key, _Value | _Values], at_most(MAX_FILTER_KEYS), Field(max_length=MAX_FILTER_KEYS)
 ]
-DocIdList = Annotated[list[str], Field(min_length=1, max_length=MAX_FILTER_DOC_IDS, fail_fast=True)]
+_DocId = Annotated[str, StringConstraints(max_length=MAX_DOC_ID_CHARS)]
+DocIdList = Annotated[list[_DocId], FailFast(), Field(min_length=1, max_length=MAX_FILTER_DOC_IDS)]
 
 _FILTER = "takes only documents whose `metadata` have, for every key given, this value or one of these values"
 _DOC_IDS = "takes only these documents"
@@ -56,7 +57,7 @@ async def _only(
         ),
     ] = None,
     doc_ids: Annotated[
-        list[Annotated[str, StringConstraints(max_length=MAX_DOC_ID_CHARS)]] | None,
+        list[_DocId] | None,
         Query(min_length=1, max_length=MAX_FILTER_DOC_IDS, description=f"{_DOC_IDS}; repeat it for each"),
     ] = None,
 ) -> DocumentFilter:

@@ -17,10 +17,13 @@ tenants = st.from_regex(r"[aA0][a._-]{0,2}", fullmatch=True).map(TenantId)
 collections = st.from_regex(r"[ab][a_0]{0,2}", fullmatch=True).map(CollectionName)
 scopes = st.builds(Scope, tenants, collections)
 few_letters = st.text("ab", max_size=2)
+few_letters = st.text("ab", max_size=2)
 filters = st.builds(
     document_filter,
     st.dictionaries(
-        st.sampled_from("ab"), st.text("ab", max_size=2) | st.lists(st.text("ab"), min_size=1), max_size=2
+        st.sampled_from("ab"),
+        few_letters | st.lists(few_letters, min_size=1, max_size=3),
+        max_size=2,
     ),
     st.none() | st.lists(st.sampled_from(["a", "b/a"]), min_size=1, max_size=3),
 )
