@@ -97,9 +97,11 @@ def document_filter(
     _check_count(doc_ids or (), MAX_FILTER_DOC_IDS, "ids", "doc_ids")
     if doc_ids is not None and not doc_ids:  # who computes a list of allowed documents means none of them
         raise InvalidRequest("doc_ids must have an id; leave it out to allow all documents", "doc_ids")
+    values = {_key(key, "filter"): _wanted_values(key, given) for key, given in wanted.items()}
+    if len(values) < len(wanted):
+        raise InvalidRequest("filter must have each key once, also without blanks around it", "filter")
     return DocumentFilter(
-        tuple(sorted((_key(key, "filter"), _wanted_values(key, given)) for key, given in wanted.items())),
-        tuple(sorted({doc_id(one) for one in doc_ids or ()})),
+        tuple(sorted(values.items())), tuple(sorted({doc_id(one) for one in doc_ids or ()}))
     )
 
 
