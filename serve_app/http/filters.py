@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import FailFast, Field, StringConstraints
+from pydantic import BeforeValidator, FailFast, Field, StringConstraints, WithJsonSchema
 
 from deployments.core.document_labels import (
     MAX_FILTER_DOC_IDS,
@@ -23,12 +23,23 @@ from serve_app.http.fields import at_most, json_parameter
 _MAX_JSON_CHARS = 10_000
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS)]
 _Value = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARS)]
-_Values = Annotated[list[_Value], FailFast(), Field(min_length=1, max_length=MAX_FILTER_VALUES)]
-MetadataFilter = Annotated[
-    dict[_Key, _Value | _Values], at_most(MAX_FILTER_KEYS), Field(max_length=MAX_FILTER_KEYS)
+_VALUE = {"type": "string", "maxLength": MAX_VALUE_CHARS}
+_Values = Annotated[
+    list[_Value],
+    FailFast(),
+    Field(min_length=1, max_length=MAX_FILTER_VALUES),
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _VALUE,
+                {"type": "array", "items": _VALUE, "minItems": 1, "maxItems": MAX_FILTER_VALUES},
+            ]
+        }
+    ),
 ]
+_MetadataFilter = Annotated[dict[_Key, _Values], at_most(MAX_FILTER_KEYS), Field(max_length=MAX_FILTER_KEYS)]
 _DocId = Annotated[str, StringConstraints(max_length=MAX_DOC_ID_CHARS)]
-DocIdList = Annotated[list[_DocId], FailFast(), Field(min_length=1, max_length=MAX_FILTER_DOC_IDS)]
 
 _FILTER = "takes only documents whose `metadata` have, for every key given, this value or one of these values"
 _DOC_IDS = "takes only these documents"
@@ -37,10 +48,12 @@ _DOC_IDS = "takes only these documents"
 class Filtered(Body):
     """A question that can be limited to some documents."""
 
-    filter: MetadataFilter | None = Field(
-        None, description=_FILTER, examples=[{"product": "harbor", "lang": ["de", "en"]}]
+    filter: _MetadataFilter = Field(
+        {}, description=_FILTER, examples=[{"product": "harbor", "lang": ["de", "en"]}]
     )
-    doc_ids: DocIdList | None = Field(None, description=_DOC_IDS)
+    doc_ids: list[_DocId] | None = Field(
+        None, min_length=1, max_length=MAX_FILTER_DOC_IDS, fail_fast=True, description=_DOC_IDS
+    )
 
     def only(self) -> DocumentFilter:
         """The documents to take. Raises InvalidRequest."""
@@ -61,7 +74,7 @@ async def _only(
         Query(min_length=1, max_length=MAX_FILTER_DOC_IDS, description=f"{_DOC_IDS}; repeat it for each"),
     ] = None,
 ) -> DocumentFilter:
-    wanted = None if filter is None else json_parameter(MetadataFilter, filter, "filter")
+    wanted = None if filter is None else json_parameter(_MetadataFilter, filter, "filter")
     return document_filter(wanted, doc_ids)
 
 

@@ -149,9 +149,11 @@ def test_a_documents_own_labels_are_used_where_the_caller_gives_none(
     own = {"lang": "de", "product": "harbor", "description": "x" * 501}
     read = loaders._READERS["text/markdown"]
     for url, expected in ((URL, URL), ("/relative", None)):
-        monkeypatch.setitem(
-            loaders._READERS, "text/markdown", lambda s, url=url: replace(read(s), url=url, metadata=own)
-        )
+
+        def with_labels(source: loaders._Source, url: str = url) -> loaders.LoadedDocument:
+            return replace(read(source), url=url, metadata=own)
+
+        monkeypatch.setitem(loaders._READERS, "text/markdown", with_labels)
         found = loaders.load(draft("a", "text", {"lang": "en"}))
         assert (found.url, found.metadata) == (expected, {"lang": "en", "product": "harbor"})
     assert loaders.load(draft("a", "text", url=f"{URL}2")).url == f"{URL}2"

@@ -41,7 +41,7 @@ async def test_header_body_and_engine_have_one_id(headers):
     api = Api()
     answered = await api.http.post("/v1/support/answer", json=ANSWER, headers=headers)
     name = answered.headers["x-request-id"]
-    assert name == answered.json()["request_id"] == api.rig.engine.requests[-1].request_id
+    assert name == answered.json()["request_id"] == api.rig.generator.requests[-1].request_id
     assert name in {"mine-1", TRACE} or (not headers and name.startswith("req-"))
     chat = await api.http.post("/v1/chat/completions", json=CHAT, headers=headers)
     assert chat.headers["x-request-id"] == chat.json()["id"] == chat.json()["warmline"]["request_id"]
