@@ -1,4 +1,4 @@
-"""What happens before a route: the clock starts, the access is checked, bodies get a limit.
+"""What happens before a route: the clock starts, id and access are found, bodies get a limit.
 
 It also answers unexpected exceptions.
 """
@@ -16,6 +16,7 @@ from serve_app.edge import EdgeClock
 from serve_app.host_names import check_addressed_to_loopback
 from serve_app.needed_scope import needed_scope
 from serve_app.problems import problem_response
+from serve_app.request_ids import identified
 
 
 class Edge:
@@ -31,7 +32,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
+        name, send = identified(scope, send)
+        scope["state"] = {**scope.get("state", {}), "clock": EdgeClock(), "request_id": name}
         limit = BodyLimit(scope, self._max_file_bytes)
         try:
             await self._admit(scope)

@@ -22,8 +22,10 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
+from serve_app import request_ids
 from serve_app.auth import KeyRing
 from serve_app.engine.handle import EngineHandle
+from serve_app.engine.own_call import serve_request_id
 from serve_app.http.application import build_api
 from serve_app.problems import message_of
 from serve_app.remote import client_of
@@ -98,6 +100,8 @@ class Ingress:
         always `localhost`: a browser, from which the host's check protects, can't call a handle.
         """
         others = [(name, value) for name, value in headers if name.lower() != "host"]
+        if own := serve_request_id():
+            others = [*others, (request_ids.HEADER, own)]  # the caller's own comes first, and wins
         local = httpx.URL(url).copy_with(host="localhost")
         request = httpx.Request(method, local, headers=others, content=body)
         response = await httpx.ASGITransport(self._app).handle_async_request(request)

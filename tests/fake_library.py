@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import (
     Document,
     DocumentDraft,
@@ -12,10 +13,18 @@ from deployments.core.documents import (
     Retrieval,
     SearchQuery,
     TextHit,
+    revision,
 )
 from deployments.core.errors import NotFound, UnprocessableDocument, UnsupportedMediaType
 from deployments.core.ids import DocId, Scope, doc_id_pattern
 from deployments.core.ports import Retriever
+
+
+def matches(only: DocumentFilter, document: Document) -> bool:
+    """Whether a document is one of those that a filter allows."""
+    return (not only.doc_ids or document.doc_id in only.doc_ids) and all(
+        document.metadata.get(key) in allowed for key, allowed in only.metadata
+    )
 
 
 class FakeLibrary:
@@ -55,8 +64,10 @@ class FakeLibrary:
             created_at_s=1.0,
             updated_at_s=2.0,
             asked_as=draft.asked_as,
+            url=draft.url,
+            metadata=draft.metadata,
         )
-        stored = DocumentVersion(version, draft.title, draft.section, text, 2.0)
+        stored = DocumentVersion(version, draft.title, draft.section, text, 2.0, draft.url, draft.metadata)
         self.past.setdefault(name, []).append(stored)
         return Ingested(
             draft.doc_id, version, chunks=2, kept=1, invalidated=1, generation=5, tokens_written=9
@@ -76,15 +87,17 @@ class FakeLibrary:
         del self.documents[scope, doc_id], self.past[scope, doc_id]
         return Ingested(doc_id, found.version, chunks=0, kept=0, invalidated=2, generation=6)
 
-    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        ids = sorted(doc for where, doc in self.documents if where == scope and doc > (after or ""))
-        return tuple(self.documents[scope, DocId(doc)] for doc in ids[:limit])
+    async def list(
+        self, scope: Scope, limit: int, after: DocId | None, only: DocumentFilter = EVERY_DOCUMENT
+    ) -> tuple[Document, ...]:
+        found = [d for (where, _), d in self.documents.items() if where == scope and matches(only, d)]
+        later = [d for d in found if d.doc_id > (after or "")]
+        return tuple(sorted(later, key=lambda d: d.doc_id)[:limit])
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
         present = await self.get(scope, doc_id)
         self.revisions.append(invalidate)
-        draft = DocumentDraft(doc_id, present.title, present.section, "text/markdown", content.encode())
-        return await self.put(scope, draft)
+        return await self.put(scope, revision(present, content))
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
         present = await self.get(scope, doc_id)
@@ -99,10 +112,12 @@ class FakeLibrary:
         older = [v for v in self.past[scope, doc_id][::-1] if before is None or v.version < before]
         return tuple(older[:limit])
 
-    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
+    async def search_text(
+        self, scope: Scope, question: str, limit: int, only: DocumentFilter = EVERY_DOCUMENT
+    ) -> tuple[TextHit, ...]:
         if self.fault is not None:
             raise self.fault
-        found = [d for d in await self.list(scope, 1000, None) if question.lower() in d.content.lower()]
+        found = [d for d in await self.list(scope, 1000, None, only) if question.lower() in d.content.lower()]
         hits = [
             TextHit(d.doc_id, d.title, "", d.section, d.version, 1 / (rank + 1), d.content[:20])
             for rank, d in enumerate(found)

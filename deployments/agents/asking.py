@@ -59,6 +59,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         request_id=ask.request_id,
         deadline_s=ask.deadline_s,
         section=ask.section,
+        only=ask.only,
         history=ask.history,
         spent=ask.spent,
         instructions=ask.instructions,

@@ -27,10 +27,11 @@ class TemplateRetriever:
         """With a section (a business type), all passages of its `top_k` most successful templates.
 
         The score of a passage is its template's success score: the question only says the type, so it
-        can't rank them. Without a section, or if the type has no templates, searches by the question.
+        can't rank them. Without a section, with a filter of documents, or if the type has no templates,
+        searches by the question.
         Raises KnowledgeUnavailable.
         """
-        if query.section is None:
+        if query.section is None or query.only:
             return await self._search.search(query)
         wanted = TemplateQuery(query.scope.tenant, BusinessType(query.section), 0.0, query.top_k)
         recalled = await self._memory.recall_templates(wanted)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, Scope
 from deployments.core.segments import document_segment
@@ -72,6 +73,8 @@ class SearchQuery:
     section: str | None = None
     """Only passages of this section; the filter is part of the query, so that `top_k` of them are
     found."""
+    only: DocumentFilter = EVERY_DOCUMENT
+    """Only passages of these documents; part of the query, as the section is."""
 
 
 def normalised(question: str) -> str:
@@ -102,6 +105,13 @@ class Passage:
     """Cosine of question and passage, or of question and the document's most similar wording if that is
     higher. None for a passage that was not searched for, and while the index is rebuilt for another
     embedding model: full text search alone decides then."""
+    url: str | None = None
+    """Address of the document; None if it was stored without one."""
+    start: int | None = None
+    """The passage is made from `content[start:end]` of the document, counted in Unicode code points. None
+    if the document was last indexed by a version that did not record it."""
+    end: int | None = None
+    """See `start`."""
 
     @property
     def segment(self) -> str:
@@ -135,6 +145,8 @@ class TextHit:
     """1 / (60 + rank), where the best document has rank 1: says nothing but the order."""
     snippet: str
     """The part of the body that matches."""
+    url: str | None = None
+    """Address of the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,10 @@ class Document:
     """Unix seconds."""
     asked_as: tuple[str, ...] = ()
     """Wordings in which people ask for it, () in lists. Search uses them; prompts do not contain them."""
+    url: str | None = None
+    """Where people read it; answers that cite it carry it."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The caller's own labels, by which questions and searches can be filtered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +186,10 @@ class DocumentVersion:
     """None in lists."""
     stored_at_s: float
     """Unix seconds. The version was valid from then until the next one."""
+    url: str | None = None
+    """As in `Document`."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """As in `Document`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +206,24 @@ class DocumentDraft:
     """The file."""
     asked_as: tuple[str, ...] = ()
     """Used if the document itself has none."""
+    url: str | None = None
+    """If None, the url is taken from the document."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Added to the document's own metadata; for a key of both, this value counts."""
+
+
+def revision(present: Document, content: str) -> DocumentDraft:
+    """A draft with a new Markdown text and the labels of the present document."""
+    return DocumentDraft(
+        present.doc_id,
+        present.title,
+        present.section,
+        MediaType.MARKDOWN,
+        content.encode(),
+        present.asked_as,
+        present.url,
+        present.metadata,
+    )
 
 
 @dataclass(frozen=True, slots=True)

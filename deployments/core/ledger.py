@@ -87,6 +87,14 @@ class Citation:
     """As in `Passage`."""
     snippet: str
     """Beginning of the passage."""
+    url: str | None = None
+    """Address of the document; None if it was stored without one."""
+    heading: str = ""
+    """Path of the headings above the passage, joined by " > "; "" if there are none."""
+    start: int | None = None
+    """The passage is made from `content[start:end]` of the document, as in `Passage`."""
+    end: int | None = None
+    """See `start`."""
 
 
 @dataclass(frozen=True, slots=True)

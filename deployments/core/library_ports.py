@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import DocumentVersion, Ingested, Retrieval, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.core.ports import DocumentLibrary
@@ -26,7 +27,8 @@ class VersionedLibrary(DocumentLibrary, Protocol):
     """
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
-        """Stores a new version of a document's text (Markdown) under its present title and section.
+        """Stores a new version of a document's text (Markdown) under its present labels (title, section,
+        wordings, url, metadata).
 
         Without `invalidate`, segments that no document has any more stay in the token cache until they
         expire; no answer uses them in either case. Raises NotFound, UnprocessableDocument.
@@ -42,8 +44,10 @@ class VersionedLibrary(DocumentLibrary, Protocol):
         `before` is a version: only older ones are listed. Raises NotFound.
         """
 
-    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Full text search: at most `limit` documents, ranked by their best passage."""
+    async def search_text(
+        self, scope: Scope, question: str, limit: int, only: DocumentFilter = EVERY_DOCUMENT
+    ) -> tuple[TextHit, ...]:
+        """Full text search: at most `limit` documents of `only`, ranked by their best passage."""
 
     async def discard_segments(self, scope: Scope, pattern: str) -> int:
         """Deletes the cached segments of those documents whose ids match a glob pattern.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
@@ -266,6 +267,7 @@ class Question:
     request_id: RequestId
     deadline_s: float
     section: str | None = None
+    only: DocumentFilter = EVERY_DOCUMENT
     history: tuple[Turn, ...] = ()
     spent: TimeSpent | None = None
     passages: tuple[Passage, ...] | None = None
@@ -292,6 +294,8 @@ class Ask:
     stop: tuple[str, ...] = ()
     section: str | None = None
     """Only documents of this section."""
+    only: DocumentFilter = EVERY_DOCUMENT
+    """Only these documents."""
     history: tuple[Turn, ...] = ()
     """Earlier turns, oldest first."""
     deadline_s: float = 120.0

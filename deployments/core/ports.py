@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.ledger import Answer, PromptTokens
@@ -164,8 +165,12 @@ class DocumentLibrary(Protocol):
     async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
         """Deletes a document. Raises NotFound."""
 
-    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """At most `limit` documents by id, those after the id `after`, without content and wordings."""
+    async def list(
+        self, scope: Scope, limit: int, after: DocId | None, only: DocumentFilter = EVERY_DOCUMENT
+    ) -> tuple[Document, ...]:
+        """At most `limit` documents of `only` by id, those after the id `after`, without content and
+        wordings.
+        """
 
 
 class Generator(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from deployments.core.errors import (
     EngineUnavailable,
@@ -109,7 +110,8 @@ class VllmEngine:
                 output_kind=RequestOutputKind.DELTA,
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
-        return self._llm.generate(prompt, parameters, request.request_id)
+        # Callers choose ids, so two requests can have the same one; vLLM would abort both when one ends.
+        return self._llm.generate(prompt, parameters, f"{request.request_id}-{uuid4().hex}")
 
     def _check_room(self, prompt_tokens: int, max_tokens: int) -> None:
         limit = self._llm.model_config.max_model_len

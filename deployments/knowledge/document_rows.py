@@ -17,6 +17,7 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.segments import document_segment
 from deployments.database.metadata import AnyRow
+from deployments.knowledge.loaders import LoadedDocument
 from deployments.knowledge.stamps import new_stamp
 from deployments.knowledge.stored_chunks import ChunkDraft
 from deployments.knowledge.tables import chunks, documents, indexes
@@ -28,13 +29,18 @@ class PreparedDocument:
 
     scope: Scope
     doc_id: DocId
-    title: str
-    section: str | None
-    content: str
-    """Markdown."""
-    asked_as: tuple[str, ...]
-    """Wordings under which people ask for the document."""
+    loaded: LoadedDocument
     chunks: Sequence[ChunkDraft]
+
+    @property
+    def labels(self) -> Labels:
+        """All that a caller states of the document besides its content."""
+        loaded = self.loaded
+        return loaded.title, loaded.section, loaded.asked_as, loaded.url, dict(loaded.metadata)
+
+
+Labels = tuple[str, str | None, tuple[str, ...], str | None, dict[str, str]]
+"""Title, section, wordings, url and metadata of a document."""
 
 
 async def lock_collection(connection: AsyncConnection, scope: Scope) -> int:
@@ -77,14 +83,13 @@ def present_or_raise(row: AnyRow | None, scope: Scope, doc_id: DocId) -> AnyRow:
 
 
 def is_equal(row: AnyRow, document: PreparedDocument) -> bool:
-    """Whether a stored document has the same content, title, section and wordings."""
-    stored = (row.content, *labels(row))
-    return stored == (document.content, document.title, document.section, document.asked_as)
+    """Whether a stored document has the same content and labels."""
+    return (row.content, labels(row)) == (document.loaded.text, document.labels)
 
 
-def labels(row: AnyRow) -> tuple[str, str | None, tuple[str, ...]]:
-    """A stored document's title, section and wordings, which a revision does not change."""
-    return row.title, row.section, asked_as(row)
+def labels(row: AnyRow) -> Labels:
+    """A stored document's labels, which a revision does not change."""
+    return row.title, row.section, asked_as(row), row.url, row.metadata
 
 
 def asked_as(row: AnyRow) -> tuple[str, ...]:
@@ -139,12 +144,14 @@ async def write_document(
     connection: AsyncConnection, found: AnyRow | None, document: PreparedDocument
 ) -> tuple[int, int]:
     """Inserts a document, or overwrites the row `found`; returns row id and version."""
-    now_s = time.time()
+    loaded, now_s = document.loaded, time.time()
     values: dict[str, Any] = {
-        "title": document.title,
-        "section": document.section,
-        "content": document.content,
-        "asked_as": "\n".join(document.asked_as),
+        "title": loaded.title,
+        "section": loaded.section,
+        "url": loaded.url,
+        "metadata": dict(loaded.metadata),
+        "content": loaded.text,
+        "asked_as": "\n".join(loaded.asked_as),
         "updated_at_s": now_s,
     }
     if found is not None:
@@ -191,4 +198,6 @@ def to_document(row: AnyRow) -> Document:
         row.created_at_s,
         row.updated_at_s,
         asked_as(row),
+        row.url,
+        row.metadata,
     )

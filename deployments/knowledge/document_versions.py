@@ -23,6 +23,8 @@ async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
         "version": document.version,
         "title": document.title,
         "section": document.section,
+        "url": document.url,
+        "metadata": document.metadata,
         "content": document.content,
         "stored_at_s": document.updated_at_s,
     }
@@ -45,7 +47,7 @@ class DocumentHistory:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotFound(f"there is no version {version} of document {doc_id}", "version")
-        return DocumentVersion(row.version, row.title, row.section, row.content, row.stored_at_s)
+        return _version(row, row.content, row.stored_at_s)
 
     async def versions(
         self, scope: Scope, doc_id: DocId, limit: int, before: int | None
@@ -54,18 +56,20 @@ class DocumentHistory:
 
         With `before`, only versions older than it. Raises NotFound, KnowledgeUnavailable.
         """
-        columns = (earlier.c.version, earlier.c.title, earlier.c.section, earlier.c.stored_at_s)
+        columns = [column for column in earlier.c if column.name not in {"document_id", "content"}]
         async with self._database.snapshot() as connection:
             present = present_or_raise(await find_document(connection, scope, doc_id), scope, doc_id)
             bound = present.version + 1 if before is None else before
             query = select(*columns).where(earlier.c.document_id == present.id, earlier.c.version < bound)
             rows = await connection.execute(query.order_by(earlier.c.version.desc()).limit(limit))
-            found = [
-                DocumentVersion(row.version, row.title, row.section, None, row.stored_at_s) for row in rows
-            ]
+            found = [_version(row, None, row.stored_at_s) for row in rows]
         newest = [replace(_current(present), content=None)] if present.version < bound else []
         return tuple([*newest, *found][:limit])
 
 
 def _current(row: AnyRow) -> DocumentVersion:
-    return DocumentVersion(row.version, row.title, row.section, row.content, row.updated_at_s)
+    return _version(row, row.content, row.updated_at_s)
+
+
+def _version(row: AnyRow, content: str | None, stored_at_s: float) -> DocumentVersion:
+    return DocumentVersion(row.version, row.title, row.section, content, stored_at_s, row.url, row.metadata)

@@ -1,7 +1,7 @@
 """Full text search inside the database: FTS5 in SQLite, tsvector in PostgreSQL.
 
 Titles weigh more than headings, headings more than bodies. The query itself filters by tenant,
-collection and section, so its limit counts only matching chunks.
+collection, section and `DocumentFilter`, so its limit counts only matching chunks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import Scope
+from deployments.knowledge.document_filter import condition, parameters
 from deployments.knowledge.search_terms import (
     Term,
     fts5_query,
@@ -48,6 +50,8 @@ class TextQuery:
     """Any text; it needs no escaping."""
     limit: int
     """Most chunks to return."""
+    only: DocumentFilter = EVERY_DOCUMENT
+    """Only chunks of these documents."""
     snippets: bool = False
     """Whether to return snippets, which take longer than the search itself."""
 
@@ -88,12 +92,13 @@ class SqliteFullText:
         "INSERT INTO chunk_search (rowid, title, heading, body) VALUES (:id, :title, :heading, :body)"
     )
     _WEIGHTS: Mapping[str, float] = {"title": 4.0, "heading": 2.0, "body": 1.0}
-    _SCOPE = f"documents d JOIN chunks c ON c.document_id = d.id WHERE {_CONDITIONS}"
+    _WANTED = f"{_CONDITIONS} AND {condition('sqlite', 'd')}"
+    _SCOPE = f"documents d JOIN chunks c ON c.document_id = d.id WHERE {_WANTED}"
     _HITS = f"""
         SELECT c.id AS id, {{term}} AS term, {{score}} AS score
         FROM chunk_search CROSS JOIN chunks c ON c.id = chunk_search.rowid
         CROSS JOIN documents d ON d.id = c.document_id
-        WHERE chunk_search MATCH {{match}} AND {_CONDITIONS}
+        WHERE chunk_search MATCH {{match}} AND {_WANTED}
         """  # noqa: S608 -- constants only
     # Sums of equal numbers in different order differ in the last digits, hence the rounding.
     _BEST = """
@@ -174,7 +179,7 @@ class PostgresFullText:
         CROSS JOIN to_tsquery('english', :phrases) AS p (phrases)
         JOIN chunk_search s ON s.words @@ q.query JOIN chunks c ON c.id = s.chunk_id
         JOIN documents d ON d.id = c.document_id
-        WHERE {_CONDITIONS}
+        WHERE {_CONDITIONS} AND {condition("postgresql", "d")}
         ORDER BY score DESC, c.id LIMIT :limit
         """  # noqa: S608 -- constants only
 
@@ -216,4 +221,5 @@ def _parameters(query: TextQuery) -> dict[str, Any]:
         "collection": query.scope.collection,
         "section": query.section,
         "limit": query.limit,
+        **parameters(query.only),
     }

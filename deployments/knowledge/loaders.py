@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bs4.dammit import EncodingDetector
 
+from deployments.core.document_labels import as_metadata, as_url
 from deployments.core.documents import DocumentDraft, MediaType, as_wordings
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
@@ -66,9 +67,9 @@ class _Source:
 def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocument:
     """Converts a draft to a text of at most `max_chars` characters.
 
-    The draft's title and section take precedence over the document's own. Raises UnsupportedMediaType,
-    UnprocessableDocument (the message names the document and the reason), InvalidRequest (a title or
-    section can't be stored, or there are too many or too long wordings).
+    The draft's title, section, url and metadata take precedence over the document's own. Raises
+    UnsupportedMediaType, UnprocessableDocument (the message names the document and the reason),
+    InvalidRequest (a label can't be stored, is too long, or has too many parts).
     """
     kind, charset = type_of(draft)
     given_title, given_section = " ".join(draft.title.split()), (draft.section or "").strip()
@@ -84,8 +85,8 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
         given_section or found.section,
         found.text,
         as_wordings(found.asked_as or draft.asked_as),
-        found.url,
-        found.metadata,
+        as_url(draft.url, found.url),
+        as_metadata(draft.metadata, found.metadata),
         (*source.warnings, *found.warnings),
     )
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.document_labels import DocumentFilter
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
 from deployments.knowledge.collection_states import read_state, read_states
+from deployments.knowledge.document_filter import matching_documents
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
 from deployments.knowledge.search_terms import has_identifier
@@ -56,7 +58,7 @@ class HybridSearch:
             comparable = state.embedding == self._embedder.fingerprint
             words: list[int] = []
             if not comparable or has_identifier(query.text):
-                wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth)
+                wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth, query.only)
                 words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
             near: list[int] = []
             similarities: dict[int, float] = {}
@@ -65,7 +67,8 @@ class HybridSearch:
                     connection, query.scope, state.index_id, state.generation, state.stamp
                 )
                 cosines = vectors.similarities(question)
-                near = vectors.nearest(cosines, query.section, depth, query.top_k)
+                only = await matching_documents(connection, query.scope, query.only) if query.only else None
+                near = vectors.nearest(cosines, query.section, depth, query.top_k, only)
                 similarities = vectors.by_chunk(cosines, [*near, *words])
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
@@ -96,15 +99,17 @@ class HybridSearch:
             read = await read_states(connection, list(scopes))
         return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read.items()}
 
-    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Searches full text; returns at most `limit` documents, ranked by their best chunk.
+    async def search_text(
+        self, scope: Scope, question: str, limit: int, only: DocumentFilter
+    ) -> tuple[TextHit, ...]:
+        """Searches full text; returns at most `limit` documents of `only`, ranked by their best chunk.
 
         Raises KnowledgeUnavailable.
         """
         depth = max(_MIN_DEPTH, 4 * limit)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, scope)
-            wanted = TextQuery(state.index_id, scope, None, question, depth, snippets=True)
+            wanted = TextQuery(state.index_id, scope, None, question, depth, only, snippets=True)
             matches = await self._full_text.search(connection, wanted)
             rows = await _read_rows(connection, scope, [match.chunk_id for match in matches])
         best: dict[str, TextMatch] = {}
@@ -129,9 +134,12 @@ async def _read_rows(
         chunks.c.ordinal,
         chunks.c.heading,
         chunks.c.body,
+        chunks.c.start_char,
+        chunks.c.end_char,
         documents.c.doc_id,
         documents.c.title,
         documents.c.section,
+        documents.c.url,
         documents.c.version,
     )
     query = select(*columns).join(documents).where(*_within(scope), chunks.c.id.in_(chunk_ids))
@@ -153,6 +161,9 @@ def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:
         row.body,
         score,
         similarity,
+        row.url,
+        row.start_char,
+        row.end_char,
     )
 
 
@@ -165,4 +176,5 @@ def _hit(row: AnyRow, score: float, snippet: str) -> TextHit:
         row.version,
         score,
         snippet,
+        row.url,
     )

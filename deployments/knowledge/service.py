@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import (
     Document,
     DocumentDraft,
@@ -19,6 +20,7 @@ from deployments.core.documents import (
     SearchQuery,
     TextHit,
     normalised,
+    revision,
 )
 from deployments.core.ids import (
     DEFAULT_TENANT,
@@ -130,9 +132,11 @@ class KnowledgeService:
         """Returns all passages of documents, in the order of `doc_ids`; unknown ids are ignored."""
         return await self._search.passages_of(scope, doc_ids)
 
-    async def search_text(self, scope: Scope, question: str, limit: int) -> tuple[TextHit, ...]:
-        """Searches full text; returns at most `limit` documents, ranked by their best chunk."""
-        return await self._search.search_text(scope, question, limit)
+    async def search_text(
+        self, scope: Scope, question: str, limit: int, only: DocumentFilter = EVERY_DOCUMENT
+    ) -> tuple[TextHit, ...]:
+        """Searches full text; returns at most `limit` documents of `only`, ranked by their best chunk."""
+        return await self._search.search_text(scope, question, limit, only)
 
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
         """Stores a document or a new version of it. Puts of one document take effect in call order.
@@ -143,7 +147,7 @@ class KnowledgeService:
             return await self._put(scope, draft, invalidate=True)
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
-        """Stores a new Markdown text of a document; title, section and wordings stay.
+        """Stores a new Markdown text of a document; its labels stay.
 
         Without `invalidate`, obsolete segments stay in the token cache until they expire. Raises
         NotFound, UnprocessableDocument.
@@ -151,15 +155,10 @@ class KnowledgeService:
         async with self._document_lock(scope, doc_id):
             while True:
                 present = await self._store.get(scope, doc_id)
-                raw, labels = content.encode(), (present.title, present.section)
-                draft = DocumentDraft(doc_id, *labels, "text/markdown", raw, present.asked_as)
                 try:
-                    return await self._put(scope, draft, invalidate, present)
+                    return await self._put(scope, revision(present, content), invalidate, present)
                 except LabelsChanged:
-                    log.info(
-                        "%s: another process changed its labels meanwhile; retrying",
-                        doc_id,
-                    )
+                    log.info("%s: another process changed its labels meanwhile; retrying", doc_id)
 
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
         """Returns one version of a document. Raises NotFound."""
@@ -193,12 +192,11 @@ class KnowledgeService:
         async with self._document_lock(scope, doc_id):
             return await self._finish_change(scope, await self._store.delete(scope, doc_id))
 
-    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """Returns at most `limit` documents ordered by id, starting after `after`.
-
-        They come without content and wordings.
-        """
-        return await self._store.list(scope, limit, after)
+    async def list(
+        self, scope: Scope, limit: int, after: DocId | None, only: DocumentFilter = EVERY_DOCUMENT
+    ) -> tuple[Document, ...]:
+        """Returns at most `limit` documents of `only` by id, after `after`, without content and wordings."""
+        return await self._store.list(scope, limit, after, only)
 
     async def status(self) -> dict[str, str]:
         """Checks that the database answers; returns the state of the index."""
@@ -225,9 +223,7 @@ class KnowledgeService:
         self, scope: Scope, draft: DocumentDraft, invalidate: bool, read: Document | None = None
     ) -> Ingested:
         loaded, drafts = await self._indexer.read(scope.tenant, draft)
-        document = PreparedDocument(
-            scope, draft.doc_id, loaded.title, loaded.section, loaded.text, loaded.asked_as, drafts
-        )
+        document = PreparedDocument(scope, draft.doc_id, loaded, drafts)
         stored = await self._put_with_vectors(document, read)
         stored = replace(stored, ingested=replace(stored.ingested, warnings=loaded.warnings))
         if not invalidate:

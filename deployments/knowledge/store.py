@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.document_labels import DocumentFilter
 from deployments.core.documents import Document, Ingested
 from deployments.core.ids import DocId, Fingerprint, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+from deployments.knowledge.document_filter import matches
 from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
@@ -69,7 +71,7 @@ class VectorsMissing(Exception):
 
 
 class LabelsChanged(Exception):
-    """Nothing was stored: title, section or wordings changed after the revision had read them."""
+    """Nothing was stored: a label changed after the revision had read it."""
 
 
 class DocumentStore:
@@ -85,9 +87,9 @@ class DocumentStore:
     ) -> StoreResult:
         """Stores a document, or a new version of it if it differs from the stored one.
 
-        `read` is the stored document from which a revision took title, section and wordings; None for
-        other puts. Raises VectorsMissing (embed those and call again), KnowledgeUnavailable; for a
-        revision also NotFound and LabelsChanged.
+        `read` is the stored document from which a revision took its labels; None for other puts. Raises
+        VectorsMissing (embed those and call again), KnowledgeUnavailable; for a revision also NotFound
+        and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
@@ -107,7 +109,7 @@ class DocumentStore:
             for index, change in changes:
                 added = vectors.chunks if self._uses_our_model(index) else None
                 await self._writer.apply(connection, index.id, row_id, change, added)
-                await self._write_wordings(connection, index, row_id, document.asked_as, vectors)
+                await self._write_wordings(connection, index, row_id, document.loaded.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
             ingested = Ingested(
                 document.doc_id,
@@ -167,14 +169,18 @@ class DocumentStore:
             row = (await connection.execute(query)).one_or_none()
         return to_document(present_or_raise(row, scope, doc_id))
 
-    async def list(self, scope: Scope, limit: int, after: DocId | None) -> tuple[Document, ...]:
-        """Returns at most `limit` documents by id, after `after`, without content and wordings.
+    async def list(
+        self, scope: Scope, limit: int, after: DocId | None, only: DocumentFilter
+    ) -> tuple[Document, ...]:
+        """Returns at most `limit` documents of `only` by id, after `after`, without content and wordings.
 
         Raises KnowledgeUnavailable.
         """
         query = select_documents(scope, with_texts=False).order_by(documents.c.doc_id).limit(limit)
         if after is not None:
             query = query.where(documents.c.doc_id > after)
+        if only:
+            query = query.where(matches(only, self._database.dialect))
         async with self._database.snapshot() as connection:
             return tuple(to_document(row) for row in await connection.execute(query))
 
@@ -235,7 +241,7 @@ class DocumentStore:
             if self._uses_our_model(index):
                 missing |= {d.segment_hash: d for d in change.added if d.segment_hash not in vectors.chunks}
                 known = await read_wordings(connection, index.id, found.id) if found is not None else ()
-                wordings |= {*document.asked_as}.difference(known, vectors.wordings)
+                wordings |= {*document.loaded.asked_as}.difference(known, vectors.wordings)
         if missing or wordings:
             raise VectorsMissing(tuple(missing.values()), sorted(wordings))
         return changes
@@ -246,5 +252,5 @@ def _check_labels(found: AnyRow | None, read: Document | None) -> None:
     if read is None:
         return
     present = present_or_raise(found, read.scope, read.doc_id)
-    if labels(present) != (read.title, read.section, read.asked_as):
+    if labels(present) != (read.title, read.section, read.asked_as, read.url, read.metadata):
         raise LabelsChanged

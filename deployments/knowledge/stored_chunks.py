@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.segments import document_segment
@@ -29,6 +29,11 @@ class ChunkDraft:
     """The segment's text: title, heading and body."""
     segment_hash: str
     """sha256 of `segment`, hex."""
+
+    @property
+    def place(self) -> Place:
+        """Where the chunk is in its document."""
+        return self.chunk.ordinal, self.chunk.start, self.chunk.end
 
     @property
     def embedded_text(self) -> str:
@@ -55,12 +60,16 @@ class DocumentVectors:
         return DocumentVectors({**self.chunks, **more.chunks}, {**self.wordings, **more.wordings})
 
 
+Place = tuple[int, int | None, int | None]
+"""Ordinal, start and end of a chunk; a row of an earlier version has neither start nor end."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
     """The columns of a chunk's row that `plan_change` needs."""
 
     id: int
-    ordinal: int
+    place: Place
     segment_hash: str
     has_vector: bool
 
@@ -71,8 +80,8 @@ class ChunkChange:
 
     kept: int
     """How many rows stay, moved ones included."""
-    moved: Mapping[int, int]
-    """New ordinals by row id."""
+    moved: Mapping[int, Place]
+    """New places by row id."""
     added: Sequence[ChunkDraft]
     removed: Sequence[int]
     """Row ids."""
@@ -90,7 +99,7 @@ def plan_change(
         if row.has_vector or not with_vectors:
             usable[row.segment_hash].append(row)
     kept: dict[int, StoredChunk] = {}
-    moved: dict[int, int] = {}
+    moved: dict[int, Place] = {}
     added: list[ChunkDraft] = []
     for draft in wanted:
         if not usable[draft.segment_hash]:
@@ -98,20 +107,35 @@ def plan_change(
             continue
         row = usable[draft.segment_hash].pop()
         kept[row.id] = row
-        if row.ordinal != draft.chunk.ordinal:
-            moved[row.id] = draft.chunk.ordinal
+        if row.place != draft.place:
+            moved[row.id] = draft.place
     return ChunkChange(len(kept), moved, added, [row.id for row in present if row.id not in kept])
+
+
+_PLACE = (chunks.c.ordinal, chunks.c.start_char, chunks.c.end_char)
+
+
+def _columns(place: Place) -> dict[str, int | None]:
+    return dict(zip((column.name for column in _PLACE), place, strict=True))
 
 
 async def read_chunks(connection: AsyncConnection, index_id: int, document_id: int) -> list[StoredChunk]:
     """Reads a document's rows in an index, ordered by ordinal."""
     has_vector = chunks.c.embedding.is_not(None).label("has_vector")
     rows = await connection.execute(
-        select(chunks.c.id, chunks.c.ordinal, chunks.c.segment_hash, has_vector)
+        select(chunks.c.id, *_PLACE, chunks.c.segment_hash, has_vector)
         .where(chunks.c.index_id == index_id, chunks.c.document_id == document_id)
         .order_by(chunks.c.ordinal)
     )
-    return [StoredChunk(row.id, row.ordinal, row.segment_hash, bool(row.has_vector)) for row in rows]
+    return [
+        StoredChunk(
+            row.id,
+            (row.ordinal, row.start_char, row.end_char),
+            row.segment_hash,
+            bool(row.has_vector),
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +158,16 @@ class ChunkWriter:
         """
         if change.removed:
             await connection.execute(delete(chunks).where(chunks.c.id.in_(change.removed)))
-        for row_id, ordinal in change.moved.items():
-            await connection.execute(update(chunks).where(chunks.c.id == row_id).values(ordinal=ordinal))
+        if change.moved:
+            moved = [{"row": row_id, **_columns(place)} for row_id, place in change.moved.items()]
+            await connection.execute(update(chunks).where(chunks.c.id == bindparam("row")), moved)
         if not change.added:
             return
         rows = [
             {
                 "index_id": index_id,
                 "document_id": document_id,
-                "ordinal": draft.chunk.ordinal,
+                **_columns(draft.place),
                 "heading": draft.chunk.heading,
                 "body": draft.chunk.body,
                 "segment_hash": draft.segment_hash,

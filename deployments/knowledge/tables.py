@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    JSON,
     Column,
     Float,
     ForeignKey,
@@ -38,6 +39,9 @@ documents = Table(
     Column("doc_id", String(200), nullable=False),
     Column("title", Text, nullable=False),
     Column("section", Text),
+    Column("url", Text),
+    # An object of texts.
+    Column("metadata", JSON, nullable=False, server_default="{}"),
     Column("content", Text, nullable=False),
     # Wordings under which people ask for the document, one a line.
     Column("asked_as", Text, nullable=False, server_default=""),
@@ -56,6 +60,8 @@ document_versions = Table(
     Column("version", Integer, primary_key=True),
     Column("title", Text, nullable=False),
     Column("section", Text),
+    Column("url", Text),
+    Column("metadata", JSON, nullable=False, server_default="{}"),
     Column("content", Text, nullable=False),
     Column("stored_at_s", Float(53), nullable=False),
 )
@@ -84,6 +90,10 @@ chunks = Table(
     Column("ordinal", Integer, nullable=False),
     Column("heading", Text, nullable=False),
     Column("body", Text, nullable=False),
+    # The range of the document's content that the body was made from, in Unicode code points. NULL in
+    # rows of versions that did not record it.
+    Column("start_char", Integer),
+    Column("end_char", Integer),
     # sha256 of the segment's text, hex.
     Column("segment_hash", String(64), nullable=False),
     # float32, little-endian; NULL if the process that wrote the chunk uses another embedding model than

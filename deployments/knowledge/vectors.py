@@ -27,8 +27,10 @@ class CollectionVectors:
 
     chunk_ids: npt.NDArray[np.int64]
     """Row ids of the chunks, ascending."""
+    documents: npt.NDArray[np.int64]
+    """Row ids of the documents, which `owners` numbers from 0; ascending."""
     owners: npt.NDArray[np.int64]
-    """The document of each chunk; documents are numbered from 0."""
+    """The number of each chunk's document."""
     sections: npt.NDArray[np.object_]
     """The section of each chunk's document, or None."""
     matrix: Matrix
@@ -50,17 +52,25 @@ class CollectionVectors:
         return self.wordings.raised(cosines, question)
 
     def nearest(
-        self, similarities: npt.NDArray[np.float32], section: str | None, limit: int, documents: int
+        self,
+        similarities: npt.NDArray[np.float32],
+        section: str | None,
+        limit: int,
+        documents: int,
+        only: npt.NDArray[np.int64] | None = None,
     ) -> list[int]:
         """Returns ids of the most similar chunks, best first; equal similarities are ordered by id.
 
         They are the `limit` nearest chunks, and also the best chunk of each of the `documents` nearest
         documents: a long document with many near chunks, for example one with a wording close to the
-        question, must not hide others. With a `section`, other sections are ignored.
+        question, must not hide others. With a `section`, other sections are ignored; with `only`, row ids
+        of documents, all other documents are.
         """
         rows = np.arange(len(self.chunk_ids))
+        if only is not None:
+            rows = rows[np.isin(self.documents, only)[self.owners]]
         if section is not None:
-            rows = rows[self.sections == section]
+            rows = rows[self.sections[rows] == section]
         distances = -similarities[rows]
         document_bests = _smallest_of_owners(self.owners[rows], distances, documents)
         wanted = np.union1d(_smallest(distances, limit), document_bests)
@@ -156,9 +166,11 @@ async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> Col
     rows = (await connection.execute(query)).all()
     count = len(rows)
     chunk_documents = np.fromiter((row.document_id for row in rows), np.int64, count)
+    numbered, owners = np.unique(chunk_documents, return_inverse=True)
     return CollectionVectors(
         np.fromiter((row.id for row in rows), np.int64, count),
-        np.unique(chunk_documents, return_inverse=True)[1],
+        numbered,
+        owners,
         np.array([row.section for row in rows], dtype=np.object_),
         to_matrix([row.embedding for row in rows]),
         await read_collection_wordings(connection, scope, index_id, chunk_documents),

@@ -136,6 +136,10 @@ def _citation(passage: Passage) -> Citation:
         version=passage.version,
         score=passage.score,
         snippet=_snippet(passage.body),
+        url=passage.url,
+        heading=passage.heading,
+        start=passage.start,
+        end=passage.end,
     )
 
 

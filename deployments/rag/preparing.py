@@ -136,7 +136,7 @@ class PromptPreparer:
     async def _passages(self, question: Question) -> tuple[Passage, ...]:
         if question.passages is not None:
             return question.passages
-        query = SearchQuery(question.scope, question.text, question.top_k, question.section)
+        query = SearchQuery(question.scope, question.text, question.top_k, question.section, question.only)
         return (await self._parts.retriever.search(query)).passages
 
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:

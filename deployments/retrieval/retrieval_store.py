@@ -32,7 +32,7 @@ from deployments.retrieval.cached_retriever import RetrievalKey
 log = logging.getLogger(__name__)
 
 HEADER_BYTES = 19
-_HEAD = b"\xf1R\x01"
+_HEAD = b"\xf1R\x02"
 _MAX_PLAIN_BYTES = 32 * 2**20
 _Number = int | float
 
@@ -79,7 +79,7 @@ def retrieval_name(key: RetrievalKey) -> str:
     """The Redis key of an entry: equal only for equal retrieval keys. Raises InvalidRequest."""
     query = key.query
     section = ("", "") if query.section is None else ("section", query.section)
-    fields = digest(key.state, key.kind, query.text, str(query.top_k), *section)
+    fields = digest(key.state, key.kind, query.text, str(query.top_k), *section, query.only.canonical())
     return entry_prefix("ret", query.scope) + fields
 
 
@@ -140,18 +140,28 @@ def _passage(  # noqa: PLR0917  -- the order of the class's own fields
     body: Any,
     score: Any,
     similarity: Any,
+    url: Any,
+    start: Any,
+    end: Any,
 ) -> Passage:
     return Passage(
         DocId(_checked(doc_id, str)),
         _checked(title, str),
         _checked(heading, str),
-        None if section is None else _checked(section, str),
+        _optional(section, str),
         _checked(version, int),
         _checked(ordinal, int),
         _checked(body, str),
         float(_checked(score, _Number)),
         None if similarity is None else float(_checked(similarity, _Number)),
+        _optional(url, str),
+        _optional(start, int),
+        _optional(end, int),
     )
+
+
+def _optional(value: Any, kind: Any) -> Any:
+    return None if value is None else _checked(value, kind)
 
 
 def _checked(value: Any, kind: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from deployments.core.ids import tenant_id
 from serve_app.client.connection import connect
 from serve_app.client.rag import TokenCachedRAG
+from serve_app.client.results import Filter
 
 
 class AgentClient:
@@ -50,6 +52,11 @@ class AgentClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def as_json(given: Filter | None) -> str | None:
+    """A filter as a query parameter."""
+    return None if given is None else json.dumps(given)
 
 
 def path_part(name: str) -> str:

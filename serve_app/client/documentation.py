@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from deployments.agents.specs import DOCUMENTATION
 from deployments.core.ids import doc_id as checked_doc_id
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.writing import DEFAULT_DOC_TYPE
-from serve_app.client.agent import AgentClient, path_part
+from serve_app.client.agent import AgentClient, as_json, path_part
 from serve_app.client.results import (
     CacheStats,
     DocumentationAnswer,
     DocumentSearch,
+    Filter,
     StoredDocument,
     WrittenDocument,
 )
@@ -32,10 +34,19 @@ class DocumentationAgent(AgentClient):
         section: str | None = None,
         top_k: int = DEFAULT_TOP_K,
         max_tokens: int = DOCUMENTATION.max_tokens,
+        *,
+        filter: Filter | None = None,
+        doc_ids: Sequence[str] | None = None,
     ) -> DocumentationAnswer:
         """The answer to a question as `documentation`, from one section or all."""
         answer: DocumentationAnswer = await self._connection.post(
-            "/v1/documentation/lookup", query=query, section=section, top_k=top_k, max_tokens=max_tokens
+            "/v1/documentation/lookup",
+            query=query,
+            section=section,
+            top_k=top_k,
+            max_tokens=max_tokens,
+            filter=filter,
+            doc_ids=doc_ids,
         )
         return answer
 
@@ -70,10 +81,17 @@ class DocumentationAgent(AgentClient):
         )
         return stored
 
-    async def search_documentation(self, query: str, limit: int = DEFAULT_TOP_K) -> DocumentSearch:
+    async def search_documentation(
+        self,
+        query: str,
+        limit: int = DEFAULT_TOP_K,
+        *,
+        filter: Filter | None = None,
+        doc_ids: Sequence[str] | None = None,
+    ) -> DocumentSearch:
         """The documents that contain words of a query as `results`, best first."""
         found: DocumentSearch = await self._connection.get(
-            "/v1/documentation/search", query=query, limit=limit
+            "/v1/documentation/search", query=query, limit=limit, filter=as_json(filter), doc_ids=doc_ids
         )
         return found
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deployments.core.limits import DEFAULT_ANSWER_TOKENS, DEFAULT_TOP_K
 from serve_app.client.connection import Connection
-from serve_app.client.results import CacheStats, GeneratedAnswer, PromptMetadata
+from serve_app.client.results import CacheStats, Filter, GeneratedAnswer, PromptMetadata
 
 
 class TokenCachedRAG:
@@ -18,7 +20,13 @@ class TokenCachedRAG:
         self._connection = connection
 
     async def retrieve_tokens(
-        self, query: str, top_k: int = DEFAULT_TOP_K, section: str | None = None
+        self,
+        query: str,
+        top_k: int = DEFAULT_TOP_K,
+        section: str | None = None,
+        *,
+        filter: Filter | None = None,
+        doc_ids: Sequence[str] | None = None,
     ) -> tuple[list[int], PromptMetadata]:
         """The token ids of the prompt that a question would be answered with, and its metadata.
 
@@ -26,7 +34,13 @@ class TokenCachedRAG:
         cache_error`. There are no ids when no passage answers the question.
         """
         prompt = await self._connection.post(
-            "/v1/cache/tokens", agent=self._agent, query=query, top_k=top_k, section=section
+            "/v1/cache/tokens",
+            agent=self._agent,
+            query=query,
+            top_k=top_k,
+            section=section,
+            filter=filter,
+            doc_ids=doc_ids,
         )
         return prompt["token_ids"], prompt["metadata"]
 
@@ -37,6 +51,9 @@ class TokenCachedRAG:
         max_tokens: int = DEFAULT_ANSWER_TOKENS,
         temperature: float = 0.7,
         section: str | None = None,
+        *,
+        filter: Filter | None = None,
+        doc_ids: Sequence[str] | None = None,
     ) -> GeneratedAnswer:
         """The answer to a question: `response`, `cache_hit`, `latency_ms`, `cache_stats` and so on."""
         answer: GeneratedAnswer = await self._connection.post(
@@ -47,6 +64,8 @@ class TokenCachedRAG:
             max_tokens=max_tokens,
             temperature=temperature,
             section=section,
+            filter=filter,
+            doc_ids=doc_ids,
         )
         return answer
 

@@ -1,12 +1,15 @@
-"""What the clients' methods return: the JSON objects of the HTTP API.
+"""What the clients' methods return, and filters that they take: the JSON objects of the HTTP API.
 
 A time is a string in ISO 8601, in UTC. A rate is in percent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+Filter: TypeAlias = Mapping[str, str | Sequence[str]]
+"""Metadata of documents: a value, or several of which a document must have one, for each key."""
 SegmentSource: TypeAlias = Literal["l1", "redis", "tokenized"]
 
 
@@ -33,6 +36,10 @@ class Citation(TypedDict):
     version: int
     score: float
     snippet: str
+    url: str | None  # of the document
+    heading: str  # path of the headings above the passage
+    start: int | None  # the passage is made from the document's content[start:end]
+    end: int | None
 
 
 class Reuse(TypedDict):
@@ -200,6 +207,7 @@ class DocumentHit(TypedDict):
     version: int
     score: float  # comparable within one search
     snippet: str
+    url: str | None
 
 
 class DocumentSearch(TypedDict):

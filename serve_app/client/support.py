@@ -8,8 +8,8 @@ from datetime import date
 from deployments.agents.specs import SUPPORT
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.records.tickets import Priority, ResolutionType
-from serve_app.client.agent import AgentClient, path_part
-from serve_app.client.results import SupportAnswer
+from serve_app.client.agent import AgentClient, as_json, path_part
+from serve_app.client.results import Filter, SupportAnswer
 from serve_app.client.support_results import (
     Escalation,
     KnowledgeSearch,
@@ -36,11 +36,22 @@ class SupportAgent(AgentClient):
         super().__init__(business_id, enable_memory, url=url, api_key=api_key)
 
     async def answer_support_query_cached(
-        self, query: str, top_k: int = DEFAULT_TOP_K, max_tokens: int = SUPPORT.max_tokens
+        self,
+        query: str,
+        top_k: int = DEFAULT_TOP_K,
+        max_tokens: int = SUPPORT.max_tokens,
+        *,
+        filter: Filter | None = None,
+        doc_ids: Sequence[str] | None = None,
     ) -> SupportAnswer:
         """The answer to a question as `response`, with what it reused and how long it took."""
         answer: SupportAnswer = await self._connection.post(
-            "/v1/support/answer", query=query, top_k=top_k, max_tokens=max_tokens
+            "/v1/support/answer",
+            query=query,
+            top_k=top_k,
+            max_tokens=max_tokens,
+            filter=filter,
+            doc_ids=doc_ids,
         )
         return answer
 
@@ -88,11 +99,22 @@ class SupportAgent(AgentClient):
         return escalation
 
     async def search_knowledge_base(
-        self, query: str, category: str | None = None, top_k: int = DEFAULT_TOP_K
+        self,
+        query: str,
+        category: str | None = None,
+        top_k: int = DEFAULT_TOP_K,
+        *,
+        filter: Filter | None = None,
+        doc_ids: Sequence[str] | None = None,
     ) -> KnowledgeSearch:
         """The passages nearest to a query as `results`, from one category or all."""
         found: KnowledgeSearch = await self._connection.get(
-            "/v1/support/search", query=query, category=category, top_k=top_k
+            "/v1/support/search",
+            query=query,
+            category=category,
+            top_k=top_k,
+            filter=as_json(filter),
+            doc_ids=doc_ids,
         )
         return found
 

@@ -90,6 +90,9 @@ class Passage(TypedDict):
     text: str
     score: float  # fused rank of full text and vector search
     similarity: float | None  # cosine with the query
+    url: str | None  # of the document
+    start: int | None  # the passage is made from the document's content[start:end]
+    end: int | None
 
 
 class KnowledgeSearch(TypedDict):

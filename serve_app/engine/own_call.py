@@ -15,6 +15,11 @@ from ray.serve import context
 from ray.serve._private.utils import generate_request_id
 
 
+def serve_request_id() -> str:
+    """The id that Serve's logs have for the request that this process works on; "" outside of one."""
+    return str(context._get_serve_request_context().request_id)
+
+
 @contextmanager
 def own_call() -> Iterator[None]:
     """Gives the call made inside the block its own id.

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.fast_path.server_errors import server_error
+from serve_app.request_ids import identified
 
 log = logging.getLogger("ray.serve")
 
@@ -18,7 +19,9 @@ _STATUSES = {status.value for status in HTTPStatus}
 
 
 class ServeGuard:
-    """Drops request headers that Serve obeys, and gives Serve's errors the body that all errors have."""
+    """Drops request headers that Serve obeys, gives a request its id, and Serve's errors the body that all
+    errors have.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,6 +32,7 @@ class ServeGuard:
             await self._app(scope, receive, send)
             return
         scope["headers"] = [header for header in scope["headers"] if header[0] not in _SERVE_HEADERS]
+        _, send = identified(scope, send)
         serve_error: Message | None = None
         started = False
 

@@ -14,10 +14,11 @@ from deployments.core.messages import Ask, CacheStats
 from deployments.core.services import Agent
 from deployments.core.token_ids import from_bytes
 from serve_app.edge import EdgeClock
-from serve_app.http.body import Body, FromCore
+from serve_app.http.body import FromCore
 from serve_app.http.context import Call
 from serve_app.http.error_bodies import Responses
 from serve_app.http.fields import AnswerTokens
+from serve_app.http.filters import Filtered
 from serve_app.sse import NamedEvents, event_stream
 
 _EVENT = {
@@ -35,7 +36,7 @@ EVENTS: Responses = {
 """`responses` of a route whose answers can be streamed."""
 
 
-class AskBody(Body):
+class AskBody(Filtered):
     """What a question to any agent can say."""
 
     max_tokens: AnswerTokens
@@ -54,6 +55,7 @@ class AskBody(Body):
         """The question to the agent."""
         return replace(
             call.ask(query, self.top_k, section),
+            only=self.only(),
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             seed=self.seed,

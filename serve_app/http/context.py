@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, cast
-from uuid import uuid4
 
 from fastapi import Depends, Request
 
@@ -27,7 +26,7 @@ class Call:
 
     tenant: TenantId
     request_id: RequestId
-    """New for each request. Clients can't choose it, since the engine must never see one twice."""
+    """As `serve_app.request_ids` found it; other requests can have the same."""
     clock: EdgeClock
     """Started when the request arrived."""
     timeout_s: float
@@ -43,11 +42,6 @@ class Call:
             deadline_s=self.timeout_s,
             spent=self.clock.spent(),
         )
-
-
-def new_request_id() -> str:
-    """An id for a request, which no other request has."""
-    return f"req-{uuid4().hex}"
 
 
 async def services(request: Request) -> Services:
@@ -72,7 +66,7 @@ async def call(
 ) -> Call:
     """The request as a call."""
     clock = cast(EdgeClock, request.state.clock)
-    return Call(owner, RequestId(new_request_id()), clock, parts.settings.request_timeout_s)
+    return Call(owner, request.state.request_id, clock, parts.settings.request_timeout_s)
 
 
 async def scope(

@@ -30,6 +30,8 @@ from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
 from serve_app.http.documents import IngestedBody
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
 from serve_app.http.fields import AnswerTokens, Moment, QueryText
+from serve_app.http.filters import OnlyDep
+from serve_app.http.id_path import DOC_ID
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 
 router = APIRouter(prefix="/v1/documentation", tags=["documentation"], responses=ERROR_RESPONSES)
@@ -120,7 +122,7 @@ class WrittenBody(FromCore, BaseModel):
 
 
 class UpdateRequest(Body):
-    """A document's new text, as Markdown; its title and section stay."""
+    """A document's new text, as Markdown; title, section, url and metadata stay."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"content": "# Greeting\n\nCall `greet`."}]})
 
@@ -137,6 +139,8 @@ class VersionBody(FromCore, BaseModel):
     version: int
     title: str
     section: str | None
+    url: str | None
+    metadata: dict[str, str]
     stored_at: Moment
     content: str | None
 
@@ -192,16 +196,17 @@ async def search(
     parts: ServicesDep,
     owner: TenantDep,
     query: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARS, examples=["webhook signature"])],
+    only: OnlyDep,
     limit: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
 ) -> TextSearchBody:
     """Finds documents that have the words of a query, by full text search, best first."""
     check_text(query, "query", MAX_QUERY_CHARS)
-    hits = await parts.library.search_text(_scope(owner), query, limit)
+    hits = await parts.library.search_text(_scope(owner), query, limit, only)
     results = [TextHitBody.of(hit) for hit in hits]
     return TextSearchBody(query=query, total_results=len(results), results=results)
 
 
-@router.put("/{identifier}", responses=_MISSING | _UNREADABLE)
+@router.put(f"/{DOC_ID}", responses=_MISSING | _UNREADABLE)
 async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner: TenantDep) -> IngestedBody:
     """Stores a new version of a document; no answer uses the old text once this has returned."""
     check_text(body.content, "content", MAX_CONTENT_CHARS)
@@ -212,7 +217,25 @@ async def update(identifier: str, body: UpdateRequest, parts: ServicesDep, owner
     return IngestedBody.of(ingested)
 
 
-@router.get("/{identifier}", responses=_MISSING)
+@router.get(f"/{DOC_ID}/versions", responses=_MISSING)
+async def versions(
+    identifier: str,
+    parts: ServicesDep,
+    owner: TenantDep,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    before: Annotated[int | None, Query(ge=1, le=_MAX_VERSION)] = None,
+) -> VersionPage:
+    """Lists a document's versions, newest first, without their contents.
+
+    A document whose own id ends in `/versions` is read below `/v1/collections/documentation/documents`.
+    """
+    name = doc_id(identifier)
+    found = await parts.library.versions(_scope(owner), name, limit + 1, before)
+    shown = [VersionBody.of(version, doc_id=name) for version in found[:limit]]
+    return VersionPage(versions=shown, next=shown[-1].version if len(found) > limit else None)
+
+
+@router.get(f"/{DOC_ID}", responses=_MISSING)
 async def get(
     identifier: str,
     parts: ServicesDep,
@@ -226,21 +249,6 @@ async def get(
     if version is None:
         return VersionBody.present(await parts.library.get(_scope(owner), name))
     return VersionBody.of(await parts.library.version(_scope(owner), name, version), doc_id=name)
-
-
-@router.get("/{identifier}/versions", responses=_MISSING)
-async def versions(
-    identifier: str,
-    parts: ServicesDep,
-    owner: TenantDep,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[int | None, Query(ge=1, le=_MAX_VERSION)] = None,
-) -> VersionPage:
-    """Lists a document's versions, newest first, without their contents."""
-    name = doc_id(identifier)
-    found = await parts.library.versions(_scope(owner), name, limit + 1, before)
-    shown = [VersionBody.of(version, doc_id=name) for version in found[:limit]]
-    return VersionPage(versions=shown, next=shown[-1].version if len(found) > limit else None)
 
 
 def _scope(owner: TenantId) -> Scope:

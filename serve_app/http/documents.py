@@ -22,9 +22,13 @@ from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import ScopeDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import PageMark
+from serve_app.http.fields import DocumentUrl, Metadata, PageMark, json_parameter
+from serve_app.http.filters import OnlyDep
+from serve_app.http.id_path import DOC_ID
 from serve_app.http.uploads import media_type, upload
 from serve_app.services import Services
+
+_MAX_METADATA_JSON_CHARS = 20_000
 
 router = APIRouter(
     prefix="/v1/collections/{name}/documents",
@@ -36,16 +40,26 @@ _UNTOLD = "application/octet-stream"
 
 
 class DocumentLabels(Body):
-    """A document's title and section."""
+    """A document's title, section and address."""
 
     title: str = Field("", max_length=500, description="empty: taken from the content")
     section: str | None = Field(None, max_length=MAX_SECTION_CHARS)
+    url: DocumentUrl | None = None
+
+
+class QueryLabels(DocumentLabels):
+    """The labels of a document that is sent as the raw body."""
+
+    metadata: str = Field(
+        "{}", max_length=_MAX_METADATA_JSON_CHARS, description="your own labels, as a JSON object of texts"
+    )
 
 
 class DocumentUpload(DocumentLabels):
     """A document as JSON; `content` is Markdown. Any other type is sent as the raw body."""
 
     content: str = Field(min_length=1, max_length=MAX_CONTENT_CHARS)
+    metadata: Metadata = Field({}, examples=[{"product": "harbor", "lang": "en"}])
     asked_as: list[Annotated[str, Field(max_length=MAX_WORDING_CHARS)]] = Field(
         [],
         max_length=MAX_WORDINGS,
@@ -63,6 +77,8 @@ class DocumentBody(FromCore, BaseModel):
     collection: str
     title: str
     section: str | None
+    url: str | None
+    metadata: dict[str, str]
     version: int
     chunks: int
     created_at_s: float
@@ -97,7 +113,7 @@ class IngestedBody(FromCore, Ingested):
 
 
 @router.put(
-    "/{identifier}",
+    f"/{DOC_ID}",
     openapi_extra=upload([*MediaType, _UNTOLD], {"application/json": DocumentUpload.model_json_schema()}),
     responses=error_responses(
         {415: "No type that can be read", 422: "The document can't be read; nothing was stored"}
@@ -108,7 +124,7 @@ async def put(
     request: Request,
     where: ScopeDep,
     parts: ServicesDep,
-    labels: Annotated[DocumentLabels, Query()],
+    labels: Annotated[QueryLabels, Query()],
 ) -> IngestedBody:
     """Stores a document or a new version of it, and makes it searchable before it returns.
 
@@ -116,19 +132,27 @@ async def put(
     """
     declared = request.headers.get("content-type", "")
     raw = await request.body()
-    draft = DocumentDraft(doc_id(identifier), labels.title, labels.section, declared, raw)
+    draft = DocumentDraft(
+        doc_id(identifier),
+        labels.title,
+        labels.section,
+        declared,
+        raw,
+        url=labels.url,
+        metadata=json_parameter(Metadata, labels.metadata, "metadata"),
+    )
     if media_type(request) == "application/json":
         draft = _from_json(draft)
     return _changed(parts, where, await parts.library.put(where, draft))
 
 
-@router.get("/{identifier}")
+@router.get(f"/{DOC_ID}")
 async def get(identifier: str, where: ScopeDep, parts: ServicesDep) -> DocumentBody:
     """Reads a document with its content."""
     return DocumentBody.whole(await parts.library.get(where, doc_id(identifier)))
 
 
-@router.delete("/{identifier}")
+@router.delete(f"/{DOC_ID}")
 async def delete(identifier: str, where: ScopeDep, parts: ServicesDep) -> IngestedBody:
     """Deletes a document; no answer uses it once this has returned."""
     return _changed(parts, where, await parts.library.delete(where, doc_id(identifier)))
@@ -138,12 +162,14 @@ async def delete(identifier: str, where: ScopeDep, parts: ServicesDep) -> Ingest
 async def listing(
     where: ScopeDep,
     parts: ServicesDep,
+    only: OnlyDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     after: PageMark | None = None,
 ) -> DocumentPage:
-    """Lists the collection's documents by id, without their contents."""
+    """Lists the collection's documents, or those that match, by id, without their contents."""
     last = None if after is None else doc_id(after)
-    found = await parts.library.list(where, limit + 1, last)  # one more tells whether there is a next page
+    # One more tells whether there is a next page.
+    found = await parts.library.list(where, limit + 1, last, only)
     shown = [DocumentBody.listed(document) for document in found[:limit]]
     return DocumentPage(documents=shown, next=shown[-1].doc_id if len(found) > limit else None)
 
@@ -167,4 +193,6 @@ def _from_json(draft: DocumentDraft) -> DocumentDraft:
         f"{MediaType.MARKDOWN}; charset=utf-8",
         body.content.encode(),
         tuple(body.asked_as),
+        body.url or draft.url,
+        {**draft.metadata, **body.metadata},
     )

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
+from deployments.core.document_labels import (
+    MAX_KEY_CHARS,
+    MAX_METADATA_KEYS,
+    MAX_URL_CHARS,
+    MAX_VALUE_CHARS,
+)
+from deployments.core.errors import InvalidRequest
+from deployments.core.ids import MAX_DOC_ID_CHARS
 from deployments.core.limits import (
     MAX_ANSWER_TOKENS,
     MAX_QUERY_CHARS,
@@ -32,6 +40,16 @@ def at_most(entries: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def json_parameter(kind: Any, raw: str, param: str) -> Any:
+    """The value of a query parameter that is JSON of the type `kind`. Raises InvalidRequest."""
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    try:
+        return adapter.validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidRequest(f"{param}: {first['msg']}", param) from None
+
+
 def _in_utc(value: object) -> object:
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value
 
@@ -50,4 +68,16 @@ SectionName = Annotated[
     str,
     Field(max_length=MAX_SECTION_CHARS, description="takes passages from this section of documents only"),
 ]
-PageMark = Annotated[str, Field(max_length=_MAX_NAME_CHARS, description="the `next` of the page before")]
+DocumentUrl = Annotated[
+    str,
+    Field(max_length=MAX_URL_CHARS, description="where people read it (http or https); citations have it"),
+]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=MAX_KEY_CHARS)],
+        Annotated[str, Field(max_length=MAX_VALUE_CHARS)],
+    ],
+    at_most(MAX_METADATA_KEYS),
+    Field(max_length=MAX_METADATA_KEYS, description="your own labels, by which questions can be filtered"),
+]
+PageMark = Annotated[str, Field(max_length=MAX_DOC_ID_CHARS, description="the `next` of the page before")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from deployments.core.access import (
@@ -16,7 +16,7 @@ from deployments.core.access import (
 )
 from deployments.core.errors import Conflict
 from serve_app.http.body import Body, FromCore
-from serve_app.http.context import AccessDep, ServicesDep, TenantDep, new_request_id
+from serve_app.http.context import AccessDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
 from serve_app.http.fields import Moment, PageMark
 
@@ -26,14 +26,14 @@ router = APIRouter(
 _MAX_LIFE_S = 10 * 365 * 24 * 3600
 
 
-async def actor(access: AccessDep, parts: ServicesDep) -> Actor:
+async def actor(request: Request, access: AccessDep, parts: ServicesDep) -> Actor:
     """Who manages keys. Raises Conflict if the API has none, since stored keys would protect nothing."""
     if parts.key_ring.keyless:
         raise Conflict(
             "this server answers without API keys: start it with WARMLINE_API_KEYS=<your key>=*, and make "
             "other keys with that one"
         )
-    return Actor(access.key_id, new_request_id())
+    return Actor(access.key_id, request.state.request_id)
 
 
 ActorDep = Annotated[Actor, Depends(actor)]

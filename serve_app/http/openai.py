@@ -86,6 +86,7 @@ def _ask(body: ChatRequest, call: Call) -> Ask:
     chat = conversation_of(body.messages)
     return replace(
         call.ask(chat.question),
+        only=body.only(),
         max_tokens=next(iter(limits), None),
         temperature=body.temperature,
         top_p=body.top_p,

@@ -20,6 +20,7 @@ from deployments.core.limits import (
 from serve_app.http.answers import AnswerBody
 from serve_app.http.body import Body
 from serve_app.http.fields import AgentName
+from serve_app.http.filters import Filtered
 
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),
@@ -115,10 +116,11 @@ class StreamOptions(Body):
     include_obfuscation: Literal[False] = False
 
 
-class ChatRequest(Body):
+class ChatRequest(Filtered):
     """A chat with an agent, whose name is the model's.
 
     The last message is the question that is searched for; the others follow the documents in the prompt.
+    `filter` and `doc_ids` limit the search to some documents.
     `null` means that a field is not there. `user`, `metadata`, `safety_identifier`,
     `prompt_cache_key` and a message's `name` change nothing; unsupported fields (`tools`, `logprobs`, `n`
     above 1, ...) are refused by name.

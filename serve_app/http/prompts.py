@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -11,11 +13,12 @@ from deployments.core.limits import DEFAULT_ANSWER_TOKENS, DEFAULT_TOP_K, MAX_TO
 from deployments.core.messages import SegmentSource
 from deployments.core.token_ids import from_bytes
 from serve_app.http.answers import EVENTS, AnswerBody, AskBody, CitationBody, answered
-from serve_app.http.body import Body, FromCore
+from serve_app.http.body import FromCore
 from serve_app.http.cache import agents_named
 from serve_app.http.context import CallDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
 from serve_app.http.fields import AgentName, AnswerTokens, QueryText, SectionName
+from serve_app.http.filters import Filtered
 
 router = APIRouter(
     prefix="/v1/cache",
@@ -24,7 +27,7 @@ router = APIRouter(
 )
 
 
-class TokensRequest(Body):
+class TokensRequest(Filtered):
     """A question whose prompt is wanted."""
 
     model_config = ConfigDict(
@@ -94,7 +97,8 @@ async def tokens(body: TokensRequest, parts: ServicesDep, call: CallDep) -> Toke
     Nothing is generated, and no counter changes.
     """
     agent = agents_named(parts, body.agent)[body.agent]
-    return TokensBody.from_prompt(await agent.retrieve_tokens(call.ask(body.query, body.top_k, body.section)))
+    ask = replace(call.ask(body.query, body.top_k, body.section), only=body.only())
+    return TokensBody.from_prompt(await agent.retrieve_tokens(ask))
 
 
 @router.post("/generate", response_model=GeneratedAnswer, responses=EVENTS)

@@ -21,6 +21,7 @@ from serve_app.http.body import FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES
 from serve_app.http.fields import AnswerTokens, Moment, QueryText, Seconds, SectionName
+from serve_app.http.filters import OnlyDep
 from serve_app.http.periods import period_of
 
 router = APIRouter(prefix="/v1/support", tags=["support"], responses=ERROR_RESPONSES)
@@ -57,6 +58,9 @@ class PassageBody(FromCore, BaseModel):
     text: str
     score: float
     similarity: float | None
+    url: str | None
+    start: int | None
+    end: int | None
 
 
 class KnowledgeSearchBody(BaseModel):
@@ -144,7 +148,9 @@ async def answer(body: SupportQuestion, parts: ServicesDep, call: CallDep) -> Re
 async def search(
     parts: ServicesDep,
     owner: TenantDep,
+    *,
     query: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARS, examples=["reset password"])],
+    only: OnlyDep,
     category: SectionName | None = None,
     top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
 ) -> KnowledgeSearchBody:
@@ -152,7 +158,8 @@ async def search(
     check_text(query, "query", MAX_QUERY_CHARS)
     if category is not None:
         check_text(category, "category", MAX_SECTION_CHARS)
-    found = await parts.library.search(SearchQuery(Scope(owner, SUPPORT.collection), query, top_k, category))
+    wanted = SearchQuery(Scope(owner, SUPPORT.collection), query, top_k, category, only)
+    found = await parts.library.search(wanted)
     results = [PassageBody.of(passage, text=passage.body) for passage in found.passages]
     return KnowledgeSearchBody(query=query, category=category, total_results=len(results), results=results)
 

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { modal } from "./dialog.js";
-import { inline } from "./inline.js";
+import { inline, webLink } from "./inline.js";
 import { markdown } from "./markdown.js";
 import { failure, waiting } from "./notice.js";
 
@@ -17,8 +17,9 @@ export function citationList(citations, collection) {
 				"button",
 				{ type: "button", onclick: () => openCitation(citation, collection) },
 				h("span", { class: "number" }, String(index + 1)),
-				citation.title,
+				[citation.title, citation.heading].filter(Boolean).join(" › "),
 			),
+			webLink(citation.url, "Open"),
 		),
 	);
 	return h("div", { class: "citations" }, h("span", { class: "muted small" }, "Sources"), h("ol", {}, items));
@@ -35,7 +36,8 @@ export function citationMark(number, citations, collection) {
 
 async function openCitation(citation, collection) {
 	const body = h("div", { class: "prose" }, waiting());
-	const facts = [citation.section, `version ${citation.version}`, `score ${citation.score.toFixed(3)}`];
+	const passage = h("blockquote", { class: "passage" }, inline(citation.snippet));
+	const facts = [citation.heading, citation.section, `version ${citation.version}`, `score ${citation.score.toFixed(3)}`];
 	modal(
 		citation.title,
 		h(
@@ -44,7 +46,8 @@ async function openCitation(citation, collection) {
 			h("code", {}, citation.doc_id),
 			` · ${facts.filter(Boolean).join(" · ")}`,
 		),
-		h("blockquote", { class: "passage" }, inline(citation.snippet)),
+		webLink(citation.url),
+		passage,
 		collection && body,
 	);
 	if (!collection) return;
@@ -52,8 +55,14 @@ async function openCitation(citation, collection) {
 		const document = await call(
 			`v1/collections/${collection}/documents/${encodeURIComponent(citation.doc_id)}`,
 		);
+		if (document.version === citation.version) fill(passage, markdown(cited(document, citation), 4));
 		fill(body, h("h3", {}, "The whole document"), markdown(document.content, 4));
 	} catch (error) {
 		fill(body, failure(error));
 	}
+}
+
+// The whole passage, of which a citation has the beginning. Positions count code points, as the API does.
+function cited(document, { start, end, snippet }) {
+	return start === null ? snippet : [...document.content].slice(start, end).join("");
 }

@@ -7,6 +7,7 @@ import { button, fill, h } from "./dom.js";
 import { labelled, select } from "./form.js";
 import { count, moment, unixMoment } from "./format.js";
 import { heading } from "./heading.js";
+import { webLink } from "./inline.js";
 import { markdown } from "./markdown.js";
 import { failure, success, waiting } from "./notice.js";
 
@@ -32,6 +33,7 @@ async function show(view, collection, id) {
 			view,
 			back,
 			heading(document.title || id, [id, ...facts].filter(Boolean).join(" · "), remove),
+			labels(document),
 			collection === "documentation" && document.version > 1 && versions(id),
 			h("article", { class: "card prose" }, markdown(document.content, 2)),
 			wordings(document.asked_as ?? []),
@@ -39,6 +41,11 @@ async function show(view, collection, id) {
 	} catch (error) {
 		fill(view, back, heading(id), failure(error));
 	}
+}
+
+function labels({ url, metadata }) {
+	const known = Object.entries(metadata).map(([key, value]) => h("span", { class: "badge" }, `${key}: ${value}`));
+	return (url || known.length > 0) && h("p", { class: "actions" }, webLink(url), known);
 }
 
 function wordings(asked) {

@@ -45,6 +45,11 @@ function nodeOf(found, mark) {
 	return brk ? h("br") : whole;
 }
 
+// A document's address as a link; "" if it has none that a browser may open.
+export function webLink(url, label = url) {
+	return /^https?:\/\//i.test(url ?? "") ? link(url, label, url) : "";
+}
+
 // Any other scheme, javascript: above all, is shown as it was written.
 function link(target, label, whole) {
 	if (!SAFE.test(target)) return whole;

@@ -3,13 +3,13 @@
 import { accessHeaders } from "./access.js";
 import { ApiError, queryOf, refused } from "./api.js";
 
-// Resolves to what the server did. `told` is called with the share that was sent.
-export function store(collection, id, file, type, section, told) {
+// Resolves to what the server did. `labels` are the query parameters: section, metadata. `told` is called with the share that was sent.
+export function store(collection, id, file, type, labels, told) {
 	return new Promise((resolve, reject) => {
 		const request = new XMLHttpRequest();
 		request.open(
 			"PUT",
-			`v1/collections/${collection}/documents/${encodeURIComponent(id)}${queryOf({ section })}`,
+			`v1/collections/${collection}/documents/${encodeURIComponent(id)}${queryOf(labels)}`,
 		);
 		for (const [name, value] of Object.entries(accessHeaders())) request.setRequestHeader(name, value);
 		request.setRequestHeader("Content-Type", type);

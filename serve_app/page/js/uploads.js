@@ -23,13 +23,16 @@ const TYPES = {
 	eml: "message/rfc822",
 };
 const AT_ONCE = 2;
+const METADATA = 'JSON, such as {"product": "harbor"}';
 const SECTIONS = [["", "None"], "api", "guide", "tutorial", "reference"];
 
 // `changed` is called once all files of a drop are through.
 export function uploads(collection, changed) {
 	const list = h("ul", { class: "uploads", "aria-live": "polite" });
 	const section = collection === "documentation" ? select(SECTIONS) : null;
-	const take = (files) => takeAll([...files], { collection, section: section?.value, list, changed });
+	const metadata = h("input", { type: "text", placeholder: METADATA });
+	const labels = () => ({ section: section?.value, metadata: metadata.value.trim() });
+	const take = (files) => takeAll([...files], { collection, labels: labels(), list, changed });
 	const input = h("input", {
 		type: "file",
 		multiple: true,
@@ -55,6 +58,12 @@ export function uploads(collection, changed) {
 			),
 		),
 	);
+	const fields = h(
+		"div",
+		{ class: "bar-of-fields" },
+		section && labelled("Section of new files", section),
+		labelled("Metadata of new files", metadata, "wide"),
+	);
 	const over = (on) => (event) => {
 		event.preventDefault();
 		zone.classList.toggle("over", on);
@@ -65,10 +74,10 @@ export function uploads(collection, changed) {
 		over(false)(event);
 		take(event.dataTransfer.files);
 	});
-	return h("div", { class: "upload-area" }, zone, section && labelled("Section of new files", section), list);
+	return h("div", { class: "upload-area" }, zone, fields, list);
 }
 
-async function takeAll(files, { collection, section, list, changed }) {
+async function takeAll(files, { collection, labels, list, changed }) {
 	const taken = new Set();
 	const rows = files.map((file) => rowOf(file, taken));
 	fill(
@@ -77,7 +86,7 @@ async function takeAll(files, { collection, section, list, changed }) {
 	);
 	const waiting = rows.filter((row) => row.id);
 	const work = async () => {
-		for (let row = waiting.shift(); row; row = waiting.shift()) await send(row, collection, section);
+		for (let row = waiting.shift(); row; row = waiting.shift()) await send(row, collection, labels);
 	};
 	await Promise.all(Array.from({ length: AT_ONCE }, work));
 	if (rows.some((row) => row.stored)) changed();
@@ -110,13 +119,13 @@ export function idOf(name) {
 		.slice(0, 200);
 }
 
-async function send(row, collection, section) {
+async function send(row, collection, labels) {
 	const told = (share) => {
 		row.bar.value = share;
 		row.state.textContent = share < 1 ? `Sending, ${Math.round(share * 100)} %` : "Reading and indexing…";
 	};
 	try {
-		const done = await store(collection, row.id, row.file, row.type, section, told);
+		const done = await store(collection, row.id, row.file, row.type, labels, told);
 		row.stored = true;
 		row.element.className = "done";
 		row.state.textContent = outcome(done);

@@ -1,13 +1,26 @@
 """Names that callers choose are safe inside keys, paths and headers, or refused by name."""
 
+import posixpath
+import time
+from urllib.parse import quote, unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.errors import InvalidRequest
-from deployments.core.ids import CollectionName, Scope, TenantId, collection_name, doc_id, tenant_id
+from deployments.core.ids import (
+    CollectionName,
+    Scope,
+    TenantId,
+    collection_name,
+    doc_id,
+    doc_id_pattern,
+    tenant_id,
+)
 
-RULES = [(tenant_id, "business_id", 64), (collection_name, "collection", 64), (doc_id, "doc_id", 200)]
+NARROW = [(tenant_id, "business_id", 64), (collection_name, "collection", 64)]
+RULES = [*NARROW, (doc_id, "doc_id", 200), (doc_id_pattern, "pattern", 200)]
 HOSTILE = [
     "",
     " ",
@@ -35,8 +48,112 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+INVISIBLE = [
+    "",
+    " ",
+    " a",
+    "a ",
+    "a\n",
+    "\na",
+    "a\0",
+    "a\r\nX: y",
+    "a\u200b",
+    "a\xa0b",
+    "a\u202eb",
+    "\ud800",
+    "a\ufffd",
+    "a\\b",
+]
+DROPPED_FROM_PATHS = [
+    "/",
+    "/a",
+    "a/",
+    "a//b",
+    ".",
+    "..",
+    "../etc",
+    "a/../b",
+    "a/./b",
+    "a/..",
+    "https://",
+    "https://a/",
+    "https://a//b",
+    "ftp://a",
+    "a/https://b",
+]
+DOC_IDS = [
+    "Reset-password.md:v2_a",
+    "guides/setup.md",
+    "Über uns (2).md",
+    "日本語/はじめに.md",
+    "https://acme.example/help?id=3&lang=de#top",
+    "http://localhost:8000/a",
+    "~user/.config/a+b=c,d@e.txt",
+    "100%",
+    "a%2Fb",
+    "a*[1]?",
+    "...",
+    "api/versions",
+    "😀",
+]
+
+
+@pytest.mark.parametrize("name", INVISIBLE)
 @pytest.mark.parametrize(("check", "param", "_"), RULES)
+def test_what_no_reader_sees_is_refused(check, param, _, name):
+    """Controls, blanks at the ends, formatting characters, halves of characters, and backslashes."""
+    with pytest.raises(InvalidRequest) as refused:
+        check(name)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("name", DROPPED_FROM_PATHS)
+def test_what_clients_drop_from_a_path_is_refused_in_ids(name):
+    """A client that drops it would address another document, or none. The error says the rule."""
+    with pytest.raises(InvalidRequest, match="separated by single `/`") as refused:
+        doc_id(name)
+    assert refused.value.param == "doc_id"
+
+
+@pytest.mark.parametrize("name", DOC_IDS)
+def test_paths_and_addresses_are_ids(name):
+    assert doc_id(name) == name
+    assert doc_id_pattern(name) == name
+
+
+def test_an_id_has_one_form():
+    """macOS writes `ü` as two characters, others as one: both name the same document."""
+    assert doc_id("u\u0308ber") == doc_id("über") == "über"
+    assert doc_id("u\u0308" * 200) == "ü" * 200
+
+
+def test_a_long_id_costs_no_time():
+    """Normalising takes quadratic time for many combining characters, so the length is checked first."""
+    began_s = time.process_time()
+    for check in (doc_id, doc_id_pattern):
+        with pytest.raises(InvalidRequest):
+            check("a" + "\u0316\u0301" * 500_000)
+    assert time.process_time() - began_s < 1
+
+
+@given(st.text(max_size=250) | st.lists(st.text("a./ é\u0301", max_size=4)).map("/".join))
+def test_an_id_can_be_sent_in_a_path(text):
+    """What is accepted survives a client that normalises paths, decoding, and being checked again."""
+    try:
+        accepted = doc_id(text)
+    except InvalidRequest:
+        return
+    assert doc_id(accepted) == accepted
+    assert len(accepted) <= 200
+    assert accepted.isprintable()
+    path = "/documents/" + quote(accepted, safe="/")
+    if not accepted.startswith(("http://", "https://")):
+        assert posixpath.normpath(path) == path
+    assert unquote(path.removeprefix("/documents/")) == accepted
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(("check", "param", "_"), NARROW)
 def test_hostile_names_are_refused(check, param, _, name):
     """Separators, globs, controls, blanks, look-alikes and empty names raise, naming the parameter."""
     with pytest.raises(InvalidRequest) as refused:
@@ -59,7 +176,6 @@ def test_length_is_bounded(check, _, longest):
         (tenant_id, "Acme-2.eu_west"),
         (tenant_id, "7"),
         (collection_name, "support_kb"),
-        (doc_id, "Reset-password.md:v2_a"),
     ],
 )
 def test_ordinary_names_pass_unchanged(check, name):
@@ -77,7 +193,7 @@ def test_collections_are_narrower(name):
 @given(st.text(max_size=70))
 def test_what_passes_cannot_leave_its_place_in_a_key(text):
     """Whatever is accepted holds no separator, glob, blank or control character."""
-    for check, _, _ in RULES:
+    for check, _, _ in NARROW:
         try:
             accepted = check(text)
         except InvalidRequest:

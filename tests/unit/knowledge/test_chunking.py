@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.segments import document_segment
-from deployments.knowledge.chunking import Chunk, Chunker
+from deployments.knowledge.chunking import Chunk, Chunker, plain_chunks
 
 
 def words(text: str) -> list[str]:
@@ -72,6 +72,12 @@ def test_any_text_gives_stripped_bodies_and_keeps_its_characters(text: str, chun
 @given(st.text(" \n\t", max_size=20))
 def test_a_blank_text_has_no_chunks(blank: str) -> None:
     assert Chunker(count_words).chunks("t", blank) == []
+
+
+@given(st.text(max_size=2000))
+def test_a_body_of_fixed_length_is_its_range(text: str) -> None:
+    for chunk in plain_chunks(text):
+        assert chunk.body == text[chunk.start : chunk.end] == chunk.body.strip()
 
 
 INTRODUCTION = "This guide says in a few sentences how to set everything up on any system, and why."

@@ -17,25 +17,22 @@ BODIES = st.lists(st.sampled_from("abcdef"), max_size=8)
 
 
 def drafts(bodies: list[str]) -> list[ChunkDraft]:
-    return [chunk_draft("T", Chunk(n, "", body, 0, 1)) for n, body in enumerate(bodies)]
+    return [chunk_draft("T", Chunk(n, "", body, 2 * n, 2 * n + 1)) for n, body in enumerate(bodies)]
 
 
 def rows(bodies: list[str], has_vector: bool = True) -> list[StoredChunk]:
-    return [
-        StoredChunk(100 + d.chunk.ordinal, d.chunk.ordinal, d.segment_hash, has_vector)
-        for d in drafts(bodies)
-    ]
+    return [StoredChunk(100 + d.chunk.ordinal, d.place, d.segment_hash, has_vector) for d in drafts(bodies)]
 
 
 @given(BODIES, BODIES)
 def test_applying_a_change_gives_the_wanted_chunks_in_order(before: list[str], after: list[str]) -> None:
     present, wanted = rows(before), drafts(after)
     change = plan_change(present, wanted, with_vectors=True)
-    left = {r.id: (change.moved.get(r.id, r.ordinal), r.segment_hash) for r in present}
+    left = {r.id: (change.moved.get(r.id, r.place), r.segment_hash) for r in present}
     for removed in change.removed:
         del left[removed]
-    result = sorted([*left.values(), *((d.chunk.ordinal, d.segment_hash) for d in change.added)])
-    assert result == [(d.chunk.ordinal, d.segment_hash) for d in wanted]
+    result = sorted([*left.values(), *((d.place, d.segment_hash) for d in change.added)])
+    assert result == [(d.place, d.segment_hash) for d in wanted]
     assert change.kept == len(left)
 
 
@@ -55,3 +52,10 @@ def test_title_heading_and_body_each_change_the_segment() -> None:
     made = [chunk_draft("T", Chunk(0, "h", "b", 0, 1)), chunk_draft("U", Chunk(0, "h", "b", 0, 1))]
     made += [chunk_draft("T", Chunk(0, "i", "b", 0, 1)), chunk_draft("T", Chunk(0, "h", "c", 0, 1))]
     assert len({draft.segment_hash for draft in made}) == 4
+
+
+def test_a_row_without_a_range_gets_one() -> None:
+    """Rows of versions that did not record it have none."""
+    (draft,) = drafts(["a"])
+    old = StoredChunk(100, (0, None, None), draft.segment_hash, has_vector=True)
+    assert plan_change([old], [draft], with_vectors=True).moved == {100: (0, 0, 1)}

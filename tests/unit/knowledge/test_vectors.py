@@ -22,7 +22,7 @@ def vectors(sections: list[str | None]) -> CollectionVectors:
     angles = np.linspace(0, np.pi / 2, len(sections))
     matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     own = np.arange(len(sections))
-    return CollectionVectors(10 + own, own, np.array(sections, dtype=object), matrix, none())
+    return CollectionVectors(10 + own, 100 + own, own, np.array(sections, dtype=object), matrix, none())
 
 
 def chunks_of(owners: list[int]) -> CollectionVectors:
@@ -30,7 +30,8 @@ def chunks_of(owners: list[int]) -> CollectionVectors:
     count = len(owners)
     sections = np.array([None] * count, dtype=object)
     matrix = np.empty((count, 2), np.float32)
-    return CollectionVectors(np.arange(count), np.array(owners, np.int64), sections, matrix, none())
+    numbers = np.arange(max(owners, default=-1) + 1)
+    return CollectionVectors(np.arange(count), numbers, np.array(owners, np.int64), sections, matrix, none())
 
 
 QUESTION = np.array([1, 0], np.float32)
@@ -47,6 +48,18 @@ def test_a_section_is_filtered_before_the_limit() -> None:
     found = vectors(["a", "a", "a", "b", None, "b"])
     assert found.nearest(found.similarities(QUESTION), "b", 2, 2) == [13, 15]
     assert found.nearest(found.similarities(QUESTION), "c", 2, 2) == []
+
+
+@given(st.sets(st.integers(100, 106)), st.none() | st.sampled_from("ab"), st.integers(1, 4))
+def test_other_documents_are_ignored_before_the_limit(
+    only: set[int], section: str | None, limit: int
+) -> None:
+    """Also together with a section; ids of documents that do not exist change nothing."""
+    sections = ["a", "b", "a", "b", None]
+    found = vectors(list(sections))
+    expected = [10 + n for n in range(5) if 100 + n in only and section in {None, sections[n]}]
+    wanted = np.array(sorted(only), np.int64)
+    assert found.nearest(found.similarities(QUESTION), section, limit, 1, wanted) == expected[:limit]
 
 
 def test_equal_similarities_are_ordered_by_chunk() -> None:
@@ -76,7 +89,9 @@ def test_nearest_are_the_first_chunks_and_the_best_one_of_each_near_document(
 def test_documents_of_other_sections_do_not_count() -> None:
     sections = np.array(["a", "b", "b", "b", "a", "b"], dtype=object)
     owners = np.array([0, 1, 1, 1, 2, 3])
-    found = CollectionVectors(np.arange(6), owners, sections, np.empty((6, 2), np.float32), none())
+    found = CollectionVectors(
+        np.arange(6), np.arange(4), owners, sections, np.empty((6, 2), np.float32), none()
+    )
     similarities = np.array([9, 8, 7, 6, 5, 4], np.float32)
     assert found.nearest(similarities, "b", 2, 2) == [1, 2, 5]
 
@@ -92,7 +107,9 @@ def test_similarities_by_chunk_leave_out_chunks_without_vector() -> None:
 
 def test_an_empty_collection_finds_nothing() -> None:
     no_ids = np.empty(0, np.int64)
-    empty = CollectionVectors(no_ids, no_ids, np.empty(0, object), np.empty((0, 0), np.float32), none(0))
+    empty = CollectionVectors(
+        no_ids, no_ids, no_ids, np.empty(0, object), np.empty((0, 0), np.float32), none(0)
+    )
     cosines = empty.similarities(QUESTION)
     assert empty.nearest(cosines, "a", 5, 5) == []
     assert empty.nearest(cosines, None, 5, 5) == []
@@ -109,5 +126,5 @@ def test_a_wording_raises_all_chunks_of_its_document_and_never_lowers_one() -> N
         np.array([0, 1, 1]),
     )
     sections = np.array([None] * 3, dtype=object)
-    found = CollectionVectors(np.arange(3), np.array([0, 1, 1]), sections, matrix, asked)
+    found = CollectionVectors(np.arange(3), np.arange(2), np.array([0, 1, 1]), sections, matrix, asked)
     assert found.similarities(QUESTION) == pytest.approx([1, 0.75, 0.6 + 0.4 * 0.75])

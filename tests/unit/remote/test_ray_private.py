@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pytest
 from ray import serve
+from ray.serve import context
 from ray.serve._private.common import DeploymentID
 from ray.serve._private.config import DeploymentConfig
 from ray.serve._private.default_impl import (
@@ -37,7 +38,7 @@ from ray.serve.handle import DeploymentBroadcastResponse
 
 from deployments.core.errors import EngineUnavailable, NotFound
 from deployments.core.replica import Replica, Served, every_replica, serving
-from serve_app.engine.own_call import own_call
+from serve_app.engine.own_call import own_call, serve_request_id
 from serve_app.engine.replies import replies
 from serve_app.ingress import Ingress
 from serve_app.remote import client_of
@@ -142,6 +143,16 @@ def test_the_id_of_a_call_is_the_contexts_private_one() -> None:
         with own_call():
             inner = call_id()
         assert call_id() == outer != inner
+
+
+def test_the_id_of_a_request_is_the_contexts() -> None:
+    """`Ingress.call` gives it to requests that come over a Serve handle."""
+    assert serve_request_id() == ""
+    token = context._serve_request_context.set(context._RequestContext(request_id="one"))
+    try:
+        assert serve_request_id() == "one"
+    finally:
+        context._serve_request_context.reset(token)
 
 
 async def test_each_reply_to_a_broadcast_can_be_taken_by_itself() -> None:

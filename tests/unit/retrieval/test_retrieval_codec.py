@@ -29,6 +29,9 @@ passages = st.builds(
     texts,
     st.floats(allow_nan=False),
     st.none() | st.floats(-1, 1),
+    st.none() | texts,
+    st.none() | st.integers(0),
+    st.none() | st.integers(0),
 )
 retrievals = st.builds(Retrieval, st.lists(passages, max_size=4).map(tuple), st.integers(0), st.just("state"))
 

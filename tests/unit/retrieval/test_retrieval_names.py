@@ -5,6 +5,7 @@ import fnmatch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.core.document_labels import document_filter
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.retrieval.cached_retriever import RetrievalKey
@@ -15,9 +16,27 @@ from deployments.token_cache.keys import segments_pattern
 tenants = st.from_regex(r"[aA0][a._-]{0,2}", fullmatch=True).map(TenantId)
 collections = st.from_regex(r"[ab][a_0]{0,2}", fullmatch=True).map(CollectionName)
 scopes = st.builds(Scope, tenants, collections)
+few_letters = st.text("ab", max_size=2)
+few_letters = st.text("ab", max_size=2)
+filters = st.builds(
+    document_filter,
+    st.dictionaries(
+        st.sampled_from("ab"),
+        few_letters | st.lists(few_letters, min_size=1, max_size=3),
+        max_size=2,
+    ),
+    st.none() | st.lists(st.sampled_from(["a", "b/a"]), min_size=1, max_size=3),
+)
 retrieval_keys = st.builds(
     RetrievalKey,
-    st.builds(SearchQuery, scopes, st.text(max_size=3), st.integers(1, 12), st.none() | st.text(max_size=3)),
+    st.builds(
+        SearchQuery,
+        scopes,
+        st.text(max_size=3),
+        st.integers(1, 12),
+        st.none() | st.text(max_size=3),
+        filters,
+    ),
     st.text("ab", max_size=2),
     st.text("ab", max_size=2),
 )

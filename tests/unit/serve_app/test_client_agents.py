@@ -40,6 +40,7 @@ PUBLIC = {
         "SupportAnswer",
         "TemplatesAnswer",
     ],
+    "filter": ["Filter"],
     "business": ["Idea", "IdeaBatch", "Template", "Templates"],
     "documentation": ["DocumentHit", "DocumentSearch", "StoredDocument", "WrittenDocument"],
     "support": [

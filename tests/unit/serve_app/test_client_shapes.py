@@ -165,9 +165,31 @@ async def test_a_method_returns_the_shape_of_its_response(
     await method(*arguments)
     (sent,) = recorder.calls
     path = _template(spec, sent.path, sent.method)
-    (model,) = [r.response_model for r in app.routes if r.path == path and sent.method in r.methods]
+    (model,) = [r.response_model for r in app.routes if r.path_format == path and sent.method in r.methods]
     part = RETURNED_PART.get(name.rpartition(".")[2], lambda body: body)
     assert shape(get_type_hints(method)["return"]) == part(shape(model))
+
+
+FILTERED = [
+    (SupportAgent, "answer_support_query_cached"),
+    (SupportAgent, "search_knowledge_base"),
+    (DocumentationAgent, "lookup_documentation_cached"),
+    (DocumentationAgent, "search_documentation"),
+    (SupportAgent, "token_cached_rag.retrieve_tokens"),
+    (SupportAgent, "token_cached_rag.generate_with_rag"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), FILTERED, ids=[name for _, name in FILTERED])
+async def test_a_filter_is_sent_as_the_route_takes_it(spec, recorder, method_of, kind, name):
+    """In a body as JSON, in a query as the text of JSON; ids one by one."""
+    only = {"lang": ["de", "en"], "product": "harbor"}
+    await method_of(kind, name)("q", filter=only, doc_ids=["a/b", "c"])
+    ((method, path, params, fields, _),) = recorder.calls
+    declared, properties, _ = _declared(spec, method, path)
+    assert {"filter", "doc_ids"} <= set(declared) | set(properties)
+    sent = fields or {"filter": json.loads(params["filter"]), "doc_ids": params.get_list("doc_ids")}
+    assert (sent["filter"], sent["doc_ids"]) == (only, ["a/b", "c"])
 
 
 def _declared(spec, method, path):

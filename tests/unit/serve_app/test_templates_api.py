@@ -183,7 +183,7 @@ async def test_a_recall_out_of_bounds_is_refused(api, params):
 
 
 async def test_an_id_that_is_no_name_is_refused(api):
-    refused = await api.http.put(f"{TEMPLATES}/a b", json=body())
+    refused = await api.http.put(f"{TEMPLATES}/a%20", json=body())
     assert (refused.status_code, error_of(refused)["param"]) == (400, "doc_id")
 
 
