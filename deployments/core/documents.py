@@ -47,6 +47,9 @@ class SearchQuery:
     section: str | None = None
     """Only passages of this section; the filter is part of the query, so that `top_k` of them are
     found."""
+    talk: tuple[str, ...] = ()
+    """Earlier questions of the conversation, normalised, oldest first. They count as far as `text` does not
+    stand alone."""
 
 
 def normalised(question: str) -> str:
@@ -95,6 +98,9 @@ class Retrieval:
     """The collection's generation at which they were read."""
     state: str = ""
     """As in `core.leases.Lease`; "" if the result must not be cached."""
+    searched_as: str = ""
+    """The text that decided the search most: the query's, or its talk followed by it. "" if the passages
+    were not searched for."""
 
 
 @dataclass(frozen=True, slots=True)

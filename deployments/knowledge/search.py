@@ -13,6 +13,7 @@ from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
+from deployments.knowledge.follow_up import searched_texts, weigh
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
 from deployments.knowledge.search_terms import has_identifier
@@ -44,7 +45,7 @@ class HybridSearch:
     passages that share words with the question by chance: of 86 questions worded unlike the articles,
     vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
     with equal weights for 33. A question with an identifier, which an embedding hardly knows, is ranked
-    by both, fused.
+    by both, fused. `follow_up` says how a question in a talk is searched for.
 
     While the active index is of another embedding model than `embedder`, full text alone ranks, since
     vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
@@ -62,30 +63,31 @@ class HybridSearch:
 
         Raises KnowledgeUnavailable.
         """
-        question = await self._embedder.embed_query(query.text)
+        texts = searched_texts(query)
+        questions = await self._embedder.embed_queries(texts)
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, query.scope)
             comparable = state.embedding == self._embedder.fingerprint
-            words: list[int] = []
-            if not comparable or has_identifier(query.text):
-                wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth)
-                words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
-            near: list[int] = []
-            similarities: dict[int, float] = {}
+            searched_as, near, words = texts[-1], list[int](), list[int]()
             if comparable:
                 vectors = await self._vectors.load(
                     connection, query.scope, state.index_id, state.generation, state.stamp
                 )
-                cosines = vectors.similarities(question)
-                near = vectors.nearest(cosines, query.section, depth, query.top_k)
-                similarities = vectors.by_chunk(cosines, [*near, *words])
+                weighed = weigh(texts, [vectors.similarities(question) for question in questions])
+                searched_as = weighed.text
+                near = vectors.nearest(weighed.similarities, query.section, depth, query.top_k)
+            if not comparable or has_identifier(searched_as):
+                wanted = TextQuery(state.index_id, query.scope, query.section, searched_as, depth)
+                words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
+            found = [*near, *words]
+            similarities = vectors.by_chunk(weighed.similarities, found) if comparable else {}
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
         readable = [hit for hit in fused if hit[0] in rows]
         best = each_first(readable, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
         passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
-        return Retrieval(passages, state.generation, self._search_state(state.stamp))
+        return Retrieval(passages, state.generation, self._search_state(state.stamp), searched_as)
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """Returns all passages of documents, in the order of `doc_ids` and then of their text.

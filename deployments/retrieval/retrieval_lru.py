@@ -58,5 +58,6 @@ class RetrievalLru:
 
 
 def _size(query: SearchQuery, retrieval: Retrieval) -> int:
-    values = [query.text, *(value for passage in retrieval.passages for value in astuple(passage))]
+    values = [value for passage in retrieval.passages for value in astuple(passage)]
+    values += [query.text, *query.talk, retrieval.searched_as]
     return _OVERHEAD_BYTES + sum(map(sys.getsizeof, values))
