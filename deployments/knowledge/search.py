@@ -64,7 +64,10 @@ class HybridSearch:
         Raises KnowledgeUnavailable.
         """
         texts = searched_texts(query)
-        questions = await self._embedder.embed_queries(texts)
+        if query.talk:
+            questions = list(await self._embedder.embed_queries(texts))
+        else:
+            questions = [await self._embedder.embed_query(query.text)]
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, query.scope)

@@ -6,7 +6,7 @@ An entry, as bytes:
     0       2     magic
     2       1     version
     3       16    BLAKE2b over the bytes before, the entry's name and the payload
-    19            payload: JSON, deflated: [generation, searched_as, [[doc_id, title, ...], ...]]
+    19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...], searched_as]
 
 The checksum covers the name, so an entry that was copied to another name counts as damaged.
 """
@@ -95,7 +95,7 @@ class CorruptRetrieval(Exception):
 def encode_retrieval(retrieval: Retrieval, name: str) -> bytes:
     """The bytes of an entry that is stored under `name`."""
     passages = [astuple(passage) for passage in retrieval.passages]
-    payload = zlib.compress(json.dumps([retrieval.generation, retrieval.searched_as, passages]).encode(), 1)
+    payload = zlib.compress(json.dumps([retrieval.generation, passages, retrieval.searched_as]).encode(), 1)
     return _HEAD + _checksum(name, payload) + payload
 
 
@@ -110,7 +110,7 @@ def decode_retrieval(raw: bytes, name: str, state: str) -> Retrieval:
     if raw[len(_HEAD) : HEADER_BYTES] != _checksum(name, payload):
         raise CorruptRetrieval("wrong checksum or name")
     try:
-        generation, searched_as, passages = json.loads(_inflate(payload))
+        generation, passages, searched_as = json.loads(_inflate(payload))
         return Retrieval(
             tuple(_passage(*values) for values in passages),
             _checked(generation, int),
