@@ -121,7 +121,8 @@ class FakeRetriever:
         if self.fault is not None:
             raise self.fault
         self._clock.pass_s(self._takes_s)
-        return Retrieval(self.passages[: query.top_k], generation=1)
+        searched_as = " ".join([*query.talk, query.text])
+        return Retrieval(self.passages[: query.top_k], generation=1, searched_as=searched_as)
 
 
 class FakeResolver:
@@ -282,7 +283,8 @@ class FakeEmbedder:
         return self._vector(text)
 
     async def embed_queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        return await self.embed_documents(texts)
+        self.embedded.extend(texts)
+        return self._matrix(texts)
 
     async def embed_documents(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         self.waiting += 1
@@ -291,9 +293,10 @@ class FakeEmbedder:
         if self.fault is not None:
             raise self.fault
         self.embedded.extend(texts)
-        if not texts:
-            return np.empty((0, self.dimensions), np.float32)
-        return np.stack([self._vector(text) for text in texts])
+        return self._matrix(texts)
+
+    def _matrix(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(-1, self.dimensions)
 
     def _vector(self, text: str) -> npt.NDArray[np.float32]:
         vector = np.zeros(self.dimensions, np.float32)

@@ -75,6 +75,9 @@ class SearchQuery:
     found."""
     only: DocumentFilter = EVERY_DOCUMENT
     """Only passages of these documents; part of the query, as the section is."""
+    talk: tuple[str, ...] = ()
+    """Earlier questions of the conversation, normalised, oldest first. They count as far as `text` does not
+    stand alone."""
 
 
 def normalised(question: str) -> str:
@@ -130,6 +133,9 @@ class Retrieval:
     """The collection's generation at which they were read."""
     state: str = ""
     """As in `core.leases.Lease`; "" if the result must not be cached."""
+    searched_as: str = ""
+    """The text that decided the search most: the query's, or its talk followed by it. "" if the passages
+    were not searched for."""
 
 
 @dataclass(frozen=True, slots=True)

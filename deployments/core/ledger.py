@@ -124,6 +124,9 @@ class Answer:
     timings_ms: Mapping[str, float]
     """By stage; see `timings`."""
     request_id: str
+    searched_as: str = ""
+    """What was searched for: the question, or the conversation's earlier questions followed by it if it does
+    not stand alone. "" if nothing was searched for, as with a business type."""
     prompt_ids: bytes = b""
     """Little-endian 32-bit ids."""
     answer_ids: bytes = b""

@@ -15,6 +15,11 @@ COMMON_WORDS = frozenset(_COMMON.split())
 """English words that say nothing about a text's topic (stop words)."""
 
 
+def content_words(text: str) -> list[str]:
+    """The words of a text in lower case, without `COMMON_WORDS`."""
+    return [word for word in words_of(text.casefold()) if word not in COMMON_WORDS]
+
+
 def words_of(text: str) -> Iterator[str]:
     """The words of a text: runs of letters, digits and marks with at least one letter or digit."""
     separated = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in text)

@@ -15,6 +15,7 @@ from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
 from deployments.knowledge.collection_states import read_state, read_states
 from deployments.knowledge.document_filter import matching_documents
+from deployments.knowledge.follow_up import searched_texts, weigh
 from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
 from deployments.knowledge.search_terms import has_identifier
@@ -33,7 +34,7 @@ class HybridSearch:
     passages that share words with the question by chance: of 86 questions worded unlike the articles,
     vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
     with equal weights for 33. A question with an identifier, which an embedding hardly knows, is ranked
-    by both, fused.
+    by both, fused. `follow_up` says how a question in a talk is searched for.
 
     While the active index is of another embedding model than `embedder`, full text alone ranks, since
     vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
@@ -51,31 +52,35 @@ class HybridSearch:
 
         Raises KnowledgeUnavailable.
         """
-        question = await self._embedder.embed_query(query.text)
+        texts = searched_texts(query)
+        if query.talk:
+            questions = list(await self._embedder.embed_queries(texts))
+        else:
+            questions = [await self._embedder.embed_query(query.text)]
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, query.scope)
             comparable = state.embedding == self._embedder.fingerprint
-            words: list[int] = []
-            if not comparable or has_identifier(query.text):
-                wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth, query.only)
-                words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
-            near: list[int] = []
-            similarities: dict[int, float] = {}
+            searched_as, near, words = texts[-1], list[int](), list[int]()
             if comparable:
                 vectors = await self._vectors.load(
                     connection, query.scope, state.index_id, state.generation, state.stamp
                 )
-                cosines = vectors.similarities(question)
+                weighed = weigh(texts, [vectors.similarities(question) for question in questions])
+                searched_as = weighed.text
                 only = await matching_documents(connection, query.scope, query.only) if query.only else None
-                near = vectors.nearest(cosines, query.section, depth, query.top_k, only)
-                similarities = vectors.by_chunk(cosines, [*near, *words])
+                near = vectors.nearest(weighed.similarities, query.section, depth, query.top_k, only)
+            if not comparable or has_identifier(searched_as):
+                wanted = TextQuery(state.index_id, query.scope, query.section, searched_as, depth, query.only)
+                words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
+            found = [*near, *words]
+            similarities = vectors.by_chunk(weighed.similarities, found) if comparable else {}
             fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
         readable = [hit for hit in fused if hit[0] in rows]
         best = each_first(readable, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
         passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
-        return Retrieval(passages, state.generation, self._search_state(state.stamp))
+        return Retrieval(passages, state.generation, self._search_state(state.stamp), searched_as)
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """Returns all passages of documents, in the order of `doc_ids` and then of their text.

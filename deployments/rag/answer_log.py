@@ -36,4 +36,5 @@ class AnswerLog:
         }
         if self._with_questions:
             fields["question"] = question.text  # JSON escapes its line breaks
+            fields["searched_as"] = answer.searched_as
         log.info("[%s] answer %s", self._agent, json.dumps(fields))

@@ -116,6 +116,7 @@ def answer_of(
         reuse=reuse,
         timings_ms=timings(watch.stages_ms, ttft_ms, total_ms),
         request_id=question.request_id,
+        searched_as=prompt.selection.searched_as,
         prompt_ids=to_bytes(prompt.ids),
         answer_ids=bytes(generation.ids),
     )

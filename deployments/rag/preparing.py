@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.documents import Passage, SearchQuery
+from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.errors import PromptTooLong
 from deployments.core.ids import SegmentKey
 from deployments.core.messages import Question, ResolvedSegments, SegmentSource
@@ -18,6 +18,7 @@ from deployments.rag.budget import Budget, kept
 from deployments.rag.parts import RagParts
 from deployments.rag.prompt import PromptAssembler, rank_hint
 from deployments.rag.stopwatch import Stopwatch
+from deployments.rag.talk import talk_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Selection:
     """The question's text alone."""
     cache_error: str | None
     """Why the shared token cache was bypassed; None where it was not."""
+    searched_as: str
+    """As in `Retrieval`."""
 
     @property
     def context_tokens(self) -> int:
@@ -78,7 +81,8 @@ class PromptPreparer:
         Raises PromptTooLong, KnowledgeUnavailable.
         """
         query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
-        passages = await self._passages(question)
+        found = await self._found(question)
+        passages = found.passages
         watch.lap("retrieve")
         segments = [passage.segment for passage in passages]
         resolved = await self._parts.resolver.resolve(question.scope, segments)
@@ -97,6 +101,7 @@ class PromptPreparer:
             fixed_tokens=fixed,
             query_tokens=query_tokens,
             cache_error=resolved.cache_error,
+            searched_as=found.searched_as,
         )
 
     async def place_and_join(
@@ -133,11 +138,14 @@ class PromptPreparer:
             path=path,
         )
 
-    async def _passages(self, question: Question) -> tuple[Passage, ...]:
+    async def _found(self, question: Question) -> Retrieval:
         if question.passages is not None:
-            return question.passages
-        query = SearchQuery(question.scope, question.text, question.top_k, question.section, question.only)
-        return (await self._parts.retriever.search(query)).passages
+            return Retrieval(question.passages, generation=0)
+        talk = talk_of(question.text, question.history)
+        query = SearchQuery(
+            question.scope, question.text, question.top_k, question.section, question.only, talk
+        )
+        return await self._parts.retriever.search(query)
 
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
         # Counts the longest tail: hint and doubt depend on which documents fit, which is not known yet.

@@ -59,5 +59,5 @@ class RetrievalLru:
 
 def _size(query: SearchQuery, retrieval: Retrieval) -> int:
     values = [value for passage in retrieval.passages for value in astuple(passage)]
-    values += [query.text, query.only.canonical()]
+    values += [query.text, query.only.canonical(), *query.talk, retrieval.searched_as]
     return _OVERHEAD_BYTES + sum(map(sys.getsizeof, values))

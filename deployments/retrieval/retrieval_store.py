@@ -6,7 +6,7 @@ An entry, as bytes:
     0       2     magic
     2       1     version
     3       16    BLAKE2b over the bytes before, the entry's name and the payload
-    19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...]]
+    19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...], searched_as]
 
 The checksum covers the name, so an entry that was copied to another name counts as damaged.
 """
@@ -32,7 +32,7 @@ from deployments.retrieval.cached_retriever import RetrievalKey
 log = logging.getLogger(__name__)
 
 HEADER_BYTES = 19
-_HEAD = b"\xf1R\x02"
+_HEAD = b"\xf1R\x03"
 _MAX_PLAIN_BYTES = 32 * 2**20
 _Number = int | float
 
@@ -79,7 +79,8 @@ def retrieval_name(key: RetrievalKey) -> str:
     """The Redis key of an entry: equal only for equal retrieval keys. Raises InvalidRequest."""
     query = key.query
     section = ("", "") if query.section is None else ("section", query.section)
-    fields = digest(key.state, key.kind, query.text, str(query.top_k), *section, query.only.canonical())
+    labels = (*section, query.only.canonical())
+    fields = digest(key.state, key.kind, query.text, str(query.top_k), *labels, *query.talk)
     return entry_prefix("ret", query.scope) + fields
 
 
@@ -95,7 +96,7 @@ class CorruptRetrieval(Exception):
 def encode_retrieval(retrieval: Retrieval, name: str) -> bytes:
     """The bytes of an entry that is stored under `name`."""
     passages = [astuple(passage) for passage in retrieval.passages]
-    payload = zlib.compress(json.dumps([retrieval.generation, passages]).encode(), 1)
+    payload = zlib.compress(json.dumps([retrieval.generation, passages, retrieval.searched_as]).encode(), 1)
     return _HEAD + _checksum(name, payload) + payload
 
 
@@ -110,8 +111,13 @@ def decode_retrieval(raw: bytes, name: str, state: str) -> Retrieval:
     if raw[len(_HEAD) : HEADER_BYTES] != _checksum(name, payload):
         raise CorruptRetrieval("wrong checksum or name")
     try:
-        generation, passages = json.loads(_inflate(payload))
-        return Retrieval(tuple(_passage(*values) for values in passages), _checked(generation, int), state)
+        generation, passages, searched_as = json.loads(_inflate(payload))
+        return Retrieval(
+            tuple(_passage(*values) for values in passages),
+            _checked(generation, int),
+            state,
+            _checked(searched_as, str),
+        )
     except (ValueError, TypeError, RecursionError, zlib.error) as error:
         raise CorruptRetrieval(str(error)) from error
 

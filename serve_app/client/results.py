@@ -72,6 +72,7 @@ class Answer(TypedDict):
     reuse: Reuse
     timings_ms: dict[str, float]  # by stage, with `ttft` and `total`
     request_id: str
+    searched_as: str  # the question, after earlier ones if it does not stand alone
     prompt_token_ids: NotRequired[list[int] | None]
     token_ids: NotRequired[list[int] | None]  # of the answer
 

@@ -101,6 +101,7 @@ class AnswerBody(FromCore, BaseModel):
     reuse: ReuseBody
     timings_ms: dict[str, float]
     request_id: str
+    searched_as: str
     prompt_token_ids: list[int] | None = None
     token_ids: list[int] | None = None
 

@@ -119,8 +119,9 @@ class StreamOptions(Body):
 class ChatRequest(Filtered):
     """A chat with an agent, whose name is the model's.
 
-    The last message is the question that is searched for; the others follow the documents in the prompt.
-    `filter` and `doc_ids` limit the search to some documents.
+    The last message is the question that is searched for, with the user's earlier messages if it does not
+    stand alone; all of them follow the documents in the prompt. `filter` and `doc_ids` limit the search to
+    some documents.
     `null` means that a field is not there. `user`, `metadata`, `safety_identifier`,
     `prompt_cache_key` and a message's `name` change nothing; unsupported fields (`tools`, `logprobs`, `n`
     above 1, ...) are refused by name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -97,6 +98,14 @@ async def test_a_composed_answer_is_kept_when_nothing_changed_meanwhile(make: Ma
     for _ in range(3):
         await retriever.search(QUERY)
     assert (knowledge.searches, knowledge.asked_at_once, retriever.hits) == (1, 1, 2)
+
+
+async def test_equal_questions_of_different_talks_are_different_searches(make: Make) -> None:
+    knowledge = FakeKnowledge()
+    retriever = make(knowledge, FakeClock(), composed=True)
+    for talk in ((), ("How many seats?",), ("How much storage?",), ("How many seats?",)):
+        await retriever.search(replace(QUERY, talk=talk))
+    assert (knowledge.searches, retriever.hits) == (3, 1)
 
 
 async def test_a_composed_answer_that_a_change_fell_into_is_not_kept(make: Make) -> None:

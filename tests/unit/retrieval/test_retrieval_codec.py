@@ -33,7 +33,9 @@ passages = st.builds(
     st.none() | st.integers(0),
     st.none() | st.integers(0),
 )
-retrievals = st.builds(Retrieval, st.lists(passages, max_size=4).map(tuple), st.integers(0), st.just("state"))
+retrievals = st.builds(
+    Retrieval, st.lists(passages, max_size=4).map(tuple), st.integers(0), st.just("state"), texts
+)
 
 
 @given(retrievals, texts)
@@ -72,13 +74,15 @@ PASSAGE = ["a", "T", "", None, 1, 0, "body", 0.5, None]
         None,
         [],
         [1],
-        ["1", []],
-        [1, None],
-        [1, [PASSAGE[:-1]]],
-        [1, [[*PASSAGE, 0]]],
-        [1, [[1, *PASSAGE[1:]]]],
-        [1, [[*PASSAGE[:6], None, 0.5, None]]],
-        [1, [[*PASSAGE[:7], "0.5", None]]],
+        [1, []],
+        [1, [], None],
+        ["1", [], ""],
+        [1, None, ""],
+        [1, [PASSAGE[:-1]], ""],
+        [1, [[*PASSAGE, 0]], ""],
+        [1, [[1, *PASSAGE[1:]]], ""],
+        [1, [[*PASSAGE[:6], None, 0.5, None]], ""],
+        [1, [[*PASSAGE[:7], "0.5", None]], ""],
     ],
 )
 def test_an_entry_with_a_checksum_but_another_shape_is_corrupt(content):
@@ -93,7 +97,7 @@ def test_an_entry_that_inflates_beyond_the_limit_is_corrupt(monkeypatch):
         decode_retrieval(_with_checksum(zlib.compress(b"[" * 2000)), "name", "state")
 
 
-@pytest.mark.parametrize("payload", [b"", b"no deflate", zlib.compress(b"[1, []]") + b"more"])
+@pytest.mark.parametrize("payload", [b"", b"no deflate", zlib.compress(b'[1, [], ""]') + b"more"])
 def test_a_payload_that_is_not_exactly_one_deflate_stream_is_corrupt(payload):
     with pytest.raises(CorruptRetrieval):
         decode_retrieval(_with_checksum(payload), "name", "state")

@@ -36,6 +36,7 @@ retrieval_keys = st.builds(
         st.integers(1, 12),
         st.none() | st.text(max_size=3),
         filters,
+        talk=st.lists(st.text(max_size=2), max_size=2).map(tuple),
     ),
     st.text("ab", max_size=2),
     st.text("ab", max_size=2),
