@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from enum import StrEnum
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, Scope
 from deployments.core.segments import document_segment
+from deployments.core.words import visible
 
 MAX_WORDINGS = 50
 """Wordings of one document."""
@@ -50,11 +50,11 @@ class SearchQuery:
 
 
 def normalised(question: str) -> str:
-    """A question as it is searched for: in Unicode's NFC form, words separated by single blanks.
+    """A question as it is searched for: as `visible` gives it, words separated by single blanks.
 
     Differences that an embedding model or a reader can see, such as upper and lower case, are kept.
     """
-    return " ".join(unicodedata.normalize("NFC", question).split())
+    return " ".join(visible(question).split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""Hybrid search: exact vectors, and full text for questions that contain identifiers."""
+"""Hybrid search: exact vectors, and full text for what a question spells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
@@ -13,15 +13,19 @@ from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
-from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
+from deployments.knowledge.fulltext import TextScope, WordQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
-from deployments.knowledge.search_terms import has_identifier
+from deployments.knowledge.search_terms import Term, search_terms
+from deployments.knowledge.snippets import snippet
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
+from deployments.knowledge.text_ranking import MOST_RARE, TextRanking, rank
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
+_MAX_HITS = 20_000
+"""Most chunks read for one word. A word that more chunks have says little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ class HybridSearch:
     Vectors alone rank a question in everyday words. Full text, even with a small weight, promotes
     passages that share words with the question by chance: of 86 questions worded unlike the articles,
     vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
-    with equal weights for 33. A question with an identifier, which an embedding hardly knows, is ranked
-    by both, fused.
+    with equal weights for 33. So full text adds only passages that spell what the question asks for: an
+    identifier, which an embedding hardly knows, or all rare words of a question without one. They come
+    first, ranked by both, and the similarity threshold does not drop them.
 
     While the active index is of another embedding model than `embedder`, full text alone ranks, since
     vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
@@ -63,24 +68,27 @@ class HybridSearch:
         Raises KnowledgeUnavailable.
         """
         question = await self._embedder.embed_query(query.text)
+        terms = search_terms(query.text)
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, query.scope)
-            comparable = state.embedding == self._embedder.fingerprint
-            words: list[int] = []
-            if not comparable or has_identifier(query.text):
-                wanted = TextQuery(state.index_id, query.scope, query.section, query.text, depth)
-                words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
+            within = TextScope(state.index_id, query.scope)
             near: list[int] = []
             similarities: dict[int, float] = {}
-            if comparable:
+            if state.embedding != self._embedder.fingerprint:
+                ranking = await self._rank_text(connection, within, query.section, terms)
+                words = ranking.chunk_ids[:depth]
+            else:
                 vectors = await self._vectors.load(
                     connection, query.scope, state.index_id, state.generation, state.stamp
                 )
+                chunk_count = len(vectors.chunk_ids)
+                ranking = await self._rank_text(connection, within, query.section, terms, chunk_count)
+                words = [chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.spelt][:depth]
                 cosines = vectors.similarities(question)
                 near = vectors.nearest(cosines, query.section, depth, query.top_k)
                 similarities = vectors.by_chunk(cosines, [*near, *words])
-            fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
+            fused = self._selected(fuse([near, words]), ranking.spelt, similarities)
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
         readable = [hit for hit in fused if hit[0] in rows]
         best = each_first(readable, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
@@ -114,23 +122,61 @@ class HybridSearch:
 
         Raises KnowledgeUnavailable.
         """
-        depth = max(_MIN_DEPTH, 4 * limit)
+        terms = search_terms(question)
         async with self._database.snapshot() as connection:
             state = await _read_state(connection, scope)
-            wanted = TextQuery(state.index_id, scope, None, question, depth, snippets=True)
-            matches = await self._full_text.search(connection, wanted)
-            rows = await _read_rows(connection, scope, [match.chunk_id for match in matches])
-        best: dict[str, TextMatch] = {}
-        for match in matches:
-            best.setdefault(rows[match.chunk_id].doc_id, match)
-        ranked = fuse([list(best.values())[:limit]])
-        return tuple(_hit(rows[match.chunk_id], score, match.snippet) for match, score in ranked)
+            within = TextScope(state.index_id, scope)
+            ranking = await self._rank_text(connection, within, None, terms)
+            ids = ranking.chunk_ids[: max(_MIN_DEPTH, 4 * limit)]
+            rows = await _read_rows(connection, scope, ids)
+        best: dict[str, AnyRow] = {}
+        for chunk_id in ids:
+            if chunk_id in rows:
+                best.setdefault(rows[chunk_id].doc_id, rows[chunk_id])
+        ranked = fuse([list(best)[:limit]])
+        words = {term.word for term in terms}
+        return tuple(_hit(best[doc_id], score, snippet(best[doc_id].body, words)) for doc_id, score in ranked)
+
+    async def _rank_text(
+        self,
+        connection: AsyncConnection,
+        within: TextScope,
+        section: str | None,
+        terms: Sequence[Term],
+        chunk_count: int | None = None,
+    ) -> TextRanking:
+        """Ranks chunks by full text.
+
+        With `chunk_count`, the number of chunks that vectors rank, looks only for what is spelt.
+        """
+        if not terms:
+            return TextRanking([], {})
+        limit = _MAX_HITS if chunk_count is None else MOST_RARE + 1
+        words = [term.word for term in terms]
+        found = await self._full_text.find(connection, WordQuery(within, section, words, limit))
+        if chunk_count is None:
+            chunk_count = await _count_chunks(connection, within)
+        return rank(terms, found, chunk_count)
+
+    def _selected(
+        self, fused: Sequence[tuple[int, float]], spelt: Mapping[int, int], similarities: Mapping[int, float]
+    ) -> list[tuple[int, float]]:
+        """Drops what is neither spelt nor similar; puts first what is spelt, raising its score by 1 each."""
+        kept = [
+            (chunk_id, score + spelt.get(chunk_id, 0))
+            for chunk_id, score in fused
+            if chunk_id in spelt or similarities.get(chunk_id, 1.0) >= self._threshold
+        ]
+        return sorted(kept, key=lambda hit: -hit[1])
 
     def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
 
-    def _is_similar(self, similarity: float | None) -> bool:
-        return similarity is None or similarity >= self._threshold
+
+async def _count_chunks(connection: AsyncConnection, within: TextScope) -> int:
+    scope = within.scope
+    query = select(func.count()).select_from(chunks.join(documents)).where(*_within(scope))
+    return await connection.scalar(query.where(chunks.c.index_id == within.index_id)) or 0
 
 
 async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:
@@ -180,7 +226,7 @@ def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:
     )
 
 
-def _hit(row: AnyRow, score: float, snippet: str) -> TextHit:
+def _hit(row: AnyRow, score: float, cut: str) -> TextHit:
     return TextHit(
         DocId(row.doc_id),
         row.title,
@@ -188,5 +234,5 @@ def _hit(row: AnyRow, score: float, snippet: str) -> TextHit:
         row.section,
         row.version,
         score,
-        snippet,
+        cut,
     )

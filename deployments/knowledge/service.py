@@ -43,6 +43,7 @@ from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
 from deployments.knowledge.store import DocumentStore, LabelsChanged, StoreResult, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
+from deployments.knowledge.text_reindexing import reindex_texts
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
 log = logging.getLogger(__name__)
@@ -97,11 +98,12 @@ class KnowledgeService:
     async def start(cls, parts: KnowledgeParts) -> KnowledgeService:
         """Returns a service that can serve.
 
-        Loads samples that this database has not had yet. Starts to re-index in the background if
-        embedding model, tokenizer or chunk size differ from those of the active index. Raises
-        KnowledgeUnavailable.
+        Loads samples that this database has not had yet. Indexes stored texts again if an earlier version
+        split words differently. Starts to re-index in the background if embedding model, tokenizer or
+        chunk size differ from those of the active index. Raises KnowledgeUnavailable.
         """
         service = cls(parts)
+        await reindex_texts(parts.database)
         await service._start_rebuild()
         if parts.samples is not None:
             with service.starting():

@@ -1,0 +1,79 @@
+"""Ranks chunks by the terms of a question that they have, the same on every database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from deployments.knowledge.fulltext import ChunkIds, Found, Place
+from deployments.knowledge.search_terms import Term
+
+_WEIGHTS = {Place.TITLE: 4.0, Place.HEADING: 2.0, Place.BODY: 1.0}
+_RARE_SHARE = 0.02
+"""A word is rare if at most this share of the chunks has it, or only one chunk."""
+MOST_RARE = 1000
+"""A word that more chunks have is not rare, in a collection of any size."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRanking:
+    """Chunks that have terms of a question."""
+
+    chunk_ids: list[int]
+    """Those that spell most of the question first, then by score, then by id."""
+    spelt: dict[int, int]
+    """For chunks that spell what the question asks for: how many of its identifiers they have, or 1 if the
+    question has no identifiers and they have all its rare words."""
+
+
+def _rare_limit(chunks: int) -> int:
+    """Returns how many of a collection's chunks may have a rare word."""
+    return min(MOST_RARE, max(1, int(_RARE_SHARE * chunks)))
+
+
+def rank(terms: Sequence[Term], found: Found, chunks: int) -> TextRanking:
+    """Ranks the chunks that were found for a question's terms.
+
+    A chunk's score is the sum of its terms' weights: a term that few of the collection's `chunks` have
+    weighs more, and one in a title more than one in a heading or body. Of words that more than
+    `MOST_RARE` chunks have, `found` may be incomplete.
+    """
+    ids = np.unique(np.concatenate(list(found.values()))) if found else np.empty(0, np.int64)
+    scores, identifiers, rare = (np.zeros(len(ids)) for _ in range(3))
+    rare_terms = 0
+    for term in terms:
+        has = np.zeros(len(ids), dtype=bool)
+        weight = np.zeros(len(ids))
+        for place, place_weight in _WEIGHTS.items():
+            at = _positions(ids, found.get((term.word, place)))
+            has[at] = True
+            weight[at] += place_weight
+        count = int(has.sum())
+        scores += weight * _rarity(count, chunks)
+        identifiers += has * term.is_identifier
+        if count <= _rare_limit(chunks):
+            rare += has
+            rare_terms += 1
+    spelt = (
+        identifiers
+        if any(term.is_identifier for term in terms)
+        else (rare == max(rare_terms, 1)).astype(float)
+    )
+    # Sums of equal numbers in different order differ in the last digits, hence the rounding.
+    order = np.lexsort((ids, -scores.round(9), -spelt))
+    return TextRanking(
+        [int(ids[i]) for i in order], {int(ids[i]): int(spelt[i]) for i in np.flatnonzero(spelt)}
+    )
+
+
+def _positions(ids: ChunkIds, some: ChunkIds | None) -> npt.NDArray[np.intp]:
+    return np.empty(0, np.intp) if some is None else np.searchsorted(ids, some)
+
+
+def _rarity(having: int, chunks: int) -> float:
+    """Returns BM25's inverse document frequency."""
+    return math.log1p((max(chunks - having, 0) + 0.5) / (having + 0.5))
