@@ -71,8 +71,9 @@ class Passage:
     """Number of the chunk in its document."""
     body: str
     score: float
-    """Fused rank score (reciprocal rank fusion). For a passage that was not searched for, the measure
-    that it was chosen by."""
+    """Fused rank score (reciprocal rank fusion), plus 1 for each identifier of the question that the passage
+    spells, or for all rare words. For a passage that was not searched for, the measure that it was chosen
+    by."""
     similarity: float | None
     """Cosine of question and passage, or of question and the document's most similar wording if that is
     higher. None for a passage that was not searched for, and while the index is rebuilt for another
@@ -89,7 +90,7 @@ class Retrieval:
     """The result of a search."""
 
     passages: tuple[Passage, ...]
-    """Those above the retrieval threshold: first the best passage of each document, then the others,
+    """Those above the retrieval threshold or spelling what the question asks for: first the best passage of each document, then the others,
     both best first."""
     generation: int
     """The collection's generation at which they were read."""

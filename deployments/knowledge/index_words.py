@@ -31,7 +31,7 @@ _LONG_NUMBER = re.compile(r"[0-9]{4,}")
 _CACHED_CHARS = 40
 """Longest part whose words are kept in memory."""
 _PREFIX_LETTERS = 3
-"""Longest word that is joined with a number after a blank: `HB 4711`, `KB 5034441`."""
+"""Longest word that is joined with the number after it: `HB 4711`, `KB 5034441`."""
 
 
 def index_words(text: str) -> Iterator[str]:
@@ -95,9 +95,9 @@ def joined(run: Sequence[str], length: int) -> Iterator[str]:
 
 
 def prefixed(word: str, number: str) -> str:
-    """Returns a short word and the number after it as one, `hb4711`; "" if they are everyday words."""
+    """Returns a short word and the number after it as one, `hb4711`; "" if they are other words."""
     short = word.isalpha() and len(word) <= _PREFIX_LETTERS and word not in COMMON_WORDS
-    return word + number if short and len(number) > 1 and number[0].isdigit() else ""
+    return word + number if short and len(number) > 1 and number.isdigit() else ""
 
 
 def search_words(run: Sequence[str]) -> Iterator[str]:
