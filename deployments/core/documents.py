@@ -90,8 +90,8 @@ class Retrieval:
     """The result of a search."""
 
     passages: tuple[Passage, ...]
-    """Those above the retrieval threshold or spelling what the question asks for: first the best passage of each document, then the others,
-    both best first."""
+    """Those above the retrieval threshold, and those that spell what the question asks for: first the best
+    passage of each document, then the others, both best first."""
     generation: int
     """The collection's generation at which they were read."""
     state: str = ""

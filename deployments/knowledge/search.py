@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
@@ -24,7 +24,7 @@ from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
-_MAX_HITS = 20_000
+_MAX_HITS = 10_000
 """Most chunks read for one word. A word that more chunks have says little."""
 
 
@@ -154,8 +154,6 @@ class HybridSearch:
         limit = _MAX_HITS if chunk_count is None else MOST_RARE + 1
         words = [term.word for term in terms]
         found = await self._full_text.find(connection, WordQuery(within, section, words, limit))
-        if chunk_count is None:
-            chunk_count = await _count_chunks(connection, within)
         return rank(terms, found, chunk_count)
 
     def _selected(
@@ -171,12 +169,6 @@ class HybridSearch:
 
     def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
-
-
-async def _count_chunks(connection: AsyncConnection, within: TextScope) -> int:
-    scope = within.scope
-    query = select(func.count()).select_from(chunks.join(documents)).where(*_within(scope))
-    return await connection.scalar(query.where(chunks.c.index_id == within.index_id)) or 0
 
 
 async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:

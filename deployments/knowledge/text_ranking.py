@@ -35,14 +35,16 @@ def _rare_limit(chunks: int) -> int:
     return min(MOST_RARE, max(1, int(_RARE_SHARE * chunks)))
 
 
-def rank(terms: Sequence[Term], found: Found, chunks: int) -> TextRanking:
+def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> TextRanking:
     """Ranks the chunks that were found for a question's terms.
 
-    A chunk's score is the sum of its terms' weights: a term that few of the collection's `chunks` have
-    weighs more, and one in a title more than one in a heading or body. Of words that more than
-    `MOST_RARE` chunks have, `found` may be incomplete.
+    A chunk's score is the sum of its terms' weights: a term that few of the `chunks` have weighs more, and
+    one in a title more than one in a heading or body. `chunks` is the size of the collection, if the caller
+    knows it, else those that were found stand for it. Of words that more than `MOST_RARE` chunks have,
+    `found` may be incomplete.
     """
     ids = np.unique(np.concatenate(list(found.values()))) if found else np.empty(0, np.int64)
+    chunks = len(ids) if chunks is None else chunks
     scores, identifiers, rare = (np.zeros(len(ids)) for _ in range(3))
     rare_terms = 0
     for term in terms:
