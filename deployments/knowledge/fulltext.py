@@ -1,7 +1,7 @@
 """The full-text index in the database: which chunks have a word. FTS5 in SQLite, GIN in PostgreSQL.
 
-The database compares no words. It stores a hash of each word with the word's place (title, heading, body)
-and the index, tenant and collection of its chunk. So both databases find the same chunks, a search reads
+The database compares no words. It stores a hash of each word with its place (title, heading, anywhere) and
+the index, tenant and collection of its chunk. So both databases find the same chunks, a search reads
 entries of its own collection only, and nothing that it returns depends on others' texts, nor does the time
 it takes.
 """
@@ -30,7 +30,8 @@ class Place(StrEnum):
 
     TITLE = "title"
     HEADING = "heading"
-    BODY = "body"
+    ANYWHERE = "anywhere"
+    """In title, heading or body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,12 @@ class IndexedText:
 
     def keys(self, scope: TextScope) -> list[int]:
         """Returns the hashes under which the chunk is stored."""
-        texts = {Place.TITLE: self.title, Place.HEADING: self.heading, Place.BODY: self.body}
-        return [key for place, text_ in texts.items() for key in scope.keys(place, set(index_words(text_)))]
+        title, heading, body = (set(index_words(part)) for part in (self.title, self.heading, self.body))
+        return [
+            *scope.keys(Place.TITLE, title),
+            *scope.keys(Place.HEADING, heading),
+            *scope.keys(Place.ANYWHERE, title | heading | body),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class WordQuery:
     section: str | None
     """Only chunks of documents in this section; None asks for all sections."""
     words: Sequence[str]
+    places: Sequence[Place]
+    """Where the words may stand; the answer tells these places apart."""
     limit: int
     """Most chunks to return for each word and place: those with the lowest ids."""
 
@@ -113,8 +120,8 @@ class SqlFullText:
 
     async def find(self, connection: AsyncConnection, query: WordQuery) -> Found:
         """Returns the chunks that have the words, by one statement."""
-        asked = [(word, place) for place in Place for word in query.words]
-        keys = [key for place in Place for key in query.within.keys(place, query.words)]
+        asked = [(word, place) for place in query.places for word in query.words]
+        keys = [key for place in query.places for key in query.within.keys(place, query.words)]
         values = {"keys": self.listed(keys), "section": query.section, "limit": query.limit}
         rows = await connection.execute(text(self.select), values)
         return {asked[row.number]: np.fromstring(row.ids, np.int64, sep=",") for row in rows if row.ids}

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from deployments.knowledge.fulltext import ChunkIds, Found, Place
 from deployments.knowledge.search_terms import Term
 
-_WEIGHTS = {Place.TITLE: 4.0, Place.HEADING: 2.0, Place.BODY: 1.0}
+_WEIGHTS = {Place.ANYWHERE: 1.0, Place.HEADING: 1.0, Place.TITLE: 3.0}
+"""They add up: a word in a title counts four times as much as one in a body."""
 _RARE_SHARE = 0.02
 """A word is rare if at most this share of the chunks has it, or only one chunk."""
-MOST_RARE = 1000
+_MOST_RARE = 1000
 """A word that more chunks have is not rare, in a collection of any size."""
 
 
@@ -30,9 +31,9 @@ class TextRanking:
     question has no identifiers and they have all its rare words."""
 
 
-def _rare_limit(chunks: int) -> int:
-    """Returns how many of a collection's chunks may have a rare word."""
-    return min(MOST_RARE, max(1, int(_RARE_SHARE * chunks)))
+def rare_limit(chunks: int) -> int:
+    """Returns how many of so many chunks may have a word that is rare among them."""
+    return min(_MOST_RARE, max(1, int(_RARE_SHARE * chunks)))
 
 
 def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> TextRanking:
@@ -40,7 +41,7 @@ def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> Text
 
     A chunk's score is the sum of its terms' weights: a term that few of the `chunks` have weighs more, and
     one in a title more than one in a heading or body. `chunks` is the size of the collection, if the caller
-    knows it, else those that were found stand for it. Of words that more than `MOST_RARE` chunks have,
+    knows it, else those that were found stand for it. Of words that more than `rare_limit` chunks have,
     `found` may be incomplete.
     """
     ids = np.unique(np.concatenate(list(found.values()))) if found else np.empty(0, np.int64)
@@ -57,7 +58,7 @@ def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> Text
         count = int(has.sum())
         scores += weight * _rarity(count, chunks)
         identifiers += has * term.is_identifier
-        if count <= _rare_limit(chunks):
+        if count <= rare_limit(chunks):
             rare += has
             rare_terms += 1
     spelt = (

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.ids import DocId, Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.migrations import upgrade
-from deployments.knowledge.fulltext import IndexedText, TextScope, WordQuery, full_text
+from deployments.knowledge.fulltext import IndexedText, Place, TextScope, WordQuery, full_text
 from deployments.knowledge.search_terms import search_terms
 from deployments.knowledge.text_ranking import rank
 from deployments.knowledge.text_reindexing import reindex_texts
@@ -153,7 +153,9 @@ async def test_an_older_database_finds_identifiers_after_migration(
         for question, first in FIRST:
             terms = search_terms(question)
             words = [term.word for term in terms]
-            found = await full_text(database.dialect).find(connection, WordQuery(WITHIN, None, words, 5000))
+            found = await full_text(database.dialect).find(
+                connection, WordQuery(WITHIN, None, words, [*Place], 5000)
+            )
             (best, *_) = rank(terms, found, CHUNKS).chunk_ids
             assert bodies()[best] == TEXTS[first]
     await check_words(database)

@@ -12,8 +12,8 @@ from deployments.knowledge.text_ranking import TextRanking, rank
 
 
 def ranked(found: dict[str, list[int]], chunks: int = 100, identifiers: str = "") -> TextRanking:
-    """Ranks chunks found for words, all of them in bodies."""
-    places = {(word, Place.BODY): np.array(ids, np.int64) for word, ids in found.items() if ids}
+    """Ranks chunks found for words, all of them somewhere."""
+    places = {(word, Place.ANYWHERE): np.array(ids, np.int64) for word, ids in found.items() if ids}
     return rank([Term(word, word in identifiers.split()) for word in found], places, chunks)
 
 
@@ -26,9 +26,8 @@ def test_a_rare_word_counts_more_than_several_frequent_ones() -> None:
 
 
 def test_a_title_counts_more_than_a_heading_and_that_more_than_a_body() -> None:
-    found: Found = {
-        ("word", place): np.array([id_]) for id_, place in enumerate([Place.BODY, Place.HEADING, Place.TITLE])
-    }
+    places = {Place.ANYWHERE: [0, 1, 2], Place.HEADING: [1], Place.TITLE: [2]}
+    found: Found = {("word", place): np.array(ids) for place, ids in places.items()}
     assert rank([Term("word", False)], found, 9).chunk_ids == [2, 1, 0]
 
 
