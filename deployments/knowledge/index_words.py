@@ -29,7 +29,7 @@ _UNSPACED = (
 _RUN = re.compile(f"(?P<unspaced>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
 _LONG_NUMBER = re.compile(r"[0-9]{4,}")
 _CACHED_CHARS = 40
-"""Longest part whose words are kept in memory."""
+"""Longest part whose words, and longest word whose stem, are kept in memory."""
 _PREFIX_LETTERS = 3
 """Longest word that is joined with the number after it: `HB 4711`, `KB 5034441`."""
 
@@ -127,13 +127,14 @@ def _words_of_run(run: Sequence[str]) -> Iterator[str]:
 
 
 def _is_unspaced(word: str) -> bool:
-    return _RUN.match(word)["unspaced"] is not None  # type: ignore[index] -- matches each text but ""
+    run = _RUN.match(word)
+    return run is not None and run["unspaced"] is not None
 
 
-_english = snowballstemmer.stemmer("english")
+_english_stem = lru_cache(maxsize=20_000)(snowballstemmer.stemmer("english").stemWord)
 
 
 def _stem(word: str) -> str:
     """Returns the English stem of a word of ASCII letters, any other word unchanged."""
-    is_word = word.isascii() and word.isalpha() and len(word) <= 64
-    return str(_english.stemWord(word)) if is_word else word
+    is_word = word.isascii() and word.isalpha() and len(word) <= _CACHED_CHARS
+    return str(_english_stem(word)) if is_word else word

@@ -201,13 +201,20 @@ async def _read_rows(
         chunks.c.ordinal,
         chunks.c.heading,
         chunks.c.body,
+        documents.c.tenant,
+        documents.c.collection,
         documents.c.doc_id,
         documents.c.title,
         documents.c.section,
         documents.c.version,
     )
-    query = select(*columns).join(documents).where(*_within(scope), chunks.c.id.in_(chunk_ids))
-    return {row.id: row for row in await connection.execute(query)}
+    query = select(*columns).join(documents).where(chunks.c.id.in_(chunk_ids))
+    # With the scope as a condition, SQLite would read all of the collection for more than some 60 ids.
+    return {
+        row.id: row
+        for row in await connection.execute(query)
+        if (row.tenant, row.collection) == (scope.tenant, scope.collection)
+    }
 
 
 def _within(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

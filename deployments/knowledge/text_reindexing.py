@@ -34,7 +34,8 @@ async def reindex_texts(database: Database) -> None:
     milestone = f"words:{WORDS_VERSION}"
     if await milestones.reached(milestone):
         return
-    done, last = 0, 0
+    done = 0
+    last: int | None = 0
     while last is not None:
         async with database.transaction() as connection:
             count, last = await _reindex_batch(connection, last)
