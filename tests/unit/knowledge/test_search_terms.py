@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,13 @@ def test_every_question_has_terms_that_can_be_searched_for(text: str) -> None:
     assert all(term.word and not term.word.isspace() for term in terms)
 
 
+@pytest.mark.parametrize("piece", ["x1_", "a.b", "/a", "-a", "::a", "A", "aB", "1.1", "密1"])
+def test_long_questions_take_little_time(piece: str) -> None:
+    started_s = time.process_time()
+    search_terms(piece * 5000 + "!?x " + piece * 5000)
+    assert time.process_time() - started_s < 1
+
+
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
@@ -67,6 +76,7 @@ def test_every_question_has_terms_that_can_be_searched_for(text: str) -> None:
         ("Was ist die Rechnungsadressänderung?", "rechnungsadressanderung"),
         ("where is hb 4711", "hb4711"),
         ("https://docs.example.com/E-08", "docsexamplecom"),
+        ("what is std::vector", "stdvector"),
     ],
 )
 def test_identifiers_are_recognised(question: str, expected: str) -> None:
