@@ -19,13 +19,11 @@ from deployments.knowledge.search_terms import Term, search_terms
 from deployments.knowledge.snippets import snippet
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
-from deployments.knowledge.text_ranking import TextRanking, rank, rare_limit
+from deployments.knowledge.text_ranking import TextRanking, rank, spelt_limit
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
-_MAX_SPELT = 1000
-"""Most chunks read for one word if vectors rank, too."""
 _MAX_HITS = 10_000
 """Most chunks read for one word. A word that more chunks have says little."""
 
@@ -155,7 +153,7 @@ class HybridSearch:
             return TextRanking([], {})
         places, limit = tuple(Place), _MAX_HITS
         if chunk_count is not None:
-            places, limit = (Place.ANYWHERE,), _limit_of_spelt(terms, chunk_count)
+            places, limit = (Place.ANYWHERE,), spelt_limit(chunk_count) + 1
         words = [term.word for term in terms]
         wanted = WordQuery(within, section, words, places, limit)
         return rank(terms, await self._full_text.find(connection, wanted), chunk_count)
@@ -173,12 +171,6 @@ class HybridSearch:
 
     def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
-
-
-def _limit_of_spelt(terms: Sequence[Term], chunk_count: int) -> int:
-    """Returns how many chunks to read for each word to know whether it is rare, and which spell it."""
-    asks_for_identifiers = any(term.is_identifier for term in terms)
-    return _MAX_SPELT if asks_for_identifiers else rare_limit(chunk_count) + 1
 
 
 async def _read_state(connection: AsyncConnection, scope: Scope) -> _State:

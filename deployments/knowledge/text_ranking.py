@@ -18,6 +18,8 @@ _RARE_SHARE = 0.02
 """A word is rare if at most this share of the chunks has it, or only one chunk."""
 _MOST_RARE = 1000
 """A word that more chunks have is not rare, in a collection of any size."""
+_TELLING = 200
+"""An identifier that more chunks have, a year for example, counts as a word, unless it is still rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,9 @@ class TextRanking:
     question has no identifiers and they have all its rare words."""
 
 
-def rare_limit(chunks: int) -> int:
-    """Returns how many of so many chunks may have a word that is rare among them."""
-    return min(_MOST_RARE, max(1, int(_RARE_SHARE * chunks)))
+def spelt_limit(chunks: int) -> int:
+    """Returns how many of so many chunks can spell the same thing: more are not worth to be read."""
+    return max(_TELLING, _rare_limit(chunks))
 
 
 def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> TextRanking:
@@ -41,40 +43,41 @@ def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> Text
 
     A chunk's score is the sum of its terms' weights: a term that few of the `chunks` have weighs more, and
     one in a title more than one in a heading or body. `chunks` is the size of the collection, if the caller
-    knows it, else those that were found stand for it. Of words that more than `rare_limit` chunks have,
+    knows it, else those that were found stand for it. Of words that more than `spelt_limit` chunks have,
     `found` may be incomplete.
     """
     ids = np.unique(np.concatenate(list(found.values()))) if found else np.empty(0, np.int64)
     chunks = len(ids) if chunks is None else chunks
     scores, identifiers, rare = (np.zeros(len(ids)) for _ in range(3))
-    rare_terms = 0
+    identifier_terms, rare_terms = 0, 0
     for term in terms:
-        has = np.zeros(len(ids), dtype=bool)
-        weight = np.zeros(len(ids))
-        for place, place_weight in _WEIGHTS.items():
-            at = _positions(ids, found.get((term.word, place)))
-            has[at] = True
-            weight[at] += place_weight
-        count = int(has.sum())
-        scores += weight * _rarity(count, chunks)
-        identifiers += has * term.is_identifier
-        if count <= rare_limit(chunks):
-            rare += has
+        weights = _weights(ids, term.word, found)
+        count = np.count_nonzero(weights)
+        scores += weights * _rarity(count, chunks)
+        if term.is_identifier and count <= spelt_limit(chunks):
+            identifiers += weights > 0
+            identifier_terms += 1
+        if count <= _rare_limit(chunks):
+            rare += weights > 0
             rare_terms += 1
-    spelt = (
-        identifiers
-        if any(term.is_identifier for term in terms)
-        else (rare == max(rare_terms, 1)).astype(float)
-    )
+    spelt = identifiers if identifier_terms else 1.0 * (rare == max(rare_terms, 1))
     # Sums of equal numbers in different order differ in the last digits, hence the rounding.
     order = np.lexsort((ids, -scores.round(9), -spelt))
-    return TextRanking(
-        [int(ids[i]) for i in order], {int(ids[i]): int(spelt[i]) for i in np.flatnonzero(spelt)}
-    )
+    return TextRanking(ids[order].tolist(), {int(ids[i]): int(spelt[i]) for i in np.flatnonzero(spelt)})
 
 
-def _positions(ids: ChunkIds, some: ChunkIds | None) -> npt.NDArray[np.intp]:
-    return np.empty(0, np.intp) if some is None else np.searchsorted(ids, some)
+def _weights(ids: ChunkIds, word: str, found: Found) -> npt.NDArray[np.float64]:
+    """Returns for each chunk the weight of the places where it has a word, 0 if it has it nowhere."""
+    weights = np.zeros(len(ids))
+    for place, weight in _WEIGHTS.items():
+        if (word, place) in found:
+            weights[np.searchsorted(ids, found[word, place])] += weight
+    return weights
+
+
+def _rare_limit(chunks: int) -> int:
+    """Returns how many of so many chunks may have a word that is rare among them."""
+    return min(_MOST_RARE, max(1, int(_RARE_SHARE * chunks)))
 
 
 def _rarity(having: int, chunks: int) -> float:

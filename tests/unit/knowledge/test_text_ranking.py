@@ -37,6 +37,12 @@ def test_chunks_that_spell_more_identifiers_come_first() -> None:
     assert result.spelt == {2: 1, 3: 2}
 
 
+def test_an_identifier_that_many_chunks_have_counts_as_a_word() -> None:
+    year, quokka = [*range(400)], [*range(390, 400)]
+    assert ranked({"2023": year}, 1000, identifiers="2023").spelt == {}
+    assert set(ranked({"2023": year, "quokka": quokka}, 1000, identifiers="2023").spelt) == {*quokka}
+
+
 def test_without_identifiers_a_chunk_must_have_all_rare_words() -> None:
     often = [*range(50)]
     assert ranked({"quokka": [7], "change": often}).spelt == {7: 1}
