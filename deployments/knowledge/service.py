@@ -63,7 +63,7 @@ class KnowledgeParts:
     tokenizer: Fingerprint
     """Of the tokenizer that measures chunks."""
     similarity_threshold: float = 0.25
-    """Searches drop passages whose similarity with the question is lower."""
+    """Searches drop passages whose similarity with the question is lower, unless they spell it."""
     writer: SegmentWriter | None = None
     """The token cache, which drops obsolete segments; None if there is none."""
     write_through: bool = True
@@ -117,7 +117,7 @@ class KnowledgeService:
             yield
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """Returns at most `top_k` passages above the similarity threshold, best first."""
+        """Returns at most `top_k` passages that are similar to the question or spell it, best first."""
         return await self._search.search(_normalised(query))
 
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
