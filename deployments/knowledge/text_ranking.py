@@ -52,7 +52,7 @@ def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> Text
     identifier_terms, rare_terms = 0, 0
     for term in terms:
         weights = _weights(ids, term.word, found)
-        count = np.count_nonzero(weights)
+        count = int(np.count_nonzero(weights))
         scores += weights * _rarity(count, chunks)
         if term.is_identifier and count <= spelt_limit(chunks):
             identifiers += weights > 0
