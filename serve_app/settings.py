@@ -113,7 +113,7 @@ class Settings(BaseModel):
     samples: bool = True
     """On: the first start loads the sample knowledge."""
     similarity_threshold: float = Field(0.25, ge=-1, le=1)
-    """Minimum cosine similarity of a passage to the question."""
+    """Minimum cosine similarity of a passage to the question, unless it spells what the question asks for."""
     chunk_tokens: int = Field(256, ge=32, le=4096)
     """Maximum tokens of a chunk, header included."""
     max_body_bytes: int = Field(10 * 2**20, ge=1024)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +10,7 @@ from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, Scope
 from deployments.core.segments import document_segment
+from deployments.core.words import visible
 
 MAX_WORDINGS = 50
 """Wordings of one document."""
@@ -81,11 +81,11 @@ class SearchQuery:
 
 
 def normalised(question: str) -> str:
-    """A question as it is searched for: in Unicode's NFC form, words separated by single blanks.
+    """A question as it is searched for: as `visible` gives it, words separated by single blanks.
 
     Differences that an embedding model or a reader can see, such as upper and lower case, are kept.
     """
-    return " ".join(unicodedata.normalize("NFC", question).split())
+    return " ".join(visible(question).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,9 @@ class Passage:
     """Number of the chunk in its document."""
     body: str
     score: float
-    """Fused rank score (reciprocal rank fusion). For a passage that was not searched for, the measure
-    that it was chosen by."""
+    """Fused rank score (reciprocal rank fusion), plus 1 for each identifier of the question that the passage
+    spells, or for all rare words. For a passage that was not searched for, the measure that it was chosen
+    by."""
     similarity: float | None
     """Cosine of question and passage, or of question and the document's most similar wording if that is
     higher. None for a passage that was not searched for, and while the index is rebuilt for another
@@ -127,8 +128,8 @@ class Retrieval:
     """The result of a search."""
 
     passages: tuple[Passage, ...]
-    """Those above the retrieval threshold: first the best passage of each document, then the others,
-    both best first."""
+    """Those above the retrieval threshold, and those that spell what the question asks for: first the best
+    passage of each document, then the others, both best first."""
     generation: int
     """The collection's generation at which they were read."""
     state: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -13,6 +14,31 @@ _COMMON = (
 )
 COMMON_WORDS = frozenset(_COMMON.split())
 """English words that say nothing about a text's topic (stop words)."""
+
+_OPTIONAL_MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
+"""Accents of Latin, Greek and Cyrillic letters; points of Hebrew; vowel signs and tatweel of Arabic.
+
+Marks of other scripts stay: without its vowel signs, a Thai or Hindi word is another word.
+"""
+
+
+def visible(text: str) -> str:
+    """A text in Unicode's NFKC form without invisible characters such as soft hyphens and zero-width spaces.
+
+    NFKC makes full-width letters and digits, ligatures and circled numbers plain ones.
+    """
+    if text.isascii():
+        return text
+    shown = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return unicodedata.normalize("NFKC", shown)
+
+
+def folded(text: str) -> str:
+    """A text in the form in which words are compared: `visible`, without case and optional marks."""
+    if text.isascii():
+        return text.casefold()
+    decomposed = unicodedata.normalize("NFKD", visible(text).casefold())
+    return unicodedata.normalize("NFC", _OPTIONAL_MARKS.sub("", decomposed))
 
 
 def content_words(text: str) -> list[str]:

@@ -1,31 +1,52 @@
-"""Full text search inside the database: FTS5 in SQLite, tsvector in PostgreSQL.
+"""The full-text index in the database: which chunks have a word. FTS5 in SQLite, GIN in PostgreSQL.
 
-Titles weigh more than headings, headings more than bodies. The query itself filters by tenant,
-collection, section and `DocumentFilter`, so its limit counts only matching chunks.
+The database compares no words. It stores a hash of each word with its place (title, heading, anywhere) and
+the index, tenant and collection of its chunk. So both databases find the same chunks, a search reads
+entries of its own collection only, and nothing that it returns depends on others' texts, nor does the time
+it takes.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import Scope
 from deployments.knowledge.document_filter import condition, parameters
-from deployments.knowledge.search_terms import (
-    Term,
-    fts5_query,
-    indexed_words,
-    search_terms,
-    tsquery,
-    without_marks,
-)
+from deployments.knowledge.index_words import index_words
+
+ChunkIds = npt.NDArray[np.int64]
+
+
+class Place(StrEnum):
+    """Where a word stands in a chunk."""
+
+    TITLE = "title"
+    HEADING = "heading"
+    ANYWHERE = "anywhere"
+    """In title, heading or body."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextScope:
+    """The chunks among which a search looks: those of a collection in an index."""
+
+    index_id: int
+    scope: Scope
+
+    def keys(self, place: Place, words: Iterable[str]) -> list[int]:
+        """Returns the hashes of words, integers of 48 bits, in the order of `words`."""
+        prefix = f"{self.index_id}/{self.scope}/{place}/".encode()
+        return [int.from_bytes(blake2b(prefix + word.encode(), digest_size=6).digest()) for word in words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,189 +58,119 @@ class IndexedText:
     heading: str
     body: str
 
+    def keys(self, scope: TextScope) -> list[int]:
+        """Returns the hashes under which the chunk is stored."""
+        title, heading, body = (set(index_words(part)) for part in (self.title, self.heading, self.body))
+        return [
+            *scope.keys(Place.TITLE, title),
+            *scope.keys(Place.HEADING, heading),
+            *scope.keys(Place.ANYWHERE, title | heading | body),
+        ]
+
 
 @dataclass(frozen=True, slots=True)
-class TextQuery:
-    """A full-text search."""
+class WordQuery:
+    """Asks which chunks have words."""
 
-    index_id: int
-    scope: Scope
+    within: TextScope
     section: str | None
-    """Only chunks of documents in this section; None searches all sections."""
-    question: str
-    """Any text; it needs no escaping."""
+    """Only chunks of documents in this section; None asks for all sections."""
+    words: Sequence[str]
+    places: Sequence[Place]
+    """Where the words may stand; the answer tells these places apart."""
     limit: int
-    """Most chunks to return."""
+    """Most chunks to return for each word and place: those with the lowest ids."""
     only: DocumentFilter = EVERY_DOCUMENT
     """Only chunks of these documents."""
-    snippets: bool = False
-    """Whether to return snippets, which take longer than the search itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextMatch:
-    """A chunk that full text search found."""
-
-    chunk_id: int
-    snippet: str
-    """The part of the body that matches; "" if the query did not ask for snippets."""
+Found = Mapping[tuple[str, Place], ChunkIds]
+"""Ids of chunks, ascending, by word and place. Words that no chunk has are missing."""
 
 
 class FullText(Protocol):
     """The full-text index of chunks. A trigger or foreign key deletes its rows with their chunks."""
 
-    async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
+    async def add(self, connection: AsyncConnection, within: TextScope, texts: Sequence[IndexedText]) -> None:
         """Adds chunks to the index."""
 
-    async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """Returns matching chunks, best first. The order depends on chunks of the query's scope only."""
+    async def find(self, connection: AsyncConnection, query: WordQuery) -> Found:
+        """Returns the chunks that have the words."""
 
 
-_CONDITIONS = """
-    c.index_id = :index_id AND d.tenant = :tenant AND d.collection = :collection
-    AND (CAST(:section AS TEXT) IS NULL OR d.section = :section)
-"""
+def _is_wanted(dialect: str, chunk_id: str) -> str:
+    """The condition on a chunk by its document's section and labels; `:all` is 1 if a query has neither."""
+    return f"""
+    (CAST(:all AS INTEGER) = 1 OR EXISTS (
+        SELECT 1 FROM chunks c JOIN documents d ON d.id = c.document_id
+        WHERE c.id = {chunk_id} AND (CAST(:section AS TEXT) IS NULL OR d.section = :section)
+        AND {condition(dialect, "d")}))
+    """  # noqa: S608 -- constants only
 
 
-class SqliteFullText:
-    """Ranks by the terms that a chunk has: a term that few chunks of the scope have counts more.
+@dataclass(frozen=True, slots=True)
+class SqlFullText:
+    """Implements `FullText` by statements of one SQL dialect."""
 
-    FTS5's own `bm25` can't be used: its word counts and lengths are those of all tenants' rows, so that
-    order and scores would tell one tenant which words others store.
-    """
+    insert: str
+    """Adds the row of chunk `:id` with `:keys`."""
+    select: str
+    """Returns for each of `:keys`, by its number from 0, the ids of at most `:limit` chunks, with commas."""
+    listed: Callable[[Iterable[int]], str]
+    """Writes keys as both statements read them."""
 
-    _ADD = text(
-        "INSERT INTO chunk_search (rowid, title, heading, body) VALUES (:id, :title, :heading, :body)"
-    )
-    _WEIGHTS: Mapping[str, float] = {"title": 4.0, "heading": 2.0, "body": 1.0}
-    _WANTED = f"{_CONDITIONS} AND {condition('sqlite', 'd')}"
-    _SCOPE = f"documents d JOIN chunks c ON c.document_id = d.id WHERE {_WANTED}"
-    _HITS = f"""
-        SELECT c.id AS id, {{term}} AS term, {{score}} AS score
-        FROM chunk_search CROSS JOIN chunks c ON c.id = chunk_search.rowid
-        CROSS JOIN documents d ON d.id = c.document_id
-        WHERE chunk_search MATCH {{match}} AND {_WANTED}
-        """  # noqa: S608 -- constants only
-    # Sums of equal numbers in different order differ in the last digits, hence the rounding.
-    _BEST = """
-        SELECT id FROM ({hits}) GROUP BY id ORDER BY round(sum(score), 9) DESC, id LIMIT :limit
-        """
-    _SNIPPETS = """
-        SELECT rowid, snippet(chunk_search, 2, '', '', '…', 32) AS snippet
-        FROM chunk_search WHERE chunk_search MATCH :query AND rowid IN (SELECT value FROM json_each(:ids))
-        """
-
-    async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
+    async def add(self, connection: AsyncConnection, within: TextScope, texts: Sequence[IndexedText]) -> None:
         """Adds chunks to the index."""
-        rows = [{"id": t.chunk_id, "title": t.title, "heading": t.heading, "body": t.body} for t in texts]
+        rows = [{"id": added.chunk_id, "keys": self.listed(added.keys(within))} for added in texts]
         if rows:
-            await connection.execute(self._ADD, rows)
+            await connection.execute(text(self.insert), rows)
 
-    async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """Returns matching chunks, best first; equally good ones are ordered by chunk id."""
-        terms = search_terms(query.question)
-        rarity = await self._rarity(connection, query, terms) if terms else {}
-        if not rarity:
-            return []
-        hits, values = [], _parameters(query)
-        for number, rare in rarity.items():
-            for column, weight in self._WEIGHTS.items():
-                name = f"{column}_{number}"
-                values[name] = f"{column} : {fts5_query([terms[number]])}"
-                values[f"score_{name}"] = weight * rare
-                hits.append(self._HITS.format(term=number, score=f":score_{name}", match=f":{name}"))
-        found = await connection.execute(text(self._BEST.format(hits=" UNION ALL ".join(hits))), values)
-        ids = list(found.scalars())
-        snippets = await self._snippets(connection, terms, ids) if query.snippets else {}
-        return [TextMatch(id_, snippets.get(id_, "")) for id_ in ids]
-
-    async def _rarity(
-        self, connection: AsyncConnection, query: TextQuery, terms: Sequence[Term]
-    ) -> dict[int, float]:
-        """Returns BM25's inverse document frequency, by the term's position, of those the scope has."""
-        values = _parameters(query)
-        chunks = await connection.scalar(text(f"SELECT count(*) FROM {self._SCOPE}"), values)  # noqa: S608
-        hits = []
-        for number, term in enumerate(terms):
-            values[f"match_{number}"] = fts5_query([term])
-            hits.append(self._HITS.format(term=number, score=1, match=f":match_{number}"))
-        counted = f"SELECT term, count(*) AS n FROM ({' UNION ALL '.join(hits)}) GROUP BY term"  # noqa: S608
-        rows = await connection.execute(text(counted), values)
-        return {row.term: math.log1p(((chunks or 0) - row.n + 0.5) / (row.n + 0.5)) for row in rows}
-
-    async def _snippets(
-        self, connection: AsyncConnection, terms: Sequence[Term], ids: Sequence[int]
-    ) -> dict[int, str]:
-        values = {"query": fts5_query(terms), "ids": json.dumps(ids)}
-        return {row.rowid: row.snippet for row in await connection.execute(text(self._SNIPPETS), values)}
+    async def find(self, connection: AsyncConnection, query: WordQuery) -> Found:
+        """Returns the chunks that have the words, by one statement."""
+        asked = [(word, place) for place in query.places for word in query.words]
+        keys = [key for place in query.places for key in query.within.keys(place, query.words)]
+        values = {
+            "keys": self.listed(keys),
+            "limit": query.limit,
+            "all": int(query.section is None and not query.only),
+            "section": query.section,
+            **parameters(query.only),
+        }
+        rows = await connection.execute(text(self.select), values)
+        return {asked[row.number]: np.fromstring(row.ids, np.int64, sep=",") for row in rows if row.ids}
 
 
-class PostgresFullText:
-    """Ranks by cover density over English word stems.
-
-    Cover density ignores how rare a word is: `tw` from another error's code counts as much as `4003`. So
-    chunks with a phrase of the question rank before chunks with only words of it.
-    """
-
-    _ADD = text(
-        """
-        INSERT INTO chunk_search (chunk_id, words) VALUES (:id,
-            setweight(to_tsvector('english', :title), 'A')
-            || setweight(to_tsvector('english', :heading), 'B')
-            || setweight(to_tsvector('english', :body), 'D'))
-        """
-    )
-    _SNIPPET = """ts_headline('english', c.body, q.query,
-        'StartSel="", StopSel="", MaxWords=32, MinWords=16')"""
-    _SEARCH = f"""
-        SELECT c.id, CAST(s.words @@ p.phrases AS integer)
-                   + ts_rank_cd('{{{{0.25, 0.25, 0.5, 1.0}}}}', s.words, q.query, 1 | 32) AS score,
-               {{snippet}} AS snippet
-        FROM to_tsquery('english', :query) AS q (query)
-        CROSS JOIN to_tsquery('english', :phrases) AS p (phrases)
-        JOIN chunk_search s ON s.words @@ q.query JOIN chunks c ON c.id = s.chunk_id
-        JOIN documents d ON d.id = c.document_id
-        WHERE {_CONDITIONS} AND {condition("postgresql", "d")}
-        ORDER BY score DESC, c.id LIMIT :limit
-        """  # noqa: S608 -- constants only
-
-    async def add(self, connection: AsyncConnection, texts: Sequence[IndexedText]) -> None:
-        """Adds chunks to the index."""
-        rows = [
-            {
-                "id": t.chunk_id,
-                "title": indexed_words(t.title),
-                "heading": indexed_words(t.heading),
-                "body": indexed_words(t.body),
-            }
-            for t in texts
-        ]
-        if rows:
-            await connection.execute(self._ADD, rows)
-
-    async def search(self, connection: AsyncConnection, query: TextQuery) -> list[TextMatch]:
-        """Returns matching chunks, best first; equal scores are ordered by chunk id."""
-        terms = search_terms(without_marks(query.question))
-        if not terms:
-            return []
-        statement = self._SEARCH.format(snippet=self._SNIPPET if query.snippets else "''")
-        phrases = tsquery(term for term in terms if len(term) > 1)
-        values = _parameters(query) | {"query": tsquery(terms), "phrases": phrases}
-        rows = await connection.execute(text(statement), values)
-        return [TextMatch(row.id, row.snippet) for row in rows]
+_SQLITE = SqlFullText(
+    "INSERT INTO chunk_search (rowid, keys) VALUES (:id, :keys)",
+    f"""
+    SELECT k.key AS number, (
+        SELECT group_concat(id) FROM (
+            SELECT rowid AS id FROM chunk_search
+            WHERE chunk_search MATCH k.value AND {_is_wanted("sqlite", "chunk_search.rowid")}
+            ORDER BY rowid LIMIT :limit)
+        ) AS ids
+    FROM json_each('["' || replace(:keys, ' ', '","') || '"]') k
+    """,  # noqa: S608 -- constants only
+    lambda keys: " ".join(f"{key:012x}" for key in keys),
+)
+# OFFSET 0 and the order outside of it keep the planner from walking through other chunks until it has found
+# as many as the limit.
+_POSTGRESQL = SqlFullText(
+    "INSERT INTO chunk_search (chunk_id, keys) VALUES (:id, CAST(:keys AS bigint[]))",
+    f"""
+    SELECT k.number - 1 AS number, (
+        SELECT string_agg(CAST(chunk_id AS text), ',') FROM (
+            SELECT chunk_id FROM (
+                SELECT s.chunk_id FROM chunk_search s WHERE s.keys @> ARRAY[k.key] OFFSET 0) AS having_key
+            WHERE {_is_wanted("postgresql", "having_key.chunk_id")}
+            ORDER BY chunk_id LIMIT :limit) AS first_ones
+        ) AS ids
+    FROM unnest(CAST(:keys AS bigint[])) WITH ORDINALITY AS k (key, number)
+    """,  # noqa: S608 -- constants only
+    lambda keys: "{" + ",".join(map(str, keys)) + "}",
+)
 
 
 def full_text(dialect: str) -> FullText:
     """Returns the full-text index of an SQL dialect."""
-    return SqliteFullText() if dialect == "sqlite" else PostgresFullText()
-
-
-def _parameters(query: TextQuery) -> dict[str, Any]:
-    return {
-        "index_id": query.index_id,
-        "tenant": query.scope.tenant,
-        "collection": query.scope.collection,
-        "section": query.section,
-        "limit": query.limit,
-        **parameters(query.only),
-    }
+    return _SQLITE if dialect == "sqlite" else _POSTGRESQL

@@ -1,8 +1,9 @@
-"""Hybrid search: exact vectors, and full text for questions that contain identifiers."""
+"""Hybrid search: exact vectors, and full text for what a question spells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,15 +17,28 @@ from deployments.database.vectors import Embedder
 from deployments.knowledge.collection_states import read_state, read_states
 from deployments.knowledge.document_filter import matching_documents
 from deployments.knowledge.follow_up import searched_texts, weigh
-from deployments.knowledge.fulltext import TextMatch, TextQuery, full_text
+from deployments.knowledge.fulltext import Place, TextScope, WordQuery, full_text
 from deployments.knowledge.fusion import each_first, fuse
-from deployments.knowledge.search_terms import has_identifier
+from deployments.knowledge.search_terms import Term, search_terms
+from deployments.knowledge.snippets import snippet
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
+from deployments.knowledge.text_ranking import TextRanking, rank, spelt_limit
 from deployments.knowledge.vectors import VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
+_MAX_HITS = 10_000
+"""Most chunks read for one word. A word that more chunks have says little."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TextQuestion:
+    """Where a search looks for words."""
+
+    within: TextScope
+    section: str | None
+    only: DocumentFilter
 
 
 class HybridSearch:
@@ -33,8 +47,10 @@ class HybridSearch:
     Vectors alone rank a question in everyday words. Full text, even with a small weight, promotes
     passages that share words with the question by chance: of 86 questions worded unlike the articles,
     vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
-    with equal weights for 33. A question with an identifier, which an embedding hardly knows, is ranked
-    by both, fused. `follow_up` says how a question in a talk is searched for.
+    with equal weights for 33. So full text adds only passages that spell what the question asks for: an
+    identifier, which an embedding hardly knows, or all rare words of a question without one. They come
+    first, ranked by both, and the similarity threshold does not drop them. `follow_up` says how a question
+    in a talk is searched for.
 
     While the active index is of another embedding model than `embedder`, full text alone ranks, since
     vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
@@ -60,22 +76,25 @@ class HybridSearch:
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, query.scope)
-            comparable = state.embedding == self._embedder.fingerprint
-            searched_as, near, words = texts[-1], list[int](), list[int]()
-            if comparable:
+            asked = _TextQuestion(TextScope(state.index_id, query.scope), query.section, query.only)
+            searched_as, near = texts[-1], list[int]()
+            similarities: dict[int, float] = {}
+            if state.embedding != self._embedder.fingerprint:
+                ranking = await self._rank_text(connection, asked, search_terms(searched_as))
+                words = ranking.chunk_ids[:depth]
+            else:
                 vectors = await self._vectors.load(
                     connection, query.scope, state.index_id, state.generation, state.stamp
                 )
                 weighed = weigh(texts, [vectors.similarities(question) for question in questions])
                 searched_as = weighed.text
+                terms, chunk_count = search_terms(searched_as), len(vectors.chunk_ids)
+                ranking = await self._rank_text(connection, asked, terms, chunk_count)
+                words = [chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.spelt][:depth]
                 only = await matching_documents(connection, query.scope, query.only) if query.only else None
                 near = vectors.nearest(weighed.similarities, query.section, depth, query.top_k, only)
-            if not comparable or has_identifier(searched_as):
-                wanted = TextQuery(state.index_id, query.scope, query.section, searched_as, depth, query.only)
-                words = [match.chunk_id for match in await self._full_text.search(connection, wanted)]
-            found = [*near, *words]
-            similarities = vectors.by_chunk(weighed.similarities, found) if comparable else {}
-            fused = [hit for hit in fuse([near, words]) if self._is_similar(similarities.get(hit[0]))]
+                similarities = vectors.by_chunk(weighed.similarities, [*near, *words])
+            fused = self._selected(fuse([near, words]), ranking.spelt, similarities)
             rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
         readable = [hit for hit in fused if hit[0] in rows]
         best = each_first(readable, lambda hit: rows[hit[0]].doc_id)[: query.top_k]
@@ -111,23 +130,54 @@ class HybridSearch:
 
         Raises KnowledgeUnavailable.
         """
-        depth = max(_MIN_DEPTH, 4 * limit)
+        terms = search_terms(question)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, scope)
-            wanted = TextQuery(state.index_id, scope, None, question, depth, only, snippets=True)
-            matches = await self._full_text.search(connection, wanted)
-            rows = await _read_rows(connection, scope, [match.chunk_id for match in matches])
-        best: dict[str, TextMatch] = {}
-        for match in matches:
-            best.setdefault(rows[match.chunk_id].doc_id, match)
-        ranked = fuse([list(best.values())[:limit]])
-        return tuple(_hit(rows[match.chunk_id], score, match.snippet) for match, score in ranked)
+            asked = _TextQuestion(TextScope(state.index_id, scope), None, only)
+            ranking = await self._rank_text(connection, asked, terms)
+            ids = ranking.chunk_ids[: max(_MIN_DEPTH, 4 * limit)]
+            rows = await _read_rows(connection, scope, ids)
+        best: dict[str, AnyRow] = {}
+        for chunk_id in ids:
+            if chunk_id in rows:
+                best.setdefault(rows[chunk_id].doc_id, rows[chunk_id])
+        ranked = fuse([list(best)[:limit]])
+        words = {term.word for term in terms}
+        return tuple(_hit(best[doc_id], score, snippet(best[doc_id].body, words)) for doc_id, score in ranked)
+
+    async def _rank_text(
+        self,
+        connection: AsyncConnection,
+        asked: _TextQuestion,
+        terms: Sequence[Term],
+        chunk_count: int | None = None,
+    ) -> TextRanking:
+        """Ranks chunks by full text.
+
+        With `chunk_count`, the number of chunks that vectors rank, looks only for what is spelt.
+        """
+        if not terms:
+            return TextRanking([], {})
+        places, limit = tuple(Place), _MAX_HITS
+        if chunk_count is not None:
+            places, limit = (Place.ANYWHERE,), spelt_limit(chunk_count) + 1
+        words = [term.word for term in terms]
+        wanted = WordQuery(asked.within, asked.section, words, places, limit, asked.only)
+        return rank(terms, await self._full_text.find(connection, wanted), chunk_count)
+
+    def _selected(
+        self, fused: Sequence[tuple[int, float]], spelt: Mapping[int, int], similarities: Mapping[int, float]
+    ) -> list[tuple[int, float]]:
+        """Drops what is neither spelt nor similar; puts first what is spelt, raising its score by 1 each."""
+        kept = [
+            (chunk_id, score + spelt.get(chunk_id, 0))
+            for chunk_id, score in fused
+            if chunk_id in spelt or similarities.get(chunk_id, 1.0) >= self._threshold
+        ]
+        return sorted(kept, key=lambda hit: -hit[1])
 
     def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
-
-    def _is_similar(self, similarity: float | None) -> bool:
-        return similarity is None or similarity >= self._threshold
 
 
 async def _read_rows(
@@ -141,14 +191,21 @@ async def _read_rows(
         chunks.c.body,
         chunks.c.start_char,
         chunks.c.end_char,
+        documents.c.tenant,
+        documents.c.collection,
         documents.c.doc_id,
         documents.c.title,
         documents.c.section,
         documents.c.url,
         documents.c.version,
     )
-    query = select(*columns).join(documents).where(*_within(scope), chunks.c.id.in_(chunk_ids))
-    return {row.id: row for row in await connection.execute(query)}
+    query = select(*columns).join(documents).where(chunks.c.id.in_(chunk_ids))
+    # With the scope as a condition, SQLite would read all of the collection for more than some 60 ids.
+    return {
+        row.id: row
+        for row in await connection.execute(query)
+        if (row.tenant, row.collection) == (scope.tenant, scope.collection)
+    }
 
 
 def _within(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -172,7 +229,7 @@ def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:
     )
 
 
-def _hit(row: AnyRow, score: float, snippet: str) -> TextHit:
+def _hit(row: AnyRow, score: float, cut: str) -> TextHit:
     return TextHit(
         DocId(row.doc_id),
         row.title,
@@ -180,6 +237,6 @@ def _hit(row: AnyRow, score: float, snippet: str) -> TextHit:
         row.section,
         row.version,
         score,
-        snippet,
+        cut,
         row.url,
     )

@@ -1,74 +1,97 @@
-"""Turns questions into full-text queries, which take only letters, marks and digits from them."""
+"""What a question searches for in full text."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from deployments.core.words import COMMON_WORDS, words_of
+from deployments.core.words import COMMON_WORDS, folded, visible
+from deployments.knowledge.index_words import identifying_words, prefixed, search_words, split_part
 
 MAX_TERMS = 64
 """Further terms of a question are ignored."""
 
-Term = tuple[str, ...]
-"""One word, or the words of a phrase such as ("tw", "4003")."""
+_ASKING = frozenset(["get", "got", "hello", "help", "hi", "know", "mean", "means", "need", "please", "want"])
+"""Words of questions, not of what is asked about."""
+_MAX_IDENTIFIER = 200
+"""Characters of the longest identifier. It bounds the time that `_IDENTIFIER` takes."""
+_LONG_WORD = 16
+"""Letters from which a word is an identifier: `nullpointerexception`, `Rechnungsadressänderung`."""
+_EDGES = ".,;:!?()[]{}<>\"'`*…"
+_BREAKS = tuple(re.compile(rf"""[{chars},;:=()\[\]{{}}<>"'`|]+""") for chars in ("", r"/\\", r"./\\"))
+"""What can stand between identifiers: `error=E-08,E-09`; also slashes, `https://host.example/E-08`; also
+points, `java.lang.NullPointerException`."""
+_IDENTIFIER = re.compile(
+    r"""
+      \#\d{2,} | \d{4,}                         # ticket numbers, long numbers
+    | v?\d+(\.\d+){2,}                          # versions, addresses
+    | [\w-]{2,}(\.[\w-]+)*\.[a-z][a-z0-9]{1,5}  # file names, host names
+    | (\w:)?[/\\][\w.-]+([/\\][\w.-]*)+        # paths
+    | --?\w+(-\w+)+                           # options
+    | \w+(::\w+)+                               # names in C++, Rust, Ruby
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_HUMP = re.compile(r"[a-z][A-Z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word to search for, as `index_words` yields it."""
+
+    word: str
+    is_identifier: bool
+    """Whether a passage with this word spells an identifier of the question."""
 
 
 def search_terms(question: str) -> tuple[Term, ...]:
-    """Returns the terms to search for, at most `MAX_TERMS`; a chunk matches if it has any of them.
+    """Returns the terms to search for, identifiers first, at most `MAX_TERMS`.
 
-    Common words are left out, unless the question has no others. Words joined without blanks, such as
-    `TW-4003`, are also searched for as a phrase. A question without words has no terms.
+    Common words are left out, unless the question has no others. A question without words has no terms.
     """
-    written = [words for part in question.casefold().split() if (words := tuple(words_of(part)))]
-    terms = dict.fromkeys(_terms(written))
-    uncommon = [term for term in terms if len(term) > 1 or term[0] not in COMMON_WORDS]
-    return tuple(uncommon or terms)[:MAX_TERMS]
+    identifiers = dict.fromkeys(_identifiers(question))
+    words = dict.fromkeys(_words(question, frozenset()))
+    uncommon = dict.fromkeys(_words(question, COMMON_WORDS | _ASKING))
+    others = (uncommon or ({} if identifiers else words)).keys() - identifiers.keys()
+    terms = [Term(word, True) for word in identifiers]
+    return tuple(terms + [Term(word, False) for word in words if word in others])[:MAX_TERMS]
 
 
-def has_identifier(question: str) -> bool:
-    """Whether a question contains an identifier: digits after letters (`TW-4003`) or `an_underscore`.
+def _words(question: str, without: frozenset[str]) -> Iterator[str]:
+    for part in folded(question).split():
+        for run in split_part(part):
+            if left := [word for word in run if word not in without]:
+                yield from search_words(left)
 
-    An embedding model hardly knows identifiers, so they have to match literally. Numbers followed by
-    letters (`1st`, `11pm`, `6-digit`) are everyday words and don't count; `0x80070057` does.
+
+def _identifiers(question: str) -> Iterator[str]:
+    """Yields the words of identifiers: `TW-4003`, `config.yaml`, `--force-with-lease`, `HB 4711`.
+
+    An embedding model hardly knows identifiers, so they have to match literally.
     """
-    return any(_is_identifier(part) for part in question.split())
+    last = ""
+    for part in visible(question).split():
+        for piece in {part: None} | {piece: None for breaks in _BREAKS for piece in breaks.split(part)}:
+            if _is_identifier(piece):
+                for run in split_part(folded(piece)):
+                    yield from identifying_words(run)
+        runs = list(split_part(folded(part)))
+        if runs and (word := prefixed(last, runs[0][0])):
+            yield word
+        last = runs[-1][-1] if runs else ""
 
 
-def fts5_query(terms: Iterable[Term]) -> str:
-    """Returns a MATCH expression for SQLite's FTS5."""
-    return " OR ".join(f'"{" ".join(term)}"' for term in terms)
+def _is_identifier(piece: str) -> bool:
+    """Whether a part of a question is an identifier.
 
-
-def tsquery(terms: Iterable[Term]) -> str:
-    """Returns an argument for PostgreSQL's `to_tsquery`."""
-    return " | ".join("(" + " <-> ".join(f"'{word}'" for word in term) + ")" for term in terms)
-
-
-def indexed_words(text: str) -> str:
-    """Returns a text's words, split as those of questions are, with blanks between them. For PostgreSQL.
-
-    PostgreSQL's own parser would read `TW-4003` as `tw` and a negative number, `config.yaml` as a host.
+    Numbers followed by letters (`1st`, `11pm`, `6-digit`) are everyday words; `0x80070057` is not.
     """
-    return " ".join(words_of(without_marks(text).casefold()))
-
-
-def without_marks(text: str) -> str:
-    """Removes accents, as FTS5 does itself. For PostgreSQL, whose text search has no such option."""
-    decomposed = unicodedata.normalize("NFD", text)
-    return "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
-
-
-def _is_identifier(part: str) -> bool:
-    core = part.strip(".,;:!?()[]\"'`")
+    core = piece.strip(_EDGES)
+    if len(core) > _MAX_IDENTIFIER:
+        return False
     after_number = core.lstrip("0123456789.,:-")
     mixed = any(map(str.isdigit, after_number)) and any(map(str.isalpha, after_number))
-    return mixed or "_" in core
-
-
-def _terms(written: list[Term]) -> Iterator[Term]:
-    for words in written:
-        if len(words) > 1:
-            yield words
-        for word in words:
-            yield (word,)
+    inner_underscore = "_" in core.strip("_")
+    one_word = len(_HUMP.findall(core)) > 1 or (core.isalpha() and len(core) >= _LONG_WORD)
+    return mixed or inner_underscore or one_word or bool(_IDENTIFIER.fullmatch(core))

@@ -45,6 +45,7 @@ from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
 from deployments.knowledge.store import DocumentStore, LabelsChanged, StoreResult, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
+from deployments.knowledge.text_reindexing import reindex_texts
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class KnowledgeParts:
     tokenizer: Fingerprint
     """Of the tokenizer that measures chunks."""
     similarity_threshold: float = 0.25
-    """Searches drop passages whose similarity with the question is lower."""
+    """Searches drop passages whose similarity with the question is lower, unless they spell it."""
     writer: SegmentWriter | None = None
     """The token cache, which drops obsolete segments; None if there is none."""
     write_through: bool = True
@@ -99,11 +100,12 @@ class KnowledgeService:
     async def start(cls, parts: KnowledgeParts) -> KnowledgeService:
         """Returns a service that can serve.
 
-        Loads samples that this database has not had yet. Starts to re-index in the background if
-        embedding model, tokenizer or chunk size differ from those of the active index. Raises
-        KnowledgeUnavailable.
+        Loads samples that this database has not had yet. Indexes stored texts again if an earlier version
+        split words differently. Starts to re-index in the background if embedding model, tokenizer or
+        chunk size differ from those of the active index. Raises KnowledgeUnavailable.
         """
         service = cls(parts)
+        await reindex_texts(parts.database)
         await service._start_rebuild()
         if parts.samples is not None:
             with service.starting():
@@ -117,7 +119,7 @@ class KnowledgeService:
             yield
 
     async def search(self, query: SearchQuery) -> Retrieval:
-        """Returns at most `top_k` passages above the similarity threshold, best first."""
+        """Returns at most `top_k` passages that are similar to the question or spell it, best first."""
         return await self._search.search(_normalised(query))
 
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:

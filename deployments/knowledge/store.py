@@ -33,7 +33,7 @@ from deployments.knowledge.document_rows import (
     write_document,
 )
 from deployments.knowledge.document_versions import keep_version
-from deployments.knowledge.fulltext import full_text
+from deployments.knowledge.fulltext import TextScope, full_text
 from deployments.knowledge.indexes import IndexRow, PendingDocument, read_indexes
 from deployments.knowledge.stored_chunks import (
     ChunkChange,
@@ -108,7 +108,8 @@ class DocumentStore:
             row_id, version = await write_document(connection, found, document)
             for index, change in changes:
                 added = vectors.chunks if self._uses_our_model(index) else None
-                await self._writer.apply(connection, index.id, row_id, change, added)
+                within = TextScope(index.id, document.scope)
+                await self._writer.apply(connection, within, row_id, change, added)
                 await self._write_wordings(connection, index, row_id, document.loaded.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
             ingested = Ingested(
@@ -144,7 +145,8 @@ class DocumentStore:
                 return
             rows = await read_chunks(connection, index.id, pending.id)
             change = plan_change(rows, drafts, with_vectors=True)
-            await self._writer.apply(connection, index.id, pending.id, change, vectors.chunks)
+            within = TextScope(index.id, pending.scope)
+            await self._writer.apply(connection, within, pending.id, change, vectors.chunks)
             await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:
                 await increment_generation(connection, pending.scope)

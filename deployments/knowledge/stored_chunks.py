@@ -14,7 +14,7 @@ from deployments.core.segments import document_segment
 from deployments.database.vectors import Vector, to_blob
 from deployments.knowledge.chunking import Chunk
 from deployments.knowledge.embedding import embedded_text
-from deployments.knowledge.fulltext import FullText, IndexedText
+from deployments.knowledge.fulltext import FullText, IndexedText, TextScope
 from deployments.knowledge.tables import chunks
 
 
@@ -147,12 +147,12 @@ class ChunkWriter:
     async def apply(
         self,
         connection: AsyncConnection,
-        index_id: int,
+        within: TextScope,
         document_id: int,
         change: ChunkChange,
         vectors: Mapping[str, Vector] | None,
     ) -> None:
-        """Applies a change to a document's chunks.
+        """Applies a change to a document's chunks; `within` is the index and the document's collection.
 
         `vectors` has the vector of each added chunk, by segment hash; None stores them without vectors.
         """
@@ -165,7 +165,7 @@ class ChunkWriter:
             return
         rows = [
             {
-                "index_id": index_id,
+                "index_id": within.index_id,
                 "document_id": document_id,
                 **_columns(draft.place),
                 "heading": draft.chunk.heading,
@@ -180,6 +180,7 @@ class ChunkWriter:
         )
         await self.full_text.add(
             connection,
+            within,
             [
                 IndexedText(row_id, draft.title, draft.chunk.heading, draft.chunk.body)
                 for row_id, draft in zip(inserted.scalars(), change.added, strict=True)

@@ -1,4 +1,4 @@
-"""Full text finds identifiers (`TW-4003`, `config.yaml`), on every database and after migrations."""
+"""Full text finds what is spelt, in every script, on every database and after migrations."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.ids import Scope, TenantId
+from deployments.core.ids import DocId, Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.migrations import upgrade
-from deployments.knowledge.fulltext import IndexedText, TextQuery, full_text
-from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start
+from deployments.knowledge.fulltext import IndexedText, Place, TextScope, WordQuery, full_text
+from deployments.knowledge.search_terms import search_terms
+from deployments.knowledge.text_ranking import rank
+from deployments.knowledge.text_reindexing import reindex_texts
+from tests.contract.knowledge.conftest import SCOPE, Knowledge, statements
 
 TEXTS = {
     "too-large": "The error TW-4003 means that a file is too large.",
@@ -34,8 +37,31 @@ FIRST = [
     ("https://www.example.com/", "site"),
     ("resume", "accents"),
 ]
+SCRIPTS = {
+    "german": "Straße und Hausnummer stehen im Profil. Die Größe ist begrenzt.",
+    "hidden": "The quar\u00adterly re\u200bport",
+    "wide": "エラー番号ＡＢ１２３が表示された場合",
+    "chinese": "请在设置中重置密码。",
+    "thai": "กรุณาเปลี่ยนรหัสผ่านใหม่",
+    "korean": "서버를 다시 시작하세요",
+}
+SPELT = [
+    ("Straße", "german"),
+    ("GRÖSSE", "german"),
+    ("strasse", "german"),
+    ("quarterly", "hidden"),
+    ("report", "hidden"),
+    ("AB123", "wide"),
+    ("ab１２３", "wide"),  # noqa: RUF001
+    ("番号", "wide"),
+    ("密码", "chinese"),
+    ("รหัสผ่าน", "thai"),
+    ("서버", "korean"),
+    ("서버가", "korean"),
+]
 CHUNKS = 2100
-"""Chunks of the older database: more than one batch of the migration."""
+"""Chunks of the older database: more than one batch."""
+WITHIN = TextScope(1, SCOPE)
 
 
 @pytest.mark.parametrize(("question", "first"), FIRST)
@@ -79,16 +105,31 @@ async def test_a_score_says_the_rank(knowledge: Knowledge) -> None:
     assert [hit.score for hit in hits] == [1 / 61, 1 / 62, 1 / 63]
 
 
-async def test_a_rare_word_of_the_collection_counts_more(start: Start) -> None:
-    """On SQLite. PostgreSQL's ranking ignores how rare a word is."""
-    knowledge = await start()
-    if knowledge.database.dialect != "sqlite":
-        return
+async def test_a_rare_word_of_the_collection_counts_more(knowledge: Knowledge) -> None:
     for number in range(4):
         await knowledge.put(f"a{number}", "common words", "T")
     await knowledge.put("rare", "scarce words", "T")
     hits = await knowledge.service.search_text(SCOPE, "common scarce", 5)
     assert hits[0].doc_id == "rare"
+
+
+async def test_words_are_found_in_every_script_and_form(knowledge: Knowledge) -> None:
+    for doc_id, body in SCRIPTS.items():
+        await knowledge.put(doc_id, body, "T")
+    for question, doc_id in SPELT:
+        hits = await knowledge.service.search_text(SCOPE, question, 5)
+        assert [hit.doc_id for hit in hits] == [doc_id], question
+        assert hits[0].snippet
+
+
+async def test_a_deleted_or_replaced_text_is_found_no_more(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "first needle", "T")
+    await knowledge.put("b", "second needle", "T")
+    await knowledge.put("a", "straw", "T")
+    await knowledge.service.delete(SCOPE, DocId("b"))
+    assert await knowledge.service.search_text(SCOPE, "needle", 5) == ()
+    async with knowledge.database.snapshot() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM chunk_search")) == 1
 
 
 async def test_a_search_fuses_vectors_with_the_identifier(knowledge: Knowledge) -> None:
@@ -107,14 +148,25 @@ async def test_an_older_database_finds_identifiers_after_migration(
         await fill(connection, older.dialect)
     await older.close()
     database = await Database.open(database_url)
+    await reindex_texts(database)
     async with database.snapshot() as connection:
         for question, first in FIRST:
-            query = TextQuery(1, SCOPE, None, question, 5)
-            (match, *_) = await full_text(database.dialect).search(connection, query)
-            assert bodies()[match.chunk_id] == TEXTS[first]
-    if database.dialect == "postgresql":
-        await check_words(database)
+            terms = search_terms(question)
+            words = [term.word for term in terms]
+            found = await full_text(database.dialect).find(
+                connection, WordQuery(WITHIN, None, words, [*Place], 5000)
+            )
+            (best, *_) = rank(terms, found, CHUNKS).chunk_ids
+            assert bodies()[best] == TEXTS[first]
+    await check_words(database)
     await database.close()
+
+
+async def test_texts_are_indexed_again_once(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "needle", "T")
+    with statements(knowledge.database) as made:
+        await reindex_texts(knowledge.database)
+    assert not any("chunks" in statement for statement in made)
 
 
 def bodies() -> dict[int, str]:
@@ -147,11 +199,12 @@ async def fill(connection: AsyncConnection, dialect: str) -> None:
 
 
 async def check_words(database: Database) -> None:
-    """Migrated rows are equal to rows that are written again."""
-    statement = text("SELECT chunk_id, CAST(words AS text) FROM chunk_search ORDER BY chunk_id")
+    """Rows that were indexed again are equal to rows that are written the first time."""
+    statement = text("SELECT * FROM chunk_search")
     async with database.transaction() as connection:
-        migrated = (await connection.execute(statement)).all()
+        again = sorted(map(str, await connection.execute(statement)))
+        assert len(again) == CHUNKS
         await connection.execute(text("DELETE FROM chunk_search"))
         texts = [IndexedText(id_, "T", "H", body) for id_, body in bodies().items()]
-        await full_text(database.dialect).add(connection, texts)
-        assert (await connection.execute(statement)).all() == migrated
+        await full_text(database.dialect).add(connection, WITHIN, texts)
+        assert sorted(map(str, await connection.execute(statement))) == again

@@ -44,7 +44,7 @@ async def test_a_passage_says_where_it_is_from(knowledge: Knowledge) -> None:
     assert (passage.version, passage.ordinal, passage.body) == (1, 0, "needle in text")
     assert passage.similarity is not None
     assert 0 < passage.similarity < 1
-    assert passage.score == pytest.approx(1 / 61)
+    assert passage.score == pytest.approx(1 + 2 / 61)
     assert found.generation == 1
 
 
@@ -63,14 +63,14 @@ async def test_the_best_passage_of_each_document_precedes_further_ones(knowledge
     assert [p.doc_id for p in found] == ["long", "short", "long"]
 
 
-async def test_shared_words_count_only_if_the_question_has_an_identifier(
-    knowledge: Knowledge,
-) -> None:
-    """Full text ignores common words, so it finds only the second document here."""
+async def test_shared_words_count_only_if_they_are_identifiers_or_rare(knowledge: Knowledge) -> None:
+    """Full text ignores common words, so it finds only the last two documents here."""
     await knowledge.put("near", "what is what is", "T")
     await knowledge.put("says it", "the needle TW-4003 in all of this hay", "T")
-    assert await knowledge.found("what is needle", top_k=2) == ["near", "says it"]
+    await knowledge.put("says more", "a needle in a stack of straw and other things", "T")
+    assert await knowledge.found("what is needle", top_k=1) == ["near"]
     assert await knowledge.found("what is TW-4003", top_k=2) == ["says it", "near"]
+    assert await knowledge.found("what is straw", top_k=2) == ["says more", "near"]
 
 
 async def test_a_document_is_found_by_a_wording(knowledge: Knowledge) -> None:
@@ -190,3 +190,28 @@ async def test_text_search_gives_each_document_once_with_a_snippet(knowledge: Kn
     assert (hit.doc_id, hit.title, hit.version) == ("a", "T", 1)
     assert "needle" in hit.snippet
     assert hit.score > 0
+
+
+async def test_the_threshold_never_drops_a_passage_that_spells_the_question(start: Start) -> None:
+    knowledge = await start(similarity_threshold=0.99)
+    for doc_id, body in {
+        "code": "the lamp blinks twice and the display shows E-08 until the lid is closed",
+        "other": "the lamp blinks once and the display shows E-80 until the drum is turned",
+        "rare": "the quokka lives on an island far away from all the others that we know of",
+        "far": "something else that nobody asks for in this test of what is dropped here",
+    }.items():
+        await knowledge.put(doc_id, body, "T")
+    for question in ("What does E-08 mean?", "e08", "E 08!"):
+        assert await knowledge.found(question) == ["code"]
+    assert await knowledge.found("Where is the quokka?") == ["rare"]
+    assert await knowledge.found("Where are quokka and wombat?") == []
+    (passage,) = await knowledge.search("E-08")
+    assert passage.score > 1
+    assert passage.similarity is not None
+    assert passage.similarity < 0.99
+
+
+async def test_spelt_passages_are_those_of_the_section(knowledge: Knowledge) -> None:
+    await knowledge.put("a", "error E-08 here", "T", section="one")
+    await knowledge.put("b", "error E-08 there", "T", section="two")
+    assert await knowledge.found("E-08", section="two") == ["b"]
