@@ -64,6 +64,22 @@ class TokenizerBundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Shaping:
+    """Changes of the model's probabilities before a token is drawn. The defaults change nothing."""
+
+    top_k: int = 0
+    """Draw from this many most probable tokens only; 0 is from all."""
+    min_p: float = 0.0
+    """Minimum probability of a token, as a share (0 to 1) of the most probable one's."""
+    repetition_penalty: float = 1.0
+    """Divides the odds of tokens that prompt or answer have; below 1 it favours them."""
+    presence_penalty: float = 0.0
+    """Subtracted once from the logit of each token that the answer has."""
+    frequency_penalty: float = 0.0
+    """The same, for each time that the answer has the token."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How to sample an answer."""
 
@@ -79,6 +95,7 @@ class Sampling:
     `max_tokens` cuts off is still incomplete JSON."""
     ignore_eos: bool = False
     """Generate `max_tokens` tokens even if the model ends its answer earlier."""
+    shaping: Shaping = Shaping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +256,9 @@ class Turn:
     """One earlier turn of a conversation: the user's text and the assistant's answer."""
 
     user: str
+    """"" if the assistant spoke first."""
     assistant: str
+    """"" if the user wrote again before an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +278,8 @@ class Question:
     """Passages to answer from, best first, instead of a search; () asks the model without any."""
     instructions: str = ""
     share_answer: bool | None = None
+    answer_start: str = ""
+    """As in `Ask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,3 +312,8 @@ class Ask:
     """Whether an equal request's answer (same tenant, prompt ids, greedy sampling) may be returned."""
     ignore_eos: bool = False
     """As in `Sampling`."""
+    json_schema: str | None = None
+    """As in `Sampling`, within the limits of `agents.answer_schema`."""
+    shaping: Shaping = Shaping()
+    answer_start: str = ""
+    """The beginning of the answer, which the model continues; the answer's text does not repeat it."""

@@ -8,7 +8,7 @@ from deployments.core.errors import InvalidRequest
 from deployments.core.limits import MAX_QUERY_CHARS
 from deployments.core.messages import Turn
 from serve_app.conversation import Conversation, conversation_of
-from serve_app.http.openai_bodies import ChatMessage
+from serve_app.http.openai_messages import ChatMessage
 
 NAMES = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
 
