@@ -25,7 +25,7 @@ async def merged(*sources: AsyncGenerator[Event, None]) -> AsyncGenerator[tuple[
     try:
         while waiting:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in sorted(done, key=waiting.__getitem__):
                 number = waiting.pop(task)
                 for event in task.result():
                     waiting[asyncio.create_task(_step(sources[number]))] = number

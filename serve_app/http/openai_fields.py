@@ -56,8 +56,8 @@ _LABELS = frozenset(
 )
 """Fields with a client's or a gateway's own notes, or hints for speed. They are ignored with any value."""
 _TOOLS = (
-    "agents answer from documents and call no functions: leave it out, or send tool_choice none to have "
-    "the tools ignored"
+    "agents answer from documents and call no functions: leave it out, send tool_choice none to have the "
+    "tools ignored, or ask for JSON with response_format"
 )
 _INSTEAD: Mapping[str, str] = {
     "audio": "answers are text: leave it out",
