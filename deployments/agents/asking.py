@@ -19,7 +19,8 @@ from deployments.core.limits import (
     MAX_TEMPERATURE,
     MAX_TOP_K,
 )
-from deployments.core.messages import Ask, Question, Sampling, Shaping
+from deployments.core.messages import Ask, Question
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.texts import check_storable
 
 

@@ -10,6 +10,7 @@ from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.core.sampling import UNSHAPED, Sampling, Shaping
 from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import TokenIds
 
@@ -61,41 +62,6 @@ class TokenizerBundle:
     seam_failures: tuple[str, ...] = ()
     """Names of the hostile test cases in which joined segments differ from the tokenizer's encoding of
     the whole text; () for most tokenizers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shaping:
-    """Changes of the model's probabilities before a token is drawn. The defaults change nothing."""
-
-    top_k: int = 0
-    """Draw from this many most probable tokens only; 0 is from all."""
-    min_p: float = 0.0
-    """Minimum probability of a token, as a share (0 to 1) of the most probable one's."""
-    repetition_penalty: float = 1.0
-    """Divides the odds of tokens that prompt or answer have; below 1 it favours them."""
-    presence_penalty: float = 0.0
-    """Subtracted once from the logit of each token that the answer has."""
-    frequency_penalty: float = 0.0
-    """The same, for each time that the answer has the token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How to sample an answer."""
-
-    max_tokens: int
-    temperature: float
-    """0 is greedy."""
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer."""
-    json_schema: str | None = None
-    """As JSON. The engine samples only tokens that keep the answer valid under it. An answer that
-    `max_tokens` cuts off is still incomplete JSON."""
-    ignore_eos: bool = False
-    """Generate `max_tokens` tokens even if the model ends its answer earlier."""
-    shaping: Shaping = Shaping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +280,6 @@ class Ask:
     """As in `Sampling`."""
     json_schema: str | None = None
     """As in `Sampling`, within the limits of `agents.answer_schema`."""
-    shaping: Shaping = Shaping()
+    shaping: Shaping = UNSHAPED
     answer_start: str = ""
     """The beginning of the answer, which the model continues; the answer's text does not repeat it."""

@@ -18,7 +18,7 @@ from deployments.core.limits import (
     MAX_STOPS,
     MAX_TEMPERATURE,
 )
-from deployments.core.messages import Shaping
+from deployments.core.sampling import Shaping
 from serve_app.http.body import Body
 from serve_app.http.fields import AgentName
 from serve_app.http.openai_fields import asked_for

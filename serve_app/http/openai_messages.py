@@ -24,7 +24,7 @@ _LABELS = frozenset(
     }
 )
 """Fields of a message that are no part of its text: notes of clients, and what a model thought before."""
-_TEXT_FIELDS: Mapping[object, str] = {
+_TEXT_FIELDS: Mapping[str, str] = {
     "text": "text",
     "input_text": "text",
     "output_text": "text",
@@ -33,7 +33,7 @@ _TEXT_FIELDS: Mapping[object, str] = {
 """Type of a part -> its field with the text."""
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 """Types of parts that hold what a model thought before; templates leave that out of later turns."""
-_INSTEAD: Mapping[object, str] = {
+_INSTEAD: Mapping[str, str] = {
     "image_url": "describe the picture in words, or read a screenshot with POST /v1/support/tickets/images",
     "input_image": "describe the picture in words, or read a screenshot with POST /v1/support/tickets/images",
     "input_audio": "send a transcript",
@@ -65,24 +65,24 @@ def _joined(content: Any) -> Any:
     return "\n".join(_text_of(part) for part in content if _kind(part) not in _THOUGHTS)
 
 
-def _kind(part: Any) -> str | None:
+def _kind(part: Any) -> str:
+    """A part's type, of whatever type that is."""
     kind = part.get("type") if isinstance(part, dict) else None
-    return kind if isinstance(kind, str) else None
+    return kind if isinstance(kind, str) else ascii(kind)
 
 
 def _text_of(part: Any) -> str:
     """A part's text. Its other fields, such as `cache_control`, are labels."""
     kind = _kind(part)
+    # The value may be very long, or have lone surrogates, which pydantic can't show.
+    shown = {"kind": ascii(kind)[:80], "instead": _INSTEAD.get(kind, "send the text")}
     if kind not in _TEXT_FIELDS:
-        # The value may be very long, or have lone surrogates, which pydantic can't show.
-        shown = ascii(kind if kind is not None or not isinstance(part, dict) else part.get("type"))[:80]
-        todo = _INSTEAD.get(kind, "send the text")
         raise PydanticCustomError(
-            "no_text", "parts of type {kind} can't be read, only text: {todo}", {"kind": shown, "todo": todo}
+            "no_text", "parts of type {kind} can't be read, only text: {instead}", shown
         )
     text = part.get(_TEXT_FIELDS[kind])
     if not isinstance(text, str):
-        raise PydanticCustomError("no_text", "a part of type {kind} needs its text", {"kind": ascii(kind)})
+        raise PydanticCustomError("no_text", "a part of type {kind} needs its text", shown)
     return text
 
 

@@ -21,10 +21,11 @@ from tokenizers import Tokenizer
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InvalidRequest, PromptTooLong
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.ports import Generator
 from deployments.core.reuse.paths import ids_segment
 from deployments.core.reuse.replica_view import ReplicaView
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine

@@ -9,7 +9,8 @@ from deployments.agents.specs import SUPPORT
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, Scope, TenantId
 from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
-from deployments.core.messages import Ask, Sampling, Shaping, Turn
+from deployments.core.messages import Ask, Turn
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.time_spent import TimeSpent
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, PromptTooLong
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling, Shaping
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, pack_steps
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.shared_answers import FLIGHT_WITHIN_S, KeepFor, SharedAnswers

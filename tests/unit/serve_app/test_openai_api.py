@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deployments.core.errors import EngineUnavailable, KnowledgeUnavailable
-from deployments.core.messages import Shaping
+from deployments.core.sampling import Shaping
 from deployments.core.token_ids import to_bytes, token_ids
 from serve_app.http.answers import AnswerBody
 from tests.fakes import a_passage
