@@ -14,7 +14,7 @@ class Shaping:
     min_p: float = 0.0
     """Minimum probability of a token, as a share (0 to 1) of the most probable one's."""
     repetition_penalty: float = 1.0
-    """Divides the odds of tokens that prompt or answer have; below 1 it favours them."""
+    """Above 1, tokens that prompt or answer have become less probable; below 1, more."""
     presence_penalty: float = 0.0
     """Subtracted once from the logit of each token that the answer has."""
     frequency_penalty: float = 0.0
