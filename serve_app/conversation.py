@@ -53,7 +53,7 @@ def conversation_of(messages: Sequence[ChatMessage]) -> Conversation:
     last = max((at for at, said in enumerate(dialogue) if not said.by_assistant), default=None)
     if last is None:
         raise InvalidRequest(
-            "messages: none of them is the user's; the last of those is the question", "messages"
+            "messages: one of them must be the user's and have a text, which is the question", "messages"
         )
     asked = dialogue[last]
     if len(asked.text) > MAX_QUERY_CHARS:

@@ -72,7 +72,9 @@ class ResponseFormat(Body):
     @model_validator(mode="after")
     def _has_its_schema(self) -> ResponseFormat:
         if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("needs json_schema with the type json_schema, and only with it")
+            raise PydanticCustomError(
+                "no_schema", "must have json_schema if its type is json_schema, and else not"
+            )
         return self
 
     def schema_text(self) -> str | None:

@@ -83,6 +83,13 @@ async def test_json_from_documents_is_no_refusal(api):
     assert message == {"role": "assistant", "content": "Press Reset.", "refusal": None}
 
 
+async def test_an_unknown_field_next_to_a_schema_is_named(api):
+    """However many fields there are."""
+    named = {"name": "x", "description": "y", "schema": SCHEMA, "strict": True, "more": 1}
+    error = error_of(await chat(api, response_format={"type": "json_schema", "json_schema": named}))
+    assert error["param"] == "response_format.json_schema.more"
+
+
 async def test_several_answers_are_several_generations(api):
     """Each with its own id, seed, index and ledger; the prompt counts once."""
     one = (await chat(api)).json()
