@@ -223,4 +223,4 @@ def _at_most(count: int, limit: int, of_what: str) -> None:
 
 
 def _refusal(reason: str) -> InvalidRequest:
-    return InvalidRequest(f"the answer's JSON Schema can't be used: {reason}", "json_schema")
+    return InvalidRequest(f"json_schema can't be used: {reason}", "json_schema")

@@ -58,7 +58,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
     _check_shaping(ask.shaping)
     if ask.json_schema is not None:
         check_answer_schema(ask.json_schema)
-        _check(not ask.answer_start, "json_schema", "needs an answer that begins with the JSON itself")
+        _check(not ask.answer_start, "json_schema", "needs the user's message last: JSON continues no text")
     sampling = Sampling(
         max_tokens,
         temperature,

@@ -232,7 +232,10 @@ async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
-        ({"response_format": {"type": "json_object", "json_schema": {"name": "x"}}}, "response_format"),
+        (
+            {"response_format": {"type": "json_object", "json_schema": {"name": "x", "schema": {}}}},
+            "response_format",
+        ),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"store": True}, "store"),
         ({"service_tier": "priority"}, "service_tier"),
