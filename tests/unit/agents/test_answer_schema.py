@@ -44,7 +44,7 @@ def an_object(count, field, **more):
 
 
 def nested(depth):
-    schema = {"type": "string"}
+    schema: dict[str, object] = {"type": "string"}
     for _ in range(depth):
         schema = {"type": "array", "items": schema}
     return schema

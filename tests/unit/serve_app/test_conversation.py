@@ -13,11 +13,13 @@ from serve_app.http.openai_messages import ChatMessage
 NAMES = {"s": "system", "d": "developer", "u": "user", "a": "assistant", "t": "tool"}
 
 
+def said(role, content):
+    return ChatMessage.model_validate({"role": role, "content": content})
+
+
 def messages(roles):
     """A message for each letter; its content is its position."""
-    return [
-        ChatMessage.model_validate({"role": NAMES[role], "content": f"m{n}"}) for n, role in enumerate(roles)
-    ]
+    return [said(NAMES[role], f"m{n}") for n, role in enumerate(roles)]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_nothing_is_lost(roles):
 def test_messages_without_text_change_nothing(roles, place):
     """An answer that was cancelled, or that only called tools, has no text."""
     sent = messages(roles)
-    empty = ChatMessage.model_validate({"role": "assistant", "content": None})
+    empty = said("assistant", None)
     try:
         expected = conversation_of(sent)
     except InvalidRequest:
@@ -99,12 +101,12 @@ def test_a_user_must_ask(roles):
 def test_the_question_has_a_text(text):
     """Messages of blanks are no question."""
     with pytest.raises(InvalidRequest, match="must be the user's"):
-        conversation_of([ChatMessage(role="user", content=text)])
+        conversation_of([said("user", text)])
 
 
 def test_a_long_question_is_refused_by_place_and_a_long_message_before_it_is_not():
     """Only the question is a search query."""
-    long = ChatMessage(role="user", content="x" * (MAX_QUERY_CHARS + 1))
+    long = said("user", "x" * (MAX_QUERY_CHARS + 1))
     with pytest.raises(InvalidRequest, match=r"messages\[1\].*8001 characters") as refused:
         conversation_of([*messages("u"), long])
     assert refused.value.param == "messages"
