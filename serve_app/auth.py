@@ -14,10 +14,9 @@ from typing import Protocol
 from deployments.core.access import EVERYTHING, KEY_PREFIX, KeyRecord, KeyScope, digest_of
 from deployments.core.errors import Forbidden, Unauthorized
 from deployments.core.ids import DEFAULT_TENANT, TenantId, tenant_id
+from serve_app.api_keys import OPERATOR
 
 TENANT_HEADER = "x-business-id"
-OPERATOR = "*"
-"""In the settings, the tenant of a key that may act for each tenant."""
 PUBLIC_PATHS = frozenset({"/", "/healthz", "/health", "/readyz", "/docs", "/openapi.json"})
 """Paths that are served without an API key."""
 PUBLIC_FOLDERS = ("/page/",)

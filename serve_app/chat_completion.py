@@ -1,7 +1,8 @@
-"""Encodes an agent's answer as OpenAI does: a `chat.completion`, or `chat.completion.chunk`s."""
+"""Encodes an agent's answers as OpenAI does: a `chat.completion`, or `chat.completion.chunk`s."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,11 @@ from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
 from deployments.core.token_ids import count_in, from_bytes
 from serve_app.http.answers import AnswerBody
-from serve_app.http.openai_bodies import AnswerMessage, ChatCompletion, Choice, Usage
+from serve_app.http.openai_responses import AnswerMessage, ChatCompletion, Choice, Usage
 from serve_app.sse import data_frame
 
 _IDS = {"prompt_token_ids", "token_ids"}
-_WITHOUT_LEDGER_IDS: Any = {"warmline": _IDS}
-"""Leaves out the ledger's ids, since the response has them in vLLM's fields."""
-_WITHOUT_IDS: Any = {"warmline": _IDS, "prompt_token_ids": True, "choices": {"__all__": {"token_ids"}}}
+"""The ledger's ids are left out, since the response has them in vLLM's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,59 +26,89 @@ class ChatHead:
     created: int
     """Unix seconds."""
     return_token_ids: bool
-    """Whether to show the ids of prompt and answer."""
+    """Whether to show the ids of prompt and answers."""
     include_usage: bool
     """Whether a stream ends in a chunk with the usage."""
     continuous_usage: bool = False
     """Whether every chunk has the usage up to it."""
+    choices: int = 1
+    """Number of answers."""
+    refusable: bool = False
+    """Whether an answer without documents is a refusal: it is no JSON, which was asked for."""
 
 
-def completion(head: ChatHead, answer: Answer) -> dict[str, Any]:
-    """The whole answer as a `chat.completion` object."""
+def completion(head: ChatHead, answers: Sequence[Answer]) -> dict[str, Any]:
+    """The whole answers as a `chat.completion` object."""
+    first = answers[0]
     body = ChatCompletion(
         id=head.id,
         created=head.created,
         model=head.model,
-        choices=[
-            Choice(
-                message=AnswerMessage(content=answer.text),
-                finish_reason=answer.finish_reason,
-                token_ids=_ids(answer.answer_ids),
-            )
-        ],
-        usage=_usage(answer),
-        prompt_token_ids=_ids(answer.prompt_ids),
-        warmline=AnswerBody.of(answer),
+        choices=[_whole_choice(head, number, answer) for number, answer in enumerate(answers)],
+        usage=_usage(answers),
+        prompt_token_ids=_ids(first.prompt_ids),
+        warmline=AnswerBody.of(first),
     )
-    return body.model_dump(exclude=_WITHOUT_LEDGER_IDS if head.return_token_ids else _WITHOUT_IDS)
+    return body.model_dump(exclude=_left_out(head))
+
+
+def _whole_choice(head: ChatHead, number: int, answer: Answer) -> Choice:
+    return Choice(
+        index=number,
+        message=AnswerMessage.model_validate(_text(answer.text, head.refusable and not answer.prompt_ids)),
+        finish_reason=answer.finish_reason,
+        token_ids=_ids(answer.answer_ids),
+        warmline=AnswerBody.of(answer) if head.choices > 1 else None,
+    )
+
+
+def _left_out(head: ChatHead) -> Any:
+    choice: dict[str, Any] = {"warmline": True if head.choices == 1 else _IDS}
+    if not head.refusable:
+        choice["message"] = {"refusal"}
+    if head.return_token_ids:
+        return {"warmline": _IDS, "choices": {"__all__": choice}}
+    choice["token_ids"] = True
+    return {"warmline": _IDS, "choices": {"__all__": choice}, "prompt_token_ids": True}
 
 
 class ChunkFraming:
-    """A `Framing` of unnamed events with one chunk each. The last chunk has `warmline` and the usage."""
+    """A `Framing` of unnamed events with one chunk each.
+
+    The last chunk has `warmline` and the usage; if there are several choices, the last one of each has
+    its `warmline`.
+    """
 
     def __init__(self, head: ChatHead) -> None:
         self._head = head
-        self._begun = False
+        self._refused: dict[int, bool] = {}
+        """Each choice that has begun -> whether it is a refusal."""
+        self._answers: dict[int, Answer] = {}
         self._usage = Usage.of(0, 0, 0)
 
-    def delta(self, delta: Delta) -> bytes:
+    def delta(self, delta: Delta, choice: int) -> bytes:
         """The chunk of a delta. If ids are shown, a delta without text has one too: no id is lost."""
         if self._head.continuous_usage:
             self._count(delta)
-        frames = self._opening(delta.prompt_ids)
+        frames = self._opening(delta.prompt_ids, choice)
         ids: dict[str, Any] = {"token_ids": _ids(delta.ids)} if self._head.return_token_ids else {}
         if delta.text or (ids and delta.ids):
-            frames += self._chunk([_choice({"content": delta.text}, **ids)])
+            text = {"refusal" if self._refused[choice] else "content": delta.text}
+            frames += self._chunk([_choice(choice, text, **ids)])
         return frames
 
-    def answer(self, answer: Answer) -> bytes:
-        """The chunk with the finish reason, then one with the usage if that was asked for."""
+    def answer(self, answer: Answer, choice: int) -> bytes:
+        """The chunk with the finish reason; after the last choice, one with the usage if asked for."""
+        self._answers[choice] = answer
+        frames = self._opening(answer.prompt_ids, choice)
         ledger = {"warmline": AnswerBody.of(answer).model_dump(exclude=_IDS)}
-        ending = [_choice({}, finish_reason=answer.finish_reason)]
-        frames = self._opening(answer.prompt_ids)
-        if not self._head.include_usage:
-            return frames + self._chunk(ending, **ledger)
-        return frames + self._chunk(ending) + self._chunk([], usage=_usage(answer).model_dump(), **ledger)
+        with_usage = ledger if self._head.include_usage and self._head.choices == 1 else {}
+        ending = _choice(choice, {}, finish_reason=answer.finish_reason)
+        frames += self._chunk([ending], **({} if with_usage else ledger))
+        if self._head.include_usage and len(self._answers) == self._head.choices:
+            answers = [self._answers[number] for number in sorted(self._answers)]
+            frames += self._chunk([], usage=_usage(answers).model_dump(), **with_usage)
+        return frames
 
     def error(self, body: dict[str, Any]) -> bytes:
         """The error's body as an event, which OpenAI's clients raise."""
@@ -88,19 +117,21 @@ class ChunkFraming:
     def _count(self, delta: Delta) -> None:
         earlier = self._usage
         prompt_tokens = earlier.prompt_tokens or count_in(delta.prompt_ids)
-        cached = delta.kv_cached_tokens
+        cached = earlier.prompt_tokens_details.cached_tokens
         self._usage = Usage.of(
             prompt_tokens,
             earlier.completion_tokens + count_in(delta.ids),
-            earlier.prompt_tokens_details.cached_tokens if cached is None else cached,
+            delta.kv_cached_tokens if delta.kv_cached_tokens is not None and not cached else cached,
         )
 
-    def _opening(self, prompt_ids: bytes) -> bytes:
-        if self._begun:
+    def _opening(self, prompt_ids: bytes, choice: int) -> bytes:
+        """The chunk that begins a choice, with the role."""
+        if choice in self._refused:
             return b""
-        self._begun = True
+        self._refused[choice] = self._head.refusable and not prompt_ids
         ids = {"prompt_token_ids": _ids(prompt_ids)} if self._head.return_token_ids else {}
-        return self._chunk([_choice({"role": "assistant", "content": ""})], **ids)
+        text = {"refusal": ""} if self._refused[choice] else {"content": ""}
+        return self._chunk([_choice(choice, {"role": "assistant", **text})], **ids)
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         chunk = {
@@ -115,12 +146,21 @@ class ChunkFraming:
         return data_frame(chunk | more)
 
 
-def _choice(delta: dict[str, str], finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason, **more}
+def _text(text: str, refused: bool) -> dict[str, str | None]:
+    return {"content": None, "refusal": text} if refused else {"content": text}
 
 
-def _usage(answer: Answer) -> Usage:
-    return Usage.of(answer.reuse.prompt_tokens, answer.answer_tokens, answer.reuse.kv_cached_tokens)
+def _choice(
+    number: int, delta: dict[str, str], finish_reason: str | None = None, **more: Any
+) -> dict[str, Any]:
+    return {"index": number, "delta": delta, "logprobs": None, "finish_reason": finish_reason, **more}
+
+
+def _usage(answers: Sequence[Answer]) -> Usage:
+    """The prompt counts once, as OpenAI counts it, and all answers together."""
+    reuse = answers[0].reuse
+    generated = sum(answer.answer_tokens for answer in answers)
+    return Usage.of(reuse.prompt_tokens, generated, reuse.kv_cached_tokens)
 
 
 def _ids(raw: bytes) -> list[int]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby
 
 from deployments.core.errors import InvalidRequest
 from deployments.core.limits import MAX_QUERY_CHARS
 from deployments.core.messages import Turn
-from serve_app.http.openai_bodies import ChatMessage
+from serve_app.http.openai_messages import ChatMessage
 
+_BLANK_LINE = "\n\n"
 _INSTRUCTING = ("system", "developer")
+_RESULTS = ("tool", "function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +25,77 @@ class Conversation:
     history: tuple[Turn, ...]
     """The turns before the question, oldest first."""
     question: str
+    """The user's last message."""
+    answer_start: str = ""
+    """The assistant's messages after the question, which the answer continues."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A message of the dialogue."""
+
+    position: int
+    """In the request's messages."""
+    by_assistant: bool
+    text: str
 
 
 def conversation_of(messages: Sequence[ChatMessage]) -> Conversation:
-    """Splits messages: system and developer first, then user and assistant in turn, a user's last.
+    """Splits messages, in any order of roles.
 
-    Raises InvalidRequest, which names the first message that is out of turn.
+    System and developer messages are instructions wherever they stand: the prompt has one place for them,
+    after the documents. Consecutive messages of the user, or of the assistant, are one turn, separated by
+    blank lines. Results of tools are the user's text. Messages without text are left out.
+
+    Raises InvalidRequest if no message can be the question.
     """
-    instructions = list(takewhile(lambda message: message.role in _INSTRUCTING, messages))
-    dialogue = messages[len(instructions) :]
-    for number, message in enumerate(dialogue):
-        expected = "assistant" if number % 2 else "user"
-        if message.role != expected:
-            raise _refusal(
-                len(instructions) + number,
-                f"has the role {message.role} where {expected} is expected: after system messages, "
-                "user and assistant take turns",
-            )
-    if len(dialogue) % 2 == 0:
-        raise _refusal(len(messages) - 1, "must have the role user: the last message is the question")
-    question = dialogue[-1].content
-    if not question.strip() or len(question) > MAX_QUERY_CHARS:
-        raise _refusal(len(messages) - 1, f"is the question and must have 1 to {MAX_QUERY_CHARS} characters")
-    turns = zip(dialogue[0:-1:2], dialogue[1::2], strict=True)
+    dialogue = list(_dialogue(messages))
+    last = max((at for at, said in enumerate(dialogue) if not said.by_assistant), default=None)
+    if last is None:
+        raise InvalidRequest(
+            "messages: one of them must be the user's and have a text, which is the question", "messages"
+        )
+    asked = dialogue[last]
+    if len(asked.text) > MAX_QUERY_CHARS:
+        raise InvalidRequest(
+            f"messages[{asked.position}] is the question and has {len(asked.text)} characters, more than "
+            f"{MAX_QUERY_CHARS}: send long material in a message before it, or store it as a document",
+            "messages",
+        )
     return Conversation(
-        "\n\n".join(message.content for message in instructions),
-        tuple(Turn(user.content, assistant.content) for user, assistant in turns),
-        question,
+        instructions=_joined(message.content for message in messages if _instructs(message)),
+        history=tuple(_turns(dialogue[:last])),
+        question=asked.text,
+        answer_start=_joined(said.text for said in dialogue[last + 1 :]),
     )
 
 
-def _refusal(position: int, rule: str) -> InvalidRequest:
-    return InvalidRequest(f"messages[{position}] {rule}", "messages")
+def _instructs(message: ChatMessage) -> bool:
+    return message.role in _INSTRUCTING and bool(message.content.strip())
+
+
+def _dialogue(messages: Sequence[ChatMessage]) -> Iterator[_Said]:
+    names = {call.id: call.function.name for message in messages for call in message.tool_calls}
+    for position, message in enumerate(messages):
+        if message.role in _INSTRUCTING or not message.content.strip():
+            continue
+        text = message.content
+        if message.role in _RESULTS:
+            name = names.get(message.tool_call_id or "") or message.name or "a tool"
+            text = f"Result of {name}:\n{text}"
+        yield _Said(position, message.role == "assistant", text)
+
+
+def _turns(dialogue: Sequence[_Said]) -> Iterator[Turn]:
+    user = ""
+    for by_assistant, said in groupby(dialogue, key=lambda said: said.by_assistant):
+        text = _joined(message.text for message in said)
+        if by_assistant:
+            yield Turn(user, text)
+        user = "" if by_assistant else text
+    if user:
+        yield Turn(user, "")
+
+
+def _joined(texts: Iterator[str]) -> str:
+    return _BLANK_LINE.join(texts)

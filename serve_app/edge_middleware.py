@@ -5,6 +5,8 @@ It also answers unexpected exceptions.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,11 +22,15 @@ from serve_app.request_ids import identified
 
 
 class Edge:
-    """The outermost ASGI middleware. `max_file_bytes` limits the bodies of documents and pictures."""
+    """The outermost ASGI middleware, except for CORS. `max_file_bytes` limits the bodies of documents and
+    pictures. Without API keys, web pages of `allowed_origins` may send requests."""
 
-    def __init__(self, app: ASGIApp, key_ring: KeyRing, max_file_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, key_ring: KeyRing, max_file_bytes: int, allowed_origins: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._key_ring = key_ring
+        self._allowed_origins = allowed_origins
         self._max_file_bytes = max_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +56,7 @@ class Edge:
         """
         headers = Headers(scope=scope)
         if self._key_ring.keyless:
-            check_addressed_to_loopback(headers)
+            check_addressed_to_loopback(headers, self._allowed_origins)
         if not is_public(scope["path"]):
             access = await self._key_ring.access(headers)
             access.check(needed_scope(scope["method"], scope["path"]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from deployments.core.errors import Forbidden
@@ -28,18 +29,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_addressed_to_loopback(headers: Headers) -> None:
-    """Raises Forbidden for a request to another host than loopback, or from another host's web page."""
+def check_addressed_to_loopback(headers: Headers, allowed_origins: Collection[str] = ()) -> None:
+    """Raises Forbidden for a request to another host than loopback, or from another host's web page.
+
+    Web pages of `allowed_origins` may send requests.
+    """
     hosts = headers.getlist("host")
     if not hosts or not all(_names_loopback(host) for host in hosts):
         raise Forbidden(
             "without API keys, only requests to localhost, 127.0.0.1 or [::1] are answered: use one of "
             "these names, or set WARMLINE_API_KEYS"
         )
-    if not all(_is_local_origin(origin) for origin in headers.getlist("origin")):
+    if not all(origin in allowed_origins or _is_local_origin(origin) for origin in headers.getlist("origin")):
         raise Forbidden(
             "without API keys, requests from web pages of other hosts are refused: open the page on "
-            "localhost, or set WARMLINE_API_KEYS"
+            "localhost, name its origin in WARMLINE_CORS_ORIGINS, or set WARMLINE_API_KEYS"
         )
 
 

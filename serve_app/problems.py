@@ -106,14 +106,23 @@ async def _answer_validation(_: Request, error: RequestValidationError) -> Respo
     return _response(status, _body(status, message, errors.InvalidRequest.code, param))
 
 
-async def _answer_http(_: Request, error: HTTPException) -> Response:
-    return framework_problem(HTTPStatus(error.status_code), str(error.detail), error.headers)
+async def _answer_http(request: Request, error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    message = str(error.detail)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
+        message = f"this path does not take {request.method[:20]}, only {error.headers.get('Allow')}"
+    return framework_problem(status, message, error.headers)
 
 
 def _param(location: Sequence[int | str]) -> str | None:
-    # The first part is body, query or path; a number is a position in a list or in the JSON text.
-    names = [part for part in location[1:] if isinstance(part, str)]
-    return ".".join(names) or None
+    # The first part is body, query or path. A number after a name is a position in a list, else in the JSON.
+    param = ""
+    for part in location[1:]:
+        if isinstance(part, str):
+            param += f".{part}" if param else part
+        elif param:
+            param += f"[{part}]"
+    return param or None
 
 
 def _body(status: HTTPStatus, message: str, code: str, param: str | None) -> dict[str, Any]:

@@ -19,11 +19,11 @@ from pydantic import (
 )
 
 from deployments.agents import specs
-from deployments.core.errors import ConfigurationError, InvalidRequest
-from deployments.core.ids import tenant_id
+from deployments.core.errors import ConfigurationError
 from deployments.core.reuse.ordering import ORDERS
-from serve_app.auth import OPERATOR
+from serve_app.api_keys import tenants_by_key
 from serve_app.host_names import is_loopback
+from serve_app.origins import ANY, origins
 
 PREFIX = "WARMLINE_"
 DEFAULT_ORDER = "best_first"
@@ -80,6 +80,9 @@ class Settings(BaseModel):
     """Address to listen on. Any other than loopback needs API keys."""
     http_port: int = Field(8000, ge=1, le=65535)
     """Port to listen on."""
+    cors_origins: str = ""
+    """Origins, separated by commas, whose web pages may call the API from a browser; `*`: all, which
+    needs API keys; empty: none."""
     fast_path: bool = True
     """On: HAProxy in front and gRPC between replicas; off: Serve's own proxy and transport."""
     redis_timeout_ms: int = Field(100, ge=1, le=10_000)
@@ -170,7 +173,7 @@ class Settings(BaseModel):
     @field_validator("api_keys")
     @classmethod
     def _key_list(cls, raw: SecretStr | None) -> SecretStr | None:
-        _tenants_by_key(raw)
+        _tenants(raw)
         return raw
 
     @field_validator("order")
@@ -189,9 +192,16 @@ class Settings(BaseModel):
     @field_validator("http_host")
     @classmethod
     def _keys_beyond_loopback(cls, host: str, earlier: ValidationInfo) -> str:
-        if not (is_loopback(host) or _tenants_by_key(earlier.data.get("api_keys"))):
+        if not (is_loopback(host) or _tenants(earlier.data.get("api_keys"))):
             raise ValueError("must be a loopback address (127.0.0.1) unless WARMLINE_API_KEYS is set")
         return host
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _keys_for_any_origin(cls, raw: str, earlier: ValidationInfo) -> str:
+        if ANY in origins(raw) and not _tenants(earlier.data.get("api_keys")):
+            raise ValueError("must name the origins unless WARMLINE_API_KEYS is set")
+        return raw
 
     @field_validator("state_dir", "model_dir")
     @classmethod
@@ -219,7 +229,7 @@ class Settings(BaseModel):
 
     def tenants_by_key(self) -> dict[str, str]:
         """Each API key's tenant; empty if no keys are configured."""
-        return _tenants_by_key(self.api_keys)
+        return _tenants(self.api_keys)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: Any) -> Settings:
@@ -252,23 +262,8 @@ def _check_agent(name: str) -> None:
         raise ValueError(f"there is no agent {name!r}; there are: {', '.join(agents)}")
 
 
-def _tenants_by_key(raw: SecretStr | None) -> dict[str, str]:
-    """API key -> tenant. Raises ValueError, whose message never shows a key."""
-    entries = [entry.strip() for entry in raw.get_secret_value().split(",")] if raw else []
-    pairs = [_key_and_tenant(entry) for entry in entries if entry]
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("each key may be given only once")
-    return dict(pairs)
-
-
-def _key_and_tenant(entry: str) -> tuple[str, str]:
-    key, _, tenant = (part.strip() for part in entry.rpartition("="))
-    if len(key) < 16:
-        raise ValueError("must be key=business_id pairs, each key of 16 characters or more")
-    try:
-        return key, tenant if tenant == OPERATOR else tenant_id(tenant)
-    except InvalidRequest as error:
-        raise ValueError(error.message) from None
+def _tenants(api_keys: SecretStr | None) -> dict[str, str]:
+    return tenants_by_key(api_keys.get_secret_value()) if api_keys else {}
 
 
 def variable(field: str) -> str:

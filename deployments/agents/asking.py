@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deployments.agents.answer_schema import check_answer_schema
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import Scope, tenant_id
@@ -9,14 +10,17 @@ from deployments.core.limits import (
     MAX_ANSWER_TOKENS,
     MAX_HISTORY_CHARS,
     MAX_HISTORY_TURNS,
+    MAX_PENALTY,
     MAX_QUERY_CHARS,
+    MAX_SAMPLED_FROM,
     MAX_SEED,
     MAX_STOP_CHARS,
     MAX_STOPS,
     MAX_TEMPERATURE,
     MAX_TOP_K,
 )
-from deployments.core.messages import Ask, Question, Sampling
+from deployments.core.messages import Ask, Question
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.texts import check_storable
 
 
@@ -51,11 +55,25 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         "history",
         f"and instructions must have at most {MAX_HISTORY_TURNS} turns and {MAX_HISTORY_CHARS} characters",
     )
+    _check_shaping(ask.shaping)
+    if ask.json_schema is not None:
+        check_answer_schema(ask.json_schema)
+        _check(not ask.answer_start, "json_schema", "needs the user's message last: JSON continues no text")
+    sampling = Sampling(
+        max_tokens,
+        temperature,
+        ask.top_p,
+        ask.seed,
+        ask.stop,
+        json_schema=ask.json_schema,
+        ignore_eos=ask.ignore_eos,
+        shaping=ask.shaping,
+    )
     return Question(
         scope=Scope(tenant_id(ask.tenant), spec.collection),
         text=ask.query,
         top_k=ask.top_k,
-        sampling=Sampling(max_tokens, temperature, ask.top_p, ask.seed, ask.stop, ignore_eos=ask.ignore_eos),
+        sampling=sampling,
         request_id=ask.request_id,
         deadline_s=ask.deadline_s,
         section=ask.section,
@@ -64,11 +82,23 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         spent=ask.spent,
         instructions=ask.instructions,
         share_answer=ask.share_answer,
+        answer_start=ask.answer_start,
     )
 
 
+def _check_shaping(shaping: Shaping) -> None:
+    _check(0 <= shaping.top_k <= MAX_SAMPLED_FROM, "top_k", f"must be 0 to {MAX_SAMPLED_FROM}")
+    _check(0 <= shaping.min_p <= 1, "min_p", "must be 0 to 1")
+    repetition = shaping.repetition_penalty
+    _check(0 < repetition <= MAX_PENALTY, "repetition_penalty", f"must be above 0, at most {MAX_PENALTY:g}")
+    for name in ("presence_penalty", "frequency_penalty"):
+        in_bounds = abs(getattr(shaping, name)) <= MAX_PENALTY
+        _check(in_bounds, name, f"must be -{MAX_PENALTY:g} to {MAX_PENALTY:g}")
+
+
 def _history_chars(ask: Ask) -> int:
-    return len(ask.instructions) + sum(len(turn.user) + len(turn.assistant) for turn in ask.history)
+    fixed = len(ask.instructions) + len(ask.answer_start)
+    return fixed + sum(len(turn.user) + len(turn.assistant) for turn in ask.history)
 
 
 def _check(holds: bool, param: str, rule: str) -> None:

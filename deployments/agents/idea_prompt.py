@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from deployments.agents.idea_format import IDEA_SCHEMA
 from deployments.core.documents import Passage
 from deployments.core.ids import RequestId, Scope
-from deployments.core.messages import Question, Sampling, Turn
+from deployments.core.messages import Question, Turn
 from deployments.core.records.templates import BusinessType
+from deployments.core.sampling import Sampling
 
 LEARNED_TEMPLATES = 3
 """Templates in a prompt: enough to learn from, and few enough that a CPU prefills them in a second."""

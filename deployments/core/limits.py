@@ -7,6 +7,10 @@ MAX_QUERY_CHARS = 8_000
 MAX_SECTION_CHARS = 100
 MAX_ANSWER_TOKENS = 4_096
 MAX_TEMPERATURE = 2.0
+MAX_PENALTY = 2.0
+"""Of presence and frequency penalties, in both directions, and of the repetition penalty."""
+MAX_SAMPLED_FROM = 1_000_000
+"""Of sampling's `top_k`. No vocabulary is larger, and vLLM keeps the number in 32 bits."""
 DEFAULT_TOP_K = 5
 DEFAULT_ANSWER_TOKENS = 1_024
 """Default for an answer to a free question, which any agent takes."""

@@ -11,6 +11,7 @@ from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
 from deployments.core.reuse.paths import Known, ResidencyUpdate
+from deployments.core.sampling import UNSHAPED, Sampling, Shaping
 from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import TokenIds
 
@@ -62,24 +63,6 @@ class TokenizerBundle:
     seam_failures: tuple[str, ...] = ()
     """Names of the hostile test cases in which joined segments differ from the tokenizer's encoding of
     the whole text; () for most tokenizers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How to sample an answer."""
-
-    max_tokens: int
-    temperature: float
-    """0 is greedy."""
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer."""
-    json_schema: str | None = None
-    """As JSON. The engine samples only tokens that keep the answer valid under it. An answer that
-    `max_tokens` cuts off is still incomplete JSON."""
-    ignore_eos: bool = False
-    """Generate `max_tokens` tokens even if the model ends its answer earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +236,9 @@ class Turn:
     """One earlier turn of a conversation: the user's text and the assistant's answer."""
 
     user: str
+    """"" if the assistant spoke first."""
     assistant: str
+    """"" if the user wrote again before an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +259,8 @@ class Question:
     """Passages to answer from, best first, instead of a search; () asks the model without any."""
     instructions: str = ""
     share_answer: bool | None = None
+    answer_start: str = ""
+    """As in `Ask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,3 +295,8 @@ class Ask:
     """Whether an equal request's answer (same tenant, prompt ids, greedy sampling) may be returned."""
     ignore_eos: bool = False
     """As in `Sampling`."""
+    json_schema: str | None = None
+    """As in `Sampling`, within the limits of `agents.answer_schema`."""
+    shaping: Shaping = UNSHAPED
+    answer_start: str = ""
+    """The beginning of the answer, which the model continues; the answer's text does not repeat it."""

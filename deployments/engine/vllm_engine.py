@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -107,6 +108,7 @@ class VllmEngine:
                 stop=list(sampling.stop),
                 structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
                 ignore_eos=sampling.ignore_eos,
+                **asdict(sampling.shaping),  # has vLLM's names
                 output_kind=RequestOutputKind.DELTA,
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)

@@ -12,8 +12,9 @@ from typing import Protocol, TypeAlias
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, WarmlineError
 from deployments.core.ids import RequestId, Scope
-from deployments.core.messages import EngineInfo, GenerateRequest, Sampling, Warmed
+from deployments.core.messages import EngineInfo, GenerateRequest, Warmed
 from deployments.core.ports import Generator
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import count_in, to_bytes, token_ids
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
 

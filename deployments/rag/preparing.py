@@ -169,7 +169,7 @@ class PromptPreparer:
     def _tail(self, hint: str, doubt: str, question: Question) -> TokenIds:
         texts = (self._spec.reminder, doubt, question.instructions.strip())
         volatile = hint + "".join(f"\n\n{text}" for text in texts if text)
-        return self._assembler.tail(volatile, question.history, question.text)
+        return self._assembler.tail(volatile, question.history, question.text, question.answer_start)
 
 
 def is_sure(passages: Sequence[Passage], sure_from: float) -> bool:

@@ -26,7 +26,7 @@ class PromptAssembler:
         self._scaffold = scaffold
         self.head = encoder.encode_prompt([ScaffoldText(scaffold.head), PlainText(preamble.strip())])
 
-    def tail(self, hint: str, history: Sequence[Turn], question: str) -> TokenIds:
+    def tail(self, hint: str, history: Sequence[Turn], question: str, answer_start: str = "") -> TokenIds:
         """Ids of everything after the documents."""
         pieces: list[PlainText | ScaffoldText] = []
         if hint:
@@ -34,11 +34,16 @@ class PromptAssembler:
         pieces.append(ScaffoldText(self._scaffold.to_user))
         for turn in history:
             pieces.append(PlainText(turn.user.strip()))
+            if not turn.assistant.strip():  # the user's next text is in the same turn
+                pieces.append(PlainText("\n\n"))
+                continue
             pieces.append(ScaffoldText(self._scaffold.to_assistant))
             pieces.append(PlainText(turn.assistant.strip()))
             pieces.append(ScaffoldText(self._scaffold.next_user))
         pieces.append(PlainText(question.strip()))
         pieces.append(ScaffoldText(self._scaffold.to_generation))
+        if answer_start:
+            pieces.append(PlainText(answer_start.strip()))
         return self._encoder.encode_prompt(pieces)
 
     def join(self, documents: Sequence[TokenIds], tail: TokenIds) -> TokenIds:

@@ -115,7 +115,7 @@ async def answered(
         return _shown(complete, shape, body.return_token_ids)
 
     if body.stream:
-        return await event_stream(agent.stream(ask), clock, NamedEvents(ledger))
+        return await event_stream(clock, NamedEvents(ledger), agent.stream(ask))
     return JSONResponse(ledger(clock.stamp(await agent.answer(ask))))
 
 

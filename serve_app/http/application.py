@@ -1,6 +1,7 @@
 """The FastAPI application."""
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from serve_app import problems
 from serve_app.edge_middleware import Edge
@@ -19,7 +20,9 @@ from serve_app.http import (
     templates,
     ticket_images,
     tickets,
+    unknown_routes,
 )
+from serve_app.origins import origins
 from serve_app.services import Services
 
 _DESCRIPTION = (
@@ -27,6 +30,9 @@ _DESCRIPTION = (
     "its API key (Authorization: Bearer ...); where no keys are configured, that of the header "
     "X-Business-Id, or else `default`."
 )
+
+_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Request-Id")
+"""Response headers that a web page of another origin may read."""
 
 
 def build_api(parts: Services) -> FastAPI:
@@ -38,7 +44,21 @@ def build_api(parts: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = parts
-    app.add_middleware(Edge, key_ring=parts.key_ring, max_file_bytes=parts.settings.max_body_bytes)
+    allowed = origins(parts.settings.cors_origins)
+    app.add_middleware(
+        Edge,
+        key_ring=parts.key_ring,
+        max_file_bytes=parts.settings.max_body_bytes,
+        allowed_origins=allowed,
+    )
+    if allowed:  # added last, so it is the first that a request meets: a preflight has no API key
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED_HEADERS,
+        )
     problems.install(app)
     for module in (
         support,
@@ -57,4 +77,5 @@ def build_api(parts: Services) -> FastAPI:
         page,
     ):
         app.include_router(module.router)
+    unknown_routes.install(app)
     return app

@@ -23,10 +23,11 @@ class Body(BaseModel):
     @classmethod
     def _one_unknown_field(cls, body: Any) -> Any:
         """Drops all unknown fields but the first: pydantic makes an error object for each."""
-        if not isinstance(body, dict) or len(body) <= len(cls.model_fields):
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        if not isinstance(body, dict) or len(body) <= len(known):
             return body
-        unknown = next(name for name in body if name not in cls.model_fields)
-        return {name: value for name, value in body.items() if name == unknown or name in cls.model_fields}
+        unknown = next(name for name in body if name not in known)
+        return {name: value for name, value in body.items() if name == unknown or name in known}
 
 
 class FromCore:

@@ -1,20 +1,25 @@
 """The agents as models of an OpenAI-compatible API."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from deployments.core.errors import InvalidRequest, ModelNotFound
+from deployments.core.ids import RequestId
+from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
 from serve_app.chat_completion import ChatHead, ChunkFraming, completion
 from serve_app.conversation import conversation_of
 from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, Responses, error_responses
-from serve_app.http.openai_bodies import ChatCompletion, ChatRequest, ModelBody, ModelList, StreamOptions
+from serve_app.http.openai_bodies import ChatRequest, StreamOptions
+from serve_app.http.openai_responses import ChatCompletion, ModelBody, ModelList
 from serve_app.services import Services
 from serve_app.sse import event_stream
 
@@ -33,6 +38,12 @@ _CHUNKS: Responses = {
         },
     }
 }
+_FIELDS: Mapping[str | None, str] = {
+    "query": "messages",
+    "history": "messages",
+    "json_schema": "response_format",
+}
+"""An agent's parameter -> the field of a request that it comes from."""
 _SINCE_UNIX_S = int(time.time())
 
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERROR_RESPONSES)
@@ -55,26 +66,33 @@ async def model(name: str, parts: ServicesDep, _: TenantDep) -> ModelBody:
 async def chat(body: ChatRequest, parts: ServicesDep, call: CallDep) -> Response:
     """Answers the last message from the agent's documents, as JSON or, with `stream`, as chunks."""
     _check_model(body.model, parts)
-    ask = _ask(body, call)
+    asks = _choices(_ask(body, call), body.n)
     agent = parts.agents[body.model]
+    head = _head(body, call)
+    with _renamed_params():
+        if body.stream:
+            return await event_stream(call.clock, ChunkFraming(head), *map(agent.stream, asks))
+        answers = await _all(agent.answer(ask) for ask in asks)
+        return JSONResponse(completion(head, [call.clock.stamp(answer) for answer in answers]))
+
+
+def _check_model(name: str, parts: Services) -> None:
+    if name not in parts.agents:
+        raise ModelNotFound(f"there is no model {name!r}; there are: {', '.join(parts.agents)}", "model")
+
+
+def _head(body: ChatRequest, call: Call) -> ChatHead:
     stream_options = body.stream_options or StreamOptions()
-    head = ChatHead(
+    return ChatHead(
         id=call.request_id,
         model=body.model,
         created=int(call.clock.arrived_unix_s),
         return_token_ids=body.return_token_ids,
         include_usage=stream_options.include_usage,
         continuous_usage=stream_options.include_usage and stream_options.continuous_usage_stats,
+        choices=body.n,
+        refusable=body.schema_text() is not None,
     )
-    with _renamed_params():
-        if body.stream:
-            return await event_stream(agent.stream(ask), call.clock, ChunkFraming(head))
-        return JSONResponse(completion(head, call.clock.stamp(await agent.answer(ask))))
-
-
-def _check_model(name: str, parts: Services) -> None:
-    if name not in parts.agents:
-        raise ModelNotFound(f"there is no model {name!r}; there are: {', '.join(parts.agents)}", "model")
 
 
 def _ask(body: ChatRequest, call: Call) -> Ask:
@@ -96,15 +114,43 @@ def _ask(body: ChatRequest, call: Call) -> Ask:
         history=chat.history,
         instructions=chat.instructions,
         ignore_eos=body.ignore_eos,
+        json_schema=body.schema_text(),
+        shaping=body.shaping(),
+        answer_start=chat.answer_start,
     )
+
+
+def _choices(ask: Ask, count: int) -> list[Ask]:
+    """`ask` for each of `count` answers. The engine needs an id for each, and seeds that differ."""
+    return [ask, *(replace(ask, request_id=_numbered(ask, n), seed=_seed(ask, n)) for n in range(1, count))]
+
+
+def _numbered(ask: Ask, number: int) -> RequestId:
+    return RequestId(f"{ask.request_id}-choice-{number}")
+
+
+def _seed(ask: Ask, number: int) -> int | None:
+    if ask.seed is None:
+        return None
+    return ask.seed - number if ask.seed > 0 else ask.seed + number  # stays within the bounds
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]:
+    """The answers of all calls. Raises the first error, and cancels the other calls."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @contextmanager
 def _renamed_params() -> Iterator[None]:
-    """Makes errors name `messages`, where the agent's parameters are `query` and `history`."""
+    """Makes errors name the request's fields, where the agent's parameters have other names."""
     try:
         yield
     except InvalidRequest as error:
-        if error.param in {"query", "history"}:
-            raise type(error)(error.message, "messages") from error
+        if error.param in _FIELDS:
+            raise type(error)(error.message, _FIELDS[error.param]) from error
         raise

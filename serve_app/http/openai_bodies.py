@@ -1,85 +1,36 @@
-"""Bodies of the OpenAI-compatible API, with vLLM's field names where OpenAI has none."""
+"""Requests of the OpenAI-compatible API, with vLLM's field names where OpenAI has none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from deployments.core.limits import (
     MAX_ANSWER_TOKENS,
-    MAX_HISTORY_CHARS,
     MAX_HISTORY_TURNS,
+    MAX_PENALTY,
+    MAX_SAMPLED_FROM,
     MAX_SEED,
     MAX_STOP_CHARS,
     MAX_STOPS,
     MAX_TEMPERATURE,
 )
-from serve_app.http.answers import AnswerBody
+from deployments.core.sampling import Shaping
 from serve_app.http.body import Body
 from serve_app.http.fields import AgentName
 from serve_app.http.filters import Filtered
+from serve_app.http.openai_fields import asked_for
+from serve_app.http.openai_messages import ChatMessage
 
-_NEUTRAL: Mapping[str, tuple[object, ...]] = {
-    "frequency_penalty": (0,),
-    "functions": ([],),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "modalities": (["text"],),
-    "n": (1,),
-    "parallel_tool_calls": (True, False),
-    "presence_penalty": (0,),
-    "reasoning_effort": ("none",),
-    "response_format": ({"type": "text"},),
-    "service_tier": ("auto", "default"),
-    "store": (False,),
-    "tool_choice": ("none",),
-    "tools": ([],),
-    "top_logprobs": (0,),
-}
-"""Values that change nothing. A field with any other value is refused like an unknown field."""
-_LABELS = frozenset({"metadata", "prompt_cache_key", "safety_identifier", "user"})
-"""Fields for a client's own notes. They are accepted with any value, and ignored."""
-_MESSAGE_LABELS = frozenset({"name"})
-"""The same in a message: `name` says which of several users or agents wrote it."""
+MAX_CHOICES = 4
+"""Of a request's `n`: each choice is a generation."""
 _MAX_MESSAGES = 2 * (MAX_HISTORY_TURNS + 1)
 """Every turn is two messages. The last two are the question and one of instructions."""
-_MAX_PARTS = 1000
-"""Of one message's content."""
-_TEXT = {"type": "string", "maxLength": MAX_HISTORY_CHARS}
-_TEXT_PART = {
-    "type": "object",
-    "properties": {"type": {"const": "text"}, "text": _TEXT},
-    "required": ["type", "text"],
-}
+_ANY_OBJECT = '{"type": "object"}'
 
-
-def _joined(content: Any) -> Any:
-    """The text of a content, each part on its own line. pydantic refuses any other type."""
-    if not isinstance(content, list):
-        return content
-    if len(content) > _MAX_PARTS:
-        raise PydanticCustomError("too_long", "must have at most {parts} parts", {"parts": _MAX_PARTS})
-    for part in content:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind != "text":
-            # The value may be very long, or have lone surrogates, which pydantic can't show.
-            raise PydanticCustomError(
-                "no_text", "parts of type {kind} can't be read, only text", {"kind": ascii(kind)[:80]}
-            )
-        if part.keys() != {"type", "text"} or not isinstance(part["text"], str):
-            raise PydanticCustomError("no_text", "a text part has a type and a text, and nothing else")
-    return "\n".join(part["text"] for part in content)
-
-
-Content = Annotated[
-    str,
-    Field(max_length=MAX_HISTORY_CHARS),
-    BeforeValidator(_joined),
-    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT_PART, "maxItems": _MAX_PARTS}]}),
-]
 _STOP = {"type": "string", "maxLength": MAX_STOP_CHARS}
 Stops = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]],
@@ -89,23 +40,49 @@ Stops = Annotated[
 ]
 
 
-class ChatMessage(Body):
-    """A message: the caller's instructions first, then user and assistant in turn."""
+def _as_json(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        raise PydanticCustomError("no_schema", "must be a JSON Schema, which is an object")
+    try:
+        return json.dumps(schema)
+    except RecursionError:
+        raise PydanticCustomError("too_deep", "is nested too deeply") from None
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Content
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nothing(cls, message: Any) -> Any:
-        """Clients send back answers of other servers, which have fields that are null or empty."""
-        if not isinstance(message, dict):
-            return message
-        return {
-            name: value
-            for name, value in message.items()
-            if name not in _MESSAGE_LABELS and value is not None and value != []
-        }
+SchemaText = Annotated[
+    str, BeforeValidator(_as_json), WithJsonSchema({"type": "object", "additionalProperties": True})
+]
+"""A JSON Schema, as JSON."""
+
+
+class NamedSchema(Body):
+    """A JSON Schema that answers must fit. Answers always fit it, whatever `strict` says."""
+
+    name: str = Field(max_length=64)
+    description: str | None = Field(None, max_length=1000, description="not shown to the model")
+    answer_schema: SchemaText = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(Body):
+    """The form of the answer: free text, any JSON object, or JSON that fits a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> ResponseFormat:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise PydanticCustomError(
+                "no_schema", "must have json_schema if its type is json_schema, and else not"
+            )
+        return self
+
+    def schema_text(self) -> str | None:
+        """The schema as JSON; None for free text."""
+        if self.type == "json_object":
+            return _ANY_OBJECT
+        return None if self.json_schema is None else self.json_schema.answer_schema
 
 
 class StreamOptions(Body):
@@ -119,12 +96,12 @@ class StreamOptions(Body):
 class ChatRequest(Filtered):
     """A chat with an agent, whose name is the model's.
 
-    The last message is the question that is searched for, with the user's earlier messages if it does not
-    stand alone; all of them follow the documents in the prompt. `filter` and `doc_ids` limit the search to
-    some documents.
-    `null` means that a field is not there. `user`, `metadata`, `safety_identifier`,
-    `prompt_cache_key` and a message's `name` change nothing; unsupported fields (`tools`, `logprobs`, `n`
-    above 1, ...) are refused by name.
+    The user's last message is the question that is searched for, with the user's earlier ones if it does not
+    stand alone. Messages may have any order: consecutive ones of a role are one turn, system messages are
+    instructions wherever they stand, results of tools are text of the user, and the answer continues
+    assistant's messages after the question. `filter` and `doc_ids` limit the search to some documents.
+    `null` means that a field is not there. Fields that ask for nothing (`tool_choice: auto`, `metadata`,
+    ...) are ignored; those that can't be honoured (`tools`, `logprobs`, ...) are refused by name.
     """
 
     model_config = ConfigDict(
@@ -147,6 +124,13 @@ class ChatRequest(Filtered):
     max_tokens: int | None = Field(None, ge=1, le=MAX_ANSWER_TOKENS, description="its older name")
     temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
     top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=-1, le=MAX_SAMPLED_FROM, description="most probable tokens; 0 and -1: all")
+    min_p: float = Field(0.0, ge=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0, le=MAX_PENALTY)
+    presence_penalty: float = Field(0.0, ge=-MAX_PENALTY, le=MAX_PENALTY)
+    frequency_penalty: float = Field(0.0, ge=-MAX_PENALTY, le=MAX_PENALTY)
+    n: int = Field(1, ge=1, le=MAX_CHOICES, description="number of answers")
+    response_format: ResponseFormat | None = None
     seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
     stop: Stops = Field([], description="a text or up to 4; the answer ends before it")
     ignore_eos: bool = Field(False, description="true: always writes max_tokens tokens, for measurements")
@@ -159,81 +143,18 @@ class ChatRequest(Filtered):
     @model_validator(mode="before")
     @classmethod
     def _without_neutral(cls, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return body
-        return {name: value for name, value in body.items() if not _asks_for_nothing(name, value)}
+        return asked_for(body) if isinstance(body, dict) else body
 
+    def schema_text(self) -> str | None:
+        """The JSON Schema of the answer; None for free text."""
+        return None if self.response_format is None else self.response_format.schema_text()
 
-def _asks_for_nothing(name: str, value: object) -> bool:
-    return value is None or name in _LABELS or value in _NEUTRAL.get(name, ())
-
-
-class PromptTokensDetails(BaseModel):
-    """Tokens of the prompt whose KV was found in the engine's prefix cache."""
-
-    cached_tokens: int
-
-
-class Usage(BaseModel):
-    """Tokens of prompt and answer. The prompt has 0 when no documents were found to answer from."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-
-    @classmethod
-    def of(cls, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> Usage:
-        """The usage with these counts and their sum."""
-        return cls(
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            total_tokens=prompt_tokens + completion_tokens,
-            prompt_tokens_details=PromptTokensDetails(cached_tokens=cached_tokens),
+    def shaping(self) -> Shaping:
+        """How the tokens' probabilities are changed."""
+        return Shaping(
+            top_k=max(self.top_k, 0),
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
         )
-
-
-class AnswerMessage(BaseModel):
-    """The agent's message."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str
-
-
-class Choice(BaseModel):
-    """The only choice. `token_ids` are as the engine sampled them, including those of a stop string."""
-
-    index: int = 0
-    message: AnswerMessage
-    finish_reason: str
-    logprobs: None = None
-    token_ids: list[int] | None = None
-
-
-class ChatCompletion(BaseModel):
-    """An answer in OpenAI's shape; `warmline` is its ledger."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage
-    prompt_token_ids: list[int] | None = None
-    warmline: AnswerBody
-
-
-class ModelBody(BaseModel):
-    """An agent, as a model. `created` is when this server began to offer it, in Unix seconds."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: Literal["warmline"] = "warmline"
-
-
-class ModelList(BaseModel):
-    """All agents."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelBody]

@@ -17,7 +17,8 @@ export function form(fields, action, onsubmit, props = {}) {
 		try {
 			await onsubmit(valuesOf(shown), event.target);
 		} catch (error) {
-			fill(shown.find((field) => field.name === error.param)?.error ?? errors, failure(error));
+			const param = error.param?.split("[")[0]; // of an entry in a list, the list's
+			fill(shown.find((field) => field.name === param)?.error ?? errors, failure(error));
 		}
 		submit.disabled = false;
 	};

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from deployments.core.ids import RequestId
-from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.messages import GenerateRequest
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import count_in, to_bytes, token_ids
 from deployments.engine.service import EngineService
 

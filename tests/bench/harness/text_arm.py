@@ -14,8 +14,9 @@ from deployments.agents.specs import AGENTS
 from deployments.agents.template_retriever import TemplateRetriever
 from deployments.core.documents import Passage, SearchQuery
 from deployments.core.ids import DEFAULT_TENANT, Scope
-from deployments.core.messages import Ask, Delta, GenerateRequest, Sampling
+from deployments.core.messages import Ask, Delta, GenerateRequest
 from deployments.core.ports import Retriever
+from deployments.core.sampling import Sampling
 from deployments.core.services import KnowledgeBase, Records
 from deployments.core.token_ids import count_in, to_bytes, token_ids
 from serve_app.remote import client_of

@@ -21,7 +21,8 @@ from aiohttp import ClientSession
 
 from deployments.core.ids import RequestId
 from deployments.core.ledger import STAGES
-from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.messages import GenerateRequest
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.vllm_engine import VllmEngine
 from tests.bench.harness.bench import Bench

@@ -24,7 +24,8 @@ from statistics import median
 from typing import Any, get_args
 
 from deployments.core.ids import RequestId
-from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.messages import GenerateRequest
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.config import EngineConfig
 from deployments.engine.vllm_engine import VllmEngine

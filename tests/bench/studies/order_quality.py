@@ -27,7 +27,8 @@ from typing import Any
 
 from deployments.agents.specs import SUPPORT
 from deployments.core.ids import RequestId
-from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.messages import GenerateRequest
+from deployments.core.sampling import Sampling
 from deployments.core.segments import document_segment
 from deployments.core.token_ids import to_bytes
 from deployments.engine.config import EngineConfig

@@ -19,8 +19,9 @@ from pathlib import Path
 from random import Random
 
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate, pack_steps
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import TokenIds, join, to_bytes, token_ids
 from deployments.engine.config import EngineConfig, EventAddresses
 from deployments.engine.kv_events import ANSWER_WITHIN_S, ASK_EVERY_S, KvEvents

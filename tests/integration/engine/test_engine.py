@@ -21,10 +21,11 @@ from tokenizers import Tokenizer
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InvalidRequest, PromptTooLong
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.ports import Generator
 from deployments.core.reuse.paths import ids_segment
 from deployments.core.reuse.replica_view import ReplicaView
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
@@ -129,6 +130,14 @@ async def test_an_answer_within_a_json_schema(engine: VllmEngine, tokenizer: Tok
     short = await answer(engine, request(prompt, **asked | {"max_tokens": 5}))
     assert short[-1].finish_reason == "length"
     assert text_of(short).startswith('{"name":"')
+
+
+async def test_shaping_reaches_the_sampler(engine: VllmEngine, tokenizer: Tokenizer) -> None:
+    """Only the most probable token is left: however hot, the answer is the greedy one."""
+    prompt = chat(tokenizer, "What is the capital of France?")
+    greedy = await answer(engine, request(prompt))
+    hot = await answer(engine, request(prompt, temperature=1.9, shaping=Shaping(top_k=1)))
+    assert text_of(hot) == text_of(greedy)
 
 
 @pytest.mark.parametrize("schema", ["{", '{"properties": 3}', ""])

@@ -15,11 +15,12 @@ import pytest
 import pytest_asyncio
 
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, GenerateRequest, Sampling
+from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.reuse.block_hash import block_hashes
 from deployments.core.reuse.paths import Step, ids_segment, pack_steps
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.reuse.residency import Residency
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import TokenIds, join, to_bytes, token_ids
 from deployments.engine.config import EngineConfig
 from deployments.engine.kv_events import KvEvents

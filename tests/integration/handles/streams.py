@@ -16,7 +16,8 @@ from typing import Any
 
 from deployments.core.errors import PromptTooLong, WarmlineError
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.sampling import Sampling
 from serve_app.local_ray import ensure_local_ray, prepare_environment
 from serve_app.settings import Settings
 

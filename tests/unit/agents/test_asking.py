@@ -9,7 +9,8 @@ from deployments.agents.specs import SUPPORT
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import RequestId, Scope, TenantId
 from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_QUERY_CHARS, MAX_TOP_K
-from deployments.core.messages import Ask, Sampling, Turn
+from deployments.core.messages import Ask, Turn
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.time_spent import TimeSpent
 
 
@@ -42,9 +43,13 @@ def test_what_a_caller_says_wins_and_arrives():
             deadline_s=3.0,
             spent=TimeSpent(1.0, 5.0),
             instructions="Be brief.",
+            json_schema='{"type": "object"}',
+            shaping=Shaping(top_k=5),
         ),
     )
-    assert question.sampling == Sampling(1, 0.0, 0.5, -3, ("END",))
+    assert question.sampling == Sampling(
+        1, 0.0, 0.5, -3, ("END",), json_schema='{"type": "object"}', shaping=Shaping(top_k=5)
+    )
     assert (question.top_k, question.section, question.history) == (2, "api", history)
     assert (question.deadline_s, question.spent) == (3.0, TimeSpent(1.0, 5.0))
     assert question.instructions == "Be brief."
@@ -73,8 +78,18 @@ def test_what_a_caller_says_wins_and_arrives():
         ("stop", {"stop": ("a",) * 5}),
         ("stop", {"stop": ("",)}),
         ("stop", {"stop": ("x" * 201,)}),
+        ("top_k", {"shaping": Shaping(top_k=-1)}),
+        ("top_k", {"shaping": Shaping(top_k=2**31)}),
+        ("min_p", {"shaping": Shaping(min_p=1.1)}),
+        ("min_p", {"shaping": Shaping(min_p=math.nan)}),
+        ("repetition_penalty", {"shaping": Shaping(repetition_penalty=0)}),
+        ("presence_penalty", {"shaping": Shaping(presence_penalty=2.1)}),
+        ("frequency_penalty", {"shaping": Shaping(frequency_penalty=-2.1)}),
+        ("json_schema", {"json_schema": '{"pattern": "a"}'}),
+        ("json_schema", {"json_schema": "{}", "answer_start": "{"}),
         ("history", {"history": (Turn("", ""),) * 501}),
         ("history", {"history": (Turn("x" * 100_000, "x" * 100_000),), "instructions": "x"}),
+        ("history", {"history": (Turn("x" * 100_000, "x" * 100_000),), "answer_start": "x"}),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(param, changes):
@@ -94,6 +109,7 @@ def test_what_cannot_be_used_is_refused_by_name(param, changes):
         {"temperature": 2.0},
         {"top_p": 1.0},
         {"seed": 2**63 - 1},
+        {"shaping": Shaping(1_000_000, 1.0, 2.0, -2.0, 2.0)},
         {"stop": ("x" * 200,) * 4},
         {"history": (Turn("x" * 100_000, "x" * 100_000),)},
     ],

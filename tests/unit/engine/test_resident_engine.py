@@ -10,10 +10,11 @@ import pytest
 
 from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.block_hash import block_hashes
 from deployments.core.reuse.paths import Known, SegmentId, Step, pack_steps
 from deployments.core.reuse.replica_view import ReplicaView
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.kv_feed import BlocksRemoved, BlocksStored

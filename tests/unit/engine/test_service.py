@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling, Warmed
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId
+from deployments.core.sampling import Sampling
 from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.counters import EngineCounters

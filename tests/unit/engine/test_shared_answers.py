@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, PromptTooLong
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, pack_steps
+from deployments.core.sampling import Sampling, Shaping
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
 from deployments.engine.shared_answers import FLIGHT_WITHIN_S, KeepFor, SharedAnswers
@@ -174,8 +175,9 @@ async def test_a_complete_answer_is_given_again_in_one_piece_for_a_while() -> No
         {"sampling": Sampling(6, 0.0)},
         {"sampling": Sampling(5, 0.0, stop=("x",))},
         {"sampling": Sampling(5, 0.0, json_schema="{}")},
+        {"sampling": Sampling(5, 0.0, shaping=Shaping(frequency_penalty=0.5))},
     ],
-    ids=["prompt", "tenant", "length", "stop", "schema"],
+    ids=["prompt", "tenant", "length", "stop", "schema", "shaping"],
 )
 async def test_nothing_is_shared_with_another(different: dict[str, Any]) -> None:
     rig = Rig()

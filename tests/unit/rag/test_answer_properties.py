@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from deployments.core.errors import PromptTooLong
 from deployments.core.ledger import STAGES
-from deployments.core.messages import Sampling, SegmentSource
+from deployments.core.messages import SegmentSource
 from deployments.core.reuse.ordering import by_popularity, by_rank
+from deployments.core.sampling import Sampling
 from deployments.core.time_spent import TimeSpent
 from deployments.core.token_ids import from_bytes
 from tests.fakes import a_passage

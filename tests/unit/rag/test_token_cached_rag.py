@@ -13,8 +13,9 @@ from deployments.core.errors import (
     PromptTooLong,
 )
 from deployments.core.ledger import STAGES, Answer
-from deployments.core.messages import Delta, EngineInfo, Sampling, SegmentSource, Turn
+from deployments.core.messages import Delta, EngineInfo, SegmentSource, Turn
 from deployments.core.reuse.ordering import by_popularity
+from deployments.core.sampling import Sampling
 from deployments.core.token_ids import from_bytes
 from tests.fakes import FakeResolver, a_passage
 from tests.unit.rag.rig import HEAD, SCOPE, SPEC, Rig, question

@@ -14,8 +14,9 @@ from ray.serve.exceptions import DeploymentUnavailableError
 
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable
 from deployments.core.ids import RequestId
-from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Sampling
+from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import ResidencyUpdate
+from deployments.core.sampling import Sampling
 from serve_app.engine import handle as module
 from serve_app.engine.handle import EngineHandle
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from deployments.core.ids import RequestId
-from deployments.core.messages import GenerateRequest, Sampling
+from deployments.core.messages import GenerateRequest
+from deployments.core.sampling import Sampling
 from serve_app.engine.router import PreferenceRouter
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from deployments.core.errors import EngineUnavailable, KnowledgeUnavailable
+from deployments.core.sampling import Shaping
 from deployments.core.token_ids import to_bytes, token_ids
 from serve_app.http.answers import AnswerBody
 from tests.fakes import a_passage
@@ -138,6 +139,11 @@ async def test_every_parameter_reaches_the_engine(api):
         "max_completion_tokens": 7,
         "temperature": 0,
         "top_p": 0.5,
+        "top_k": 40,
+        "min_p": 0.1,
+        "repetition_penalty": 1.1,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
         "seed": 4,
         "stop": "END",
         "ignore_eos": True,
@@ -146,6 +152,7 @@ async def test_every_parameter_reaches_the_engine(api):
     (request,) = api.rig.generator.requests
     sampling = request.sampling
     assert (sampling.max_tokens, sampling.temperature, sampling.top_p) == (7, 0.0, 0.5)
+    assert sampling.shaping == Shaping(40, 0.1, 1.1, 0.5, -0.5)
     assert (sampling.seed, sampling.stop, sampling.ignore_eos) == (4, ("END",), True)
     assert api.rig.retriever.queries[0].scope.tenant == "acme"
 
@@ -185,6 +192,15 @@ async def test_a_conversation_follows_the_documents(api):
         {"stop": ["a", "b", "c", "d"]},
         {"stop": []},
         {"messages": [{**QUESTION, "name": "Ann"}]},
+        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"},
+        {"tool_choice": "auto", "repetition_penalty": 1.0, "min_p": 0, "top_k": -1, "best_of": 1},
+        {"top_k": 0, "verbosity": "medium", "reasoning_effort": "medium", "min_tokens": 0},
+        {"messages": [{**QUESTION, "cache_control": {"type": "ephemeral"}}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {}}]}]},
+        {"messages": [QUESTION, {"role": "assistant", "content": None}, QUESTION]},
+        {"messages": [QUESTION, {"role": "assistant"}, QUESTION]},
+        {"messages": [QUESTION, {"role": "assistant", "refusal": "No.", "audio": None}, QUESTION]},
+        {"messages": [{"role": "assistant", "content": "Hello!"}, QUESTION]},
         {"ignore_eos": False, "stream": True, "stream_options": {"continuous_usage_stats": True}},
     ],
 )
@@ -196,23 +212,37 @@ async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"n": 2}, "n"),
-        ({"presence_penalty": 0.5}, "presence_penalty"),
-        ({"frequency_penalty": -1}, "frequency_penalty"),
+        ({"n": 5}, "n"),
+        ({"n": 0}, "n"),
+        ({"presence_penalty": 2.1}, "presence_penalty"),
+        ({"frequency_penalty": -2.1}, "frequency_penalty"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"top_k": -2}, "top_k"),
+        ({"top_k": 2**31}, "top_k"),
         ({"logprobs": True}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logit_bias": {"5": 1}}, "logit_bias"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"tools": [{"type": "function"}], "tool_choice": "auto"}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        (
+            {"response_format": {"type": "json_object", "json_schema": {"name": "x", "schema": {}}}},
+            "response_format",
+        ),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"store": True}, "store"),
         ({"service_tier": "priority"}, "service_tier"),
-        ({"top_k": 5}, "top_k"),
         ({"cache_salt": "mine"}, "cache_salt"),
         ({"prompt_token_ids": [1]}, "prompt_token_ids"),
         ({"stop": ["a"] * 5}, "stop"),
-        ({"stop": ""}, "stop"),
+        ({"stop": ""}, "stop[0]"),
         ({"stop": 5}, "stop"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
@@ -224,10 +254,10 @@ async def test_what_asks_for_nothing_unusual_is_accepted(api, fields):
         ({"model": None}, "model"),
         ({"messages": []}, "messages"),
         ({"messages": None}, "messages"),
-        ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "y"}]}, "messages.role"),
-        ({"messages": [{"role": "user"}]}, "messages.content"),
-        ({"messages": [{"role": "user", "content": 5}]}, "messages.content"),
-        ({"messages": [QUESTION, QUESTION]}, "messages"),
+        ({"messages": [QUESTION, {"role": "robot", "content": "x"}]}, "messages[1].role"),
+        ({"messages": [QUESTION, {"role": "user", "content": 5}]}, "messages[1].content"),
+        ({"messages": [{**QUESTION, "images": ["x"]}]}, "messages[0].images"),
+        ({"messages": [{"role": "user"}]}, "messages"),
         ({"messages": [{"role": "user", "content": " "}]}, "messages"),
     ],
 )
@@ -246,9 +276,9 @@ async def test_what_cannot_be_honoured_is_refused_by_name(api, fields, param):
     [
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
         {"type": "input_audio", "input_audio": {}},
+        {"type": "file", "file": {"file_data": "AA=="}},
         {"type": "text"},
         {"type": "text", "text": 5},
-        {"type": "text", "text": "x", "cache_control": {}},
         {},
         "text",
     ],
@@ -258,7 +288,7 @@ async def test_parts_that_are_no_text_are_refused(api, part):
     response = await chat(api, [{"role": "user", "content": [{"type": "text", "text": "Hi"}, part]}])
     assert response.status_code == 400
     error = error_of(response)
-    assert error["param"] == "messages.content"
+    assert error["param"] == "messages[0].content"
     if isinstance(part, dict) and part.get("type", "text") != "text":
         assert part["type"] in error["message"]
 
@@ -271,8 +301,8 @@ async def test_a_part_of_any_type_is_refused_in_a_short_message(api, kind):
     response = await api.http.post(CHAT, content=json.dumps(body), headers=headers)
     assert response.status_code == 400
     error = error_of(response)
-    assert (error["param"], error["code"]) == ("messages.content", "invalid_request")
-    assert len(error["message"]) < 200
+    assert (error["param"], error["code"]) == ("messages[0].content", "invalid_request")
+    assert len(error["message"]) < 250
 
 
 async def test_an_unknown_model_is_404_and_says_which_there_are(api):

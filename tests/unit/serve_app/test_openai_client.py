@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import httpx2
 import openai
+import pydantic
 import pytest
 
 from deployments.core.errors import EngineUnavailable
-from tests.unit.rag.rig import Rig
+from tests.fakes import a_passage
+from tests.unit.rag.rig import ANSWER, Rig, delta
 from tests.unit.serve_app.fake_services import Api
 
+START = {"kv_cached_tokens": 32, "queue_ms": 0.5, "prefill_ms": 20.0}
 MESSAGES = [{"role": "user", "content": "How do I reset it?"}]
 
 
@@ -72,6 +75,32 @@ async def test_the_ids_that_were_served(client):
     assert len(answer.choices[0].token_ids) == answer.usage.completion_tokens
 
 
+class Plan(pydantic.BaseModel):
+    """What the model has to fill in."""
+
+    plan: str
+    seats: int
+
+
+async def test_an_answer_is_parsed():
+    """The client sends the model's schema."""
+    api = Api(Rig([a_passage()], deltas=[delta('{"plan":"Team","seats":25}', **START), *ANSWER[2:]]))
+    answer = await client_of(api).chat.completions.parse(
+        model="support", messages=MESSAGES, response_format=Plan
+    )
+    assert answer.choices[0].message.parsed == Plan(plan="Team", seats=25)
+    assert '"seats"' in api.rig.generator.requests[0].sampling.json_schema
+
+
+async def test_without_documents_there_is_a_refusal():
+    """The client does not try to parse it."""
+    answer = await client_of(Api(Rig())).chat.completions.parse(
+        model="support", messages=MESSAGES, response_format=Plan
+    )
+    message = answer.choices[0].message
+    assert (message.parsed, message.refusal) == (None, "I don't know.")
+
+
 async def test_errors_are_the_clients_own(api, client):
     """Each with its code and the invalid field."""
     create = client.chat.completions.create
@@ -79,7 +108,7 @@ async def test_errors_are_the_clients_own(api, client):
         await create(model="gpt-9", messages=MESSAGES)
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.BadRequestError) as refused:
-        await create(model="support", messages=MESSAGES, n=2)
+        await create(model="support", messages=MESSAGES, n=5)
     assert refused.value.param == "n"
     with pytest.raises(openai.AuthenticationError):
         await client_of(Api(api_keys="0123456789abcdef=acme"), "wrong").models.list()

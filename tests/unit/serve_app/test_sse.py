@@ -42,7 +42,7 @@ async def never():
 
 
 async def stream_of(source, ledger=str):
-    return await event_stream(source.events(), EdgeClock(), NamedEvents(ledger))
+    return await event_stream(EdgeClock(), NamedEvents(ledger), source.events())
 
 
 async def test_a_client_that_hangs_up_ends_the_generation():
@@ -138,7 +138,7 @@ async def test_a_streamed_ledger_has_the_edges_times():
             return replace(answer, text="stamped")
 
     source = Source(1, last=await Rig().answer())
-    response = await event_stream(source.events(), Stamping(), NamedEvents(lambda answer: answer.text))
+    response = await event_stream(Stamping(), NamedEvents(lambda answer: answer.text), source.events())
     frames = [frame async for frame in response.body_iterator]
     assert frames[-2] == b'event: ledger\ndata: "stamped"\n\n'
 
@@ -149,7 +149,7 @@ async def test_an_error_before_the_first_event_is_raised():
     rig = Rig()
     rig.retriever.fault = EngineUnavailable("starting")
     with pytest.raises(EngineUnavailable):
-        await event_stream(rig.rag.stream(question()), EdgeClock(), NamedEvents(str))
+        await event_stream(EdgeClock(), NamedEvents(str), rig.rag.stream(question()))
 
 
 async def test_events_that_end_without_an_answer_are_an_error():
@@ -170,7 +170,7 @@ async def test_empty_pieces_are_not_sent():
         yield Delta("é", b"\x02\0\0\0")
         yield answer
 
-    response = await event_stream(events(), EdgeClock(), NamedEvents(lambda _: "all"))
+    response = await event_stream(EdgeClock(), NamedEvents(lambda _: "all"), events())
     frames = [frame async for frame in response.body_iterator]
     assert frames == [
         'event: delta\ndata: {"text": "é"}\n\n'.encode(),

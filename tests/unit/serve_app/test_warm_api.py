@@ -52,7 +52,7 @@ async def test_questions_are_prefilled_and_neither_answered_nor_counted() -> Non
     [
         ({"questions": ["How?"]}, 400, "agent"),
         ({"agent": "nobody"}, 404, "agent"),
-        ({"agent": "support", "questions": [""]}, 400, "questions"),
+        ({"agent": "support", "questions": [""]}, 400, "questions[0]"),
         ({"agent": "support", "questions": ["x"] * 51}, 400, "questions"),
         ({"agent": "support", "salt": "x"}, 400, "salt"),
     ],

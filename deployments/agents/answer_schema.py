@@ -1,0 +1,226 @@
+"""Which JSON Schemas a caller may ask answers to fit: those that the engine enforces exactly and cheaply.
+
+The engine compiles a schema to a grammar, on the processors that also serve requests. With xgrammar 0.2.8 and
+a vocabulary of 152,000 tokens, a schema at all limits costs about 1 s of processor time. What is left out:
+
+- `minLength`, `maxLength`: 29 ms for each character of a bound, up to 6 s for each bound; such strings may
+  have unescaped control characters, which JSON forbids, and no escaped ones;
+- `pattern`: minutes for (.{0,50}){50}, and strings may have unescaped quotes and line breaks;
+- a schema that refers to nothing but itself: it leaves the engine no token to choose;
+- keywords next to `$ref` or `anyOf`, and `oneOf` with overlapping branches: xgrammar ignores them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import Any
+
+from deployments.core.errors import InvalidRequest
+
+MAX_SCHEMA_CHARS = 10_000
+MAX_DEPTH = 10
+"""Schemas within schemas."""
+MAX_PROPERTIES = 100
+"""Of all objects together."""
+MAX_ENUM_VALUES = 500
+"""Of all enums together."""
+MAX_BRANCHES = 50
+"""Of all anyOf and oneOf together."""
+MAX_BOUND = 10_000
+"""Of minItems and maxItems."""
+MAX_NUMBER = 2**53
+"""Of bounds of numbers, in both directions. Zod gives every integer the bounds of a float's whole numbers."""
+MAX_COSTLY_FORMATS = 20
+"""Of all strings of `_COSTLY_FORMATS` together. Each costs 50 ms."""
+
+FORMATS = frozenset(
+    {"date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid"}
+)
+_COSTLY_FORMATS = frozenset({"email", "hostname", "uri"})
+_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+_ANNOTATIONS = frozenset(
+    {
+        "$comment",
+        "$id",
+        "$schema",
+        "default",
+        "deprecated",
+        "description",
+        "discriminator",
+        "examples",
+        "readOnly",
+        "title",
+        "writeOnly",
+    }
+)
+_SIZES = frozenset({"minItems", "maxItems"})
+_RANGES = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+_CHOICES = frozenset({"anyOf", "oneOf"})
+_COMPLETE = _CHOICES | {"$ref", "allOf"}
+"""Keywords that describe a value completely."""
+_DEFINITIONS = frozenset({"$defs", "definitions"})
+_NAMED = _DEFINITIONS | {"properties"}
+_KNOWN = (
+    _ANNOTATIONS
+    | _SIZES
+    | _RANGES
+    | _CHOICES
+    | _NAMED
+    | {"$ref", "additionalProperties", "allOf", "const", "enum", "format", "items", "prefixItems"}
+    | {"required", "type"}
+)
+
+
+def check_answer_schema(text: str) -> None:
+    """Checks a JSON Schema, given as JSON. Raises InvalidRequest, which names the keyword and the limit."""
+    root = _parsed(text)
+    schemas = list(_within(root))
+    for schema in schemas:
+        _check_keywords(schema)
+    _check_totals(schemas)
+    _check_references(root, schemas)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    _at_most(len(text), MAX_SCHEMA_CHARS, "characters of JSON")
+    try:
+        root = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _refusal("it must be JSON, and not nested deeply") from None
+    if not isinstance(root, dict):
+        raise _refusal("it must be an object")
+    return root
+
+
+def _within(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schema and all schemas in it."""
+    waiting: list[tuple[object, int]] = [(root, 0)]
+    while waiting:
+        schema, depth = waiting.pop()
+        _at_most(depth, MAX_DEPTH, "levels of schemas within schemas")
+        if schema is True:
+            continue
+        if not isinstance(schema, dict):
+            raise _refusal("a schema must be an object, or true")
+        yield schema
+        waiting += ((part, depth + 1) for part in _parts(schema))
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[object]:
+    """The schemas that are directly in a schema."""
+    for keyword, value in schema.items():
+        if keyword in _NAMED:
+            yield from _typed(schema, keyword, dict).values()
+        elif keyword in _CHOICES | {"allOf", "prefixItems"}:
+            yield from _typed(schema, keyword, list)
+        elif keyword == "items" or (keyword == "additionalProperties" and value is not False):
+            yield value
+
+
+def _check_keywords(schema: Mapping[str, Any]) -> None:
+    for keyword in schema:
+        if keyword not in _KNOWN:
+            known = ", ".join(sorted(_KNOWN - _ANNOTATIONS))
+            shown = ascii(keyword)[:80]
+            raise _refusal(f"{shown} can't be enforced: say it in a description, or use {known}")
+    _check_types(schema)
+    _check_bounds(schema)
+    for keyword in _CHOICES | {"enum", "allOf"}:
+        if schema.get(keyword) == []:
+            raise _refusal(f"{keyword} must not be empty")
+    if len(schema.get("allOf", ())) > 1:
+        raise _refusal("allOf must have one schema: join them to one")
+    if "oneOf" in schema and "discriminator" not in schema:
+        raise _refusal("oneOf needs a discriminator; else use anyOf")
+    constraints = schema.keys() & _KNOWN - _ANNOTATIONS - _DEFINITIONS
+    if constraints & _COMPLETE and len(constraints) > 1:
+        raise _refusal(f"{', '.join(sorted(constraints))} can't be enforced together: leave only one of them")
+    required = _typed(schema, "required", list)
+    if not set(map(str, required)) <= set(schema.get("properties", ())):
+        raise _refusal("required must name fields of the same object's properties")
+
+
+def _check_types(schema: Mapping[str, Any]) -> None:
+    types = schema.get("type", "string")
+    listed = types if isinstance(types, list) else [types]
+    if not listed or not all(isinstance(name, str) and name in _TYPES for name in listed):
+        raise _refusal(f"type must be one of {', '.join(sorted(_TYPES))}, or a list of them")
+    wanted = schema.get("format", "date")
+    if not isinstance(wanted, str) or wanted not in FORMATS:
+        raise _refusal(f"format must be one of {', '.join(sorted(FORMATS))}")
+
+
+def _check_bounds(schema: Mapping[str, Any]) -> None:
+    for keyword in _SIZES & schema.keys():
+        size = schema[keyword]
+        if type(size) is not int or not 0 <= size <= MAX_BOUND:
+            raise _refusal(f"{keyword} must be a whole number up to {MAX_BOUND}")
+    for keyword in _RANGES & schema.keys():
+        bound = schema[keyword]
+        if type(bound) not in (int, float) or not abs(bound) <= MAX_NUMBER:
+            raise _refusal(f"{keyword} must be a number from -{MAX_NUMBER} to {MAX_NUMBER}")
+    if schema.get("minItems", 0) > len(schema.get("prefixItems", ())) and "items" not in schema:
+        raise _refusal("minItems needs items")
+    _check_order(schema, ("minItems",), ("maxItems",))
+    _check_order(schema, ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
+
+
+def _check_order(schema: Mapping[str, Any], lower: tuple[str, ...], upper: tuple[str, ...]) -> None:
+    lowest = max((schema[keyword] for keyword in lower if keyword in schema), default=-inf)
+    if lowest > min((schema[keyword] for keyword in upper if keyword in schema), default=inf):
+        raise _refusal(f"{' and '.join(lower)} must not be above {' and '.join(upper)}")
+
+
+def _check_totals(schemas: list[dict[str, Any]]) -> None:
+    properties = sum(len(schema.get("properties", ())) for schema in schemas)
+    _at_most(properties, MAX_PROPERTIES, "properties in all objects together")
+    values = sum(len(_typed(schema, "enum", list)) for schema in schemas)
+    _at_most(values, MAX_ENUM_VALUES, "values in all enums together")
+    branches = sum(len(schema.get(keyword, ())) for schema in schemas for keyword in _CHOICES)
+    _at_most(branches, MAX_BRANCHES, "branches in all anyOf and oneOf together")
+    costly = sum(schema.get("format") in _COSTLY_FORMATS for schema in schemas)
+    _at_most(costly, MAX_COSTLY_FORMATS, f"strings of the formats {', '.join(sorted(_COSTLY_FORMATS))}")
+
+
+def _check_references(root: dict[str, Any], schemas: list[dict[str, Any]]) -> None:
+    targets = {"#": root}
+    for place in _DEFINITIONS & root.keys():
+        targets |= {f"#/{place}/{name}": schema for name, schema in root[place].items()}
+    for schema in schemas:
+        if "$ref" in schema and (not isinstance(schema["$ref"], str) or schema["$ref"] not in targets):
+            raise _refusal("a $ref must be # or #/$defs/ and the name of a definition in this schema")
+    leads_to = {name: set(_direct_references(schema)) for name, schema in targets.items()}
+    while ends := [name for name, following in leads_to.items() if not following & leads_to.keys()]:
+        for name in ends:
+            del leads_to[name]
+    if leads_to:
+        raise _refusal(f"{min(leads_to)} refers back to itself with no object or array in between")
+
+
+def _direct_references(schema: object) -> Iterator[str]:
+    """The references that a value of the schema follows before it has any character."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"]
+        for keyword in _CHOICES | {"allOf"}:
+            for branch in schema.get(keyword, ()):
+                yield from _direct_references(branch)
+
+
+def _typed(schema: Mapping[str, Any], keyword: str, kind: type[Any]) -> Any:
+    """A keyword's value, or an empty one. Raises InvalidRequest if it is of another type."""
+    value = schema.get(keyword, kind())
+    if not isinstance(value, kind):
+        raise _refusal(f"{keyword} must be {'a list' if kind is list else 'an object'}")
+    return value
+
+
+def _at_most(count: int, limit: int, of_what: str) -> None:
+    if count > limit:
+        raise _refusal(f"it has {count} {of_what}; at most {limit} are allowed")
+
+
+def _refusal(reason: str) -> InvalidRequest:
+    return InvalidRequest(f"json_schema can't be used: {reason}", "json_schema")

@@ -1,0 +1,135 @@
+"""Which JSON Schemas answers may have to fit: the limits, and what the engine could not enforce."""
+
+import json
+from contextlib import suppress
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from deployments.agents import answer_schema
+from deployments.agents.answer_schema import check_answer_schema
+from deployments.core.errors import InvalidRequest
+
+KEYWORDS = st.sampled_from([*sorted(answer_schema._KNOWN), "pattern", "x"])
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYWORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+class Step(BaseModel):
+    """As users of Pydantic write it."""
+
+    title: str
+    kind: Literal["click", "type"]
+    minutes: int = Field(ge=0, le=60)
+    next: "Step | None" = None
+
+
+class Guide(BaseModel):
+    """With a list, a union, a nested model and a default."""
+
+    steps: list[Step] = Field(min_length=1, max_length=5)
+    link: str | None = None
+    score: float = 0.5
+
+
+def an_object(count, field, **more):
+    names = [f"p{number}" for number in range(count)]
+    return {"type": "object", "properties": dict.fromkeys(names, field), "required": names, **more}
+
+
+def nested(depth):
+    schema: dict[str, object] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "object"},
+        Step.model_json_schema(),
+        Guide.model_json_schema(),
+        an_object(100, {"type": ["string", "null"], "description": "x"}, additionalProperties=False),
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        nested(10),
+        {"enum": list(range(500))},
+        {"anyOf": [{"const": n} for n in range(50)]},
+        {"oneOf": [{"const": "a"}, {"const": "b"}], "discriminator": {"propertyName": "kind"}},
+        an_object(20, {"type": "string", "format": "email"}),
+        {"type": "array", "prefixItems": [True, {"type": "integer"}], "maxItems": 2},
+        {"$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "$ref": "#/$defs/tree"},
+    ],
+)
+def test_what_models_of_pydantic_need_is_allowed(schema):
+    """And each limit's last allowed value."""
+    check_answer_schema(json.dumps(schema))
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ("{", "must be JSON"),
+        ("[" * 9000, "must be JSON"),
+        (json.dumps({"description": "x" * 10_000}), "at most 10000"),
+        ([], "must be an object"),
+        (nested(11), "11 levels .* at most 10"),
+        (an_object(101, {}), "101 properties .* at most 100"),
+        ({"enum": list(range(501))}, "501 values .* at most 500"),
+        ({"anyOf": [{}] * 51}, "51 branches .* at most 50"),
+        ({"type": "string", "maxLength": 5}, "'maxLength' can't be enforced: say it in a description"),
+        ({"oneOf": [{"type": "string"}, {}]}, "oneOf needs a discriminator"),
+        ({"type": "string", "anyOf": [{"const": "a"}]}, "anyOf, type can't be enforced together"),
+        (an_object(21, {"type": "string", "format": "uri"}), "21 strings .* at most 20"),
+        ({"maxItems": 10_001}, "maxItems must be a whole number up to 10000"),
+        ({"maxItems": True}, "maxItems must be"),
+        ({"minItems": -1}, "minItems must be"),
+        ({"minimum": 1e16}, "minimum must be a number"),
+        ({"maximum": float("nan")}, "maximum must be a number"),
+        ({"items": {}, "minItems": 2, "maxItems": 1}, "minItems must not be above maxItems"),
+        ({"minItems": 2, "prefixItems": [{}]}, "minItems needs items"),
+        ({"exclusiveMinimum": 2, "maximum": 1}, "must not be above maximum"),
+        ({"type": "string", "pattern": "a"}, "'pattern' can't be enforced"),
+        ({"\ud800" * 9: 1}, "can't be enforced"),
+        ({"type": "text"}, "type must be one of"),
+        ({"type": []}, "type must be one of"),
+        ({"format": "ipv5"}, "format must be one of"),
+        ({"enum": []}, "enum must not be empty"),
+        ({"anyOf": []}, "anyOf must not be empty"),
+        ({"anyOf": {}}, "anyOf must be a list"),
+        ({"properties": []}, "properties must be an object"),
+        ({"properties": {"a": False}}, "must be an object, or true"),
+        ({"allOf": [{}, {}]}, "allOf must have one schema"),
+        ({"properties": {}, "required": ["a"]}, "required must name"),
+        ({"$ref": "https://example.com/schema"}, r"\$ref must be #"),
+        ({"properties": {"a": {}, "b": {"$ref": "#/properties/a"}}}, r"\$ref must be #"),
+        ({"$ref": 5}, r"\$ref must be #"),
+        ({"$ref": "#"}, "# refers back to itself"),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "# refers back to itself"),
+        (
+            {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}},
+            r"#/\$defs/a refers back to itself",
+        ),
+    ],
+)
+def test_what_is_too_much_or_cannot_be_enforced_is_refused(schema, reason):
+    """The message names the limit or the keyword."""
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    with pytest.raises(InvalidRequest, match=reason) as refused:
+        check_answer_schema(text)
+    assert refused.value.param == "json_schema"
+    assert len(refused.value.message) < 600
+
+
+@given(JSON_VALUES)
+def test_any_json_is_allowed_or_refused(schema):
+    """Never another error."""
+    with suppress(InvalidRequest):
+        check_answer_schema(json.dumps(schema))

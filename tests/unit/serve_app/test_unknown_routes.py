@@ -1,0 +1,49 @@
+"""Requests to what does not exist are told what does, in OpenAI's shape."""
+
+import pytest
+
+from tests.unit.serve_app.fake_services import Api, error_of
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/completions"),
+        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/responses"),
+        ("POST", "/chat/completions"),
+        ("GET", "/v1/nothing"),
+        ("DELETE", "/nothing"),
+    ],
+)
+async def test_an_unknown_path_is_told_what_exists(api, method, path):
+    """The message names the path, OpenAI's routes, and the list of all."""
+    response = await api.http.request(method, path, json={} if method == "POST" else None)
+    assert response.status_code == 404
+    error = error_of(response)
+    assert error["code"] == "not_found"
+    assert f"no {path}." in error["message"]
+    assert "POST /v1/chat/completions" in error["message"]
+    assert "/docs" in error["message"]
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/v1/chat/completions", "POST")])
+async def test_another_method_is_told_which_it_takes(api, method, path, allowed):
+    """In the message and in the header Allow."""
+    response = await api.http.request(method, path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == allowed
+    assert f"does not take {method}, only {allowed}" in error_of(response)["message"]
+
+
+async def test_a_long_path_is_cut_in_the_message(api):
+    """And shown in ASCII."""
+    error = error_of(await api.http.get("/v1/" + "é" * 5000))
+    assert len(error["message"]) < 900
+    assert error["message"].isascii()
+
+
+async def test_without_a_key_nothing_is_told():
+    """Only clients with a key see which paths exist."""
+    api = Api(api_keys="0123456789abcdef=acme")
+    assert (await api.http.get("/v1/nothing")).status_code == 401
