@@ -18,16 +18,15 @@ from deployments.core.ids import DocId, TenantId
 from deployments.knowledge.samples import SAMPLES
 
 _PYTHON_MODULES = """
-    argparse asyncio-eventloop asyncio-exceptions asyncio-queue asyncio-stream asyncio-subprocess
-    asyncio-sync asyncio-task atexit base64 bisect calendar collections concurrent.futures configparser
-    contextlib copy csv dataclasses datetime decimal difflib doctest enum exceptions filecmp fileinput
-    fnmatch fractions functions functools gc getpass glob graphlib gzip hashlib heapq hmac html.parser
-    http.client http.cookies http.server importlib.metadata inspect io ipaddress itertools json locale
-    logging logging.config logging.handlers math mimetypes multiprocessing operator os.path pathlib pdb
-    pickle platform pprint profile queue random re sched secrets selectors shelve shlex shutil signal
-    smtplib socket socketserver sqlite3 ssl statistics stdtypes string struct subprocess sys tarfile
-    tempfile textwrap threading time timeit tomllib traceback tracemalloc types unicodedata unittest
-    unittest.mock urllib.parse urllib.request uuid venv warnings weakref webbrowser zipapp zipfile zlib
+    argparse asyncio-exceptions asyncio-queue asyncio-stream asyncio-subprocess asyncio-sync
+    asyncio-task atexit base64 bisect calendar collections concurrent.futures contextlib copy csv
+    dataclasses datetime decimal difflib enum exceptions filecmp fileinput fnmatch fractions functools
+    gc getpass glob graphlib gzip hashlib heapq hmac html.parser http.client http.cookies http.server
+    importlib.metadata itertools json locale logging logging.config logging.handlers math mimetypes
+    operator os.path pathlib pdb pickle platform pprint profile queue random re sched secrets selectors
+    shelve shlex shutil signal smtplib socket socketserver sqlite3 statistics string struct subprocess
+    sys tarfile tempfile textwrap threading time timeit tomllib traceback tracemalloc types unicodedata
+    unittest unittest.mock urllib.parse uuid venv warnings weakref webbrowser zipapp zipfile zlib
     zoneinfo
 """.split()  # noqa: SIM905 -- a line for each would be longer than the rest
 
