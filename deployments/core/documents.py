@@ -47,6 +47,8 @@ class SearchQuery:
     section: str | None = None
     """Only passages of this section; the filter is part of the query, so that `top_k` of them are
     found."""
+    further: int = 0
+    """Most further passages of the documents that were found, in addition to `top_k`."""
 
 
 def normalised(question: str) -> str:
@@ -89,8 +91,8 @@ class Retrieval:
     """The result of a search."""
 
     passages: tuple[Passage, ...]
-    """Those above the retrieval threshold: first the best passage of each document, then the others,
-    both best first."""
+    """Those above the retrieval threshold: first the best passage of each document, then other ones of
+    these documents, both best first."""
     generation: int
     """The collection's generation at which they were read."""
     state: str = ""

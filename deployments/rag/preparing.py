@@ -136,7 +136,8 @@ class PromptPreparer:
     async def _passages(self, question: Question) -> tuple[Passage, ...]:
         if question.passages is not None:
             return question.passages
-        query = SearchQuery(question.scope, question.text, question.top_k, question.section)
+        further = self._spec.further_passages
+        query = SearchQuery(question.scope, question.text, question.top_k, question.section, further)
         return (await self._parts.retriever.search(query)).passages
 
     def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:

@@ -79,7 +79,7 @@ def retrieval_name(key: RetrievalKey) -> str:
     """The Redis key of an entry: equal only for equal retrieval keys. Raises InvalidRequest."""
     query = key.query
     section = ("", "") if query.section is None else ("section", query.section)
-    fields = digest(key.state, key.kind, query.text, str(query.top_k), *section)
+    fields = digest(key.state, key.kind, query.text, str(query.top_k), str(query.further), *section)
     return entry_prefix("ret", query.scope) + fields
 
 
