@@ -33,7 +33,12 @@ class TokensRequest(Body):
 
     agent: AgentName
     query: QueryText
-    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
+    top_k: int = Field(
+        DEFAULT_TOP_K,
+        ge=1,
+        le=MAX_TOP_K,
+        description="passages to answer from; up to three further ones of the same documents are added",
+    )
     section: SectionName | None = None
 
 

@@ -89,6 +89,19 @@ CORPORA = (
 )
 
 
+def available(corpora: Sequence[Corpus], folder: Path) -> list[Corpus]:
+    """The corpora whose packages can be had; prints why others are left out."""
+    found = []
+    for corpus in corpora:
+        try:
+            fetch(list(corpus.packages), folder)
+        except RuntimeError as error:
+            print(f"  without {corpus.name}: {error}", flush=True)
+        else:
+            found.append(corpus)
+    return found
+
+
 def fetch(packages: Sequence[str], folder: Path) -> None:
     """Downloads packages with `apt-get` and extracts each to a folder of its name; existing ones stay.
 

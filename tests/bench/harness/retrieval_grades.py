@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from deployments.core.documents import Passage
@@ -22,13 +22,18 @@ class Grade:
     """Whether the best passage is of a right document."""
     among: bool
     """Whether a right document is among the first `AMONG` ones."""
-    in_prompt: bool
-    """Whether the prompt's passages of right documents have the answer."""
+    in_prompt: bool | None
+    """Whether the prompt's passages of right documents have the answer. None where the question has none."""
     sure: bool
     """Whether a passage was found that is similar enough to answer without a doubt."""
     context_tokens: int
     """Tokens of the prompt's passages."""
     retrieve_ms: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The grade as the report's JSON has it."""
+        asked = {"question": self.question.text, "kind": self.question.kind, "half": self.question.half}
+        return asked | {field.name: getattr(self, field.name) for field in fields(self)[1:]}
 
 
 def grade(
@@ -39,12 +44,13 @@ def grade(
     retrieve_ms: float,
 ) -> Grade:
     """Grades the passages of a prompt, best first."""
+    right = [passage.segment for passage in passages if passage.doc_id in question.pages]
     ranked = list(dict.fromkeys(passage.doc_id for passage in passages))
     return Grade(
         question,
         bool(ranked) and ranked[0] in question.pages,
         not question.pages.isdisjoint(ranked[:AMONG]),
-        question.answered_by([one.segment for one in passages if one.doc_id in question.pages]),
+        question.answered_by(right) if question.facts else None,
         sure,
         context_tokens,
         retrieve_ms,
@@ -59,6 +65,7 @@ def rows(corpus: str, grades: Sequence[Grade]) -> list[dict[str, Any]]:
 
 def _row(corpus: str, kind: str, grades: Sequence[Grade]) -> dict[str, Any]:
     answerable = kind != "unanswerable"
+    known = [one.in_prompt for one in grades if one.in_prompt is not None]
     times_ms = [one.retrieve_ms for one in grades]
     return {
         "corpus": corpus,
@@ -66,7 +73,7 @@ def _row(corpus: str, kind: str, grades: Sequence[Grade]) -> dict[str, Any]:
         "questions": len(grades),
         "first": sum(one.first for one in grades) if answerable else None,
         "among five": sum(one.among for one in grades) if answerable else None,
-        "in prompt": sum(one.in_prompt for one in grades) if answerable else None,
+        "in prompt": f"{known.count(True)} of {len(known)}" if answerable else None,
         "refused": sum(not one.sure for one in grades),
         "tokens": round(percentile([one.context_tokens for one in grades], 50)),
         "p50 ms": round(percentile(times_ms, 50), 1),

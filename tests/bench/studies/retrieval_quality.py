@@ -17,7 +17,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -102,7 +102,7 @@ def main() -> None:
         grades = asyncio.run(measure(models, corpora, options))
     table = [row for name, of_corpus in grades.items() for row in rows(name, of_corpus)]
     report.table(f"Search, {options.half} questions", table)
-    report.sections |= {name: [asdict(one) for one in of_corpus] for name, of_corpus in grades.items()}
+    report.sections |= {name: [one.as_dict() for one in of_corpus] for name, of_corpus in grades.items()}
     print(f"written to {report.write(RESULTS / 'retrieval-quality.json')}")
 
 

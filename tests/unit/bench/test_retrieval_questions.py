@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -71,6 +72,7 @@ def test_only_right_documents_answer() -> None:
     graded = grade(question, found, True, 10, 1.0)
     assert (graded.first, graded.among, graded.in_prompt) == (False, True, False)
     assert grade(question, [passage("right", "The answer!")], True, 10, 1.0).in_prompt
+    assert grade(replace(question, facts=()), [passage("right")], True, 10, 1.0).in_prompt is None
 
 
 def test_a_row_counts_one_kind_of_question() -> None:
@@ -79,7 +81,7 @@ def test_a_row_counts_one_kind_of_question() -> None:
     nothing = RetrievalQuestion("unanswerable", "!", frozenset())
     grades = [grade(question, [passage("right")], True, 7, 2.0), grade(nothing, [], False, 0, 4.0)]
     words, unanswerable = rows("corpus", grades)
-    assert (words["first"], words["in prompt"], words["refused"]) == (1, 1, 0)
+    assert (words["first"], words["in prompt"], words["refused"]) == (1, "1 of 1", 0)
     assert (unanswerable["first"], unanswerable["refused"], unanswerable["p50 ms"]) == (None, 1, 4.0)
 
 

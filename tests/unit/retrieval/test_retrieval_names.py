@@ -17,7 +17,14 @@ collections = st.from_regex(r"[ab][a_0]{0,2}", fullmatch=True).map(CollectionNam
 scopes = st.builds(Scope, tenants, collections)
 retrieval_keys = st.builds(
     RetrievalKey,
-    st.builds(SearchQuery, scopes, st.text(max_size=3), st.integers(1, 12), st.none() | st.text(max_size=3)),
+    st.builds(
+        SearchQuery,
+        scopes,
+        st.text(max_size=3),
+        st.integers(1, 12),
+        st.none() | st.text(max_size=3),
+        st.integers(0, 12),
+    ),
     st.text("ab", max_size=2),
     st.text("ab", max_size=2),
 )
