@@ -39,6 +39,8 @@ class AgentSpec:
     """Follows the reminder when no document reaches the similarity `sure_from`."""
     sure_from: float = 0.4
     """Cosine of question and document, -1 to 1."""
+    further_passages: int = 3
+    """Most passages that a prompt has in addition to those asked for, from documents that it has already."""
     sections: tuple[str, ...] = ()
     """The sections that a question can be limited to; () allows any."""
 

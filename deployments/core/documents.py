@@ -78,6 +78,8 @@ class SearchQuery:
     talk: tuple[str, ...] = ()
     """Earlier questions of the conversation, normalised, oldest first. They count as far as `text` does not
     stand alone."""
+    further: int = 0
+    """Most further passages of the documents that were found, in addition to `top_k`."""
 
 
 def normalised(question: str) -> str:
@@ -129,7 +131,7 @@ class Retrieval:
 
     passages: tuple[Passage, ...]
     """Those above the retrieval threshold, and those that spell what the question asks for: first the best
-    passage of each document, then the others, both best first."""
+    passage of each document, then other ones of these documents, both best first."""
     generation: int
     """The collection's generation at which they were read."""
     state: str = ""

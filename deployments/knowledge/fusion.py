@@ -37,3 +37,14 @@ def each_first(items: Sequence[T], group: Callable[[T], Hashable]) -> list[T]:
         (others if group(item) in seen else first).append(item)
         seen.add(group(item))
     return first + others
+
+
+def best_of_groups(items: Sequence[T], group: Callable[[T], Hashable], top: int, further: int) -> list[T]:
+    """Returns the best `top` items, the first of each group before others, then at most `further` more.
+
+    The further ones are of the same groups. `items` are in rank order, which both parts keep.
+    """
+    ordered = each_first(items, group)
+    best, others = ordered[:top], ordered[top:]
+    groups = {group(item) for item in best}
+    return best + [item for item in others if group(item) in groups][:further]

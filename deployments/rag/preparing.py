@@ -141,9 +141,14 @@ class PromptPreparer:
     async def _found(self, question: Question) -> Retrieval:
         if question.passages is not None:
             return Retrieval(question.passages, generation=0)
-        talk = talk_of(question.text, question.history)
         query = SearchQuery(
-            question.scope, question.text, question.top_k, question.section, question.only, talk
+            question.scope,
+            question.text,
+            question.top_k,
+            question.section,
+            question.only,
+            talk_of(question.text, question.history),
+            self._spec.further_passages,
         )
         return await self._parts.retriever.search(query)
 

@@ -79,8 +79,9 @@ def retrieval_name(key: RetrievalKey) -> str:
     """The Redis key of an entry: equal only for equal retrieval keys. Raises InvalidRequest."""
     query = key.query
     section = ("", "") if query.section is None else ("section", query.section)
+    numbers = (str(query.top_k), str(query.further))
     labels = (*section, query.only.canonical())
-    fields = digest(key.state, key.kind, query.text, str(query.top_k), *labels, *query.talk)
+    fields = digest(key.state, key.kind, query.text, *numbers, *labels, *query.talk)
     return entry_prefix("ret", query.scope) + fields
 
 

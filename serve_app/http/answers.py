@@ -41,7 +41,12 @@ class AskBody(Filtered):
 
     max_tokens: AnswerTokens
     """Each kind of question has the default of its agent."""
-    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
+    top_k: int = Field(
+        DEFAULT_TOP_K,
+        ge=1,
+        le=MAX_TOP_K,
+        description="passages to answer from; up to three further ones of the same documents are added",
+    )
     temperature: float | None = Field(None, ge=0, le=MAX_TEMPERATURE, description="0 is greedy")
     seed: int | None = Field(None, ge=-MAX_SEED, le=MAX_SEED)
     share_answer: bool | None = Field(

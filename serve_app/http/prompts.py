@@ -36,7 +36,12 @@ class TokensRequest(Filtered):
 
     agent: AgentName
     query: QueryText
-    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="passages to answer from")
+    top_k: int = Field(
+        DEFAULT_TOP_K,
+        ge=1,
+        le=MAX_TOP_K,
+        description="passages to answer from; up to three further ones of the same documents are added",
+    )
     section: SectionName | None = None
 
 

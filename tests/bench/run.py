@@ -27,6 +27,7 @@ from tests.bench.parts import (
     overhead,
     peers,
     questions,
+    retrieval,
     tokens,
 )
 
@@ -41,6 +42,7 @@ PARTS = (
     Part("overhead", overhead.run),
     Part("questions", questions.run, in_short=False),
     Part("hops", hops.run),
+    Part("retrieval", retrieval.run, in_short=False),
 )
 """In the order in which they run. `peers` is the last that needs the testbed."""
 

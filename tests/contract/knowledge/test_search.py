@@ -63,6 +63,15 @@ async def test_the_best_passage_of_each_document_precedes_further_ones(knowledge
     assert [p.doc_id for p in found] == ["long", "short", "long"]
 
 
+async def test_further_passages_are_of_the_documents_found(knowledge: Knowledge) -> None:
+    await knowledge.put("long", "\n\n".join(f"needle needle {'hay ' * 18} {n}" for n in range(4)), "T")
+    await knowledge.put("other", f"needle {'straw ' * 20}", "T")
+    found = (await knowledge.service.search(SearchQuery(SCOPE, "needle", 1, further=2))).passages
+    assert [p.doc_id for p in found] == ["long"] * 3
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+    assert len({p.ordinal for p in found}) == 3
+
+
 async def test_shared_words_count_only_if_they_are_identifiers_or_rare(knowledge: Knowledge) -> None:
     """Full text ignores common words, so it finds only the last two documents here."""
     await knowledge.put("near", "what is what is", "T")

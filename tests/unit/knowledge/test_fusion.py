@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.fusion import RRF_K, each_first, fuse
+from deployments.knowledge.fusion import RRF_K, best_of_groups, each_first, fuse
 
 RANKING = st.lists(st.integers(0, 30), unique=True, max_size=15)
 
@@ -55,3 +55,13 @@ def test_the_first_of_each_group_comes_before_the_others_and_all_keep_their_orde
     assert front == sorted(front)
     assert back == sorted(back)
     assert all(position == groups.index(group) for position, (group, _) in front)
+
+
+@given(st.lists(st.integers(0, 4), max_size=20), st.integers(0, 6), st.integers(0, 6))
+def test_further_items_are_of_the_groups_of_the_best(groups: list[int], top: int, further: int) -> None:
+    numbered = list(enumerate(groups))
+    chosen = best_of_groups(numbered, lambda entry: entry[1], top, further)
+    best, others = chosen[:top], chosen[top:]
+    assert best == each_first(numbered, lambda entry: entry[1])[:top]
+    left = [entry for entry in numbered if entry not in best and entry[1] in {group for _, group in best}]
+    assert others == left[:further]

@@ -189,6 +189,7 @@ async def test_the_search_is_asked_for_what_the_question_says():
     await rig.answer(question(top_k=2, section="api"))
     (query,) = rig.retriever.queries
     assert (query.scope, query.text, query.top_k, query.section) == (SCOPE, "How do I reset it?", 2, "api")
+    assert query.further == rig.spec.further_passages > 0
 
 
 @pytest.mark.parametrize("part", ["resolver", "counters"])

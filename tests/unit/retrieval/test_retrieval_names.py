@@ -37,6 +37,7 @@ retrieval_keys = st.builds(
         st.none() | st.text(max_size=3),
         filters,
         talk=st.lists(st.text(max_size=2), max_size=2).map(tuple),
+        further=st.integers(0, 12),
     ),
     st.text("ab", max_size=2),
     st.text("ab", max_size=2),
