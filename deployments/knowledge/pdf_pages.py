@@ -42,7 +42,7 @@ class PdfPage:
 
     def __init__(self, page: pdfium.PdfPage) -> None:
         self._text = page.get_textpage()
-        self._left, self._bottom, right, top = page.get_cropbox()
+        self._left, self._bottom, right, top = map(float, page.get_cropbox())
         self._width, self._height = max(right - self._left, 1.0), max(top - self._bottom, 1.0)
         self._area = pdfium_c.FS_RECTF()
 

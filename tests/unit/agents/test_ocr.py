@@ -43,7 +43,7 @@ def test_boxes_of_a_turned_picture_are_those_of_the_picture_as_given(turns):
     picture = Image.new("L", (30, 20))
     picture.putpixel((7, 3), 255)
     turned = picture.rotate(90 * turns, expand=True)
-    left, top, right, bottom = turned.getbbox()
+    left, top, right, bottom = turned.getbbox() or (0, 0, 0, 0)
     line = TextLine("x", 1.0, ((left, top), (right, top), (right, bottom), (left, bottom)))
     (found,) = UprightText((line,), turns, *turned.size).as_given()
     assert sorted(found.box) == [(7, 3), (7, 4), (8, 3), (8, 4)]

@@ -38,9 +38,9 @@ def workbook() -> bytes:
     ):
         sheet.append(row)
     sheet.merge_cells("A4:A5")
-    for row in (4, 5):
-        sheet[f"C{row}"].number_format = '#,##0.00 "€"'
-        sheet[f"D{row}"].number_format = "dd.mm.yyyy"
+    for number in (4, 5):
+        sheet[f"C{number}"].number_format = '#,##0.00 "€"'
+        sheet[f"D{number}"].number_format = "dd.mm.yyyy"
     sheet.row_dimensions[6].hidden = True
     sheet.column_dimensions["F"].hidden = True
     book.create_sheet("Secret").sheet_state = "hidden"
