@@ -21,7 +21,7 @@ async def test_a_thousand_tenants_take_a_few_statements(database_url: str, wante
     """A collection that does not exist has a state too."""
     database = await Database.open(database_url)
     async with database.transaction() as connection:
-        index = await ensure_index(connection, IndexKey(Fingerprint("e"), Fingerprint("t"), 64))
+        index = await ensure_index(connection, IndexKey(Fingerprint("e"), Fingerprint("t"), 64, 1))
         rows = [
             {"tenant": s.tenant, "name": s.collection, "generation": number, "stamp": f"s{number}"}
             for number, s in enumerate(SCOPES, start=1)

@@ -147,13 +147,13 @@ def test_a_documents_own_labels_are_used_where_the_caller_gives_none(
 ) -> None:
     """What does not fit of them is left out: it is no error of the caller's."""
     own = {"lang": "de", "product": "harbor", "description": "x" * 501}
-    read = loaders._READERS["text/markdown"]
+    read = loaders._READERS[MediaType.MARKDOWN]
     for url, expected in ((URL, URL), ("/relative", None)):
 
         def with_labels(source: loaders._Source, url: str = url) -> loaders.LoadedDocument:
             return replace(read(source), url=url, metadata=own)
 
-        monkeypatch.setitem(loaders._READERS, "text/markdown", with_labels)
+        monkeypatch.setitem(loaders._READERS, MediaType.MARKDOWN, with_labels)
         found = loaders.load(draft("a", "text", {"lang": "en"}))
         assert (found.url, found.metadata) == (expected, {"lang": "en", "product": "harbor"})
     assert loaders.load(draft("a", "text", url=f"{URL}2")).url == f"{URL}2"
