@@ -15,8 +15,8 @@ from deployments.core.errors import PayloadTooLarge
 MAX_JSON_BYTES = 2**20
 """For all routes but those of `FILES`. JSON is parsed on the event loop, which serves all streams."""
 FILES = (
-    ("PUT", re.compile(r"/v1/collections/[^/]+/documents/[^/]+")),
-    ("PUT", re.compile(r"/v1/documentation/[^/]+")),
+    ("PUT", re.compile(r"/v1/collections/[^/]+/documents/.+", re.DOTALL)),
+    ("PUT", re.compile(r"/v1/documentation/.+", re.DOTALL)),
     ("POST", re.compile(r"/v1/support/tickets/images")),
 )
 """Routes that take a whole document or a picture: WARMLINE_MAX_BODY_BYTES limits these."""

@@ -29,7 +29,8 @@ PREFIX = "WARMLINE_"
 DEFAULT_ORDER = "best_first"
 UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 """Variables without the prefix, because other programs use the same names."""
-
+OF_CLIENTS = ("WARMLINE_URL", "WARMLINE_KEY")
+"""Variables of the command line as a client, which the application ignores."""
 
 _SCHEMES = {
     "redis_url": ("redis://", "rediss://", "unix://"),
@@ -274,7 +275,7 @@ def variable(field: str) -> str:
 def _relevant(environ: Mapping[str, str]) -> dict[str, str]:
     known = {variable(field) for field in Settings.model_fields}
     for name in environ:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in {*known, *OF_CLIENTS}:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigurationError(f"unknown setting {name}{hint}", name)

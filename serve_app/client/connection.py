@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -13,13 +14,15 @@ import httpx
 from deployments.core.errors import DeadlineExceeded, Unavailable
 from deployments.core.ids import TenantId
 from serve_app.auth import TENANT_HEADER
-from serve_app.client.responses import result_of
+from serve_app.client.responses import error_of, result_of
 from serve_app.settings import Settings, variable
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0, read=600.0, write=60.0)
 """Seconds. The application's own deadline is shorter, unless it was configured to be longer."""
 _NO_IDLE_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 """A client that is never closed leaves no connection open, and works in another event loop."""
+_JSON = {"content-type": "application/json"}
+_LAST_EVENT = "[DONE]"
 
 
 class Connection:
@@ -41,7 +44,8 @@ class Connection:
 
         `transport` replaces httpx's own. With `trust_env`, httpx uses the proxy that the environment names.
         """
-        self._url = url
+        self.url = url
+        """The application's address."""
         self._headers = dict(headers)
         self._transport = transport
         self._trust_env = trust_env
@@ -63,23 +67,45 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         fields: Mapping[str, Any] | None = None,
         content: bytes | None = None,
+        media_type: str | None = None,
     ) -> Any:
-        """Sends `params` as `get` does, with a body: `fields` as `post` does, or else `content` as it is."""
-        headers = {}
+        """Sends `params` as `get` does, with a body: `fields` as `post` does, or else `content` as it is.
+
+        `media_type` is that of `content`.
+        """
+        headers = {} if media_type is None else {"content-type": media_type}
         if fields is not None:
-            # Not httpx's `json`: it fails on a lone surrogate, for which the application names the field.
-            content = json.dumps(_given(fields), allow_nan=False).encode()
-            headers["content-type"] = "application/json"
-        try:
+            content, headers = _body(fields), _JSON
+        with self._translated():
             response = await self._opened().request(
                 method, path, params=_given(params or {}), headers=headers, content=content
             )
-        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-            raise DeadlineExceeded(f"{self._url} did not answer in time") from error
-        except httpx.TransportError as error:
-            cause = str(error) or type(error).__name__
-            raise Unavailable(f"no Warmline can be reached at {self._url}: {cause}") from error
-        return result_of(response, self._url)
+        return result_of(response, self.url)
+
+    async def events(self, path: str, **fields: Any) -> AsyncGenerator[Any, None]:
+        """Sends what `post` sends, and yields the JSON of each event that the response streams.
+
+        An event that tells of an error is raised as that error.
+        """
+        with self._translated():
+            async with self._opened().stream("POST", path, content=_body(fields), headers=_JSON) as response:
+                if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                    await response.aread()
+                    result_of(response, self.url)
+                    raise Unavailable(f"{self.url} answered without a stream; is it Warmline?")
+                async for line in response.aiter_lines():
+                    name, _, data = line.partition(": ")
+                    if name == "data" and data != _LAST_EVENT:
+                        event = json.loads(data)
+                        if (error := error_of(event)) is not None:
+                            raise error
+                        yield event
+
+    async def response_headers(self, path: str) -> Mapping[str, str]:
+        """The headers of the response to a GET, whatever its status."""
+        with self._translated():
+            response = await self._opened().get(path)
+        return response.headers
 
     async def aclose(self) -> None:
         """Closes the client; the next request opens a new one."""
@@ -87,10 +113,20 @@ class Connection:
         if client is not None:
             await client.aclose()
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            raise DeadlineExceeded(f"{self.url} did not answer in time") from error
+        except httpx.TransportError as error:
+            cause = str(error) or type(error).__name__
+            raise Unavailable(f"no Warmline can be reached at {self.url}: {cause}") from error
+
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
-                base_url=self._url,
+                base_url=self.url,
                 headers=self._headers,
                 timeout=_TIMEOUT,
                 limits=_NO_IDLE_CONNECTIONS,
@@ -128,6 +164,11 @@ def default_url(environ: Mapping[str, str]) -> str:
 def _inside_ray() -> bool:
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
+
+
+def _body(fields: Mapping[str, Any]) -> bytes:
+    # Not httpx's `json`: it fails on a lone surrogate, for which the application names the field.
+    return json.dumps(_given(fields), allow_nan=False).encode()
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

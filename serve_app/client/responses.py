@@ -31,10 +31,17 @@ def result_of(response: httpx.Response, url: str) -> Any:
     answer = response.json()
     if response.is_success:
         return answer
-    match answer:
+    raise error_of(answer, status) or Unavailable(
+        f"{url} answered {status} with an error that is not Warmline's"
+    )
+
+
+def error_of(body: object, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> WarmlineError | None:
+    """The error that a response's JSON, or an event of a stream, tells of; None if it tells of none."""
+    match body:
         case {"error": {"message": str(message), "code": str(code), "param": str() | None as param}}:
-            raise _kind(code, status)(message, param)
-    raise Unavailable(f"{url} answered {status} with an error that is not Warmline's")
+            return _kind(code, status)(message, param)
+    return None
 
 
 def _kind(code: str, status: int) -> type[WarmlineError]:

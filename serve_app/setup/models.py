@@ -60,7 +60,7 @@ def ensure_embedded_llm(
     Raises ConfigurationError if the disk lacks room, the directory can't be written, no source has the
     file, its sha256 is wrong, or the conversion fails.
     """
-    target = model_dir / f"{model.title}-{form}-{model.sha256[:8]}"
+    target = folder_of(model, form, model_dir)
     if target.is_dir():
         return target
     work = model_dir / f".{model.name}"
@@ -73,6 +73,11 @@ def ensure_embedded_llm(
             _convert(source, target, form, lock, report)
         shutil.rmtree(work, ignore_errors=True)
     return target
+
+
+def folder_of(model: EmbeddedModel, form: Form, model_dir: Path) -> Path:
+    """Where an embedded language model is, or will be. The folder is complete or absent."""
+    return model_dir / f"{model.title}-{form}-{model.sha256[:8]}"
 
 
 def _partial(target: Path) -> Path:

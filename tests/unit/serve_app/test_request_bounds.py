@@ -138,6 +138,8 @@ async def test_the_first_unknown_field_is_named(api):
         ("PUT", "/v1/business/templates/doc", "application/json", False),
         ("PUT", "/v1/documentation/doc", "application/json", True),
         ("PUT", "/v1/collections/support_kb/documents/doc", "text/markdown", True),
+        ("PUT", "/v1/documentation/guides/doc", "application/json", True),
+        ("PUT", "/v1/collections/support_kb/documents/guides/doc.md", "text/markdown", True),
         ("POST", "/v1/support/tickets/images", "image/png", True),
     ],
 )

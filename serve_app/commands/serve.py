@@ -1,0 +1,51 @@
+"""`warmline setup`, `serve` and `fast-path`: the application on this machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+import typer
+
+
+def setup() -> None:
+    """Downloads and converts the models, unless that is done already."""
+    from deployments.core.private_files import make_private
+    from serve_app.local_models import local_models
+    from serve_app.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    make_private(settings.state_dir)
+    models = local_models(settings, typer.echo)
+    typer.echo(f"Models are ready: {models.llm}, {models.embedding}")
+
+
+def serve() -> None:
+    """Serves the application until Ctrl-C."""
+    from serve_app import preflight
+    from serve_app.local_models import local_models
+    from serve_app.local_ray import prepare_environment
+    from serve_app.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    preflight.check(settings)
+    local_models(settings, typer.echo)  # before `prepare_environment` switches the model hub off
+    prepare_environment(settings)
+    # Replicas log to files; the terminal shows only this process's messages and failures.
+    os.environ.setdefault("RAY_LOG_TO_DRIVER", "0")
+    from serve_app.foreground import run  # imports Ray, which reads the environment set above
+
+    run(settings, typer.echo)
+
+
+def fast_path() -> None:
+    """Prints the fast path's variables, for a Ray that you start: eval "$(warmline fast-path)"."""
+    from deployments.core.private_files import make_private
+    from serve_app.local_ray import exports
+    from serve_app.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    make_private(settings.state_dir)
+    typer.echo(
+        "\n".join(f"export {shlex.join([name + '=' + value])}" for name, value in exports(settings).items())
+    )
