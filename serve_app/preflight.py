@@ -58,14 +58,21 @@ def _check_memory(model: EmbeddedModel | None) -> None:
 
 
 def _check_port(host: str, port: int) -> None:
+    if reason := port_error(host, port):
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port} ({reason}). Stop what uses it, or set "
+            "WARMLINE_HTTP_PORT to another",
+            "WARMLINE_HTTP_PORT",
+        )
+
+
+def port_error(host: str, port: int) -> str | None:
+    """Why no server can listen there; None if one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or set "
-                "WARMLINE_HTTP_PORT to another",
-                "WARMLINE_HTTP_PORT",
-            ) from error
+            return error.strerror or str(error)
+    return None

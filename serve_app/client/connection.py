@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from deployments.core.errors import DeadlineExceeded, Unavailable
+from deployments.core.errors import DeadlineExceeded, InvalidRequest, Unavailable
 from deployments.core.ids import TenantId
 from serve_app.auth import TENANT_HEADER
 from serve_app.client.responses import error_of, result_of
@@ -101,11 +101,10 @@ class Connection:
                             raise error
                         yield event
 
-    async def response_headers(self, path: str) -> Mapping[str, str]:
-        """The headers of the response to a GET, whatever its status."""
+    async def response(self, path: str) -> httpx.Response:
+        """The response to a GET, whatever its status."""
         with self._translated():
-            response = await self._opened().get(path)
-        return response.headers
+            return await self._opened().get(path)
 
     async def aclose(self) -> None:
         """Closes the client; the next request opens a new one."""
@@ -119,6 +118,8 @@ class Connection:
             yield
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise DeadlineExceeded(f"{self.url} did not answer in time") from error
+        except httpx.InvalidURL as error:
+            raise InvalidRequest(f"{self.url} is not an address: {error}") from error
         except httpx.TransportError as error:
             cause = str(error) or type(error).__name__
             raise Unavailable(f"no Warmline can be reached at {self.url}: {cause}") from error

@@ -90,7 +90,7 @@ def test_a_ticket_from_opening_to_resolution(warmline: Warmline) -> None:
     )
     assert "resolved" in warmline("tickets", "resolve", ticket_id, "Repaired.").stdout
     assert [one["kind"] for one in shown(warmline("tickets", "show", ticket_id, "--json"))["history"]] == [
-        "opened",
+        "created",
         "responded",
         "resolved",
     ]
