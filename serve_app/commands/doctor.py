@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import typer
 
+from serve_app.commands import over_http
 from serve_app.commands.exit_codes import ExitCode
-from serve_app.commands.over_http import Server, over_http
+from serve_app.commands.over_http import Server
 from serve_app.commands.terminal import clean
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-@over_http
+@over_http.over_http
 async def doctor(
     server: Server,
     *,
@@ -47,12 +48,12 @@ async def _findings(server: Connection, ask: bool) -> list[Finding]:
 
     if not is_loopback(urlsplit(server.url).hostname or ""):
         return await findings(server, ask)
-    here, there = await _of_this_machine(server), await findings(server, ask)
+    here, there = await _of_this_machine(), await findings(server, ask)
     # Before the start, no server is no fault. The check of the port tells of another one.
     return here if there[0].state is State.FAIL and not ask else [*here, *there]
 
 
-async def _of_this_machine(server: Connection) -> list[Finding]:
+async def _of_this_machine() -> list[Finding]:
     from serve_app.doctor import installation, machine, stores
     from serve_app.doctor.finding import checked
 
@@ -61,7 +62,7 @@ async def _of_this_machine(server: Connection) -> list[Finding]:
         return [first]
     checks = [
         *machine.checks(settings),
-        *installation.checks(settings, server),
+        *installation.checks(settings, over_http.connection(None, None, None)),
         *stores.checks(settings),
     ]
     return [first, *await checked(checks)]

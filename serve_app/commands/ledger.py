@@ -26,7 +26,7 @@ def bar(part: float, whole: float, cells: int = _BAR_CELLS) -> str:
 
 def draw(console: Console, ledger: Mapping[str, Any]) -> None:
     """Draws the fields of an answer that all agents' answers have."""
-    console.print(_reuse(ledger), style="bold" if ledger["cache_hit"] else None)
+    console.print(_reuse(ledger), soft_wrap=True, style="bold" if ledger["cache_hit"] else None)
     if ledger["cache_error"]:
         console.print(f"shared cache bypassed: {clean(ledger['cache_error'])}")
     reuse, times = ledger["reuse"], ledger["timings_ms"]
@@ -36,7 +36,7 @@ def draw(console: Console, ledger: Mapping[str, Any]) -> None:
     stages = ((name, ms) for name, ms in times.items() if name not in _SUMS)
     rows += [(stage, bar(ms, total), f"{ms:,.1f} ms") for stage, ms in stages]
     rows.append(("total", bar(total, total), f"{total:,.1f} ms, first token {times['ttft']:,.1f}"))
-    console.print(table(("", "", ""), rows))
+    console.print(table((), rows))
     if ledger["citations"]:
         cited = [
             (number, citation["title"], citation["doc_id"], citation["heading"] or None)

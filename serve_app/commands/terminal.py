@@ -60,12 +60,15 @@ class Terminal:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table of texts; None is shown as "-"."""
+    """A table of texts, of which none is cut off; None is shown as "-". Without headings, a plain grid."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False) if headings else Table.grid(padding=(0, 2))
+    for heading in headings:
+        # The first column has ids, which people copy.
+        drawn.add_column(heading, overflow="fold", no_wrap=heading == headings[0])
     for row in rows:
         drawn.add_row(*(Text("-" if cell is None else clean(cell)) for cell in row))
     return drawn

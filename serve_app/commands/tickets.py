@@ -52,7 +52,7 @@ async def show(server: Server, ticket_id: Id) -> None:
     server.terminal.show(
         found,
         lambda console: console.print(
-            table(("", ""), state), table(("at", "what", "status", "text"), events), sep="\n"
+            table((), state), table(("at", "what", "status", "text"), events), sep="\n"
         ),
     )
 
