@@ -53,7 +53,7 @@ async def ingest(
 
     selection = _selected(paths, root)
     files = selection.files()
-    if not (files or prune or watch):
+    if not (files or watch):
         raise typer.BadParameter(
             f"there is no file of a known type: {' '.join(EXTENSIONS)}", param_hint="PATH"
         )
@@ -83,7 +83,12 @@ def _selected(paths: list[str], root: Path) -> Selection:
 
 
 def _gone(transfer: Transfer, selection: Selection, files: Collection[str]) -> list[str]:
-    """Documents that came from the selected folders, and whose files are no longer there."""
+    """Documents that came from the selected folders, and whose files are no longer there.
+
+    None if no file at all is there: a folder that is not mounted looks like this.
+    """
+    if not files:
+        return []
     return [doc_id for doc_id in transfer.ingested() if selection.covers(doc_id) and doc_id not in files]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +109,15 @@ def test_prune_removes_what_is_gone_from_the_given_folders_only(
     assert "--prune" in warmline("ingest", "docs/*.md", "--prune", code=2).output
 
 
+def test_prune_removes_nothing_if_no_file_is_there(warmline: Warmline, api: Api, docs: Path) -> None:
+    """A folder that is not mounted looks so."""
+    warmline("ingest", "docs")
+    shutil.rmtree(docs)
+    docs.mkdir()
+    warmline("ingest", "docs", "--prune", code=2)
+    assert len(documents(api)) == 2
+
+
 def test_a_refused_file_is_told_with_its_reason_and_the_others_are_stored(
     warmline: Warmline, api: Api, docs: Path
 ) -> None:
@@ -175,6 +185,8 @@ def test_changes_are_followed(
         yield {(1, str(docs / "new.md")), (3, str(docs / "intro.md"))}
         assert "docs/new.md" not in documents(api)
         yield set()  # no change: what failed is sent again
+        write(docs / "new.md", "# Newer")
+        yield set()  # what was sent is sent again only after it has changed
         raise KeyboardInterrupt
 
     monkeypatch.setattr("watchfiles.awatch", changes)
