@@ -89,7 +89,7 @@ async def test_an_answer_is_parsed():
         model="support", messages=MESSAGES, response_format=Plan
     )
     assert answer.choices[0].message.parsed == Plan(plan="Team", seats=25)
-    assert '"seats"' in api.rig.generator.requests[0].sampling.json_schema
+    assert '"seats"' in (api.rig.generator.requests[0].sampling.json_schema or "")
 
 
 async def test_without_documents_there_is_a_refusal():
