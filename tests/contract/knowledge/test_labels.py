@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from deployments.core.document_labels import DocumentFilter, document_filter
-from deployments.core.documents import DocumentDraft, Passage, SearchQuery
+from deployments.core.documents import DocumentDraft, MediaType, Passage, SearchQuery
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, doc_id
 from deployments.knowledge import loaders
