@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Sequence
 
 from deployments.agents.asking import question_of
 from deployments.core.agent_spec import AgentSpec
+from deployments.core.cache_figures import CacheStats
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import Ask, CacheStats, Delta, Warmed
+from deployments.core.messages import Ask, Delta, Warmed
 from deployments.core.ports import Rag
 
 

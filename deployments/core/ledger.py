@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.core.messages import CacheStats, SegmentSource
+from deployments.core.cache_figures import CacheStats
+from deployments.core.messages import SegmentSource
 
 STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode")
 """Consecutive parts of `total`, in the order in which they happen."""

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
+from deployments.core.cache_figures import CacheStats, CacheUsage, CountBatch, MeasuredUsage
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import (
-    CacheStats,
-    CacheUsage,
-    CountBatch,
     Delta,
     EngineInfo,
     GenerateRequest,
     HotPath,
-    MeasuredUsage,
     Question,
     ResolvedSegments,
     Warmed,

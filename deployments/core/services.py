@@ -10,19 +10,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from deployments.core.access import KeyDesk
+from deployments.core.cache_figures import CacheStats
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import LeasingKnowledge
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.library_ports import PassageReader, VersionedLibrary
-from deployments.core.messages import (
-    Ask,
-    CacheStats,
-    Delta,
-    EngineInfo,
-    GenerateRequest,
-    TokenizerBundle,
-    Warmed,
-)
+from deployments.core.messages import Ask, Delta, EngineInfo, GenerateRequest, TokenizerBundle, Warmed
 from deployments.core.ports import Retriever, SegmentTokenizer, SegmentWriter
 from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk

@@ -7,8 +7,6 @@ import re
 import zipfile
 from xml.etree import ElementTree
 
-import mammoth
-
 from deployments.knowledge.archives import Archive
 from deployments.knowledge.html import html_text
 from deployments.knowledge.office import core_title, opened, parsing
@@ -25,6 +23,8 @@ _OFF = frozenset({"0", "false", "off"})
 
 def read_docx(raw: bytes, max_chars: int) -> Reading:
     """Returns the text as a reader sees it: without deleted and hidden text, and comments."""
+    import mammoth  # here, so that a process that reads no Word file does not load it
+
     archive = opened(raw, _MAIN)
     with parsing("Word"):
         visible = _without_hidden_text(raw, archive)

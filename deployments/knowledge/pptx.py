@@ -6,9 +6,6 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pptx import Presentation
-from pptx.enum.shapes import PP_PLACEHOLDER
-
 from deployments.knowledge.document_limits import exceeds, exceeds_chars
 from deployments.knowledge.markdown_table import table
 from deployments.knowledge.office import core_title, opened, parsing
@@ -18,7 +15,7 @@ _MAIN = "ppt/presentation.xml"
 _MAX_SLIDES = 2000
 _MAX_DEPTH = 20
 """Of groups in groups."""
-_FURNITURE = {PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.HEADER}
+_FURNITURE = {"DATE", "FOOTER", "SLIDE_NUMBER", "HEADER"}
 
 
 def read_pptx(raw: bytes, max_chars: int) -> Reading:
@@ -26,6 +23,8 @@ def read_pptx(raw: bytes, max_chars: int) -> Reading:
 
     Speaker notes are for the speaker, and often say what the audience must not hear: they are left out.
     """
+    from pptx import Presentation  # here, so that a process that reads no presentation does not load it
+
     archive = opened(raw, _MAIN)
     with parsing("PowerPoint"):
         slides = _Slides(Presentation(io.BytesIO(raw)), max_chars)

@@ -24,7 +24,7 @@ from deployments.knowledge.snippets import snippet
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.text_ranking import TextRanking, rank, spelt_limit
-from deployments.knowledge.vectors import VectorCache
+from deployments.knowledge.vector_cache import VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
@@ -86,10 +86,8 @@ class HybridSearch:
                 ranking = await self._rank_text(connection, asked, search_terms(searched_as))
                 words = ranking.chunk_ids[:depth]
             else:
-                vectors = await self._vectors.load(
-                    connection, query.scope, state.index_id, state.generation, state.stamp
-                )
-                weighed = weigh(texts, [vectors.similarities(question) for question in questions])
+                vectors = await self._vectors.load(connection, query.scope, state)
+                weighed = weigh(texts, await vectors.similarities_to(questions))
                 searched_as = weighed.text
                 terms, chunk_count = search_terms(searched_as), len(vectors.chunk_ids)
                 ranking = await self._rank_text(connection, asked, terms, chunk_count)

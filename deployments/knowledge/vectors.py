@@ -1,24 +1,19 @@
-"""Exact vector search in memory: one matrix per collection, discarded when the collection changes."""
+"""Exact vector search in memory: one matrix per collection."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.ids import Scope
-from deployments.database.vectors import Matrix, Vector, to_matrix
-from deployments.knowledge.tables import chunks, documents
-from deployments.knowledge.wordings import CollectionWordings, read_collection_wordings
+from deployments.database.vectors import Matrix, Vector
+from deployments.knowledge.wordings import CollectionWordings
 
-DEFAULT_CACHE_BYTES = 512 * 2**20
-_ENTRY_BYTES = 4096
-"""Rough size of an entry without its vectors. It makes entries of empty collections count, too."""
+_THREAD_BYTES = 16 * 2**20
+"""A larger matrix is compared in a thread: NumPy lets others run meanwhile, for more than 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,12 @@ class CollectionVectors:
     def nbytes(self) -> int:
         """Bytes that the vectors of chunks and wordings take."""
         return self.matrix.nbytes + self.wordings.matrix.nbytes
+
+    async def similarities_to(self, questions: Sequence[Vector]) -> list[npt.NDArray[np.float32]]:
+        """Returns the `similarities` of each question; in a thread, if that takes long."""
+        if self.matrix.nbytes < _THREAD_BYTES:
+            return [self.similarities(question) for question in questions]
+        return await asyncio.to_thread(lambda: [self.similarities(question) for question in questions])
 
     def similarities(self, question: Vector) -> npt.NDArray[np.float32]:
         """Returns each chunk's cosine with the question, raised by a closer wording of its document."""
@@ -110,68 +111,3 @@ def _smallest_of_owners(
     _, first = np.unique(owners[near], return_index=True)
     near = near[np.sort(first)]
     return near[_smallest(distances[near], limit)]
-
-
-class VectorCache:
-    """The vectors of collections: an LRU cache of at most `max_bytes` bytes, but at least one entry.
-
-    An entry is valid for one state: index, generation and stamp of the collection. A search reads the
-    state in its own transaction, so it sees other replicas' writes at once. The stamp is part of the
-    state because generations and chunk ids can repeat in a database restored from a backup.
-    """
-
-    def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[Scope, tuple[tuple[int, int, str], CollectionVectors]] = OrderedDict()
-
-    async def load(
-        self, connection: AsyncConnection, scope: Scope, index_id: int, generation: int, stamp: str
-    ) -> CollectionVectors:
-        """Returns a collection's vectors in the state that the connection's transaction sees.
-
-        `index_id`, `generation` and `stamp` are that state, read in the same transaction.
-        """
-        state = (index_id, generation, stamp)
-        entry = self._entries.get(scope)
-        if entry is not None and entry[0] == state:
-            self._entries.move_to_end(scope)
-            return entry[1]
-        vectors = await _read(connection, scope, index_id)
-        self._evict(scope)
-        self._entries[scope] = (state, vectors)
-        self._bytes += vectors.nbytes + _ENTRY_BYTES
-        while self._bytes > self._max_bytes and len(self._entries) > 1:
-            self._evict(next(iter(self._entries)))
-        return vectors
-
-    def _evict(self, scope: Scope) -> None:
-        entry = self._entries.pop(scope, None)
-        if entry is not None:
-            self._bytes -= entry[1].nbytes + _ENTRY_BYTES
-
-
-async def _read(connection: AsyncConnection, scope: Scope, index_id: int) -> CollectionVectors:
-    query = (
-        select(chunks.c.id, chunks.c.document_id, documents.c.section, chunks.c.embedding)
-        .join(documents)
-        .where(
-            documents.c.tenant == scope.tenant,
-            documents.c.collection == scope.collection,
-            chunks.c.index_id == index_id,
-            chunks.c.embedding.is_not(None),
-        )
-        .order_by(chunks.c.id)
-    )
-    rows = (await connection.execute(query)).all()
-    count = len(rows)
-    chunk_documents = np.fromiter((row.document_id for row in rows), np.int64, count)
-    numbered, owners = np.unique(chunk_documents, return_inverse=True)
-    return CollectionVectors(
-        np.fromiter((row.id for row in rows), np.int64, count),
-        numbered,
-        owners,
-        np.array([row.section for row in rows], dtype=np.object_),
-        to_matrix([row.embedding for row in rows]),
-        await read_collection_wordings(connection, scope, index_id, chunk_documents),
-    )

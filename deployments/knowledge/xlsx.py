@@ -6,8 +6,6 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import openpyxl
-
 from deployments.knowledge.archives import Archive
 from deployments.knowledge.document_limits import exceeds, exceeds_chars
 from deployments.knowledge.markdown_table import cell, table_lines
@@ -29,6 +27,8 @@ def read_xlsx(raw: bytes, max_chars: int) -> Reading:
 
     What Excel hides is left out. A merged cell's value stands in each row that it spans.
     """
+    import openpyxl  # loads NumPy, which no other document needs
+
     archive = opened(raw, _MAIN)
     with parsing("Excel"):
         book = openpyxl.load_workbook(

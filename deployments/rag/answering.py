@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from deployments.core.cache_figures import CacheStats
 from deployments.core.documents import Passage
 from deployments.core.ledger import Answer, Citation, PromptTokens, Reuse, timings
-from deployments.core.messages import CacheStats, Delta, Question, SegmentSource
+from deployments.core.messages import Delta, Question, SegmentSource
 from deployments.core.token_ids import count_in, to_bytes
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch

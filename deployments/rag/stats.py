@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from deployments.core.cache_figures import CacheStats, CacheUsage
 from deployments.core.ledger import Reuse
-from deployments.core.messages import CacheStats, CacheUsage
 
 _MIB = 2**20
 

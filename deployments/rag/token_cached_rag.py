@@ -8,10 +8,11 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from deployments.core.agent_spec import AgentSpec
+from deployments.core.cache_figures import CacheStats
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault, Overloaded
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import CacheStats, Delta, Question, Warmed
+from deployments.core.messages import Delta, Question, Warmed
 from deployments.core.sampling import Sampling
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.described_engine import DescribedEngine

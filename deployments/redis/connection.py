@@ -67,6 +67,7 @@ class RedisLink:
         self._client = Redis.from_pool(_pool(url, pool_size, timeout_s))
         self._call_timeout_s = 3 * timeout_s
         self.breaker = CircuitBreaker(clock=clock)
+        self._patient: list[RedisLink] = []
 
     async def call(self, *commands: Command) -> list[Reply]:
         """Sends the commands in one round trip (no transaction); returns the replies in the same order.
@@ -82,12 +83,17 @@ class RedisLink:
     def patient(self) -> RedisLink:
         """Another link to this server: one connection, longer waiting, and a circuit breaker of its own.
 
-        It is for background work, whose failures must not make requests do without the server.
+        It is for background work, whose failures must not make requests do without the server. It is
+        closed with this link.
         """
-        return RedisLink(self._url, pool_size=1, timeout_s=_PATIENCE_S, clock=self._clock)
+        link = RedisLink(self._url, pool_size=1, timeout_s=_PATIENCE_S, clock=self._clock)
+        self._patient.append(link)
+        return link
 
     async def close(self) -> None:
         """Closes the connections."""
+        for link in self._patient:
+            await link.close()
         try:
             await self._client.aclose()
         except (RedisError, OSError) as error:

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 
 from deployments.core.batches import batches
+from deployments.core.cache_figures import CacheUsage, MeasuredUsage
 from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope
-from deployments.core.messages import CacheUsage, MeasuredUsage
 from deployments.redis.connection import RedisLink, expect, parsed
 from deployments.redis.walking import BATCH
 from deployments.token_cache.keys import MEASURED, MEASURING, NEXT_MEASURED

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from deployments.core.batches import batches
+from deployments.core.cache_figures import CacheUsage
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import BATCH, unlinked, walk
 from deployments.token_cache.codec import PEEK_BYTES, peek_count

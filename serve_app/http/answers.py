@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from deployments.core.cache_figures import CacheStats
 from deployments.core.ledger import Answer, Citation, Reuse
 from deployments.core.limits import DEFAULT_TOP_K, MAX_SEED, MAX_TEMPERATURE, MAX_TOP_K
-from deployments.core.messages import Ask, CacheStats
+from deployments.core.messages import Ask
 from deployments.core.services import Agent
 from deployments.core.token_ids import from_bytes
 from serve_app.edge import EdgeClock

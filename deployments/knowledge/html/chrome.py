@@ -43,7 +43,7 @@ def drop_chrome(root: Tag) -> None:
     weights = Weights(root)
     page = weights[root]
     above_title = root.find([*HEADINGS]) is not None
-    has_main = root.find(["main", "article"]) is not None or root.find(attrs={"role": "main"}) is not None
+    has_main = root.find(["main", "article"]) is not None or bool(root.find_all(role="main", limit=1))
     for tag in visible(root):
         if not isinstance(tag, Tag) or tag.name in ("html", "body"):
             continue

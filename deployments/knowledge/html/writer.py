@@ -179,7 +179,8 @@ def _base(ruby: Tag) -> list[Any]:
 
 
 def _is_inside_word(tag: Tag) -> bool:
-    before, after = tag.previous_sibling, tag.next_sibling
+    before: object = tag.previous_sibling
+    after: object = tag.next_sibling
     text = tag.get_text()
     joins_before = isinstance(before, str) and before[-1:].isalnum() and text[:1].isalnum()
     return joins_before or (isinstance(after, str) and after[:1].isalnum() and text[-1:].isalnum())

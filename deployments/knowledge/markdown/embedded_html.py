@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from deployments.knowledge.html import html_text
+from deployments.knowledge.html import html_fragment
 from deployments.knowledge.markdown.prose import CODE, Piece, Prose
 
 _ATTRIBUTES = rf"""(?:\s(?:[^<>"'{CODE}]|"[^"<>]*"|'[^'<>]*')*+|/)?"""
@@ -42,7 +42,7 @@ def replace_html(prose: Prose) -> None:
 def html_block_text(block: str) -> str:
     """Converts an element of HTML to Markdown; returns it as it is if it can't be read."""
     try:
-        return html_text(block)[1].strip()
+        return html_fragment(block).strip()
     except ValueError:
         return block
 

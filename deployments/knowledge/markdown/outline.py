@@ -23,6 +23,8 @@ BLOCKS = MarkdownIt("commonmark").enable("table")
 BLOCKS.core.ruler.enableOnly(["normalize", "block"])
 
 
+_MAX_EARLIER_CHARS = 200
+"""Of the first paragraphs of a list's earlier items, which the parts of a later item repeat."""
 _INDENTED = re.compile(r"^(?: {4}|[> ]*\t)", re.MULTILINE)
 
 
@@ -138,20 +140,25 @@ class _Reader:
             name = " ".join(_content(node).split())
             self._headings.append(Heading(start, end, int(node.tag[1]), name))
         elif node.type in ("bullet_list", "ordered_list"):
-            self._read_list(node, depth)
+            self._read_list(node, depth, introduced=bool(introduction))
         elif node.type == "blockquote":
             self._read_all(node.children, depth + 1)
         elif node.type == "table":
             self._read_table(node, depth)
 
-    def _read_list(self, node: SyntaxTreeNode, depth: int) -> None:
+    def _read_list(self, node: SyntaxTreeNode, depth: int, *, introduced: bool) -> None:
+        earlier = ""
         for item in node.children:
             start, end = self._span(item)
             self._add(start, cuts.before_block(depth))
+            if introduced and 0 < len(earlier) <= _MAX_EARLIER_CHARS:
+                # "Run one of these:" needs all of them, also where each has a long explanation.
+                self._frames.append(Frame(start, end, earlier))
             self._read_all(item.children, depth + 1)
             if len(item.children) > 1 and item.children[0].type == "paragraph":
                 second = self._span(item.children[1])[0]
                 self._frames.append(Frame(second, end, self._text[start:second].rstrip() + "\n\n"))
+                earlier += self._text[start:second].rstrip() + "\n"
 
     def _read_code(self, node: SyntaxTreeNode, cut: Cut) -> None:
         start, end = self._span(node)

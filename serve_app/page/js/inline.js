@@ -19,6 +19,7 @@ const TOKEN = new RegExp(
 		.join("|"),
 	"gs",
 );
+const WEB = /^https?:\/\//i;
 const SAFE = /^(https?:\/\/|mailto:)/i;
 
 export function inline(text, mark = () => null) {
@@ -47,7 +48,7 @@ function nodeOf(found, mark) {
 
 // A document's address as a link; "" if it has none that a browser may open.
 export function webLink(url, label = url) {
-	return /^https?:\/\//i.test(url ?? "") ? link(url, label, url) : "";
+	return WEB.test(url ?? "") ? link(url, label, url) : "";
 }
 
 // Any other scheme, javascript: above all, is shown as it was written.

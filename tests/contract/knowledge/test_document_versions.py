@@ -204,7 +204,7 @@ async def test_a_pattern_discards_the_segments_of_the_documents_it_names(
     assert len(await knowledge.service.list(SCOPE, 10, None)) == 4
 
 
-@pytest.mark.parametrize("pattern", ["", "%", "a/b", "a\0", "é", "x" * 201])
+@pytest.mark.parametrize("pattern", ["", " a", "a\\b", "a\0", "a\u200b", "x" * 201])
 async def test_a_pattern_of_other_characters_is_refused(knowledge: Knowledge, pattern: str) -> None:
     """No id has such characters."""
     with pytest.raises(InvalidRequest) as refused:

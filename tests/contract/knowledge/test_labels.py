@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from deployments.core.document_labels import DocumentFilter, document_filter
-from deployments.core.documents import DocumentDraft, Passage, SearchQuery
+from deployments.core.documents import DocumentDraft, MediaType, Passage, SearchQuery
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, doc_id
 from deployments.knowledge import loaders
@@ -103,11 +103,11 @@ async def test_any_key_and_value_can_be_filtered_by(knowledge: Knowledge, key: s
 
 async def test_a_passage_names_its_range(knowledge: Knowledge) -> None:
     """Also after a change of the text before it, which moves passages that are kept."""
-    text = "# Guide\n\n" + "\n\n".join(f"## Part {n}\n\n" + f"word{n} needle😀 " * 12 for n in range(5))
+    text = "# Guide\n\n" + "\n\n".join(f"## Part {n}\n\n" + f"word{n} needle😀 " * 20 for n in range(5))
     await knowledge.service.put(SCOPE, draft("a", text))
     first = await knowledge.service.passages_of(SCOPE, [DocId("a")])
     changed = await knowledge.service.put(
-        SCOPE, draft("a", text.replace("# Guide\n", "# Guide\n\nNew.\n", 1))
+        SCOPE, draft("a", text.replace("# Guide\n", "# Guide\n\n" + "New. " * 20 + "\n", 1))
     )
     assert changed.kept == changed.chunks - 1
     moved = await knowledge.service.passages_of(SCOPE, [DocId("a")])

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.knowledge.vectors import VectorCache
+from deployments.knowledge.collection_states import CollectionState
+from deployments.knowledge.vector_cache import VectorCache
 from tests.contract.knowledge.conftest import SCOPE, Knowledge
 
 OTHER = Scope(TenantId("other"), SCOPE.collection)
@@ -49,9 +50,9 @@ async def test_a_deleted_chunk_is_left_out(searched: Knowledge) -> None:
 
 
 async def test_empty_collections_are_evicted_too(knowledge: Knowledge) -> None:
-    cache = VectorCache(max_bytes=20_000)
+    cache, state = VectorCache(max_bytes=20_000), CollectionState(1, "", 0, "")
     scopes = [Scope(SCOPE.tenant, CollectionName(f"empty{number}")) for number in range(10)]
     async with knowledge.database.snapshot() as connection:
-        first, *_, last = [await cache.load(connection, scope, 1, 0, "") for scope in scopes]
-        assert await cache.load(connection, scopes[-1], 1, 0, "") is last
-        assert await cache.load(connection, scopes[0], 1, 0, "") is not first
+        first, *_, last = [await cache.load(connection, scope, state) for scope in scopes]
+        assert await cache.load(connection, scopes[-1], state) is last
+        assert await cache.load(connection, scopes[0], state) is not first

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from deployments.core.cache_figures import CacheUsage
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
 from deployments.redis.breaker import BreakerState
 from deployments.redis.connection import RedisLink
 from deployments.token_cache import cluster_usage

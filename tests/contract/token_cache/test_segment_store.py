@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deployments.core.cache_figures import CacheUsage
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage
 from deployments.core.token_ids import token_ids
 from deployments.token_cache.codec import encode
 from tests.contract.token_cache.counting import batch, totals

@@ -32,7 +32,7 @@ def test_an_answer_never_uses_text_from_before_an_update(
 
 def test_two_tenants_with_the_same_document_share_nothing(application: Application) -> None:
     """Not its text, not its tokens, and not its KV: the second tenant's first prompt is all computed."""
-    text = BADGE.format(place="east", hours=5) + " Bring a photo ID." * 40
+    text = BADGE.format(place="east", hours=5) + " Bring a photo ID." * 20
     for tenant in ("left-inc", "right-inc"):
         application.put("badges", text, tenant)
     left = [application.ask(QUESTION, "left-inc") for _ in range(2)]
@@ -47,7 +47,7 @@ def test_two_tenants_with_the_same_document_share_nothing(application: Applicati
 
 
 def test_what_cannot_be_read_is_refused_by_name_and_not_stored(application: Application) -> None:
-    """A damaged PDF, an unknown type, an unknown collection, a name that could reach a pattern."""
+    """A damaged PDF, an unknown type, an unknown collection, an id with a backslash."""
     put = application.http.put
     base = "/v1/collections/support_kb/documents"
     broken = put(f"{base}/broken", content=b"%PDF-1.7 nothing", headers={"content-type": "application/pdf"})
@@ -56,7 +56,7 @@ def test_what_cannot_be_read_is_refused_by_name_and_not_stored(application: Appl
     assert application.http.get(f"{base}/broken").status_code == 404
     assert put(f"{base}/x", content=b"x", headers={"content-type": "image/png"}).status_code == 415
     assert put("/v1/collections/nowhere/documents/x", json={"content": "x"}).status_code == 404
-    assert put(f"{base}/a*b", json={"content": "x"}).status_code == 400
+    assert put(f"{base}/a%5Cb", json={"content": "x"}).status_code == 400
 
 
 def _prompt(application: Application, encoder: BundleEncoder) -> str:

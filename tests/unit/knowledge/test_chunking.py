@@ -160,7 +160,7 @@ def test_a_list_stays_with_the_sentence_that_introduces_it_and_its_parts_repeat_
     assert all("To find the owner, run either of these:\n\n* `owner" in chunk.body for chunk in chunks)
     assert not any(chunk.body.endswith(":") for chunk in chunks)
     assert any("these:\n\n* `owner FILE`\n\nThis" in chunk.body for chunk in chunks)
-    assert "these:\n\n* `owner --online FILE`" in chunks[-1].body
+    assert "these:\n\n* `owner FILE`\n* `owner --online FILE`\n\nThis" in chunks[-1].body
 
 
 @pytest.mark.parametrize("fence", ["```python", "~~~~ python title=x"])
@@ -215,3 +215,11 @@ def test_more_tokens_than_those_of_the_parts_do_not_exceed_the_limit() -> None:
 
     chunks = Chunker(superadditive, 64).chunks("T", SENTENCES * 5)
     assert all(superadditive(segment) <= 64 for segment in segments("T", chunks))
+
+
+def test_a_part_of_an_introduced_list_names_the_earlier_items() -> None:
+    """ "Run one of these:" needs all of them, also where each has a long explanation."""
+    explained = "This is said at length. " * 30
+    text = f"Run one of these:\n\n* `first`\n\n  {explained}\n\n* `second`\n\n  {explained}"
+    last = Chunker(count_words, 64).chunks("T", text)[-1]
+    assert last.body.startswith("Run one of these:\n\n* `first`\n* `second`\n\n")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from deployments.core.agent_spec import AgentSpec
+from deployments.core.cache_figures import CacheUsage, MeasuredUsage
 from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
-from deployments.core.messages import CacheUsage, Delta, MeasuredUsage, Question, SegmentSource
+from deployments.core.messages import Delta, Question, SegmentSource
 from deployments.core.reuse.ordering import Order, Sorting, by_rank
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import to_bytes, token_ids

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.core.cache_figures import CacheUsage, MeasuredUsage
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CacheUsage, MeasuredUsage
 from deployments.rag import shared_counts
 from deployments.rag.shared_counts import SharedCounts
 from tests.fakes import FakeClock, FakeCounterStore

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.core.cache_figures import CacheStats, CacheUsage
 from deployments.core.ledger import Reuse
-from deployments.core.messages import CacheStats, CacheUsage
 from deployments.rag.stats import cache_stats, increments
 
 numbers = st.integers(0, 5)

@@ -1,6 +1,7 @@
 """Names of retrievals in Redis: equal only for equal keys, matched by patterns of their own scope only."""
 
 import fnmatch
+from dataclasses import fields, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +48,12 @@ retrieval_keys = st.builds(
 @given(retrieval_keys, retrieval_keys)
 def test_two_retrievals_share_a_name_exactly_when_all_that_decides_them_is_equal(one, other):
     assert (retrieval_name(one) == retrieval_name(other)) == (one == other)
+
+
+@given(retrieval_keys, retrieval_keys, st.sampled_from([field.name for field in fields(SearchQuery)]))
+def test_each_field_of_a_query_is_part_of_the_name(one, other, name):
+    mixed = replace(one, query=replace(one.query, **{name: getattr(other.query, name)}))
+    assert (retrieval_name(one) == retrieval_name(mixed)) == (one == mixed)
 
 
 @given(scopes, retrieval_keys)

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from deployments.core.cache_figures import CacheStats
 from deployments.core.documents import Ingested, TextHit
 from deployments.core.ledger import Citation, Reuse
-from deployments.core.messages import CacheStats, Warmed
+from deployments.core.messages import Warmed
 from deployments.core.records.support_report import Spread, Topic
 from deployments.core.records.tickets import HelpfulSolution
 from deployments.core.ticket_image import GroundingBox, TicketImage
