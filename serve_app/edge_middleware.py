@@ -1,11 +1,13 @@
-"""What happens before a route: the clock starts, the access is checked, bodies get a limit.
+"""What happens before a route: the clock starts, access and quotas are checked, bodies get a limit.
 
 It also answers unexpected exceptions.
 """
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
+from contextlib import AsyncExitStack
+
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,14 +18,16 @@ from serve_app.edge import EdgeClock
 from serve_app.host_names import check_addressed_to_loopback
 from serve_app.needed_scope import needed_scope
 from serve_app.problems import problem_response
+from serve_app.quota_gate import QuotaGate
 
 
 class Edge:
     """The outermost ASGI middleware. `max_file_bytes` limits the bodies of documents and pictures."""
 
-    def __init__(self, app: ASGIApp, key_ring: KeyRing, max_file_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, key_ring: KeyRing, quotas: QuotaGate, max_file_bytes: int) -> None:
         self._app = app
         self._key_ring = key_ring
+        self._quotas = quotas
         self._max_file_bytes = max_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,26 +37,31 @@ class Edge:
             return
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock()}
         limit = BodyLimit(scope, self._max_file_bytes)
-        try:
-            await self._admit(scope)
-            await limit.check_declared(receive)
-        except WarmlineError as error:
-            await problem_response(error)(scope, receive, send)
-            return
-        await self._answer(scope, limit.limited(receive), send)
+        async with AsyncExitStack() as held:
+            try:
+                headers = await self._admit(scope, held)
+                await limit.check_declared(receive)
+            except WarmlineError as error:
+                await problem_response(error)(scope, receive, send)
+                return
+            await self._answer(scope, limit.limited(receive), _with_headers(send, headers))
 
-    async def _admit(self, scope: Scope) -> None:
-        """Puts the `Access` into the request's state; a public path's request has none.
+    async def _admit(self, scope: Scope, held: AsyncExitStack) -> dict[str, str]:
+        """Puts the `Access` into the request's state, and holds the request's places in `held`. A public
+        path's request has neither. Returns headers for the response.
 
-        Raises Unauthorized, Forbidden, InvalidRequest, Unavailable.
+        Raises Unauthorized, Forbidden, InvalidRequest, Unavailable, QuotaExceeded.
         """
         headers = Headers(scope=scope)
         if self._key_ring.keyless:
             check_addressed_to_loopback(headers)
-        if not is_public(scope["path"]):
-            access = await self._key_ring.access(headers)
-            access.check(needed_scope(scope["method"], scope["path"]))
-            scope["state"]["access"] = access
+        if is_public(scope["path"]):
+            return {}
+        access = await self._key_ring.access(headers)
+        access.check(needed_scope(scope["method"], scope["path"]))
+        scope["state"]["access"] = access
+        admitted = self._quotas.admitted(access.tenant, scope["method"], scope["path"])
+        return await held.enter_async_context(admitted)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers exceptions, which Starlette would raise again so that the server logs them twice."""
@@ -71,3 +80,14 @@ class Edge:
             if started:
                 raise
             await problem_response(error)(scope, receive, send)
+
+
+def _with_headers(send: Send, headers: dict[str, str]) -> Send:
+    """`send`, which adds headers to the response."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(headers)
+        await send(message)
+
+    return sending

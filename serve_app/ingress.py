@@ -22,6 +22,7 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
+from serve_app.assembly.spending import ingress_spending
 from serve_app.auth import KeyRing
 from serve_app.engine.handle import EngineHandle
 from serve_app.http.application import build_api
@@ -71,6 +72,9 @@ class Ingress:
             settings=settings,
             key_ring=KeyRing(settings.tenants_by_key(), StoredKeys(records)),
             keys=records,
+            spending=ingress_spending(settings),
+            limits=records,
+            usage=records,
             agents=clients,
             images=client_of(TicketImages, handles[SUPPORT.name], "the support agent"),
             ideas=client_of(IdeaGeneration, handles[BUSINESS.name], "the business generation agent"),

@@ -26,8 +26,9 @@ for place = 2, #KEYS do
 end
 local used, refused, fields = {}, 0, {}
 for i = 4, #ARGV, 6 do
-  local quota, window_s, add, limit = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local reserved, place = tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+  local quota, window_s, add = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local limit, reserved = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4])
+  local place = tonumber(ARGV[i + 5])
   local n = #used + 1
   if place > 0 then
     used[n] = running[place]
@@ -50,7 +51,8 @@ if refused == 0 then
       redis.call('ZADD', KEYS[place], now + hold_s, claim_id)
       redis.call('EXPIRE', KEYS[place], keep_s)
     elseif add > 0 then
-      redis.call('HSET', KEYS[1], fields[n][1], string.format('%.0f', fields[n][3]), fields[n][1] .. '@', fields[n][2])
+      local quota, window, amount = unpack(fields[n])
+      redis.call('HSET', KEYS[1], quota, string.format('%.0f', amount), quota .. '@', window)
       redis.call('EXPIRE', KEYS[1], keep_s)
     end
     used[n] = used[n] + add + (claim_id ~= '' and reserved or 0)

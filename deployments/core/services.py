@@ -24,12 +24,14 @@ from deployments.core.messages import (
     Warmed,
 )
 from deployments.core.ports import Retriever, SegmentTokenizer, SegmentWriter
+from deployments.core.quotas import QuotaDesk
 from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.records.templates import BusinessType
 from deployments.core.replica import every_replica
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.ticket_image import TicketImage
+from deployments.core.usage import UsageDesk
 from deployments.core.writing import WritingOrder, WrittenDocument
 
 
@@ -123,8 +125,10 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
         """
 
 
-class Records(TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, Protocol):
-    """Tickets, templates, ideas, idempotency keys and API keys, in the Knowledge deployment."""
+class Records(TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, UsageDesk, Protocol):
+    """Tickets, templates, ideas, idempotency keys, API keys, limits and usage, in the Knowledge
+    deployment.
+    """
 
 
 class EngineReplica(Protocol):

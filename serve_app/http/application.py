@@ -15,12 +15,16 @@ from serve_app.http import (
     openai,
     page,
     prompts,
+    quotas,
     support,
     templates,
     ticket_images,
     tickets,
+    usage,
 )
+from serve_app.quota_gate import QuotaGate
 from serve_app.services import Services
+from serve_app.stored_limits import StoredLimits
 
 _DESCRIPTION = (
     "RAG agents on your own model that never tokenize a document twice. A request's tenant is that of "
@@ -38,7 +42,10 @@ def build_api(parts: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = parts
-    app.add_middleware(Edge, key_ring=parts.key_ring, max_file_bytes=parts.settings.max_body_bytes)
+    gate = QuotaGate(parts.spending, StoredLimits(parts.limits))
+    app.add_middleware(
+        Edge, key_ring=parts.key_ring, quotas=gate, max_file_bytes=parts.settings.max_body_bytes
+    )
     problems.install(app)
     for module in (
         support,
@@ -51,6 +58,8 @@ def build_api(parts: Services) -> FastAPI:
         openai,
         cache,
         keys,
+        quotas,
+        usage,
         prompts,
         health,
         docs_page,

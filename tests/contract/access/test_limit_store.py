@@ -42,7 +42,10 @@ async def test_changes_are_seen_from_a_time_on(limits: LimitStore, clock: FakeCl
     first_s = clock.now_s
     clock.pass_s(10)
     await limits.set_limits(BY, ACME, {TOKENS: None})
-    assert {(c.quota, c.limit) for c in await limits.limit_changes(first_s)} == {(REQUESTS, 1), (TOKENS, None)}
+    assert {(c.quota, c.limit) for c in await limits.limit_changes(first_s)} == {
+        (REQUESTS, 1),
+        (TOKENS, None),
+    }
     (latest,) = await limits.limit_changes(first_s + 1)
     assert (latest.tenant, latest.quota, latest.limit, latest.changed_at_s) == (
         ACME,

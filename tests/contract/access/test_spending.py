@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -36,8 +37,8 @@ def claim(
     return Claim(tenant, f"claim-{number}", adds, limits)
 
 
-async def refused(spending: Spending, number: int, tenant: TenantId = ACME, **limits: int) -> Quota | None:
-    """Claims one place in flight and a request, with room for tokens."""
+async def refused(spending: Spending, number: int, /, tenant: TenantId = ACME, **limits: int) -> Quota | None:
+    """Claims 1 of each quota in `limits`, and of tokens nothing but what is reserved."""
     bounds = {Quota(name): limit for name, limit in limits.items()}
     adds = {quota: 0 if quota is PROMPT else 1 for quota in bounds}
     return (await spending.claim(claim(number, adds, bounds, tenant))).refused
@@ -65,7 +66,7 @@ async def test_a_refused_claim_changes_nothing(spending: Spending) -> None:
 
 async def test_running_requests_reserve_tokens_until_they_are_counted(spending: Spending) -> None:
     """Only what was counted stays after a request."""
-    room = {"requests_in_flight": 9, "prompt_tokens_per_minute": 2 * RESERVED}
+    room: dict[str, Any] = {"requests_in_flight": 9, "prompt_tokens_per_minute": 2 * RESERVED}
     assert await refused(spending, 1, **room) is None
     assert await refused(spending, 2, **room) is None
     assert await refused(spending, 3, **room) is PROMPT
