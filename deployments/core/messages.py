@@ -108,6 +108,8 @@ class GenerateRequest:
     """When it was sent, so that the replica can subtract the time of transfer and in queues."""
     reader_s: float | None = None
     """Time that the first reader has, if the generation may outlive that reader; else None."""
+    priority: int = 0
+    """Requests with smaller numbers run first. The engine's replica sets it, so that tenants take turns."""
 
     def left(self, now_s: float) -> GenerateRequest:
         """This request with the rest of its deadline. `now_s` is a time of `time.monotonic`."""

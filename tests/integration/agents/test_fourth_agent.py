@@ -27,6 +27,7 @@ from deployments.core.replica import serving
 from deployments.core.services import EngineReplica
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.service import EngineService
 from deployments.redis.connection import RedisLink, expect
@@ -192,7 +193,9 @@ async def four_agents(
 async def _engine_service() -> EngineService:
     engine = MemoryEngine()
     name = ReplicaName("replica", "epoch")
-    return await EngineService.start(ResidentEngine(engine, await engine.describe(), name, time.monotonic))
+    return await EngineService.start(
+        ResidentEngine(engine, await engine.describe(), name, EngineTurns(20, 80), time.monotonic)
+    )
 
 
 async def test_it_answers_from_its_samples_and_its_documents(four_agents: FourAgents) -> None:
