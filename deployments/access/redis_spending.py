@@ -74,7 +74,7 @@ _KEPT_S = 2 * 24 * 3600
 class RedisSpending:
     """Implements `Spending`. A place that is not released is free after `hold_s` seconds."""
 
-    def __init__(self, link: RedisLink, hold_s: float) -> None:
+    def __init__(self, link: RedisLink, hold_s: float = 0.0) -> None:
         self._link = link
         self._hold_s = hold_s
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 from sqlalchemy import delete, func, select, text
@@ -36,12 +36,12 @@ class UsageStore:
 
     async def record_usage(self, batch: UsageBatch) -> None:
         """Adds a batch once; also deletes what is older than `MAX_DAYS`."""
-        written = {"writer": batch.writer, "number": batch.number, "day": batch.day}
+        written = {"writer": batch.writer, "number": batch.number, "day": batch.sent_on_day}
         # In one order, so that two transactions on the same rows can't deadlock.
-        ordered = sorted(batch.amounts, key=lambda pair: (pair[0].tenant, pair[0].key_id, pair[0].agent))
+        ordered = sorted(batch.amounts, key=lambda pair: astuple(pair[0]))
         values = [
             {
-                "day": batch.day,
+                "day": account.day,
                 "tenant": account.tenant,
                 "key": account.key_id,
                 "agent": account.agent,
@@ -53,8 +53,8 @@ class UsageStore:
             if values and (await connection.execute(_ONCE, written)).first() is not None:
                 await connection.execute(_ADD, values)
             if batch.number == 1:  # once for each start of a replica is often enough
-                await connection.execute(delete(rows).where(rows.c.day < batch.day - MAX_DAYS))
-                old = writers.c.day < batch.day - _WRITERS_KEPT_DAYS
+                await connection.execute(delete(rows).where(rows.c.day < batch.sent_on_day - MAX_DAYS))
+                old = writers.c.day < batch.sent_on_day - _WRITERS_KEPT_DAYS
                 await connection.execute(delete(writers).where(old))
 
     async def usage(self, query: UsageQuery) -> tuple[UsageSum, ...]:

@@ -63,6 +63,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         spent=ask.spent,
         instructions=ask.instructions,
         share_answer=ask.share_answer,
+        key_id=ask.key_id,
     )
 
 

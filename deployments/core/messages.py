@@ -274,6 +274,8 @@ class Question:
     """Passages to answer from, best first, instead of a search; () asks the model without any."""
     instructions: str = ""
     share_answer: bool | None = None
+    key_id: str = ""
+    """The API key whose usage it is; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,3 +308,5 @@ class Ask:
     """Whether an equal request's answer (same tenant, prompt ids, greedy sampling) may be returned."""
     ignore_eos: bool = False
     """As in `Sampling`."""
+    key_id: str = ""
+    """The API key whose usage it is; "" for none."""

@@ -27,8 +27,10 @@ class UsageField(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose usage it is."""
+    """Whose usage it is, and of which day."""
 
+    day: int
+    """Days since 1970, in UTC."""
     tenant: TenantId
     key_id: str
     """"" for what no key asked for: warming, and calls over a handle."""
@@ -67,7 +69,7 @@ class UsageBatch:
     """Random, for each agent replica."""
     number: int
     """From 1, one more for each batch of the writer."""
-    day: int
+    sent_on_day: int
     """Days since 1970, in UTC."""
     amounts: Sequence[tuple[Account, Amounts]]
 

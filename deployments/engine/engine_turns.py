@@ -63,7 +63,7 @@ class EngineTurns:
             self._taken -= 1
             # A turn can begin in the moment in which its caller is cancelled.
             if turn.begun.is_set():
-                self._queue.end(tenant, turn.unused_tokens)
+                self._queue.end(tenant, turn.priority, turn.unused_tokens)
             else:
                 self._queue.withdraw(tenant, turn)
             self._begin()

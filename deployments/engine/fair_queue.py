@@ -2,8 +2,11 @@
 
 Each request has a start tag, a time that passes with the tokens that are served: the later of the time now
 and the end of its tenant's previous request. Of the tenants' first requests, the one with the earliest tag
-runs next. So tenants that always have requests waiting get the same number of tokens, and a tenant that
-comes back from a pause neither waits for what others have queued nor makes up for its pause.
+runs next. The time now is the earliest tag of those that run: the engine may not have begun with the later
+ones, and a tenant that comes must not wait for them.
+
+So tenants that always have requests waiting get the same number of tokens, and a tenant that comes back from
+a pause neither waits for what others have queued nor makes up for its pause.
 
 A tenant takes a seat only while it has fewer than `SHARE` times the seats that are free, so some stay free
 for others: a lone tenant fills 4 of 5 seats, two fill 8 of 9. Pure.
@@ -11,6 +14,7 @@ for others: a lone tenant fills 4 of 5 seats, two fill 8 of 9. Pure.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -31,7 +35,7 @@ class _Tenant(Generic[Item]):
 
     seats: int = 0
     """Its requests that run."""
-    finish: float = 0.0
+    finish: int = 0
     """The tag at which its last request that has started ends."""
     waiting: deque[tuple[Item, int]] = field(default_factory=deque)
     """Its requests that wait, and their tokens."""
@@ -44,10 +48,15 @@ class FairQueue(Generic[Item]):
 
     def __init__(self, seats: int) -> None:
         self._seats = seats
-        self.running = 0
-        """Requests that run."""
-        self._now = 0.0
+        self._now = 0
+        self._tags: list[int] = []
+        """Start tags of the requests that run, in order."""
         self._tenants: dict[str, _Tenant[Item]] = {}
+
+    @property
+    def running(self) -> int:
+        """How many requests run."""
+        return len(self._tags)
 
     @property
     def tenants(self) -> int:
@@ -71,11 +80,12 @@ class FairQueue(Generic[Item]):
             return None
         tenant = min(ready, key=lambda one: one.finish)
         item, tokens = tenant.waiting.popleft()
-        self._now = max(self._now, tenant.finish)
-        tenant.finish = self._now + tokens
+        tag = max(self._now, tenant.finish)
+        tenant.finish = tag + tokens
         tenant.seats += 1
-        self.running += 1
-        return item, int(self._now)
+        insort(self._tags, tag)
+        self._now = self._tags[0]
+        return item, tag
 
     def withdraw(self, tenant: str, item: Item) -> None:
         """Removes a request that waits."""
@@ -83,12 +93,15 @@ class FairQueue(Generic[Item]):
         known.waiting = deque(entry for entry in known.waiting if entry[0] is not item)
         self._forget()
 
-    def end(self, tenant: str, unused_tokens: int) -> None:
-        """Frees a seat. `unused_tokens` is how much less the request cost than was said; negative: more."""
+    def end(self, tenant: str, tag: int, unused_tokens: int) -> None:
+        """Frees the seat of a request with this start tag. `unused_tokens` is how much less the request
+        cost than was said; negative: more.
+        """
         known = self._tenants[tenant]
         known.seats -= 1
         known.finish -= unused_tokens
-        self.running -= 1
+        self._tags.remove(tag)
+        self._now = self._tags[0] if self._tags else self._now
         self._forget()
 
     def _forget(self) -> None:
@@ -97,4 +110,4 @@ class FairQueue(Generic[Item]):
         kept = {name for name, one in self._tenants.items() if one.finish > self._now} if busy else set()
         self._tenants = {name: one for name, one in self._tenants.items() if name in busy | kept}
         if not busy:
-            self._now = 0.0
+            self._now = 0

@@ -1,4 +1,4 @@
-"""Counts what tenants use, for the ingress and for agents."""
+"""Counts what tenants use: requests in the ingress, tokens in agents."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ from serve_app.setup.models import ensure_embedded_llm
 from tests.bench.harness.summaries import percentile
 
 _PLACES = 80
-_PROMPT_TOKENS = 500
-_ANSWER_TOKENS = 48
+_PROMPT_TOKENS = 256
+_ANSWER_TOKENS = 24
 _PAUSE_S = 0.5
 _DEADLINE_S = 120.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -23,11 +24,11 @@ def usage(store: KeyStore) -> UsageStore:
 
 
 def batch(number: int, *accounts: Account, day: int = DAY, writer: str = "one") -> UsageBatch:
-    return UsageBatch(writer, number, day, [(account, ONE) for account in accounts])
+    return UsageBatch(writer, number, day, [(replace(account, day=day), ONE) for account in accounts])
 
 
 def account(tenant: TenantId = ACME, key: str = "k", agent: str = "support") -> Account:
-    return Account(tenant, key, agent)
+    return Account(DAY, tenant, key, agent)
 
 
 async def test_a_batch_is_added_once_however_often_it_is_sent(usage: UsageStore) -> None:

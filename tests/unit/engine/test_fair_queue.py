@@ -55,10 +55,10 @@ def test_tenants_that_always_wait_get_the_same_tokens(costs: dict[str, list[int]
     while all(waiting[tenant] for tenant in costs):
         started = queue.start()
         if started is None:
-            queue.end(running.pop(0)[0], 0)
+            queue.end(*running.pop(0), 0)
             continue
         tenant, tokens = started[0]
-        running.append((tenant, tokens))
+        running.append((tenant, started[1]))
         waiting[tenant] -= 1
         served[tenant] += tokens
         shares = [served[name] for name in costs]
@@ -74,10 +74,24 @@ def test_a_tenant_that_comes_is_next(backlog: int, tokens: int) -> None:
     queue.start()
     queue.add("quiet", tokens, "quiet")
     assert queue.start() is None
-    queue.end("flood", 0)
+    queue.end("flood", 0, 0)
     started = queue.start()
     assert started is not None
     assert started[0] == "quiet"
+
+
+@given(backlog=st.integers(1, 100), seats=st.integers(2, 30))
+def test_a_tenant_that_comes_precedes_what_the_engine_has_not_begun(backlog: int, seats: int) -> None:
+    """Its tag is the smallest, though another one's requests already have seats."""
+    queue: FairQueue[str] = FairQueue(seats)
+    for _ in range(backlog):
+        queue.add("flood", 500, "flood")
+    tags = []
+    while (started := queue.start()) is not None:
+        tags.append(started[1])
+    queue.add("quiet", 10, "quiet")
+    if (started := queue.start()) is not None:
+        assert started == ("quiet", min(tags))
 
 
 def test_a_pause_earns_nothing() -> None:
@@ -86,15 +100,16 @@ def test_a_pause_earns_nothing() -> None:
     for tenant in "aaaa":
         queue.add(tenant, 100, tenant)
     for _ in range(3):
-        queue.start()
-        queue.end("a", 0)
+        started = queue.start()
+        assert started is not None
+        queue.end("a", started[1], 0)
     for _ in range(3):
         queue.add("b", 100, "b")
         queue.add("a", 100, "a")
     order = []
     while (started := queue.start()) is not None:
         order.append(started[0])
-        queue.end(started[0], 0)
+        queue.end(*started, 0)
     assert "".join(order) in {"babababa", "baababa", "bababaa", "abababa"}
 
 
@@ -106,7 +121,7 @@ def test_what_a_request_did_not_use_is_given_back() -> None:
     order = []
     while (started := queue.start()) is not None:
         order.append(started[0])
-        queue.end(started[0], 990 if started[0] == "a" else 0)
+        queue.end(*started, 990 if started[0] == "a" else 0)
     assert order == ["a", "b", "a", "a", "b"]
 
 
@@ -114,7 +129,7 @@ def test_what_a_request_did_not_use_is_given_back() -> None:
 def test_nothing_is_kept_of_tenants_without_requests(calls: list[tuple[str, int, bool]]) -> None:
     """And tags start from zero again: an idle engine has no past."""
     queue: FairQueue[object] = FairQueue(3)
-    running: list[str] = []
+    running: list[tuple[str, int]] = []
     waiting: dict[int, tuple[str, object]] = {}
     for tenant, tokens, withdraws in calls:
         item = object()
@@ -124,11 +139,11 @@ def test_nothing_is_kept_of_tenants_without_requests(calls: list[tuple[str, int,
             queue.withdraw(tenant, item)
             del waiting[id(item)]
         elif (started := queue.start()) is not None:
-            running.append(waiting.pop(id(started[0]))[0])
+            running.append((waiting.pop(id(started[0]))[0], started[1]))
     while running or waiting:
         while (started := queue.start()) is not None:
-            running.append(waiting.pop(id(started[0]))[0])
-        queue.end(running.pop(), 0)
+            running.append((waiting.pop(id(started[0]))[0], started[1]))
+        queue.end(*running.pop(), 0)
     assert queue.tenants == 0
     queue.add("a", 5, "x")
     assert queue.start() == ("x", 0)
