@@ -74,6 +74,7 @@ class Ingress:
             keys=records,
             spending=ingress_spending(settings),
             limits=records,
+            stored=records,
             usage=records,
             agents=clients,
             images=client_of(TicketImages, handles[SUPPORT.name], "the support agent"),

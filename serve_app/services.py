@@ -8,7 +8,7 @@ from typing import Protocol
 
 from deployments.core.access import KeyDesk
 from deployments.core.ids import CollectionName, Scope
-from deployments.core.quotas import QuotaDesk, Spending
+from deployments.core.quotas import QuotaDesk, Spending, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.services import (
     Agent,
@@ -41,6 +41,7 @@ class Services:
     """What tenants use now."""
     limits: QuotaDesk
     """Tenants' limits."""
+    stored: StoredAmounts
     usage: UsageDesk
     agents: Mapping[str, Agent]
     """The agents by name."""

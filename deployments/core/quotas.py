@@ -142,6 +142,13 @@ class QuotaDesk(Protocol):
         """All limits that were changed at or after a time in Unix seconds, in any order."""
 
 
+class StoredAmounts(Protocol):
+    """What tenants have stored. Raises KnowledgeUnavailable."""
+
+    async def stored(self, tenant: TenantId) -> Mapping[Quota, int]:
+        """Amounts of the quotas that count what is stored: documents, and bytes of their contents."""
+
+
 def resets_in_s(window_s: int, now_s: float) -> float:
     """Seconds until the present window ends; 0 without a window."""
     return window_s - now_s % window_s if window_s else 0.0

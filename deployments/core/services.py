@@ -24,7 +24,7 @@ from deployments.core.messages import (
     Warmed,
 )
 from deployments.core.ports import Retriever, SegmentTokenizer, SegmentWriter
-from deployments.core.quotas import QuotaDesk
+from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.records.templates import BusinessType
@@ -125,7 +125,9 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
         """
 
 
-class Records(TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, UsageDesk, Protocol):
+class Records(
+    TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, StoredAmounts, UsageDesk, Protocol
+):
     """Tickets, templates, ideas, idempotency keys, API keys, limits and usage, in the Knowledge
     deployment.
     """

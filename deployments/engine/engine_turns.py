@@ -71,7 +71,8 @@ class EngineTurns:
     def _begin(self) -> None:
         """Begins all turns that can begin."""
         while (started := self._queue.start()) is not None:
-            turn, turn.priority = started
+            turn, priority = started
+            turn.priority = priority
             turn.begun.set()
 
 

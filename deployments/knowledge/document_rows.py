@@ -144,6 +144,7 @@ async def write_document(
         "title": document.title,
         "section": document.section,
         "content": document.content,
+        "content_bytes": len(document.content.encode()),
         "asked_as": "\n".join(document.asked_as),
         "updated_at_s": now_s,
     }

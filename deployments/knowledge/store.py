@@ -15,6 +15,7 @@ from deployments.core.documents import Document, Ingested
 from deployments.core.ids import DocId, Fingerprint, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+from deployments.knowledge.document_quota import LimitsOf, check_quotas, default_limits
 from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
@@ -75,8 +76,11 @@ class LabelsChanged(Exception):
 class DocumentStore:
     """Reads and writes documents. `embedding` is the fingerprint of the model that makes the vectors."""
 
-    def __init__(self, database: Database, embedding: Fingerprint) -> None:
+    def __init__(
+        self, database: Database, embedding: Fingerprint, limits_of: LimitsOf = default_limits
+    ) -> None:
         self._database = database
+        self._limits_of = limits_of
         self._embedding = embedding
         self._writer = ChunkWriter(full_text(database.dialect))
 
@@ -86,8 +90,8 @@ class DocumentStore:
         """Stores a document, or a new version of it if it differs from the stored one.
 
         `read` is the stored document from which a revision took title, section and wordings; None for
-        other puts. Raises VectorsMissing (embed those and call again), KnowledgeUnavailable; for a
-        revision also NotFound and LabelsChanged.
+        other puts. Raises VectorsMissing (embed those and call again), Conflict (a quota is used up),
+        KnowledgeUnavailable; for a revision also NotFound and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
@@ -104,6 +108,8 @@ class DocumentStore:
             if found is not None:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
+            size = len(document.content.encode())
+            await check_quotas(connection, document.scope.tenant, self._limits_of, found, size)
             for index, change in changes:
                 added = vectors.chunks if self._uses_our_model(index) else None
                 await self._writer.apply(connection, index.id, row_id, change, added)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from deployments.core.errors import Forbidden
-from deployments.core.quotas import MAX_LIMIT, RULES, Quota
+from deployments.core.quotas import MAX_LIMIT, RULES, Quota, Used
 from serve_app.http.body import Body
 from serve_app.http.context import AccessDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
@@ -21,10 +21,10 @@ Limit = Annotated[int, Field(ge=0, le=MAX_LIMIT)]
 
 
 class QuotaBody(BaseModel):
-    """A quota. `used` is null where it is not counted; `resets_in_s` is null without a window."""
+    """A quota. `resets_in_s` is null without a window."""
 
     limit: int
-    used: int | None
+    used: int
     resets_in_s: float | None
 
 
@@ -54,18 +54,14 @@ class LimitsBody(BaseModel):
 async def show(parts: ServicesDep, owner: TenantDep) -> QuotasBody:
     """Shows the tenant's limits, and what it has used of them."""
     limits = await parts.limits.limits(owner)
-    used = await parts.spending.used(owner)
-    shown = {
-        quota: QuotaBody(
-            limit=limit,
-            used=used[quota].amount if quota in used else None,
-            resets_in_s=round(used[quota].resets_in_s, 3)
-            if quota in used and RULES[quota].window_s
-            else None,
-        )
-        for quota, limit in limits.items()
-    }
-    return QuotasBody(quotas=shown)
+    stored = {quota: Used(amount, 0.0) for quota, amount in (await parts.stored.stored(owner)).items()}
+    used = {**await parts.spending.used(owner), **stored}
+    return QuotasBody(quotas={quota: _shown(quota, limits[quota], used[quota]) for quota in Quota})
+
+
+def _shown(quota: Quota, limit: int, used: Used) -> QuotaBody:
+    resets_in_s = round(used.resets_in_s, 3) if RULES[quota].window_s else None
+    return QuotaBody(limit=limit, used=used.amount, resets_in_s=resets_in_s)
 
 
 @router.put("", responses=error_responses({409: "This server has no API keys"}))

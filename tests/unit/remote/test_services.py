@@ -14,7 +14,7 @@ from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
 from deployments.core.access import KeyDesk
-from deployments.core.quotas import QuotaDesk
+from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Kind, operations
 from deployments.core.services import (
@@ -29,6 +29,7 @@ from deployments.core.services import (
 )
 from deployments.core.usage import UsageDesk
 from deployments.engine.service import EngineService
+from deployments.knowledge.document_quota import DocumentAmounts
 from deployments.knowledge.service import KnowledgeService
 from deployments.records.business_memory import StoredBusiness
 from deployments.records.idempotency import IdempotencyStore
@@ -47,6 +48,7 @@ SERVED: list[tuple[type, type]] = [
     (KeyDesk, KeyStore),
     (QuotaDesk, LimitStore),
     (UsageDesk, UsageStore),
+    (StoredAmounts, DocumentAmounts),
     (BusinessMemory, StoredBusiness),
     (EngineReplica, EngineService),
 ]
@@ -78,6 +80,6 @@ def test_a_client_can_leave_out_what_the_protocol_allows() -> None:
                 assert made[parameter.name].default == parameter.default
 
 
-def test_the_records_are_six_services_together() -> None:
-    parts = (TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, UsageDesk)
+def test_the_records_are_seven_services_together() -> None:
+    parts = (TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, UsageDesk, StoredAmounts)
     assert operations(Records) == {name: kind for one in parts for name, kind in operations(one).items()}

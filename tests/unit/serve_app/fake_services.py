@@ -61,6 +61,13 @@ class DefaultLimits:
         return ()
 
 
+class NothingStored:
+    """The `StoredAmounts` of tenants without documents."""
+
+    async def stored(self, tenant: TenantId) -> Mapping[Quota, int]:
+        return {Quota.DOCUMENTS: 0, Quota.DOCUMENT_BYTES: 0}
+
+
 class NoUsage:
     """The part of a `UsageDesk` that reads, of an application that nobody has used."""
 
@@ -118,6 +125,7 @@ class Api:
                 keys=key_desk,
                 spending=spending or LocalSpending(60.0, time.time),
                 limits=limits or cast(QuotaDesk, DefaultLimits()),
+                stored=NothingStored(),
                 usage=usage or cast(UsageDesk, NoUsage()),
                 agents={
                     SUPPORT.name: self.support,

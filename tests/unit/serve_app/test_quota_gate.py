@@ -51,7 +51,7 @@ class Limits:
         return {quota: rule.default for quota, rule in RULES.items()} | self.changes
 
 
-def limited(rig: Rig | None = None, **limits: int) -> Api:
+def limited(rig: Rig | None = None, **limits: Any) -> Api:
     desk: Any = Limits(**limits)
     return Api(rig=rig, limits=desk)
 

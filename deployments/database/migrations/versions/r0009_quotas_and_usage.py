@@ -1,4 +1,4 @@
-"""Limits of tenants, and their usage by day, key and agent."""
+"""Limits of tenants, sizes of their documents, and usage by day, key and agent."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,11 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("documents", sa.Column("content_bytes", sa.Integer, nullable=False, server_default="0"))
+    on_sqlite = op.get_bind().dialect.name == "sqlite"
+    size = "length(CAST(content AS BLOB))" if on_sqlite else "octet_length(content)"
+    op.execute(f"UPDATE documents SET content_bytes = {size}")  # noqa: S608 -- constants only
+    op.create_index("ix_documents_tenant_content_bytes", "documents", ["tenant", "content_bytes"])
     op.create_table(
         "quota_limits",
         sa.Column("tenant", sa.String(64), nullable=False),
