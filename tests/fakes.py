@@ -11,12 +11,12 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from deployments.core.counted_use import CountBatch
 from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable, WarmlineError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.messages import (
     ChatScaffold,
-    CountBatch,
     Delta,
     EngineInfo,
     GenerateRequest,

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
+from deployments.core.counted_use import CountBatch, HotPath
 from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import (
     CacheStats,
     CacheUsage,
-    CountBatch,
     Delta,
     EngineInfo,
     GenerateRequest,
-    HotPath,
     MeasuredUsage,
     Question,
     ResolvedSegments,

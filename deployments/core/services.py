@@ -128,8 +128,8 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
 class Records(
     TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, StoredAmounts, UsageDesk, Protocol
 ):
-    """Tickets, templates, ideas, idempotency keys, API keys, limits and usage, in the Knowledge
-    deployment.
+    """Tickets, templates, ideas, idempotency keys, API keys, limits, amounts of what is stored, and usage,
+    in the Knowledge deployment.
     """
 
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import TypeVar
 
+from deployments.core.counted_use import CountBatch
 from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
-from deployments.core.messages import CacheStats, CacheUsage, CountBatch, MeasuredUsage
+from deployments.core.messages import CacheStats, CacheUsage, MeasuredUsage
 from deployments.core.ports import CounterStore, UsageMeter
 from deployments.rag.stats import cache_stats
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeAlias, TypeVar
 
+from deployments.core.counted_use import CountBatch
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
-from deployments.core.messages import CountBatch
 from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
 from deployments.token_cache.keys import counted_name, counters_name, popularity_name
 

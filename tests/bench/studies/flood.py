@@ -1,6 +1,6 @@
 """How long a quiet tenant waits for its first token while another one floods the engine.
 
-    python -m tests.bench.studies.flood [--clients 64] [--seconds 40]
+    python -m tests.bench.studies.flood [--clients 64] [--seconds 40] [--tiny]
 
 The real engine, in this process, with the turns of `deployments.engine.engine_turns`. A quiet tenant asks one
 question at a time: alone, beside clients of another tenant that ask again as soon as they have their answer,
@@ -14,6 +14,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -33,12 +34,14 @@ from serve_app.settings import Settings
 from serve_app.setup.catalog import EMBEDDED
 from serve_app.setup.models import ensure_embedded_llm
 from tests.bench.harness.summaries import percentile
+from tests.bench.studies.tiny_engine import make_model, open_vllm
 
 _PLACES = 80
 _PROMPT_TOKENS = 256
-_ANSWER_TOKENS = 24
+_ANSWER_TOKENS = 32
 _PAUSE_S = 0.5
 _DEADLINE_S = 120.0
+_TINY_CACHE_TOKENS = 60_000
 
 
 class Client:
@@ -95,24 +98,35 @@ async def running(clients: Sequence[Client], pause_s: float) -> AsyncIterator[No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def study(model: Path, clients: int, seconds: float) -> None:
+async def study(vllm: VllmEngine, clients: int, seconds: float) -> None:
     """Runs the three parts, and prints a line for each."""
-    config = EngineConfig(str(model), "smollm2", max_model_len=2048, kv_cache_gib=1.0)
-    vllm = await VllmEngine.start(config)
+    turns = EngineTurns(vllm.seats, _PLACES)
+    name = ReplicaName("replica", "run")
+    engine = ResidentEngine(vllm, await vllm.describe(), name, turns, time.monotonic)
+    await warm_up(engine)
+    print("quiet tenant alone:", line(await quiet(engine, "quiet", [], seconds / 2)))
+    for tenant in ("quiet", "flood"):
+        crowd = [Client(engine, "flood", Random(n)) for n in range(clients)]
+        found = await quiet(engine, tenant, crowd, seconds)
+        print(f"beside {clients} clients, as tenant {tenant!r}:", line(found))
+        served = sum(one.tokens for one in crowd)
+        refused = sum(one.refused for one in crowd)
+        print(f"  the flood: {served / seconds:.0f} tokens/s, {refused} refused")
+
+
+async def with_tiny_model(tokenizer_of: Path, clients: int, seconds: float) -> None:
+    """The study on a model of random weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_model(Path(folder), tokenizer_of)
+        async with open_vllm(model, _TINY_CACHE_TOKENS) as vllm:
+            await study(vllm, clients, seconds)
+
+
+async def with_llm(model: Path, clients: int, seconds: float) -> None:
+    """The study on the embedded model."""
+    vllm = await VllmEngine.start(EngineConfig(str(model), "smollm2", max_model_len=2048))
     try:
-        turns = EngineTurns(vllm.seats, _PLACES)
-        name = ReplicaName("replica", "run")
-        engine = ResidentEngine(vllm, await vllm.describe(), name, turns, time.monotonic)
-        await warm_up(engine)
-        alone = await quiet(engine, "quiet", [], seconds / 2)
-        print("quiet tenant alone:", line(alone))
-        for tenant in ("quiet", "flood"):
-            crowd = [Client(engine, "flood", Random(n)) for n in range(clients)]
-            found = await quiet(engine, tenant, crowd, seconds)
-            print(f"beside {clients} clients, as tenant {tenant!r}:", line(found))
-            served = sum(one.tokens for one in crowd)
-            refused = sum(one.refused for one in crowd)
-            print(f"  the flood: {served / seconds:.0f} tokens/s, {refused} refused")
+        await study(vllm, clients, seconds)
     finally:
         await vllm.shutdown()
 
@@ -139,7 +153,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--tiny", action="store_true", help="a model of random weights, for a busy machine")
     options = parser.parse_args()
     folder = Settings.from_env(os.environ).models
     llm = ensure_embedded_llm(EMBEDDED["smollm2-135m"], "bfloat16", folder, print)
-    asyncio.run(study(llm, options.clients, options.seconds))
+    run = with_tiny_model if options.tiny else with_llm
+    asyncio.run(run(llm, options.clients, options.seconds))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
+from deployments.core.counted_use import CountBatch
 from deployments.core.ids import Scope, SegmentKey
-from deployments.core.messages import CountBatch
 from deployments.core.ports import CounterStore
 
 _numbers = count(1)

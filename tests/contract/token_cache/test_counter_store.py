@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deployments.core.counted_use import CountBatch
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import CountBatch
 from deployments.token_cache.counters import POPULARITY_TTL_S
 from tests.contract.token_cache.counting import batch, totals
 
