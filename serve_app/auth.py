@@ -39,6 +39,8 @@ class Access:
     scopes: frozenset[KeyScope]
     key_id: str
     """The stored key's id; for a key from the settings, the beginning of its digest."""
+    operator: bool = False
+    """Whether the key may act for each tenant."""
 
     def check(self, needed: KeyScope) -> None:
         """Raises Forbidden if the key lacks a scope."""
@@ -82,14 +84,14 @@ class KeyRing:
         """
         named = headers.get(TENANT_HEADER)
         if self.keyless:
-            return Access(_named(named), EVERYTHING, _LOCAL_KEY)
+            return Access(_named(named), EVERYTHING, _LOCAL_KEY, operator=True)
         secret = _presented(headers)
         if secret is None:
             raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
         digest = digest_of(secret)
         owner = self._configured(digest)
         if owner == OPERATOR:
-            return Access(_named(named), EVERYTHING, _id_of(digest))
+            return Access(_named(named), EVERYTHING, _id_of(digest), operator=True)
         if owner is not None:
             found = Access(TenantId(owner), EVERYTHING, _id_of(digest))
         else:

@@ -27,19 +27,22 @@ _DISCARD_TIMEOUT_S = 5.0
 """The longest time that such a body is read."""
 
 
+def takes_file(method: str, path: str) -> bool:
+    """Whether a route takes a whole document or a picture."""
+    return any(method == known and pattern.fullmatch(path) for known, pattern in FILES)
+
+
 class BodyLimit:
     """The limit of one request's body. It counts the declared and the actual length."""
 
     def __init__(self, scope: Scope, max_file_bytes: int) -> None:
         self._declared = dict(scope["headers"]).get(b"content-length", b"0")
-        takes_file = any(
-            scope["method"] == method and path.fullmatch(scope["path"]) for method, path in FILES
-        )
-        self._max_bytes = max_file_bytes if takes_file else min(max_file_bytes, MAX_JSON_BYTES)
+        is_file = takes_file(scope["method"], scope["path"])
+        self._max_bytes = max_file_bytes if is_file else min(max_file_bytes, MAX_JSON_BYTES)
         self._discarded_bytes = _DISCARD_FACTOR * max_file_bytes
         self._error = PayloadTooLarge(
             f"the body is larger than {self._max_bytes} bytes, the limit of "
-            + ("documents and pictures" if takes_file else "all requests but documents and pictures")
+            + ("documents and pictures" if is_file else "all requests but documents and pictures")
         )
 
     async def check_declared(self, receive: Receive) -> None:

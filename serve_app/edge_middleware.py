@@ -1,4 +1,4 @@
-"""What happens before a route: the clock starts, id and access are found, bodies get a limit.
+"""What happens before a route: the clock starts, id, access and quotas are found, bodies get a limit.
 
 It also answers unexpected exceptions.
 """
@@ -6,8 +6,9 @@ It also answers unexpected exceptions.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from serve_app.edge import EdgeClock
 from serve_app.host_names import check_addressed_to_loopback
 from serve_app.needed_scope import needed_scope
 from serve_app.problems import problem_response
+from serve_app.quota_gate import QuotaGate
 from serve_app.request_ids import identified
 
 
@@ -26,10 +28,16 @@ class Edge:
     pictures. Without API keys, web pages of `allowed_origins` may send requests."""
 
     def __init__(
-        self, app: ASGIApp, key_ring: KeyRing, max_file_bytes: int, allowed_origins: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        key_ring: KeyRing,
+        quotas: QuotaGate,
+        max_file_bytes: int,
+        allowed_origins: Collection[str] = (),
     ) -> None:
         self._app = app
         self._key_ring = key_ring
+        self._quotas = quotas
         self._allowed_origins = allowed_origins
         self._max_file_bytes = max_file_bytes
 
@@ -41,26 +49,31 @@ class Edge:
         name, send = identified(scope, send)
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock(), "request_id": name}
         limit = BodyLimit(scope, self._max_file_bytes)
-        try:
-            await self._admit(scope)
-            await limit.check_declared(receive)
-        except WarmlineError as error:
-            await problem_response(error)(scope, receive, send)
-            return
-        await self._answer(scope, limit.limited(receive), send)
+        async with AsyncExitStack() as held:
+            try:
+                headers = await self._admit(scope, held)
+                await limit.check_declared(receive)
+            except WarmlineError as error:
+                await problem_response(error)(scope, receive, send)
+                return
+            await self._answer(scope, limit.limited(receive), _with_headers(send, headers))
 
-    async def _admit(self, scope: Scope) -> None:
-        """Puts the `Access` into the request's state; a public path's request has none.
+    async def _admit(self, scope: Scope, held: AsyncExitStack) -> dict[str, str]:
+        """Puts the `Access` into the request's state, and holds the request's places in `held`. A public
+        path's request has neither. Returns headers for the response.
 
-        Raises Unauthorized, Forbidden, InvalidRequest, Unavailable.
+        Raises Unauthorized, Forbidden, InvalidRequest, Unavailable, QuotaExceeded.
         """
         headers = Headers(scope=scope)
         if self._key_ring.keyless:
             check_addressed_to_loopback(headers, self._allowed_origins)
-        if not is_public(scope["path"]):
-            access = await self._key_ring.access(headers)
-            access.check(needed_scope(scope["method"], scope["path"]))
-            scope["state"]["access"] = access
+        if is_public(scope["path"]):
+            return {}
+        access = await self._key_ring.access(headers)
+        access.check(needed_scope(scope["method"], scope["path"]))
+        scope["state"]["access"] = access
+        admitted = self._quotas.admitted(access.tenant, scope["method"], scope["path"])
+        return await held.enter_async_context(admitted)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers exceptions, which Starlette would raise again so that the server logs them twice."""
@@ -79,3 +92,14 @@ class Edge:
             if started:
                 raise
             await problem_response(error)(scope, receive, send)
+
+
+def _with_headers(send: Send, headers: dict[str, str]) -> Send:
+    """`send`, which adds headers to the response."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(headers)
+        await send(message)
+
+    return sending

@@ -23,6 +23,7 @@ from deployments.core.services import (
     TokenCache,
 )
 from serve_app import request_ids
+from serve_app.assembly.spending import ingress_spending
 from serve_app.auth import KeyRing
 from serve_app.engine.handle import EngineHandle
 from serve_app.engine.own_call import serve_request_id
@@ -73,6 +74,10 @@ class Ingress:
             settings=settings,
             key_ring=KeyRing(settings.tenants_by_key(), StoredKeys(records)),
             keys=records,
+            spending=ingress_spending(settings),
+            limits=records,
+            stored=records,
+            usage=records,
             agents=clients,
             images=client_of(TicketImages, handles[SUPPORT.name], "the support agent"),
             ideas=client_of(IdeaGeneration, handles[BUSINESS.name], "the business generation agent"),

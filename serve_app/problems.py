@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -29,6 +30,7 @@ STATUS: dict[type[errors.WarmlineError], HTTPStatus] = {
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.UnprocessableDocument: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.KnowledgeUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -72,7 +74,10 @@ def message_of(error: Exception) -> str:
 def problem_response(error: Exception) -> JSONResponse:
     """The response for an error, by `problem`."""
     status, body = problem(error)
-    return _response(status, body)
+    response = _response(status, body)
+    if isinstance(error, errors.QuotaExceeded):
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return response
 
 
 def framework_problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from deployments.engine.fair_queue import SHARE
 from serve_app.settings import Settings
 
 _AGENT_ONGOING = 8
@@ -12,7 +13,8 @@ _AGENT_ONGOING = 8
 _MAX_ONGOING = 256
 """Maximum requests in a replica. Each is a coroutine, so this limits memory and not work."""
 _CPU_ENGINE_ONGOING = 64
-"""Maximum generations in an engine replica on a CPU. With more, some would wait past their deadline."""
+"""Maximum generations of one tenant in an engine replica on a CPU. With more, some would wait past their
+deadline."""
 _GPU_ENGINE_ONGOING = 256
 """The same on GPUs: as many as vLLM runs at a time on most of them."""
 _LIGHT = {"num_cpus": 0.1}
@@ -55,15 +57,24 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
     }
 
 
+def engine_places(settings: Settings) -> int:
+    """How many requests an engine replica takes: a quarter more than one tenant can have there."""
+    return math.ceil(_engine_ongoing(settings) * (1 + 1 / SHARE))
+
+
+def _engine_ongoing(settings: Settings) -> int:
+    default = _GPU_ENGINE_ONGOING if settings.engine_gpus else _CPU_ENGINE_ONGOING
+    return settings.engine_max_ongoing or default
+
+
 def engine(settings: Settings) -> dict[str, Any]:
     """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added."""
     gpus = settings.engine_gpus or 0
-    ongoing = settings.engine_max_ongoing or (_GPU_ENGINE_ONGOING if gpus else _CPU_ENGINE_ONGOING)
     low = settings.engine_replicas
     high = max(low, settings.engine_max_replicas or low)
-    return _options(settings, low, high, math.ceil(ongoing / 2)) | {
+    return _options(settings, low, high, math.ceil(_engine_ongoing(settings) / 2)) | {
         "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
-        "max_ongoing_requests": ongoing,
+        "max_ongoing_requests": engine_places(settings),
         "max_queued_requests": _MAX_ONGOING,
         "health_check_period_s": 2,  # three failures in a row make Serve replace a replica
         **_graceful(settings),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from deployments.core.access import KeyDesk
 from deployments.core.ids import CollectionName, Scope
+from deployments.core.quotas import QuotaDesk, Spending, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.services import (
     Agent,
@@ -17,6 +18,7 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
+from deployments.core.usage import UsageDesk
 from serve_app.auth import KeyRing
 from serve_app.settings import Settings
 
@@ -35,6 +37,12 @@ class Services:
     settings: Settings
     key_ring: KeyRing
     keys: KeyDesk
+    spending: Spending
+    """What tenants use now."""
+    limits: QuotaDesk
+    """Tenants' limits."""
+    stored: StoredAmounts
+    usage: UsageDesk
     agents: Mapping[str, Agent]
     """The agents by name."""
     images: TicketImages

@@ -145,7 +145,7 @@ class Settings(BaseModel):
     engine_gpus: int | None = Field(None, ge=0, le=64)
     """GPUs of each engine replica, which share its model; unset: 1 if Ray has any, else 0."""
     engine_max_ongoing: int | None = Field(None, ge=1, le=4096)
-    """Maximum generations at a time in an engine replica; unset: 256 on GPUs, 64 on a CPU."""
+    """Maximum generations of a tenant in an engine replica, 5/4 of it for all; unset: 256, on a CPU 64."""
     engine_eager: bool | None = None
     """On: the engine runs the model without compiling it; unset: on for CPUs, off for GPUs."""
     engine_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"

@@ -11,7 +11,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from deployments.core.cache_figures import CountBatch
+from deployments.core.counted_use import CountBatch
 from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable, WarmlineError
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from heapq import nlargest, nsmallest
 from typing import TypeVar
 
-from deployments.core.cache_figures import CacheUsage, CountBatch
+from deployments.core.cache_figures import CacheUsage
+from deployments.core.counted_use import CountBatch, HotPath
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import HotPath
 from deployments.token_cache.codec import peek_count
 from deployments.token_cache.counters import KEPT_SEGMENTS, READ_SEGMENTS, trim_above
 from deployments.token_cache.path_scores import (

@@ -1,4 +1,4 @@
-"""The tables of API keys and of the audit."""
+"""The tables of API keys, the audit, quotas and usage."""
 
 from __future__ import annotations
 
@@ -48,4 +48,40 @@ audit_entries = Table(
     Column("subject", String(200), nullable=False),
     Column("request_id", String(128), nullable=False),
     Index(None, "at_s"),
+)
+
+quota_limits = Table(
+    "quota_limits",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("quota", String(40), primary_key=True),
+    # NULL: the default again. The row stays, so that readers see the change.
+    Column("limit", BigInteger),
+    Column("changed_at_s", Float(53), nullable=False),
+    Index(None, "changed_at_s"),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    # Days since 1970, in UTC.
+    Column("day", Integer, primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("agent", String(64), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("computed_tokens", BigInteger, nullable=False),
+    Column("reused_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Index(None, "tenant", "day"),
+)
+
+usage_writers = Table(
+    "usage_writers",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    # The writer's last batch, so that a repeated one is not added twice.
+    Column("number", BigInteger, nullable=False),
+    Column("day", Integer, nullable=False),
+    Index(None, "day"),
 )

@@ -83,6 +83,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         instructions=ask.instructions,
         share_answer=ask.share_answer,
         answer_start=ask.answer_start,
+        key_id=ask.key_id,
     )
 
 

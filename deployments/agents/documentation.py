@@ -63,6 +63,7 @@ class DocumentationService(CachedAgent):
             temperature=order.temperature,
             deadline_s=order.deadline_s,
             spent=order.spent,
+            key_id=order.key_id,
         )
         question = replace(question_of(self.spec, ask), text=prompt, passages=())
         try:

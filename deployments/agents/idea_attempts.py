@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deployments.agents.idea_format import UnusableIdea, parse_idea
 from deployments.agents.idea_prompt import IdeaPrompt
@@ -117,7 +117,7 @@ class IdeaAttempts:
             [text.name for text in earlier],
             with_example=not self._failures["repeat"],
         )
-        return await self._parts.rag.generate_with_rag(question)
+        return await self._parts.rag.generate_with_rag(replace(question, key_id=self._request.key_id))
 
     async def _evaluated(self, answer: Answer) -> str | None:
         """Keeps the idea if it is usable. Returns why no further attempt is needed, or None."""

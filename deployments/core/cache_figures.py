@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from deployments.core.ids import SegmentKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +50,3 @@ class MeasuredUsage:
 
     usage: CacheUsage
     age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class CountBatch:
-    """Counts of one writer, which sends them again unchanged until the store has confirmed them."""
-
-    writer: str
-    """Random, for each replica and scope."""
-    number: int
-    """From 1, one more for each batch of the writer."""
-    increments: Mapping[str, float]
-    """By counter."""
-    uses: Mapping[SegmentKey, int]
-    """Prompts with each segment."""

@@ -12,6 +12,7 @@
     ├── UnsupportedMediaType           415
     ├── UnprocessableDocument          422  the document could not be read; nothing was stored
     ├── Overloaded                     429  try again later
+    ├── QuotaExceeded                  429  the tenant has used up a quota; try again when it resets
     ├── Unavailable                    503  a part is not ready, or gone
     │   ├── EngineUnavailable
     │   ├── KnowledgeUnavailable
@@ -120,6 +121,19 @@ class Overloaded(WarmlineError):
         super().__init__(message, param, replica)
         self.args = (message, param, replica, pending_tokens)
         self.pending_tokens = pending_tokens
+
+
+class QuotaExceeded(WarmlineError):
+    """The tenant has used up a quota, which `param` names. It has some left in `retry_after_s` seconds."""
+
+    code = "quota_exceeded"
+
+    def __init__(
+        self, message: str, param: str | None = None, replica: str | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(message, param, replica)
+        self.args = (message, param, replica, retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(WarmlineError):

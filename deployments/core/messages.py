@@ -91,6 +91,8 @@ class GenerateRequest:
     """When it was sent, so that the replica can subtract the time of transfer and in queues."""
     reader_s: float | None = None
     """Time that the first reader has, if the generation may outlive that reader; else None."""
+    priority: int = 0
+    """Requests with smaller numbers run first. The engine's replica sets it, so that tenants take turns."""
 
     def left(self, now_s: float) -> GenerateRequest:
         """This request with the rest of its deadline. `now_s` is a time of `time.monotonic`."""
@@ -140,16 +142,6 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class HotPath:
-    """A beginning that many prompts of a scope share."""
-
-    scope: Scope
-    keys: tuple[SegmentKey, ...]
-    """The documents' segments, in order."""
-    heat: float
-    """How often and how lately it was asked for. Only comparisons have a meaning."""
-
-
 @dataclass(frozen=True, slots=True)
 class Warmed:
     """The result of warming an engine's cache."""
@@ -199,6 +191,8 @@ class Question:
     share_answer: bool | None = None
     answer_start: str = ""
     """As in `Ask`."""
+    key_id: str = ""
+    """The API key whose usage it is; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +232,5 @@ class Ask:
     shaping: Shaping = UNSHAPED
     answer_start: str = ""
     """The beginning of the answer, which the model continues; the answer's text does not repeat it."""
+    key_id: str = ""
+    """The API key whose usage it is; "" for none."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
-from deployments.core.cache_figures import CacheStats, CacheUsage, CountBatch, MeasuredUsage
+from deployments.core.cache_figures import CacheStats, CacheUsage, MeasuredUsage
+from deployments.core.counted_use import CountBatch, HotPath
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, SegmentKey, TenantId
@@ -14,7 +15,6 @@ from deployments.core.messages import (
     Delta,
     EngineInfo,
     GenerateRequest,
-    HotPath,
     Question,
     ResolvedSegments,
     Warmed,

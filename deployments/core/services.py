@@ -17,12 +17,14 @@ from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.library_ports import PassageReader, VersionedLibrary
 from deployments.core.messages import Ask, Delta, EngineInfo, GenerateRequest, TokenizerBundle, Warmed
 from deployments.core.ports import Retriever, SegmentTokenizer, SegmentWriter
+from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.records.templates import BusinessType
 from deployments.core.replica import every_replica
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.ticket_image import TicketImage
+from deployments.core.usage import UsageDesk
 from deployments.core.writing import WritingOrder, WrittenDocument
 
 
@@ -116,8 +118,12 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
         """
 
 
-class Records(TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, Protocol):
-    """Tickets, templates, ideas, idempotency keys and API keys, in the Knowledge deployment."""
+class Records(
+    TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, StoredAmounts, UsageDesk, Protocol
+):
+    """Tickets, templates, ideas, idempotency keys, API keys, limits, amounts of what is stored, and usage,
+    in the Knowledge deployment.
+    """
 
 
 class EngineReplica(Protocol):

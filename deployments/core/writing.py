@@ -35,6 +35,8 @@ class WritingOrder:
     """Counted from the request's arrival."""
     spent: TimeSpent | None = None
     """Since the edge received the request; None if there was no edge."""
+    key_id: str = ""
+    """The API key whose usage it is; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)

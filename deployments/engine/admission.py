@@ -1,5 +1,8 @@
 """Decides whether a prompt can have its first token in time, from the queue and the prefill rate so far.
 
+Tenants share the engine by tokens, so a prompt waits for the tokens of its own tenant and, of each other
+tenant, for at most as many.
+
 A request that would miss its deadline is better refused at once: its caller can try elsewhere or later,
 and the engine works for requests that it can still answer. Pure.
 """
@@ -7,6 +10,7 @@ and the engine works for requests that it can still answer. Pure.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,18 +36,25 @@ class Admission:
         self._measured_at_s = float("-inf")
         self._busy_s = 0.0
         self._done_tokens = 0.0
-        self.pending_tokens = 0
+        self._pending: Counter[str] = Counter()
 
-    def check(self, tokens: int, deadline_s: float) -> None:
+    @property
+    def pending_tokens(self) -> int:
+        """Tokens of all tenants that wait."""
+        return self._pending.total()
+
+    def check(self, tenant: str, tokens: int, deadline_s: float) -> None:
         """Raises Overloaded if a request with `tokens` to prefill would get its first token too late.
 
         Too late is after `MAX_SHARE` of `deadline_s`, which counts from now. Admits every request while the
         rate is unknown or nothing waits.
         """
         rate = self._tokens_per_s()
-        if rate is None or not self.pending_tokens:
+        if rate is None or not self._pending:
             return
-        wait_s = (self.pending_tokens + tokens) / rate
+        own = self._pending[tenant] + tokens
+        others = sum(min(waits, own) for name, waits in self._pending.items() if name != tenant)
+        wait_s = (own + others) / rate
         if wait_s > deadline_s * MAX_SHARE:
             # The message omits how much waits: that is other tenants' work.
             raise Overloaded(
@@ -52,19 +63,21 @@ class Admission:
             )
 
     @contextmanager
-    def waiting(self, tokens: int) -> Iterator[Callable[[int], None]]:
+    def waiting(self, tenant: str, tokens: int) -> Iterator[Callable[[int], None]]:
         """Counts `tokens` as pending inside the block. Yields a function that corrects their number."""
 
         def correct(actual: int) -> None:
             nonlocal tokens
-            self.pending_tokens += actual - tokens
+            self._pending[tenant] += actual - tokens
             tokens = actual
 
-        self.pending_tokens += tokens
+        self._pending[tenant] += tokens
         try:
             yield correct
         finally:
-            self.pending_tokens -= tokens
+            self._pending[tenant] -= tokens
+            if not self._pending[tenant]:
+                del self._pending[tenant]
 
     def prefilled(self, tokens: int, took_s: float) -> None:
         """Records a prefill of `tokens` that took `took_s` and ends now.

@@ -13,7 +13,7 @@ class EngineCounters:
     running: int = 0
     """Requests that are prefilled or decoded now."""
     waiting: int = 0
-    """Requests in the engine's queue."""
+    """Requests in the engine's queue, and those that wait for their tenant's turn."""
     kv_cache_usage: float = 0.0
     """Share (0..1) of the KV cache that running requests hold."""
     prefix_queries: int = 0

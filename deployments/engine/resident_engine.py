@@ -17,6 +17,7 @@ from deployments.core.reuse.residency import Residency
 from deployments.core.token_ids import count_in, from_bytes
 from deployments.engine.admission import Admission
 from deployments.engine.counters import EngineCounters
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_feed import KvFeed
 from deployments.engine.local_engine import LocalEngine
 
@@ -32,7 +33,8 @@ class ReplicaName:
 
 
 class ResidentEngine:
-    """Wraps a newly started engine: adds admission, residency of its KV cache, and its name in errors.
+    """Wraps a newly started engine: adds admission, turns of tenants, residency of its KV cache, and its
+    name in errors.
 
     `feed` has to receive the engine's KV events, from a task started with `run_in_background`.
     """
@@ -42,7 +44,9 @@ class ResidentEngine:
         engine: LocalEngine,
         info: EngineInfo,
         name: ReplicaName,
+        turns: EngineTurns,
         clock: Callable[[], float],
+        *,
         hash_seed: str | None = None,
     ) -> None:
         """`clock` is monotonic, in seconds. `hash_seed` is the engine's; None is vLLM's default."""
@@ -54,6 +58,7 @@ class ResidentEngine:
         self._residency = Residency(name.replica, name.epoch, info.block_size, capacity_blocks, clock)
         self.feed = KvFeed(self._residency, capacity_blocks)
         self._admission = Admission(clock)
+        self._turns = turns
         self._background: list[asyncio.Task[None]] = []
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -66,7 +71,7 @@ class ResidentEngine:
         Raises Overloaded at once if the request would miss its deadline, and what the engine raises.
         Errors name the replica.
         """
-        async with self._errors_with_name(), aclosing(self._engine.generate(request)) as deltas:
+        async with self._errors_with_name(), aclosing(self._in_turn(request)) as deltas:
             first, hashes = await self._first_delta(request, deltas)
             if first is None:
                 return
@@ -76,6 +81,21 @@ class ResidentEngine:
             yield first
             async for delta in deltas:
                 yield delta
+
+    async def _in_turn(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        """The engine's deltas, when it is the tenant's turn. The wait counts as `queue_ms`."""
+        said = count_in(request.prompt) + request.sampling.max_tokens
+        async with self._turns.turn(request.cache_salt, said, request.deadline_s) as turn:
+            left_s = max(request.deadline_s - turn.waited_s, 0.0)
+            running = replace(request, priority=turn.priority, deadline_s=left_s)
+            turn.unused_tokens = request.sampling.max_tokens
+            async with aclosing(self._engine.generate(running)) as deltas:
+                async for delta in deltas:
+                    turn.unused_tokens += (delta.kv_cached_tokens or 0) - count_in(delta.ids)
+                    if delta.queue_ms is None:
+                        yield delta
+                    else:
+                        yield replace(delta, queue_ms=delta.queue_ms + turn.waited_s * 1000)
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         """What changed in a tenant's part of the cache since `known`; all of it if unknown."""
@@ -87,9 +107,11 @@ class ResidentEngine:
         return await self._engine.describe()
 
     def counters(self) -> EngineCounters:
-        """The engine's own counters, those of its cache's content, and `pending_tokens`."""
+        """The engine's own counters, with those of its queue, its cache's content, and `pending_tokens`."""
+        own = self._engine.counters()
         return replace(
-            self._engine.counters(),
+            own,
+            waiting=own.waiting + self._turns.waiting,
             resident_blocks=self._residency.resident_blocks,
             resident_paths=self._residency.paths(),
             residency_estimated=self._residency.estimated,
@@ -127,11 +149,12 @@ class ResidentEngine:
         are computed while the engine works on the prompt. Nothing is awaited before the request counts
         as waiting, so requests that start at the same time see each other.
         """
-        tokens = count_in(request.prompt)
+        tokens, salt = count_in(request.prompt), request.cache_salt
         hashes = self._hashes(request) if self._admission.pending_tokens else None
         missing = tokens if hashes is None else self._tokens_to_prefill(tokens, hashes)
-        self._admission.check(missing, request.deadline_s if request.reader_s is None else request.reader_s)
-        with self._admission.waiting(missing) as correct:
+        within_s = request.deadline_s if request.reader_s is None else request.reader_s
+        self._admission.check(salt, missing, within_s)
+        with self._admission.waiting(salt, missing) as correct:
             first = asyncio.ensure_future(anext(deltas, None))
             try:
                 await asyncio.sleep(0)  # lets the engine get the prompt

@@ -113,7 +113,8 @@ class VllmEngine:
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
         # Callers choose ids, so two requests can have the same one; vLLM would abort both when one ends.
-        return self._llm.generate(prompt, parameters, f"{request.request_id}-{uuid4().hex}")
+        name = f"{request.request_id}-{uuid4().hex}"
+        return self._llm.generate(prompt, parameters, name, priority=request.priority)
 
     def _check_room(self, prompt_tokens: int, max_tokens: int) -> None:
         limit = self._llm.model_config.max_model_len
@@ -121,6 +122,11 @@ class VllmEngine:
             raise PromptTooLong(
                 f"{prompt_tokens} tokens of prompt and {max_tokens} for the answer exceed the model's {limit}"
             )
+
+    @property
+    def seats(self) -> int:
+        """How many requests the engine runs at a time."""
+        return int(self._llm.vllm_config.scheduler_config.max_num_seqs)
 
     async def describe(self) -> EngineInfo:
         """What runs here. Raises EngineUnavailable when the engine's processes have ended."""

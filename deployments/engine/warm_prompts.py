@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from deployments.core.counted_use import HotPath
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import EngineInfo, HotPath
+from deployments.core.messages import EngineInfo
 from deployments.core.ports import HotPaths
 from deployments.core.reuse.paths import SegmentId, Step, ids_segment, pack_steps, segment_id
 from deployments.core.token_ids import TokenIds, join, to_bytes

@@ -151,6 +151,7 @@ async def write_document(
         "url": loaded.url,
         "metadata": dict(loaded.metadata),
         "content": loaded.text,
+        "content_bytes": len(loaded.text.encode()),
         "asked_as": "\n".join(loaded.asked_as),
         "updated_at_s": now_s,
     }

@@ -36,6 +36,7 @@ from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.database.vectors import Embedder
 from deployments.knowledge.document_cutter import DocumentReader
+from deployments.knowledge.document_quota import LimitsOf, default_limits
 from deployments.knowledge.document_rows import PreparedDocument
 from deployments.knowledge.document_versions import DocumentHistory
 from deployments.knowledge.indexes import count_pending, ensure_index
@@ -74,6 +75,7 @@ class KnowledgeParts:
     """A folder of documents to load at the first start; None loads nothing."""
     leases: Leases | None = None
     """None only if no other process uses the database, or used it while a lease may still last."""
+    limits_of: LimitsOf = default_limits
 
 
 class KnowledgeService:
@@ -88,7 +90,7 @@ class KnowledgeService:
         self._write_through = parts.write_through
         self._history = DocumentHistory(parts.database)
         self._indexer = Indexer(parts.documents, parts.tokenizer, parts.embedder)
-        self._store = DocumentStore(parts.database, parts.embedder.fingerprint)
+        self._store = DocumentStore(parts.database, parts.embedder.fingerprint, parts.limits_of)
         self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
         self._leases = parts.leases or Leases(alone=True, predecessor=False)
         self._leased = LeasedSearch(self._search, self._leases)

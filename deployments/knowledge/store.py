@@ -17,6 +17,7 @@ from deployments.core.ids import DocId, Fingerprint, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_filter import matches
+from deployments.knowledge.document_quota import LimitsOf, check_quotas, default_limits
 from deployments.knowledge.document_rows import (
     PreparedDocument,
     find_document,
@@ -77,8 +78,11 @@ class LabelsChanged(Exception):
 class DocumentStore:
     """Reads and writes documents. `embedding` is the fingerprint of the model that makes the vectors."""
 
-    def __init__(self, database: Database, embedding: Fingerprint) -> None:
+    def __init__(
+        self, database: Database, embedding: Fingerprint, limits_of: LimitsOf = default_limits
+    ) -> None:
         self._database = database
+        self._limits_of = limits_of
         self._embedding = embedding
         self._writer = ChunkWriter(full_text(database.dialect))
 
@@ -88,8 +92,8 @@ class DocumentStore:
         """Stores a document, or a new version of it if it differs from the stored one.
 
         `read` is the stored document from which a revision took its labels; None for other puts. Raises
-        VectorsMissing (embed those and call again), KnowledgeUnavailable; for a revision also NotFound
-        and LabelsChanged.
+        VectorsMissing (embed those and call again), Conflict (a quota is used up), KnowledgeUnavailable; for
+        a revision also NotFound and LabelsChanged.
         """
         async with self._database.transaction() as connection:
             all_indexes = await read_indexes(connection)
@@ -106,6 +110,8 @@ class DocumentStore:
             if found is not None:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
+            size = len(document.loaded.text.encode())
+            await check_quotas(connection, document.scope.tenant, self._limits_of, found, size)
             for index, change in changes:
                 added = vectors.chunks if self._uses_our_model(index) else None
                 within = TextScope(index.id, document.scope)

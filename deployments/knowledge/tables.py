@@ -43,12 +43,15 @@ documents = Table(
     # An object of texts.
     Column("metadata", JSON, nullable=False, server_default="{}"),
     Column("content", Text, nullable=False),
+    Column("content_bytes", Integer, nullable=False, server_default="0"),
     # Wordings under which people ask for the document, one a line.
     Column("asked_as", Text, nullable=False, server_default=""),
     Column("version", Integer, nullable=False),
     Column("created_at_s", Float(53), nullable=False),
     Column("updated_at_s", Float(53), nullable=False),
     UniqueConstraint("tenant", "collection", "doc_id"),
+    # A tenant's documents and bytes are counted in it.
+    Index(None, "tenant", "content_bytes"),
     sqlite_autoincrement=True,
 )
 

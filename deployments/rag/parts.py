@@ -13,6 +13,7 @@ from deployments.core.ports import Generator, PromptWarmer, Retriever, SegmentRe
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
+from deployments.rag.usage_reports import UsageReports
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class RagParts:
     """Where prompts are counted for warm-up; None counts none."""
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
     """Called with every complete answer."""
+    usage: UsageReports | None = None
+    """Where tenants' usage is reported; None reports none."""
     share_answers: bool = False
     """Whether a question that leaves it open may get the answer of an equal request."""
     rank_hint: bool = False

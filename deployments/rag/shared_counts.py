@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import TypeVar
 
-from deployments.core.cache_figures import CacheStats, CacheUsage, CountBatch, MeasuredUsage
+from deployments.core.cache_figures import CacheStats, CacheUsage, MeasuredUsage
+from deployments.core.counted_use import CountBatch
 from deployments.core.detached_task import detached_task
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey

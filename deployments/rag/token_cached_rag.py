@@ -10,13 +10,15 @@ from dataclasses import replace
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.cache_figures import CacheStats
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault, Overloaded
-from deployments.core.ids import Scope
+from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import Delta, Question, Warmed
 from deployments.core.sampling import Sampling
+from deployments.core.usage import Amounts
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.described_engine import DescribedEngine
 from deployments.rag.engine_calls import Attempt, EngineCalls
+from deployments.rag.engine_usage import EngineUsage
 from deployments.rag.parts import RagParts
 from deployments.rag.preparing import PreparedPrompt, PromptPreparer, Selection
 from deployments.rag.stats import increments
@@ -116,7 +118,8 @@ class TokenCachedRAG:
             prompt = await self._preparer.place_and_join(question, selection, watch)
         generation = Generation()
         if prompt.ids:
-            async with aclosing(self._deltas(question, prompt, watch, Attempt())) as deltas:
+            answer = self._deltas(question, prompt, watch, Attempt(), warming=True)
+            async with aclosing(answer) as deltas:
                 async for delta in deltas:
                     generation.add(delta, watch)
         cached = generation.kv_cached_tokens
@@ -124,7 +127,10 @@ class TokenCachedRAG:
 
     async def warm(self, scope: Scope) -> Warmed:
         """Prefills a scope's most frequent prompts in every engine replica. Raises Unavailable."""
-        return await self._parts.warmer.warm(scope)
+        warmed = await self._parts.warmer.warm(scope)
+        used = Amounts(warmed.prompts, warmed.prefilled_tokens, warmed.cached_tokens, warmed.prompts)
+        self._report(scope.tenant, "", used, warming=True)
+        return warmed
 
     def _watch(self, question: Question) -> Stopwatch:
         clock, spent = self._parts.clock, question.spent
@@ -137,14 +143,29 @@ class TokenCachedRAG:
         return await self._preparer.select(question, engine.max_model_len, watch)
 
     async def _deltas(
-        self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
+        self,
+        question: Question,
+        prompt: PreparedPrompt,
+        watch: Stopwatch,
+        attempt: Attempt,
+        *,
+        warming: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         if not prompt.ids:
             yield Delta(self.spec.no_context, b"", finish_reason="stop")
             return
-        async with aclosing(self._calls.deltas(question, prompt, watch, attempt)) as deltas:
-            async for delta in deltas:
-                yield delta
+        usage = EngineUsage(len(prompt.ids))
+        counted = usage.counted(self._calls.deltas(question, prompt, watch, attempt))
+        try:
+            async with aclosing(counted) as deltas:
+                async for delta in deltas:
+                    yield delta
+        finally:
+            self._report(question.scope.tenant, question.key_id, usage.amounts, warming=warming)
+
+    def _report(self, tenant: TenantId, key_id: str, used: Amounts, *, warming: bool = False) -> None:
+        if self._parts.usage is not None and used != Amounts():
+            self._parts.usage.add(tenant, key_id, used, warming=warming)
 
     def _record(self, question: Question, prompt: PreparedPrompt, watch: Stopwatch) -> None:
         reuse = reuse_of(prompt, self._parts.placer.name, Generation())

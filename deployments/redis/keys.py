@@ -10,9 +10,11 @@
     warmline:measuring                          string  while segments are measured, and the pause after
     warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest paths
     warmline:path-scopes                        zset    none; trimmed, with paths, to the hottest scopes
+    warmline:quota:{tenant}:windows             hash    2 days after the last request; 2 fields a quota
+    warmline:quota:{tenant}:{place}             zset    the same; as many members as the tenant has places
 
-The braces around `name` (the name of a counters or popularity key) are part of the key: a Redis cluster
-keeps both keys in one slot, so that one script may use both.
+The braces around `name` (the name of a counters or popularity key), and around `tenant` in a quota's key, are
+part of the key: a Redis cluster keeps such keys in one slot, so that one script may use them.
 
 Under memory pressure Redis evicts only keys that have a TTL (policy `volatile-lfu`), so the code that
 writes a key without a TTL has to limit its size.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeAlias, TypeVar
 
-from deployments.core.cache_figures import CountBatch
+from deployments.core.counted_use import CountBatch
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from heapq import nlargest
 
+from deployments.core.counted_use import HotPath
 from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import Scope, SegmentKey, TenantId, collection_name, tenant_id
-from deployments.core.messages import HotPath
 from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
 from deployments.token_cache.counters import trim_above
 from deployments.token_cache.keys import PATH_SCOPES, paths_name

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from deployments.access.redis_spending import RedisSpending
 from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
@@ -41,6 +42,7 @@ from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
+from deployments.rag.usage_reports import UsageReports
 from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.encoder import BundleEncoder
@@ -148,6 +150,7 @@ async def _parts(
         warmer=ClusterWarmer(prompts, engine, settings),
         forget_retrievals=lambda scope: cached.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
+        usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
         answered=AnswerLog(spec.name, with_questions=settings.log_questions),

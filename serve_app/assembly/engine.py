@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from deployments.core.replica import Served, serving
 from deployments.core.services import EngineReplica
 from deployments.engine.config import EngineConfig
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.service import EngineFigures, EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.engine.warming import WarmStart
+from serve_app import scaling
 from serve_app.engine.gauges import export_engine_gauges
 from serve_app.engine.replica_name import replica_name
 from serve_app.local_models import Models
@@ -35,7 +37,8 @@ async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
     name = ReplicaName(replica_name(), secrets.token_hex(8))
     vllm = await _start_vllm(settings, models)
     info = await vllm.describe()
-    resident = ResidentEngine(vllm, info, name, time.monotonic, vllm.hash_seed)
+    turns = EngineTurns(vllm.seats, scaling.engine_places(settings))
+    resident = ResidentEngine(vllm, info, name, turns, time.monotonic, hash_seed=vllm.hash_seed)
     resident.run_in_background(KvEvents(vllm.events, resident.feed).follow())
     resident.run_in_background(export_engine_gauges(resident.counters))
     keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)

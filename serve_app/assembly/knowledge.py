@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deployments.access.limit_store import limits_of
 from deployments.core.services import TokenCache
 from deployments.database.connection import Database
 from deployments.database.vectors import Embedder
@@ -38,6 +39,7 @@ async def knowledge_service(
             writer=writer,
             write_through=settings.write_through,
             samples=SAMPLES if settings.samples else None,
+            limits_of=limits_of,
         )
     )
 

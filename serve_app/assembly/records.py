@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.access.key_store import KeyStore
+from deployments.access.limit_store import LimitStore
+from deployments.access.usage_store import UsageStore
 from deployments.core.access import KeyDesk
 from deployments.core.ports import DocumentLibrary
+from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Served, serving
 from deployments.core.services import KnowledgeBase
+from deployments.core.usage import UsageDesk
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
+from deployments.knowledge.document_quota import DocumentAmounts
 from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.knowledge.samples import SAMPLES
 from deployments.records.business_memory import BusinessParts, StoredBusiness
@@ -51,6 +56,9 @@ async def knowledge_and_records(
         serving(IdempotencyKeys)(IdempotencyStore(database, time.time, new_record_id)),
         serving(BusinessMemory)(business),
         serving(KeyDesk)(KeyStore(database, time.time, new_record_id)),
+        serving(QuotaDesk)(LimitStore(database, time.time, new_record_id)),
+        serving(StoredAmounts)(DocumentAmounts(database)),
+        serving(UsageDesk)(UsageStore(database)),
     ]
 
 

@@ -16,14 +16,18 @@ from serve_app.http import (
     openai,
     page,
     prompts,
+    quotas,
     support,
     templates,
     ticket_images,
     tickets,
     unknown_routes,
+    usage,
 )
 from serve_app.origins import origins
+from serve_app.quota_gate import QuotaGate
 from serve_app.services import Services
+from serve_app.stored_limits import StoredLimits
 
 _DESCRIPTION = (
     "RAG agents on your own model that never tokenize a document twice. A request's tenant is that of "
@@ -48,6 +52,7 @@ def build_api(parts: Services) -> FastAPI:
     app.add_middleware(
         Edge,
         key_ring=parts.key_ring,
+        quotas=QuotaGate(parts.spending, StoredLimits(parts.limits)),
         max_file_bytes=parts.settings.max_body_bytes,
         allowed_origins=allowed,
     )
@@ -71,6 +76,8 @@ def build_api(parts: Services) -> FastAPI:
         openai,
         cache,
         keys,
+        quotas,
+        usage,
         prompts,
         health,
         docs_page,

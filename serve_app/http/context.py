@@ -30,6 +30,8 @@ class Call:
     clock: EdgeClock
     """Started when the request arrived."""
     timeout_s: float
+    key_id: str
+    """The API key whose usage it is."""
 
     def ask(self, query: str, top_k: int = DEFAULT_TOP_K, section: str | None = None) -> Ask:
         """A question to an agent, with the agent's own defaults for sampling."""
@@ -41,6 +43,7 @@ class Call:
             section=section,
             deadline_s=self.timeout_s,
             spent=self.clock.spent(),
+            key_id=self.key_id,
         )
 
 
@@ -62,11 +65,12 @@ async def tenant(found: Annotated[Access, Depends(access)]) -> TenantId:
 async def call(
     request: Request,
     parts: Annotated[Services, Depends(services)],
-    owner: Annotated[TenantId, Depends(tenant)],
+    found: Annotated[Access, Depends(access)],
 ) -> Call:
     """The request as a call."""
     clock = cast(EdgeClock, request.state.clock)
-    return Call(owner, request.state.request_id, clock, parts.settings.request_timeout_s)
+    timeout_s = parts.settings.request_timeout_s
+    return Call(found.tenant, request.state.request_id, clock, timeout_s, found.key_id)
 
 
 async def scope(

@@ -91,6 +91,7 @@ class WritingRequest(Body):
             request_id=call.request_id,
             deadline_s=call.timeout_s,
             spent=call.clock.spent(),
+            key_id=call.key_id,
             **self.model_dump(),
         )
 

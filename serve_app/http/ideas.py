@@ -54,6 +54,7 @@ class GenerationBody(Body):
             learn_from_past=self.learn_from_past,
             use_memory=self.enable_memory,
             deadline_s=call.timeout_s,
+            key_id=call.key_id,
         )
 
 

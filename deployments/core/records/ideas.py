@@ -39,6 +39,8 @@ class IdeaRequest:
     """The idea's id is derived from it, so that a repeated request stores one idea. None: a new id."""
     deadline_s: float = 120.0
     """Counted from the call."""
+    key_id: str = ""
+    """The API key whose usage it is; "" for none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_revenue_score <= 100:

@@ -24,6 +24,7 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate, pack_steps
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import TokenIds, join, to_bytes, token_ids
 from deployments.engine.config import EngineConfig, EventAddresses
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import ANSWER_WITHIN_S, ASK_EVERY_S, KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
@@ -90,9 +91,8 @@ async def resident(
 ) -> ResidentEngine:
     """A resident engine around `vllm`, as in `assembly.engine`. `events` default to the engine's own."""
     info = await vllm.describe()
-    engine = ResidentEngine(
-        vllm, info, ReplicaName(name, secrets.token_hex(8)), time.monotonic, vllm.hash_seed
-    )
+    replica, turns = ReplicaName(name, secrets.token_hex(8)), EngineTurns(vllm.seats, 80)
+    engine = ResidentEngine(vllm, info, replica, turns, time.monotonic, hash_seed=vllm.hash_seed)
     follower = KvEvents(
         events or vllm.events, engine.feed, ask_every_s=ask_every_s, answer_within_s=answer_within_s
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
-from deployments.core.cache_figures import CountBatch
+from deployments.core.counted_use import CountBatch
 from deployments.core.ids import Scope, SegmentKey
 from deployments.core.ports import CounterStore
 

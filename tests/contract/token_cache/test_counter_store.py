@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.core.cache_figures import CountBatch
+from deployments.core.counted_use import CountBatch
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.token_cache.counters import POPULARITY_TTL_S
 from tests.contract.token_cache.counting import batch, totals

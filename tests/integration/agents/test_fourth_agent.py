@@ -6,6 +6,7 @@ knowledge with the real embedder on SQLite, an engine in memory, and the HTTP AP
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -27,8 +28,10 @@ from deployments.core.replica import serving
 from deployments.core.services import EngineReplica
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.service import EngineService
+from deployments.rag import usage_reports
 from deployments.redis.connection import RedisLink, expect
 from deployments.redis.embedded_server import EmbeddedRedis
 from serve_app.agents import build_of
@@ -169,8 +172,14 @@ async def links(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[RedisLink
 
 @pytest.fixture
 async def four_agents(
-    settings: Settings, embedded_llm: Path, links: list[RedisLink], samples: None
+    settings: Settings,
+    embedded_llm: Path,
+    links: list[RedisLink],
+    samples: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[FourAgents]:
+    for interval in ("SPEND_EVERY_S", "STORE_EVERY_S"):
+        monkeypatch.setattr(usage_reports, interval, 0.01)
     token_cache = LocalHandle(
         await replica_built(partial(token_cache_services, settings, str(embedded_llm), AGENTS))
     )
@@ -185,14 +194,30 @@ async def four_agents(
     app = Ingress(settings, handles, knowledge, token_cache, engine).__serve_build_asgi_app__()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         yield FourAgents(http, links[0])
+    await asyncio.sleep(0.2)  # until the last reports have been sent
     await stored[0].service.close()
     await stored[0].service._database.close()
+
+
+async def test_its_usage_is_counted(four_agents: FourAgents) -> None:
+    """By agent, and against the tenant's quotas."""
+    ledger = (await four_agents.ask(QUESTION))["warmline"]
+    await asyncio.sleep(0.5)
+    (row,) = (await four_agents.http.get("/v1/usage", params={"by": "agent"})).json()["usage"]
+    assert (row["agent"], row["requests"]) == ("refunds", 1)
+    reuse = ledger["reuse"]
+    assert row["prompt_tokens_computed"] + row["prompt_tokens_reused"] == reuse["prompt_tokens"]
+    quotas = (await four_agents.http.get("/v1/quotas")).json()["quotas"]
+    assert quotas["prompt_tokens_per_day"]["used"] == reuse["prompt_tokens"]
+    assert quotas["documents"]["used"] == 1
 
 
 async def _engine_service() -> EngineService:
     engine = MemoryEngine()
     name = ReplicaName("replica", "epoch")
-    return await EngineService.start(ResidentEngine(engine, await engine.describe(), name, time.monotonic))
+    return await EngineService.start(
+        ResidentEngine(engine, await engine.describe(), name, EngineTurns(20, 80), time.monotonic)
+    )
 
 
 async def test_it_answers_from_its_samples_and_its_documents(four_agents: FourAgents) -> None:

@@ -27,6 +27,7 @@ from deployments.core.reuse.paths import ids_segment
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.sampling import Sampling, Shaping
 from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
@@ -59,7 +60,7 @@ def request(
 async def resident(engine: VllmEngine) -> ResidentEngine:
     """A replica around the module's engine, which follows no events."""
     info = await engine.describe()
-    return ResidentEngine(engine, info, ReplicaName("replica", "epoch"), time.monotonic)
+    return ResidentEngine(engine, info, ReplicaName("replica", "epoch"), EngineTurns(20, 80), time.monotonic)
 
 
 async def answer(engine: Generator, asked: GenerateRequest) -> list[Delta]:

@@ -23,6 +23,7 @@ from deployments.core.reuse.residency import Residency
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import TokenIds, join, to_bytes, token_ids
 from deployments.engine.config import EngineConfig
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.kv_feed import BlockEvent, BlocksRemoved, BlocksStored, CacheCleared, KvFeed
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
@@ -57,7 +58,7 @@ def engine_config(embedded_llm: Path) -> EngineConfig:
 async def resident(engine: VllmEngine) -> AsyncIterator[ResidentEngine]:
     """A replica that follows the engine's events late: the engine has to repeat all earlier ones."""
     name = ReplicaName("replica", "epoch")
-    resident = ResidentEngine(engine, await engine.describe(), name, time.monotonic)
+    resident = ResidentEngine(engine, await engine.describe(), name, EngineTurns(20, 80), time.monotonic)
     async with following(engine, resident.feed):
         await settled(resident)
         yield resident

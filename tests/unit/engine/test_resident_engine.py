@@ -17,6 +17,7 @@ from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
+from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_feed import BlocksRemoved, BlocksStored
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from tests.fakes import FakeClock
@@ -69,7 +70,9 @@ class Rig:
         self.clock = FakeClock()
         info = EngineInfo("held", 2048, BLOCK, 100 * BLOCK)
         name = ReplicaName("replica-1", "start-1")
-        self.resident = ResidentEngine(self.engine, info, name, self.clock, hash_seed)
+        self.resident = ResidentEngine(
+            self.engine, info, name, EngineTurns(20, 80), self.clock, hash_seed=hash_seed
+        )
 
     async def ask(self, request: GenerateRequest) -> list[Delta]:
         return [delta async for delta in self.resident.generate(request)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from deployments.core.counted_use import HotPath
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.core.messages import HotPath
 from deployments.rag.path_log import MAX_WAITING, PathLog
 
 SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))

@@ -7,11 +7,14 @@ from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, signatur
 import pytest
 
 from deployments.access.key_store import KeyStore
+from deployments.access.limit_store import LimitStore
+from deployments.access.usage_store import UsageStore
 from deployments.agents.business import BusinessService
 from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
 from deployments.core.access import KeyDesk
+from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Kind, operations
 from deployments.core.services import (
@@ -24,7 +27,9 @@ from deployments.core.services import (
     TicketImages,
     TokenCache,
 )
+from deployments.core.usage import UsageDesk
 from deployments.engine.service import EngineService
+from deployments.knowledge.document_quota import DocumentAmounts
 from deployments.knowledge.service import KnowledgeService
 from deployments.records.business_memory import StoredBusiness
 from deployments.records.idempotency import IdempotencyStore
@@ -41,6 +46,9 @@ SERVED: list[tuple[type, type]] = [
     (TicketDesk, StoredTickets),
     (IdempotencyKeys, IdempotencyStore),
     (KeyDesk, KeyStore),
+    (QuotaDesk, LimitStore),
+    (UsageDesk, UsageStore),
+    (StoredAmounts, DocumentAmounts),
     (BusinessMemory, StoredBusiness),
     (EngineReplica, EngineService),
 ]
@@ -72,6 +80,6 @@ def test_a_client_can_leave_out_what_the_protocol_allows() -> None:
                 assert made[parameter.name].default == parameter.default
 
 
-def test_the_records_are_four_services_together() -> None:
-    parts = (TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk)
+def test_the_records_are_seven_services_together() -> None:
+    parts = (TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, UsageDesk, StoredAmounts)
     assert operations(Records) == {name: kind for one in parts for name, kind in operations(one).items()}

@@ -8,13 +8,16 @@ from typing import Any, cast
 
 import httpx
 
+from deployments.access.local_spending import LocalSpending
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.access import KeyChanges, KeyDesk
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
+from deployments.core.quotas import RULES, LimitChange, Quota, QuotaDesk, Spending
 from deployments.core.records.ports import IdempotencyKeys, TicketDesk
+from deployments.core.usage import UsageDesk, UsageQuery, UsageSum
 from serve_app.auth import KeyRing
 from serve_app.http.application import build_api
 from serve_app.services import Services
@@ -48,6 +51,30 @@ class NoStoredKeys:
         return KeyChanges(1, (), known == 0)
 
 
+class DefaultLimits:
+    """The part of a `QuotaDesk` that reads, for tenants without limits of their own."""
+
+    async def limits(self, tenant: TenantId) -> Mapping[Quota, int]:
+        return {quota: rule.default for quota, rule in RULES.items()}
+
+    async def limit_changes(self, since_s: float) -> tuple[LimitChange, ...]:
+        return ()
+
+
+class NothingStored:
+    """The `StoredAmounts` of tenants without documents."""
+
+    async def stored(self, tenant: TenantId) -> Mapping[Quota, int]:
+        return {Quota.DOCUMENTS: 0, Quota.DOCUMENT_BYTES: 0}
+
+
+class NoUsage:
+    """The part of a `UsageDesk` that reads, of an application that nobody has used."""
+
+    async def usage(self, query: UsageQuery) -> tuple[UsageSum, ...]:
+        return ()
+
+
 class FakeReadiness:
     """A `Readiness` that reports `parts`."""
 
@@ -68,6 +95,9 @@ class Api:
         retriever: Retriever | None = None,
         keys: IdempotencyKeys | None = None,
         key_desk: KeyDesk | None = None,
+        limits: QuotaDesk | None = None,
+        usage: UsageDesk | None = None,
+        spending: Spending | None = None,
         **settings: Any,
     ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
@@ -93,6 +123,10 @@ class Api:
                 settings=configured,
                 key_ring=KeyRing(configured.tenants_by_key(), stored),
                 keys=key_desk,
+                spending=spending or LocalSpending(60.0, time.time),
+                limits=limits or cast(QuotaDesk, DefaultLimits()),
+                stored=NothingStored(),
+                usage=usage or cast(UsageDesk, NoUsage()),
                 agents={
                     SUPPORT.name: self.support,
                     BUSINESS.name: self.ideas.service,
