@@ -142,7 +142,6 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class Warmed:
     """The result of warming an engine's cache."""
 
