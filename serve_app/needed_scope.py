@@ -17,7 +17,7 @@ _ASKING_PATHS = frozenset(
         "/v1/chat/completions",
     }
 )
-"""Paths whose POST changes nothing that is stored."""
+"""Paths whose POST changes nothing that is stored. Other methods do: a document can have the id `lookup`."""
 
 
 def needed_scope(method: str, path: str) -> KeyScope:
@@ -27,5 +27,5 @@ def needed_scope(method: str, path: str) -> KeyScope:
     """
     if any(path == folder or path.startswith(f"{folder}/") for folder in _ADMIN_FOLDERS):
         return KeyScope.ADMIN
-    asks = method in _READING_METHODS or path in _ASKING_PATHS
+    asks = method in _READING_METHODS or (method == "POST" and path in _ASKING_PATHS)
     return KeyScope.ASK if asks else KeyScope.WRITE

@@ -58,12 +58,13 @@ class StoredKeys:
 
         Raises Unavailable if the copy is too old and can't be read again.
         """
-        if self._age_s() > MAX_AGE_S:
-            await self._read_within(MAX_AGE_S)
-        elif self._age_s() > FRESH_S:
+        asked_s = self._monotonic()
+        if self._read_at_s < asked_s - MAX_AGE_S:
+            await self._read_since(asked_s - MAX_AGE_S)
+        elif self._read_at_s < asked_s - FRESH_S:
             self._start_reading()
-        if digest not in self._by_digest and self._age_s() > NEW_KEY_S:
-            await self._read_within(NEW_KEY_S)
+        if digest not in self._by_digest:
+            await self._read_since(asked_s - NEW_KEY_S)
         record, now_s = self._by_digest.get(digest), self._clock()
         if record is None or record.valid_until_s[digest] <= now_s:
             return None
@@ -71,16 +72,13 @@ class StoredKeys:
             self._used[record.key_id] = self._reported[record.key_id] = now_s
         return record
 
-    def _age_s(self) -> float:
-        return self._monotonic() - self._read_at_s
-
-    async def _read_within(self, max_age_s: float) -> None:
-        """Waits until the copy is at most this old. A reading that is under way may have begun too early,
-        so that a second one can be needed.
+    async def _read_since(self, begun_s: float) -> None:
+        """Waits until the copy is from a reading that began at this time or later. One that is under way may
+        have begun too early, so that a second one can be needed.
         """
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                while self._age_s() > max_age_s:
+                while self._read_at_s < begun_s:
                     await asyncio.shield(self._start_reading())
         except TimeoutError:
             raise Unavailable("the API keys can't be read at the moment; try again") from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
 
@@ -28,29 +30,37 @@ from deployments.core.access import (
     KeyScope,
     digest_of,
 )
-from deployments.core.errors import Conflict, NotFound
+from deployments.core.detached_task import detached_task
+from deployments.core.errors import Conflict, KnowledgeUnavailable, NotFound
 from deployments.core.ids import TenantId
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+
+log = logging.getLogger(__name__)
 
 REVOKED_KEPT_S = 90 * 24 * 3600.0
 """How long a revoked key is listed."""
 
 
-@dataclass(frozen=True, slots=True)
 class KeyStore:
-    """Implements `KeyDesk`."""
+    """Implements `KeyDesk`.
 
-    database: Database
-    """Its owner closes it."""
-    clock: Callable[[], float]
-    """Gives Unix seconds."""
-    new_record_id: Callable[[], str]
-    """Makes ids that sort by time."""
+    Replicas ask for changes several times a second, and no long transaction of others may keep them waiting.
+    On SQLite, where all share one connection, this object answers from memory: it is the only one that
+    changes keys there.
+    """
 
-    @property
-    def _audit(self) -> Audit:
-        return Audit(self.clock, self.new_record_id)
+    def __init__(
+        self, database: Database, clock: Callable[[], float], new_record_id: Callable[[], str]
+    ) -> None:
+        """`clock` gives Unix seconds, `new_record_id` makes ids that sort by time."""
+        self.database = database
+        self.clock = clock
+        self.new_record_id = new_record_id
+        self._audit = Audit(clock, new_record_id)
+        self._changes = 0
+        self._copy: KeyChanges | None = None
+        self._noting: asyncio.Task[None] | None = None
 
     async def create_key(self, actor: Actor, tenant: TenantId, draft: KeyDraft) -> IssuedKey:
         """Makes a key. Raises Conflict if the tenant has `MAX_KEYS` valid ones."""
@@ -65,7 +75,7 @@ class KeyStore:
             None,
             None,
         )
-        async with self.database.transaction() as connection:
+        async with self._change() as connection:
             revision = await _next_revision(connection)
             await connection.execute(delete(keys).where(keys.c.revoked_at_s < now_s - REVOKED_KEPT_S))
             valid = and_(keys.c.tenant == tenant, keys.c.revoked_at_s.is_(None), _unexpired(now_s))
@@ -104,7 +114,7 @@ class KeyStore:
         Raises NotFound, Conflict if the key is revoked or has expired.
         """
         now_s, secret = self.clock(), _new_secret()
-        async with self.database.transaction() as connection:
+        async with self._change() as connection:
             revision = await _next_revision(connection)
             row = await _row(connection, tenant, key_id)
             if row.revoked_at_s is not None or (row.expires_at_s or inf) <= now_s:
@@ -121,7 +131,7 @@ class KeyStore:
 
     async def revoke_key(self, actor: Actor, tenant: TenantId, key_id: str) -> ApiKey:
         """Makes a key invalid, for good; does nothing to a revoked one. Raises NotFound."""
-        async with self.database.transaction() as connection:
+        async with self._change() as connection:
             revision = await _next_revision(connection)
             row = await _row(connection, tenant, key_id)
             if row.revoked_at_s is None:
@@ -142,16 +152,41 @@ class KeyStore:
 
     async def key_changes(self, known: int, used: Mapping[str, float]) -> KeyChanges:
         """Changes after the revision `known`; 0 asks for all keys."""
-        async with self.database.transaction() as connection:
-            for key_id, at_s in used.items():
-                stale = or_(keys.c.last_used_at_s.is_(None), keys.c.last_used_at_s < at_s - USE_PRECISION_S)
-                later = update(keys).where(keys.c.key_id == key_id, stale).values(last_used_at_s=at_s)
-                await connection.execute(later)
+        if used and (self._noting is None or self._noting.done()):
+            self._noting = detached_task(self._note(used))
+        changes = self._changes
+        every = self._copy or await self._read()
+        if self.database.dialect == "sqlite" and changes == self._changes:
+            self._copy = every
+        # A database that was restored from a backup can be older than what the caller knows.
+        if not 0 < known <= every.revision:
+            return every
+        return KeyChanges(every.revision, tuple(r for r in every.records if r.revision > known), False)
+
+    async def _read(self) -> KeyChanges:
+        async with self.database.snapshot() as connection:
             revision = await connection.scalar(select(revisions.c.revision)) or 0
-            # A database that was restored from a backup can be older than what the caller knows.
-            complete = not 0 < known <= revision
-            rows = await connection.execute(select(keys).where(keys.c.revision > (0 if complete else known)))
-            return KeyChanges(revision, tuple(_record(row) for row in rows), complete)
+            rows = await connection.execute(select(keys))
+            return KeyChanges(revision, tuple(_record(row) for row in rows), True)
+
+    async def _note(self, used: Mapping[str, float]) -> None:
+        """Stores when keys were used. Logs failures: the next use is stored a minute later."""
+        try:
+            async with self.database.transaction() as connection:
+                for key_id, at_s in used.items():
+                    known_s = keys.c.last_used_at_s
+                    stale = or_(known_s.is_(None), known_s < at_s - USE_PRECISION_S)
+                    later = update(keys).where(keys.c.key_id == key_id, stale).values(last_used_at_s=at_s)
+                    await connection.execute(later)
+        except KnowledgeUnavailable as error:
+            log.warning("the last use of %d keys was not stored: %s", len(used), error)
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[AsyncConnection]:
+        async with self.database.transaction() as connection:
+            yield connection
+        self._changes += 1
+        self._copy = None
 
 
 def _new_secret() -> str:
@@ -195,7 +230,8 @@ def _api_key(row: AnyRow) -> ApiKey:
 
 
 def _record(row: AnyRow) -> KeyRecord:
-    return KeyRecord(row.key_id, TenantId(row.tenant), frozenset(_scopes(row)), _validity(row))
+    scopes = frozenset(_scopes(row))
+    return KeyRecord(row.key_id, TenantId(row.tenant), scopes, _validity(row), row.revision)
 
 
 def _validity(row: Any) -> dict[bytes, float]:

@@ -80,6 +80,8 @@ class KeyRecord:
     valid_until_s: Mapping[bytes, float]
     """Digest of a secret -> Unix seconds until which the secret is valid. Empty if the key is revoked. A
     rotated key can have two secrets for some time."""
+    revision: int = 0
+    """The list's revision after the key's last change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +27,8 @@ class CollectionState:
     """0 if the collection does not exist."""
     stamp: str
     """Empty if the collection does not exist."""
+    word_key: bytes = b""
+    """The index's secret key of the hashes of words."""
 
 
 async def read_state(connection: AsyncConnection, scope: Scope) -> CollectionState:
@@ -40,13 +42,15 @@ async def read_states(connection: AsyncConnection, scopes: Sequence[Scope]) -> d
     for some in batches(scopes, _AT_ONCE):
         names = tuple_(collections.c.tenant, collections.c.name).in_([(s.tenant, s.collection) for s in some])
         found = indexes.outerjoin(collections, names)
-        query = select(indexes.c.id, indexes.c.embedding_fingerprint, collections).select_from(found)
+        query = select(
+            indexes.c.id, indexes.c.embedding_fingerprint, indexes.c.word_key, collections
+        ).select_from(found)
         rows = (await connection.execute(query.where(indexes.c.status == "active"))).all()
         index = rows[0]  # without any collection, the join still has the index
-        absent = CollectionState(index.id, index.embedding_fingerprint, 0, "")
+        absent = CollectionState(index.id, index.embedding_fingerprint, 0, "", bytes(index.word_key))
         states |= dict.fromkeys(some, absent)
         for row in rows:
             if row.tenant is not None:
                 scope = Scope(TenantId(row.tenant), CollectionName(row.name))
-                states[scope] = CollectionState(index.id, absent.embedding, row.generation, row.stamp)
+                states[scope] = replace(absent, generation=row.generation, stamp=row.stamp)
     return states

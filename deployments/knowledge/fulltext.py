@@ -38,15 +38,26 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextScope:
-    """The chunks among which a search looks: those of a collection in an index."""
+    """The chunks among which a search looks: those of a collection in an index.
+
+    Only the hashes keep collections apart. They are keyed, since otherwise somebody could compute a word
+    whose hash in the own collection is that of a word in another one.
+    """
 
     index_id: int
+    word_key: bytes
+    """The index's secret key."""
     scope: Scope
 
     def keys(self, place: Place, words: Iterable[str]) -> list[int]:
         """Returns the hashes of words, integers of 48 bits, in the order of `words`."""
-        prefix = f"{self.index_id}/{self.scope}/{place}/".encode()
-        return [int.from_bytes(blake2b(prefix + word.encode(), digest_size=6).digest()) for word in words]
+        prefix = blake2b(f"{self.scope}/{place}/".encode(), digest_size=6, key=self.word_key)
+        return [_hashed(prefix.copy(), word) for word in words]
+
+
+def _hashed(prefix: blake2b, word: str) -> int:
+    prefix.update(word.encode())
+    return int.from_bytes(prefix.digest())
 
 
 @dataclass(frozen=True, slots=True)

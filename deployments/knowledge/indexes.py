@@ -7,6 +7,7 @@ when it is complete.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ class IndexRow:
     id: int
     key: IndexKey
     active: bool
+    word_key: bytes
+    """Secret key of the hashes of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +81,16 @@ async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
     own = next((index for index in present if index.key == key), None)
     if own is None:
         active = not any(index.active for index in present)
-        values = {
+        values: dict[str, Any] = {
             "embedding_fingerprint": key.embedding,
             "tokenizer_fingerprint": key.tokenizer,
             "chunk_tokens": key.chunk_tokens,
             "chunking_version": key.chunking,
+            "word_key": secrets.token_bytes(16),
             "status": _ACTIVE if active else _BUILDING,
         }
         made = await connection.execute(insert(indexes).values(values).returning(indexes.c.id))
-        own = IndexRow(made.scalar_one(), key, active)
+        own = IndexRow(made.scalar_one(), key, active, values["word_key"])
     unfinished = indexes.c.status == _BUILDING
     await connection.execute(delete(indexes).where(unfinished, indexes.c.id != own.id))
     return own
@@ -160,4 +164,4 @@ def _index(row: AnyRow) -> IndexRow:
         row.chunk_tokens,
         row.chunking_version,
     )
-    return IndexRow(row.id, key, row.status == _ACTIVE)
+    return IndexRow(row.id, key, row.status == _ACTIVE, bytes(row.word_key))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.document_labels import DocumentFilter
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.database.connection import Database
@@ -37,8 +37,12 @@ class _TextQuestion:
     """Where a search looks for words."""
 
     within: TextScope
-    section: str | None
-    only: DocumentFilter
+    section: str | None = None
+    only: DocumentFilter = EVERY_DOCUMENT
+
+    def unlimited(self) -> _TextQuestion:
+        """The same in the whole collection."""
+        return _TextQuestion(self.within)
 
 
 class HybridSearch:
@@ -79,7 +83,9 @@ class HybridSearch:
         depth = max(_MIN_DEPTH, 4 * query.top_k)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, query.scope)
-            asked = _TextQuestion(TextScope(state.index_id, query.scope), query.section, query.only)
+            asked = _TextQuestion(
+                TextScope(state.index_id, state.word_key, query.scope), query.section, query.only
+            )
             searched_as, near = texts[-1], list[int]()
             similarities: dict[int, float] = {}
             if state.embedding != self._embedder.fingerprint:
@@ -90,9 +96,12 @@ class HybridSearch:
                 weighed = weigh(texts, await vectors.similarities_to(questions))
                 searched_as = weighed.text
                 terms, chunk_count = search_terms(searched_as), len(vectors.chunk_ids)
-                ranking = await self._rank_text(connection, asked, terms, chunk_count)
-                words = [chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.spelt][:depth]
+                # All chunks of the collection decide how rare a word is, whatever limits the question has.
+                ranking = await self._rank_text(connection, asked.unlimited(), terms, chunk_count)
                 only = await matching_documents(connection, query.scope, query.only) if query.only else None
+                allowed = vectors.chunks_of(query.section, only)
+                spelt = (chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.spelt)
+                words = [chunk_id for chunk_id in spelt if allowed is None or chunk_id in allowed][:depth]
                 near = vectors.nearest(weighed.similarities, query.section, depth, query.top_k, only)
                 similarities = vectors.by_chunk(weighed.similarities, [*near, *words])
             fused = self._selected(fuse([near, words]), ranking.spelt, similarities)
@@ -134,7 +143,7 @@ class HybridSearch:
         terms = search_terms(question)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, scope)
-            asked = _TextQuestion(TextScope(state.index_id, scope), None, only)
+            asked = _TextQuestion(TextScope(state.index_id, state.word_key, scope), None, only)
             ranking = await self._rank_text(connection, asked, terms)
             ids = ranking.chunk_ids[: max(_MIN_DEPTH, 4 * limit)]
             rows = await _read_rows(connection, scope, ids)

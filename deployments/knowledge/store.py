@@ -114,7 +114,7 @@ class DocumentStore:
             await check_quotas(connection, document.scope.tenant, self._limits_of, found, size)
             for index, change in changes:
                 added = vectors.chunks if self._uses_our_model(index) else None
-                within = TextScope(index.id, document.scope)
+                within = TextScope(index.id, index.word_key, document.scope)
                 await self._writer.apply(connection, within, row_id, change, added)
                 await self._write_wordings(connection, index, row_id, document.loaded.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
@@ -151,7 +151,7 @@ class DocumentStore:
                 return
             rows = await read_chunks(connection, index.id, pending.id)
             change = plan_change(rows, drafts, with_vectors=True)
-            within = TextScope(index.id, pending.scope)
+            within = TextScope(index.id, index.word_key, pending.scope)
             await self._writer.apply(connection, within, pending.id, change, vectors.chunks)
             await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:

@@ -78,6 +78,8 @@ indexes = Table(
     Column("chunk_tokens", Integer, nullable=False),
     # Of the code that cut the documents: see `chunking.CHUNKING_VERSION`.
     Column("chunking_version", Integer, nullable=False, server_default="1"),
+    # Random key of the hashes of words: see `fulltext.TextScope`.
+    Column("word_key", LargeBinary(16), nullable=False, server_default=""),
     # "active" (exactly one, which serves) or "building".
     Column("status", String(16), nullable=False),
     sqlite_autoincrement=True,

@@ -20,8 +20,9 @@ log = logging.getLogger(__name__)
 _BATCH = 500
 """Chunks of one transaction."""
 _NEXT = text(
-    "SELECT c.id, c.index_id, d.tenant, d.collection, d.title, c.heading, c.body "
-    "FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id > :last ORDER BY c.id LIMIT :limit"
+    "SELECT c.id, c.index_id, i.word_key, d.tenant, d.collection, d.title, c.heading, c.body FROM chunks c "
+    "JOIN indexes i ON i.id = c.index_id JOIN documents d ON d.id = c.document_id "
+    "WHERE c.id > :last ORDER BY c.id LIMIT :limit"
 )
 
 
@@ -65,7 +66,7 @@ async def _reindex_batch(connection: AsyncConnection, last: int) -> tuple[int, i
 
 def _within(row: Row[tuple[object, ...]]) -> TextScope:
     scope = Scope(TenantId(row.tenant), CollectionName(row.collection))
-    return TextScope(row.index_id, scope)
+    return TextScope(row.index_id, bytes(row.word_key), scope)
 
 
 def _texts(rows: Sequence[Row[tuple[object, ...]]]) -> list[IndexedText]:

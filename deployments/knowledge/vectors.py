@@ -67,16 +67,24 @@ class CollectionVectors:
         question, must not hide others. With a `section`, other sections are ignored; with `only`, row ids
         of documents, all other documents are.
         """
-        rows = np.arange(len(self.chunk_ids))
-        if only is not None:
-            rows = rows[np.isin(self.documents, only)[self.owners]]
-        if section is not None:
-            rows = rows[self.sections[rows] == section]
+        rows = self._rows(section, only)
         distances = -similarities[rows]
         document_bests = _smallest_of_owners(self.owners[rows], distances, documents)
         wanted = np.union1d(_smallest(distances, limit), document_bests)
         order = wanted[np.argsort(distances[wanted], kind="stable")]
         return [int(chunk_id) for chunk_id in self.chunk_ids[rows[order]]]
+
+    def chunks_of(self, section: str | None, only: npt.NDArray[np.int64] | None) -> set[int] | None:
+        """Returns ids of the chunks that a question with these limits may find; None if it has none."""
+        if section is None and only is None:
+            return None
+        return set(self.chunk_ids[self._rows(section, only)].tolist())
+
+    def _rows(self, section: str | None, only: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+        rows = np.arange(len(self.chunk_ids))
+        if only is not None:
+            rows = rows[np.isin(self.documents, only)[self.owners]]
+        return rows if section is None else rows[self.sections[rows] == section]
 
     def by_chunk(self, similarities: npt.NDArray[np.float32], chunk_ids: Sequence[int]) -> dict[int, float]:
         """Returns similarities by chunk id, without chunks that have no vector."""

@@ -200,10 +200,12 @@ class EngineViews:
             if (pause_s := self._next_survey_s - self._clock()) > 0:
                 await self._sleep(pause_s)
             some = dict(islice(self._due.items(), SURVEYED_AT_ONCE))
-            replicas = await self._survey(some)
+            try:
+                replicas = await self._survey(some)
+            finally:  # a tenant whose survey fails must not keep others from theirs
+                for salt in some:
+                    self._due.pop(salt, None)
             self._next_survey_s = self._clock() + replicas / SURVEY_CALLS_PER_S
-            for salt in some:
-                self._due.pop(salt, None)
 
     async def _survey(self, tenants: Mapping[str, _Tenant]) -> int:
         """Asks all replicas about the tenants; returns how many replicas were asked."""

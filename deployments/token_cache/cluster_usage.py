@@ -26,8 +26,8 @@ from deployments.token_cache.redis_store import RedisSegmentStore
 
 log = logging.getLogger(__name__)
 
-KEPT_S = 600
-"""How long a result is kept."""
+KEPT_S = 24 * 3600
+"""How long a result is kept: longer than the pause after any walk."""
 OLD_S = 30.0
 """Age of a result from which a process that reads it measures again."""
 _PAUSE_FACTOR = 100

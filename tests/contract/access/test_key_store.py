@@ -146,6 +146,8 @@ async def test_the_last_use_is_stored_once_a_minute(store: KeyStore, clock: Fake
 
     async def used(at_s: float) -> float | None:
         await store.key_changes(0, {key_id: at_s, "key-unknown": at_s})
+        assert store._noting is not None
+        await store._noting
         (key,) = await store.list_keys(BY, ACME, 10, None)
         return key.last_used_at_s
 
@@ -194,3 +196,25 @@ async def test_each_use_of_admin_is_recorded(store: KeyStore, clock: FakeClock) 
         *[e.action for e in found],
     ]
     assert [entry.action for entry in await store.audit(BY, ACME, 10, None)] == ["audit.list"]
+
+
+async def test_a_busy_database_keeps_no_key_waiting(store: KeyStore, clock: FakeClock) -> None:
+    """On SQLite all share one connection. What was used is stored when the database is free again."""
+    issued = await made(store)
+    known = await store.key_changes(0, {})
+    async with store.database.transaction(), asyncio.timeout(1):
+        assert await store.key_changes(0, {issued.key.key_id: clock.now_s}) == known
+    assert store._noting is not None
+    await store._noting
+    (key,) = await store.list_keys(BY, ACME, 10, None)
+    assert key.last_used_at_s == clock.now_s
+
+
+async def test_a_reading_during_a_change_is_not_kept(store: KeyStore) -> None:
+    """Else a revoked key would stay valid."""
+    issued = await made(store)
+    reads = asyncio.gather(*(store.key_changes(0, {}) for _ in range(5)))
+    await store.revoke_key(BY, ACME, issued.key.key_id)
+    await reads
+    (record,) = (await store.key_changes(0, {})).records
+    assert record.valid_until_s == {}

@@ -33,7 +33,9 @@ async def test_a_thousand_tenants_take_a_few_statements(database_url: str, wante
         event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
         found = await read_states(connection, wanted)
     await database.close()
-    expected = {s: CollectionState(index.id, "e", n, f"s{n}") for n, s in enumerate(SCOPES, start=1)}
-    expected[ABSENT] = CollectionState(index.id, "e", 0, "")
+    expected = {
+        s: CollectionState(index.id, "e", n, f"s{n}", index.word_key) for n, s in enumerate(SCOPES, start=1)
+    }
+    expected[ABSENT] = CollectionState(index.id, "e", 0, "", index.word_key)
     assert found == {scope: expected[scope] for scope in wanted}
     assert len(statements) <= -(-len(wanted) // collection_states._AT_ONCE)

@@ -61,7 +61,7 @@ SPELT = [
 ]
 CHUNKS = 2100
 """Chunks of the older database: more than one batch."""
-WITHIN = TextScope(1, SCOPE)
+WITHIN = TextScope(1, b"key of the index", SCOPE)
 
 
 @pytest.mark.parametrize(("question", "first"), FIRST)
@@ -149,12 +149,13 @@ async def test_an_older_database_finds_identifiers_after_migration(
     await older.close()
     database = await Database.open(database_url)
     await reindex_texts(database)
+    within = await scope_of(database)
     async with database.snapshot() as connection:
         for question, first in FIRST:
             terms = search_terms(question)
             words = [term.word for term in terms]
             found = await full_text(database.dialect).find(
-                connection, WordQuery(WITHIN, None, words, [*Place], 5000)
+                connection, WordQuery(within, None, words, [*Place], 5000)
             )
             (best, *_) = rank(terms, found, CHUNKS).chunk_ids
             assert bodies()[best] == TEXTS[first]
@@ -198,13 +199,21 @@ async def fill(connection: AsyncConnection, dialect: str) -> None:
         await connection.execute(text(statement), rows)
 
 
+async def scope_of(database: Database) -> TextScope:
+    """The collection in the only index."""
+    async with database.snapshot() as connection:
+        key = await connection.scalar(text("SELECT word_key FROM indexes"))
+    return TextScope(1, bytes(key or b""), SCOPE)
+
+
 async def check_words(database: Database) -> None:
     """Rows that were indexed again are equal to rows that are written the first time."""
+    within = await scope_of(database)
     statement = text("SELECT * FROM chunk_search")
     async with database.transaction() as connection:
         again = sorted(map(str, await connection.execute(statement)))
         assert len(again) == CHUNKS
         await connection.execute(text("DELETE FROM chunk_search"))
         texts = [IndexedText(id_, "T", "H", body) for id_, body in bodies().items()]
-        await full_text(database.dialect).add(connection, WITHIN, texts)
+        await full_text(database.dialect).add(connection, within, texts)
         assert sorted(map(str, await connection.execute(statement))) == again

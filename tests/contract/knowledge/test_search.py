@@ -224,3 +224,14 @@ async def test_spelt_passages_are_those_of_the_section(knowledge: Knowledge) -> 
     await knowledge.put("a", "error E-08 here", "T", section="one")
     await knowledge.put("b", "error E-08 there", "T", section="two")
     assert await knowledge.found("E-08", section="two") == ["b"]
+
+
+async def test_what_is_rare_does_not_depend_on_a_filter(knowledge: Knowledge) -> None:
+    """Among few documents each word is rare, and no passage would have all of them."""
+    await knowledge.put("hit", "the zebra rule in the hay", section="rules")
+    await knowledge.put("other", "an invoice and a payment", section="rules")
+    for number in range(60):
+        await knowledge.put(f"d{number}", f"an invoice and a payment number {number}")
+    for section in (None, "rules"):
+        query = SearchQuery(SCOPE, "zebra invoice payment", 1, section)
+        assert (await knowledge.service.search(query)).passages[0].doc_id == "hit"

@@ -45,6 +45,13 @@ def test_keys_need_the_scope_admin(path: str, method: str) -> None:
     assert needed_scope(method, path) is KeyScope.ADMIN
 
 
+@pytest.mark.parametrize("path", sorted(ASKING))
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "BREW"])
+def test_only_a_post_asks(path: str, method: str) -> None:
+    """A document of the documentation can have the id `lookup`."""
+    assert needed_scope(method, path) is KeyScope.WRITE
+
+
 def test_unknown_routes_need_write() -> None:
     """Unless their method only reads."""
     assert needed_scope("POST", "/v1/nowhere") is KeyScope.WRITE
