@@ -20,6 +20,10 @@ FILES = (
     ("POST", re.compile(r"/v1/support/tickets/images")),
 )
 """Routes that take a whole document or a picture: WARMLINE_MAX_BODY_BYTES limits these."""
+INGEST = re.compile(r"/v1/collections/[^/]+/ingest")
+"""The route that takes many documents; it limits each of them by WARMLINE_MAX_BODY_BYTES."""
+MAX_INGEST_BYTES = 2**28
+"""Of all documents of one request. They are stored while they arrive, so memory does not limit them."""
 _DISCARD_FACTOR = 8
 """A body that is too large is read and discarded, up to this many times the limit of files, before the
 413."""
@@ -36,6 +40,8 @@ class BodyLimit:
             scope["method"] == method and path.fullmatch(scope["path"]) for method, path in FILES
         )
         self._max_bytes = max_file_bytes if takes_file else min(max_file_bytes, MAX_JSON_BYTES)
+        if scope["method"] == "POST" and INGEST.fullmatch(scope["path"]):
+            takes_file, self._max_bytes = True, max(max_file_bytes, MAX_INGEST_BYTES)
         self._discarded_bytes = _DISCARD_FACTOR * max_file_bytes
         self._error = PayloadTooLarge(
             f"the body is larger than {self._max_bytes} bytes, the limit of "

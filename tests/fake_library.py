@@ -42,7 +42,7 @@ class FakeLibrary:
         self.revisions: list[bool] = []
         self.fault: Exception | None = None
 
-    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+    async def put(self, scope: Scope, draft: DocumentDraft, skip_equal: bool = False) -> Ingested:
         if self.fault is not None:
             raise self.fault
         if draft.media_type.partition(";")[0] not in {"text/markdown", "application/pdf"}:

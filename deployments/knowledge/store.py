@@ -24,7 +24,9 @@ from deployments.knowledge.document_rows import (
     is_equal,
     labels,
     lock_collection,
+    note_digest,
     present_or_raise,
+    read_generation,
     read_matching_segments,
     read_segments,
     select_documents,
@@ -98,9 +100,9 @@ class DocumentStore:
             found = await find_document(connection, document.scope, document.doc_id)
             _check_labels(found, read)
             if found is not None and is_equal(found, document):
+                await note_digest(connection, found.id, document.digest)
                 size = len(await read_chunks(connection, active.id, found.id))
-                same = Ingested(document.doc_id, found.version, size, size, 0, generation)
-                return StoreResult(same, (), ())
+                return _unchanged(found, size, generation)
             before = await read_segments(connection, active.id, found) if found is not None else {}
             changes = await self._plan_changes(connection, all_indexes, found, document, vectors)
             if found is not None:
@@ -122,6 +124,19 @@ class DocumentStore:
             )
         written = [d.segment for d in document.chunks if d.segment_hash not in before]
         return StoreResult(ingested, written, obsolete)
+
+    async def find_equal(self, scope: Scope, doc_id: DocId, digest: str) -> StoreResult | None:
+        """Returns what `put` would for an upload with this digest, if it was stored before; or else None.
+
+        Raises KnowledgeUnavailable.
+        """
+        query = select_documents(scope, with_texts=False)
+        equal = query.where(documents.c.doc_id == doc_id, documents.c.digest == digest)
+        async with self._database.snapshot() as connection:
+            found = (await connection.execute(equal)).one_or_none()
+            if found is None:
+                return None
+            return _unchanged(found, found.chunk_count, await read_generation(connection, scope))
 
     async def put_into(
         self,
@@ -247,6 +262,11 @@ class DocumentStore:
         if missing or wordings:
             raise VectorsMissing(tuple(missing.values()), sorted(wordings))
         return changes
+
+
+def _unchanged(found: AnyRow, size: int, generation: int) -> StoreResult:
+    same = Ingested(found.doc_id, found.version, size, size, 0, generation, changed=False)
+    return StoreResult(same, (), ())
 
 
 def _check_labels(found: AnyRow | None, read: Document | None) -> None:

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Integer, Update, column, delete, insert, select, update, values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.batches import batches
 from deployments.core.segments import document_segment
 from deployments.database.vectors import Vector, to_blob
 from deployments.knowledge.chunking import Chunk
@@ -138,6 +139,21 @@ async def read_chunks(connection: AsyncConnection, index_id: int, document_id: i
     ]
 
 
+_MOVED_AT_ONCE = 2_000
+"""Rows that one statement moves. Each takes four parameters, of which SQLite allows 32,766."""
+
+
+def _moving(places: Sequence[tuple[int, Place]]) -> Update:
+    """Gives rows new places. Changing them one by one would keep the database's only writer for seconds."""
+    moved = (
+        values(column("id", Integer), *(column(place.name, Integer) for place in _PLACE), name="moved")
+        .data([(row_id, *place) for row_id, place in places])
+        .cte("moved")
+    )
+    changed = {place.name: moved.c[place.name] for place in _PLACE}
+    return update(chunks).where(chunks.c.id == moved.c.id).values(changed)
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkWriter:
     """Writes changes to the chunks and to the full-text index."""
@@ -159,8 +175,8 @@ class ChunkWriter:
         if change.removed:
             await connection.execute(delete(chunks).where(chunks.c.id.in_(change.removed)))
         if change.moved:
-            moved = [{"row": row_id, **_columns(place)} for row_id, place in change.moved.items()]
-            await connection.execute(update(chunks).where(chunks.c.id == bindparam("row")), moved)
+            for some in batches(tuple(change.moved.items()), _MOVED_AT_ONCE):
+                await connection.execute(_moving(some))
         if not change.added:
             return
         rows = [

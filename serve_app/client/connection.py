@@ -13,13 +13,16 @@ import httpx
 from deployments.core.errors import DeadlineExceeded, Unavailable
 from deployments.core.ids import TenantId
 from serve_app.auth import TENANT_HEADER
-from serve_app.client.responses import result_of
+from serve_app.client.responses import result_of, results_of
 from serve_app.settings import Settings, variable
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0, read=600.0, write=60.0)
 """Seconds. The application's own deadline is shorter, unless it was configured to be longer."""
 _NO_IDLE_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 """A client that is never closed leaves no connection open, and works in another event loop."""
+
+_UNTOLD = "application/octet-stream"
+"""The media type of a file whose contents or name tell its type."""
 
 
 class Connection:
@@ -70,16 +73,24 @@ class Connection:
             # Not httpx's `json`: it fails on a lone surrogate, for which the application names the field.
             content = json.dumps(_given(fields), allow_nan=False).encode()
             headers["content-type"] = "application/json"
+        response = await self._response(
+            method, path, params=_given(params or {}), headers=headers, content=content
+        )
+        return result_of(response, self._url)
+
+    async def post_files(self, path: str, files: Mapping[str, bytes]) -> list[Any]:
+        """Sends files by name, as a form. Returns the JSON of each line of the response."""
+        parts = [("file", (name, content, _UNTOLD)) for name, content in files.items()]
+        return results_of(await self._response("POST", path, files=parts), self._url)
+
+    async def _response(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            response = await self._opened().request(
-                method, path, params=_given(params or {}), headers=headers, content=content
-            )
+            return await self._opened().request(method, path, **request)
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise DeadlineExceeded(f"{self._url} did not answer in time") from error
         except httpx.TransportError as error:
             cause = str(error) or type(error).__name__
             raise Unavailable(f"no Warmline can be reached at {self._url}: {cause}") from error
-        return result_of(response, self._url)
 
     async def aclose(self) -> None:
         """Closes the client; the next request opens a new one."""

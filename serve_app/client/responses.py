@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,20 @@ def result_of(response: httpx.Response, url: str) -> Any:
         case {"error": {"message": str(message), "code": str(code), "param": str() | None as param}}:
             raise _kind(code, status)(message, param)
     raise Unavailable(f"{url} answered {status} with an error that is not Warmline's")
+
+
+def results_of(response: httpx.Response, url: str) -> list[Any]:
+    """The JSON of each line of a response. Raises as `result_of` does."""
+    if response.headers.get("content-type", "").partition(";")[0].strip() != "application/x-ndjson":
+        result_of(response, url)
+        raise Unavailable(f"{url} answered with one JSON value instead of lines; is it an older Warmline?")
+    return [json.loads(line) for line in response.content.splitlines()]
+
+
+def error_of(error: Mapping[str, Any]) -> WarmlineError:
+    """The error that a line of a response describes."""
+    kind = _BY_CODE.get(str(error["code"]), InternalFault)
+    return kind(str(error["message"]), error["param"])
 
 
 def _kind(code: str, status: int) -> type[WarmlineError]:
