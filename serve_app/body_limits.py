@@ -20,7 +20,7 @@ FILES = (
     ("POST", re.compile(r"/v1/support/tickets/images")),
 )
 """Routes that take a whole document or a picture: WARMLINE_MAX_BODY_BYTES limits these."""
-INGEST = re.compile(r"/v1/collections/[^/]+/ingest")
+INGEST = ("POST", re.compile(r"/v1/collections/[^/]+/ingest"))
 """The route that takes many documents; it limits each of them by WARMLINE_MAX_BODY_BYTES."""
 MAX_INGEST_BYTES = 2**28
 """Of all documents of one request. They are stored while they arrive, so memory does not limit them."""
@@ -36,11 +36,13 @@ class BodyLimit:
 
     def __init__(self, scope: Scope, max_file_bytes: int) -> None:
         self._declared = dict(scope["headers"]).get(b"content-length", b"0")
-        takes_file = any(
-            scope["method"] == method and path.fullmatch(scope["path"]) for method, path in FILES
-        )
+
+        def is_one_of(*routes: tuple[str, re.Pattern[str]]) -> bool:
+            return any(scope["method"] == method and path.fullmatch(scope["path"]) for method, path in routes)
+
+        takes_file = is_one_of(*FILES)
         self._max_bytes = max_file_bytes if takes_file else min(max_file_bytes, MAX_JSON_BYTES)
-        if scope["method"] == "POST" and INGEST.fullmatch(scope["path"]):
+        if is_one_of(INGEST):
             takes_file, self._max_bytes = True, max(max_file_bytes, MAX_INGEST_BYTES)
         self._discarded_bytes = _DISCARD_FACTOR * max_file_bytes
         self._error = PayloadTooLarge(

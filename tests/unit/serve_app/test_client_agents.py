@@ -301,4 +301,4 @@ async def test_documents_are_ingested_in_several_requests(docs, over_api, tmp_pa
     assert outcomes.pop("empty.md") == "refused"
     assert set(outcomes.values()) == {"stored"}
     assert set(outcomes) == files.keys() - {"empty.md"}
-    assert {scope.collection for scope, _ in over_api.library.documents} == {"documentation_kb"}
+    assert {scope.collection for scope, _ in over_api.library.documents} == {"documentation"}
