@@ -106,7 +106,8 @@ def _processes() -> list[psutil.Process]:
 
 def _cpu_s() -> float:
     """Seconds of the CPU that this process and its children took; document processes live through a run."""
-    return sum(process.cpu_times().user + process.cpu_times().system for process in _processes())
+    times = [process.cpu_times() for process in _processes()]
+    return float(sum(spent.user + spent.system for spent in times))
 
 
 def files(folder: Path, pattern: str, most: int) -> list[DocumentDraft]:
