@@ -20,6 +20,10 @@ FILES = (
     ("POST", re.compile(r"/v1/support/tickets/images")),
 )
 """Routes that take a whole document or a picture: WARMLINE_MAX_BODY_BYTES limits these."""
+INGEST = ("POST", re.compile(r"/v1/collections/[^/]+/ingest"))
+"""The route that takes many documents; it limits each of them by WARMLINE_MAX_BODY_BYTES."""
+MAX_INGEST_BYTES = 2**28
+"""Of all documents of one request. They are stored while they arrive, so memory does not limit them."""
 _DISCARD_FACTOR = 8
 """A body that is too large is read and discarded, up to this many times the limit of files, before the
 413."""
@@ -28,8 +32,13 @@ _DISCARD_TIMEOUT_S = 5.0
 
 
 def takes_file(method: str, path: str) -> bool:
-    """Whether a route takes a whole document or a picture."""
-    return any(method == known and pattern.fullmatch(path) for known, pattern in FILES)
+    """Whether a route takes whole documents or a picture."""
+    return any(_is(route, method, path) for route in (*FILES, INGEST))
+
+
+def _is(route: tuple[str, re.Pattern[str]], method: str, path: str) -> bool:
+    known, pattern = route
+    return method == known and pattern.fullmatch(path) is not None
 
 
 class BodyLimit:
@@ -37,8 +46,11 @@ class BodyLimit:
 
     def __init__(self, scope: Scope, max_file_bytes: int) -> None:
         self._declared = dict(scope["headers"]).get(b"content-length", b"0")
-        is_file = takes_file(scope["method"], scope["path"])
+        method, path = scope["method"], scope["path"]
+        is_file = takes_file(method, path)
         self._max_bytes = max_file_bytes if is_file else min(max_file_bytes, MAX_JSON_BYTES)
+        if _is(INGEST, method, path):
+            self._max_bytes = max(max_file_bytes, MAX_INGEST_BYTES)
         self._discarded_bytes = _DISCARD_FACTOR * max_file_bytes
         self._error = PayloadTooLarge(
             f"the body is larger than {self._max_bytes} bytes, the limit of "

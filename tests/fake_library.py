@@ -19,6 +19,8 @@ from deployments.core.errors import NotFound, UnprocessableDocument, Unsupported
 from deployments.core.ids import DocId, Scope, doc_id_pattern
 from deployments.core.ports import Retriever
 
+UNTOLD = "application/octet-stream"
+
 
 def matches(only: DocumentFilter, document: Document) -> bool:
     """Whether a document is one of those that a filter allows."""
@@ -42,10 +44,10 @@ class FakeLibrary:
         self.revisions: list[bool] = []
         self.fault: Exception | None = None
 
-    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+    async def put(self, scope: Scope, draft: DocumentDraft, skip_equal: bool = False) -> Ingested:
         if self.fault is not None:
             raise self.fault
-        if draft.media_type.partition(";")[0] not in {"text/markdown", "application/pdf"}:
+        if draft.media_type.partition(";")[0] not in {"text/markdown", "application/pdf", UNTOLD}:
             raise UnsupportedMediaType(f"{draft.media_type or 'no media type'} can't be read")
         if not draft.raw.strip():
             raise UnprocessableDocument(f"document {draft.doc_id}: it holds no text")

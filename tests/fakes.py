@@ -283,6 +283,9 @@ class FakeEmbedder:
         return self._vector(text)
 
     async def embed_queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self._matrix(texts)
+
+    async def embed_wordings(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         self.embedded.extend(texts)
         return self._matrix(texts)
 

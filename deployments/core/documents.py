@@ -254,3 +254,5 @@ class Ingested:
     """Token ids that write-through added to the token cache."""
     warnings: tuple[str, ...] = ()
     """What of the file is not in the stored text, such as pages that can't be read; and what was guessed."""
+    changed: bool = True
+    """False if an equal document was stored before."""

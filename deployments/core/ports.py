@@ -150,8 +150,9 @@ class Retriever(Protocol):
 class DocumentLibrary(Protocol):
     """The documents of the knowledge base, for services that write them."""
 
-    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
-        """Stores a document or a new version of it.
+    async def put(self, scope: Scope, draft: DocumentDraft, skip_equal: bool = False) -> Ingested:
+        """Stores a document or a new version of it. With `skip_equal`, an upload that was stored before is
+        recognised without reading it.
 
         Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest (title too long).
         """

@@ -8,10 +8,12 @@ processes.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
@@ -161,8 +163,33 @@ def _lock_file(path: str) -> Path:
     return real.with_name(f"{real.name}.lock")
 
 
+class _ClosingConnection(sqlite3.Connection):
+    """Ends its statements and its transaction when it closes.
+
+    SQLAlchemy closes the connection of a call that is cancelled. The call's statement would otherwise stay
+    open, and keep the file locked for all later calls, until Python's garbage collection finds it.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *arguments: Any) -> Any:
+        made = super().cursor(*arguments)
+        self._cursors.add(made)
+        return made
+
+    def close(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        self.rollback()
+        super().close()
+
+
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    engine = create_async_engine(
+        url, pool_size=1, max_overflow=0, connect_args={"factory": _ClosingConnection}
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -33,6 +33,9 @@ class Embedder(Protocol):
     async def embed_queries(self, texts: Sequence[str]) -> Matrix:
         """Returns the vectors of questions, one row each, in the order of `texts`."""
 
+    async def embed_wordings(self, texts: Sequence[str]) -> Matrix:
+        """Returns what `embed_queries` does, for stored texts: questions don't wait for them."""
+
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """Returns the vectors of chunks or other stored texts, one row each, in the order of `texts`."""
 

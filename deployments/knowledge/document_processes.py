@@ -27,8 +27,8 @@ _IDLE_S = 300.0
 class DocumentProcesses:
     """Implements DocumentReader.
 
-    Reads one document of a tenant at a time, and those of as many tenants as there are processes in
-    parallel. Processes start when they are needed. A caller's cancellation ends its work.
+    A tenant gets at most half of the processes at a time, so that its documents can't stop another's.
+    Processes start when they are needed. A caller's cancellation ends its work.
     """
 
     def __init__(
@@ -36,7 +36,8 @@ class DocumentProcesses:
     ) -> None:
         """Makes the reader. `chunker` must be picklable. Without `processes`: two to four, by cores."""
         self._cutter = DocumentCutter(chunker, limits or DocumentLimits())
-        self._turns = FairTurns(processes or max(2, min(len(os.sched_getaffinity(0)) - 1, 4)))
+        count = processes or max(2, min(len(os.sched_getaffinity(0)) - 1, 4))
+        self._turns = FairTurns(count, max(count // 2, 1))
         self._idle: list[DocumentProcess] = []
         self._idle_end: asyncio.TimerHandle | None = None
         self._closed = False

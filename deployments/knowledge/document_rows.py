@@ -20,7 +20,7 @@ from deployments.database.metadata import AnyRow
 from deployments.knowledge.loaders import LoadedDocument
 from deployments.knowledge.stamps import new_stamp
 from deployments.knowledge.stored_chunks import ChunkDraft
-from deployments.knowledge.tables import chunks, documents, indexes
+from deployments.knowledge.tables import chunks, collections, documents, indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class PreparedDocument:
     doc_id: DocId
     loaded: LoadedDocument
     chunks: Sequence[ChunkDraft]
+    digest: str
+    """Of the upload."""
 
     @property
     def labels(self) -> Labels:
@@ -62,6 +64,14 @@ async def _write_generation(connection: AsyncConnection, scope: Scope, change: s
     )
     values = {"tenant": scope.tenant, "name": scope.collection, "first": first, "stamp": new_stamp()}
     return int((await connection.execute(statement, values)).scalar_one())
+
+
+async def read_generation(connection: AsyncConnection, scope: Scope) -> int:
+    """Returns a collection's generation, 0 for a new one."""
+    query = select(collections.c.generation).where(
+        collections.c.tenant == scope.tenant, collections.c.name == scope.collection
+    )
+    return int(await connection.scalar(query) or 0)
 
 
 def _in_scope(query: Select[Any], scope: Scope) -> Select[Any]:
@@ -152,6 +162,7 @@ async def write_document(
         "metadata": dict(loaded.metadata),
         "content": loaded.text,
         "content_bytes": len(loaded.text.encode()),
+        "digest": document.digest,
         "asked_as": "\n".join(loaded.asked_as),
         "updated_at_s": now_s,
     }
@@ -165,6 +176,11 @@ async def write_document(
     values |= {"version": 1, "created_at_s": now_s}
     made = await connection.execute(insert(documents).values(values).returning(documents.c.id))
     return made.scalar_one(), 1
+
+
+async def note_digest(connection: AsyncConnection, row_id: int, digest: str) -> None:
+    """Stores the digest of an upload that is equal to what is stored, though its file differs."""
+    await connection.execute(update(documents).where(documents.c.id == row_id).values(digest=digest))
 
 
 def select_documents(scope: Scope, *, with_texts: bool) -> Select[Any]:

@@ -1,14 +1,22 @@
-"""The embedding model: sentence-transformers on a CPU."""
+"""The embedding model: sentence-transformers on a CPU.
+
+Questions have a thread of their own. Documents have several threads of the lowest priority, so that an
+ingest uses idle cores and delays neither questions nor an engine on the same cores.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,9 +28,16 @@ from deployments.database.vectors import Matrix, Vector
 
 _SCHEMA_VERSION = 1
 """Part of the fingerprint. Raise it when `embedded_text` or the windows of long texts change."""
-_BATCH_TEXTS = 4
-"""Texts in one call of the model. A question waits for at most one batch of an ingest, and larger
-batches are hardly faster on a CPU."""
+_BATCH_WINDOWS = 8
+"""Windows in one call of the model. Larger batches are not faster on a CPU if the windows of a batch are of
+similar length, and a call of another tenant waits for at most one batch."""
+_SLICE_TEXTS = 256
+"""Texts that are cut into windows at a time, for the same reason. They are also sorted by length together,
+because a batch computes as long for its short windows as for its longest one."""
+_MAX_THREADS = 4
+"""Most threads that embed documents."""
+_LOWEST_PRIORITY = 19
+"""Nice value."""
 
 T = TypeVar("T")
 
@@ -33,35 +48,30 @@ def embedded_text(title: str, heading: str, body: str) -> str:
 
 
 class SentenceEmbedder:
-    """Implements `Embedder` with sentence-transformers in its own thread. Create it by `open`."""
+    """Implements `Embedder` with sentence-transformers in threads. Create it by `open`."""
 
-    def __init__(self, model: Any, worker: ThreadPoolExecutor) -> None:
-        self._model = model
-        self._worker = worker
+    def __init__(self, model: Any, threads: int) -> None:
+        """`threads` embed documents. Each computes alone: threads that share a batch wait for each other."""
+        self._questions = _Lane(model, 1, nice=0)
+        self._documents = _Lane(model, threads, nice=_LOWEST_PRIORITY)
         self.dimensions = int(model.get_embedding_dimension())
         self.fingerprint = _fingerprint(model)
 
     @classmethod
-    async def open(cls, path_or_name: Path | str, torch_threads: int = 1) -> SentenceEmbedder:
-        """Loads a model from a folder or by its name.
+    async def open(cls, path_or_name: Path | str, threads: int = 1) -> SentenceEmbedder:
+        """Loads a model from a folder or by its name. At most four `threads` are used.
 
-        More `torch_threads` help only if there are idle cores. Raises ConfigurationError when there is
-        no such model.
+        Raises ConfigurationError when there is no such model.
         """
-        worker = ThreadPoolExecutor(1, "embedder")
 
         def load() -> SentenceEmbedder:
-            import torch
             from sentence_transformers import SentenceTransformer
 
-            # The setting applies to the calling thread, so the worker has to call it.
-            torch.set_num_threads(torch_threads)
-            return cls(SentenceTransformer(str(path_or_name), device="cpu"), worker)
+            return cls(SentenceTransformer(str(path_or_name), device="cpu"), min(threads, _MAX_THREADS))
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(worker, load)
+            return await asyncio.to_thread(load)
         except (OSError, ValueError) as error:
-            worker.shutdown(wait=False)
             message = f"no embedding model at {path_or_name}: {error}"
             raise ConfigurationError(message, "embedding_model") from error
 
@@ -72,58 +82,115 @@ class SentenceEmbedder:
 
     async def embed_queries(self, texts: Sequence[str]) -> Matrix:
         """Returns the vectors of questions, one row each, in the order of `texts`."""
-        return await self._embed(texts, self._model.encode_query)
+        return await self._embed(self._questions, "encode_query", texts)
+
+    async def embed_wordings(self, texts: Sequence[str]) -> Matrix:
+        """Returns what `embed_queries` does, without delaying questions."""
+        return await self._embed(self._documents, "encode_query", texts)
 
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """Returns the vectors of chunks or other stored texts, one row each, in the order of `texts`."""
-        return await self._embed(texts, self._model.encode_document)
+        return await self._embed(self._documents, "encode_document", texts)
 
     def close(self) -> None:
-        """Ends the worker thread after the current batch."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Ends the threads after their current batches."""
+        self._questions.close()
+        self._documents.close()
 
-    async def _embed(self, texts: Sequence[str], encode: Callable[..., Any]) -> Matrix:
+    async def _embed(self, lane: _Lane, encode: str, texts: Sequence[str]) -> Matrix:
         """Embeds texts of any length.
 
         The model reads a limited number of word pieces. A longer text is split into windows of equal
         length, and its vector is the normalised mean of theirs, so that no part of it is ignored.
         """
-        if not texts:
-            return np.empty((0, self.dimensions), np.float32)
-        windows = await self._run(partial(self._all_windows, texts))
+        slices = [await self._embed_slice(lane, encode, some) for some in batches(texts, _SLICE_TEXTS)]
+        return np.concatenate([np.empty((0, self.dimensions), np.float32), *slices])
+
+    async def _embed_slice(self, lane: _Lane, encode: str, texts: Sequence[str]) -> Matrix:
+        windows = await lane.run(lambda model: [_windows(model, text) for text in texts])
         flat = [window for of_text in windows for window in of_text]
-        parts = [
-            await self._run(partial(self._encode, list(batch), encode))
-            for batch in batches(flat, _BATCH_TEXTS)
-        ]
+        by_length = sorted(range(len(flat)), key=lambda number: len(flat[number]))
+        parts = np.empty((len(flat), self.dimensions), np.float32)
+
+        async def embed(left: Iterator[Sequence[int]]) -> None:
+            for numbers in left:
+                batch = [flat[number] for number in numbers]
+                parts[numbers] = await lane.run(partial(_encoded, encode=encode, texts=batch))
+
+        # No more batches than threads are in the queue, so that other calls get their turn.
+        waiting = batches(by_length, _BATCH_WINDOWS)
+        await asyncio.gather(*(embed(waiting) for _ in range(lane.threads)))
         starts = np.cumsum([0, *(len(of_text) for of_text in windows[:-1])])
-        return _normalised(np.add.reduceat(np.concatenate(parts), starts, axis=0))
+        return _normalised(np.add.reduceat(parts, starts, axis=0))
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
-    def _encode(self, texts: list[str], encode: Callable[..., Any]) -> Matrix:
-        vectors = encode(texts, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32)
+class _Lane:
+    """Threads with one priority. Each call gets a model of its own; all models share their weights."""
 
-    def _all_windows(self, texts: Sequence[str]) -> list[list[str]]:
-        return [self._windows(text) for text in texts]
+    def __init__(self, model: Any, threads: int, nice: int) -> None:
+        self.threads = threads
+        self._nice = nice
+        self._models: SimpleQueue[Any] = SimpleQueue()
+        weights = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        for _ in range(threads):  # two threads can't use one tokenizer
+            self._models.put(copy.deepcopy(model, dict(weights)))
+        self._workers = ThreadPoolExecutor(threads, "embedder", self._prepare_thread)
 
-    def _windows(self, text: str) -> list[str]:
-        limit = self._model.max_seq_length
-        if not isinstance(limit, int):  # static models have no limit
-            return [text]
-        encoded = self._model.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        offsets = encoded["offset_mapping"]
-        # The model adds two word pieces to each window: [CLS] and [SEP].
-        count = -(-len(offsets) // (limit - 2))
-        if count <= 1:
-            return [text]
-        cuts = [offsets[len(offsets) * i // count][0] for i in range(1, count)]
-        bounds = [0, *cuts, len(text)]
-        return [text[a:b] for a, b in pairwise(bounds)]
+    async def run(self, work: Callable[[Any], T]) -> T:
+        """Returns what `work` returns for a model."""
+
+        def call() -> T:
+            model = self._models.get()
+            try:
+                return work(model)
+            finally:
+                self._models.put(model)
+
+        return await asyncio.get_running_loop().run_in_executor(self._workers, call)
+
+    def close(self) -> None:
+        """Ends the threads after their current calls."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _prepare_thread(self) -> None:
+        import torch
+
+        torch.set_num_threads(1)  # applies to the calling thread
+        present = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(self._nice, present))
+
+
+def _encoded(model: Any, encode: str, texts: list[str]) -> Matrix:
+    import torch
+
+    # The cosine of a vector with that of float32 is above 0.9999, and the model takes half the time.
+    with torch.autocast("cpu", torch.bfloat16, enabled=_computes_bfloat16()):
+        vectors = getattr(model, encode)(texts, normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(vectors, dtype=np.float32)
+
+
+@cache
+def _computes_bfloat16() -> bool:
+    """Whether the CPU multiplies matrices of bfloat16; others would emulate it."""
+    import torch
+
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def _windows(model: Any, text: str) -> list[str]:
+    limit = model.max_seq_length
+    if not isinstance(limit, int):  # static models have no limit
+        return [text]
+    encoded = model.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = encoded["offset_mapping"]
+    # The model adds two word pieces to each window: [CLS] and [SEP].
+    count = -(-len(offsets) // (limit - 2))
+    if count <= 1:
+        return [text]
+    cuts = [offsets[len(offsets) * i // count][0] for i in range(1, count)]
+    bounds = [0, *cuts, len(text)]
+    return [text[a:b] for a, b in pairwise(bounds)]
 
 
 def _normalised(vectors: Matrix) -> Matrix:

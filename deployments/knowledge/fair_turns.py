@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,15 +11,16 @@ from deployments.core.ids import TenantId
 
 
 class FairTurns:
-    """Gives each tenant at most one of `slots` at a time. Belongs to one event loop.
+    """Gives each tenant at most `each` of `slots` at a time. Belongs to one event loop.
 
     Tenants that wait get a slot in turn, however many calls of one of them wait.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, each: int = 1) -> None:
         self._free = slots
-        self._served: set[TenantId] = set()
-        """Tenants that have a slot."""
+        self._each = each
+        self._served: Counter[TenantId] = Counter()
+        """How many slots each tenant has."""
         self._waiting: dict[TenantId, deque[asyncio.Future[None]]] = {}
         """The calls that wait. The tenant whose turn is next comes first."""
 
@@ -36,7 +37,7 @@ class FairTurns:
             # A slot may be granted in the moment in which the caller is cancelled.
             if granted.done() and not granted.cancelled():
                 self._free += 1
-                self._served.remove(tenant)
+                self._served -= Counter([tenant])
                 if tenant in self._waiting:  # after all other tenants
                     self._waiting[tenant] = self._waiting.pop(tenant)
             self._grant()
@@ -49,7 +50,7 @@ class FairTurns:
             if not granted.cancelled():
                 granted.set_result(None)
                 self._free -= 1
-                self._served.add(tenant)
+                self._served[tenant] += 1
 
     def _next(self) -> TenantId | None:
-        return next((tenant for tenant in self._waiting if tenant not in self._served), None)
+        return next((tenant for tenant in self._waiting if self._served[tenant] < self._each), None)

@@ -21,6 +21,9 @@ WORDS_VERSION = 1
 MAX_JOINED = 5
 """Most words that are joined to one: `a.b.c` is also indexed as `ab`, `bc` and `abc`."""
 
+_MAX_RUN = 32
+"""Words of a run whose neighbours are joined: no identifier has more."""
+
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3031-\u3035\u3040-\u30ff\u3130-\u318f"
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -57,7 +60,7 @@ def _split(part: str) -> tuple[Sequence[Sequence[str]], Sequence[str]]:
     for run in runs:
         words.extend(_words_of_run(run))
         for length in range(2, min(len(run), MAX_JOINED) + 1):
-            words.extend(map(_stem, joined(run, length)))
+            words.extend(map(_stem, joined(run[:_MAX_RUN], length)))
     return runs, words
 
 

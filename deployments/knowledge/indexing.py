@@ -12,11 +12,17 @@ from deployments.core.ids import Fingerprint, TenantId
 from deployments.database.vectors import Embedder
 from deployments.knowledge.chunking import CHUNKING_VERSION, Chunk, plain_chunks
 from deployments.knowledge.document_cutter import DocumentReader
+from deployments.knowledge.fair_turns import FairTurns
 from deployments.knowledge.indexes import IndexKey, PendingDocument
 from deployments.knowledge.loaders import LoadedDocument
-from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft
+from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft, words_of
 
 log = logging.getLogger(__name__)
+
+_EMBEDDED_AT_ONCE = 8
+"""Documents whose batches the embedder gets in turn."""
+_EMBEDDED_OF_A_TENANT = 4
+"""Of these, the documents of one tenant: enough that short ones keep all threads of the embedder busy."""
 
 
 class Indexer:
@@ -25,6 +31,7 @@ class Indexer:
     def __init__(self, documents: DocumentReader, tokenizer: Fingerprint, embedder: Embedder) -> None:
         self._documents = documents
         self._embedder = embedder
+        self._embedding = FairTurns(_EMBEDDED_AT_ONCE, _EMBEDDED_OF_A_TENANT)
         self.key = IndexKey(embedder.fingerprint, tokenizer, documents.chunk_tokens, CHUNKING_VERSION)
 
     async def read(self, tenant: TenantId, draft: DocumentDraft) -> tuple[LoadedDocument, list[ChunkDraft]]:
@@ -50,13 +57,18 @@ class Indexer:
             chunks = plain_chunks(document.content)
         return await _drafts(document.title, chunks)
 
-    async def vectors(self, drafts: Sequence[ChunkDraft], wordings: Sequence[str]) -> DocumentVectors:
-        """Embeds chunks and wordings."""
-        matrix = await self._embedder.embed_documents([draft.embedded_text for draft in drafts])
-        asked = await self._embedder.embed_queries(wordings)
+    async def vectors(
+        self, tenant: TenantId, drafts: Sequence[ChunkDraft], wordings: Sequence[str]
+    ) -> DocumentVectors:
+        """Embeds chunks and wordings, and finds the chunks' words: what takes long about storing them."""
+        words = await words_of(drafts)
+        async with self._embedding.turn(tenant):
+            matrix = await self._embedder.embed_documents([draft.embedded_text for draft in drafts])
+            asked = await self._embedder.embed_wordings(wordings)
         return DocumentVectors(
             {draft.segment_hash: row for draft, row in zip(drafts, matrix, strict=True)},
             dict(zip(wordings, asked, strict=True)),
+            words,
         )
 
     async def close(self) -> None:

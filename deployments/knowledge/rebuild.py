@@ -89,7 +89,7 @@ class Rebuild:
                 logged = self._pending
             for document in batch:
                 drafts = await self._indexer.split(document)
-                vectors = await self._indexer.vectors(drafts, document.asked_as)
+                vectors = await self._indexer.vectors(document.scope.tenant, drafts, document.asked_as)
                 await self._store.put_into(self._index, document, drafts, vectors)
                 self._pending -= 1
             if not batch and await self._switch():

@@ -35,6 +35,7 @@ from deployments.core.ports import SegmentWriter
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.database.vectors import Embedder
+from deployments.knowledge.digests import digest
 from deployments.knowledge.document_cutter import DocumentReader
 from deployments.knowledge.document_quota import LimitsOf, default_limits
 from deployments.knowledge.document_rows import PreparedDocument
@@ -44,14 +45,13 @@ from deployments.knowledge.indexing import Indexer
 from deployments.knowledge.rebuild import Rebuild
 from deployments.knowledge.samples import read_samples
 from deployments.knowledge.search import HybridSearch
+from deployments.knowledge.segment_updates import SegmentUpdates
 from deployments.knowledge.store import DocumentStore, LabelsChanged, StoreResult, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
 from deployments.knowledge.text_reindexing import reindex_texts
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
 log = logging.getLogger(__name__)
-
-_TOKEN_CACHE_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class KnowledgeService:
     def __init__(self, parts: KnowledgeParts) -> None:
         self._database = parts.database
         self._writer = parts.writer
-        self._write_through = parts.write_through
+        self._segments = SegmentUpdates(parts.writer, parts.write_through)
         self._history = DocumentHistory(parts.database)
         self._indexer = Indexer(parts.documents, parts.tokenizer, parts.embedder)
         self._store = DocumentStore(parts.database, parts.embedder.fingerprint, parts.limits_of)
@@ -142,12 +142,17 @@ class KnowledgeService:
         """Searches full text; returns at most `limit` documents of `only`, ranked by their best chunk."""
         return await self._search.search_text(scope, question, limit, only)
 
-    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+    async def put(self, scope: Scope, draft: DocumentDraft, skip_equal: bool = False) -> Ingested:
         """Stores a document or a new version of it. Puts of one document take effect in call order.
 
+        With `skip_equal`, an upload that was stored before is not read again; its warnings are not repeated.
         Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest.
         """
         async with self._document_lock(scope, draft.doc_id):
+            if skip_equal:
+                equal = await self._store.find_equal(scope, draft.doc_id, digest(draft))
+                if equal is not None:
+                    return await self._finish_change(scope, equal)
             return await self._put(scope, draft, invalidate=True)
 
     async def revise(self, scope: Scope, doc_id: DocId, content: str, invalidate: bool) -> Ingested:
@@ -227,7 +232,7 @@ class KnowledgeService:
         self, scope: Scope, draft: DocumentDraft, invalidate: bool, read: Document | None = None
     ) -> Ingested:
         loaded, drafts = await self._indexer.read(scope.tenant, draft)
-        document = PreparedDocument(scope, draft.doc_id, loaded, drafts)
+        document = PreparedDocument(scope, draft.doc_id, loaded, drafts, digest(draft))
         stored = await self._put_with_vectors(document, read)
         stored = replace(stored, ingested=replace(stored.ingested, warnings=loaded.warnings))
         if not invalidate:
@@ -241,25 +246,13 @@ class KnowledgeService:
             try:
                 return await self._store.put(document, vectors, read)
             except VectorsMissing as missing:
-                vectors |= await self._indexer.vectors(missing.drafts, missing.wordings)
+                tenant = document.scope.tenant
+                vectors |= await self._indexer.vectors(tenant, missing.drafts, missing.wordings)
 
     async def _finish_change(self, scope: Scope, stored: StoreResult) -> Ingested:
         """Updates the token cache, then waits until no lease holder uses the former contents."""
         async with self._leases.settling(scope, stored.ingested.generation):
-            return await self._update_token_cache(scope, stored)
-
-    async def _update_token_cache(self, scope: Scope, stored: StoreResult) -> Ingested:
-        """Sends a change to the token cache. Logs failures: answers do not depend on that cache."""
-        if self._writer is None:
-            return stored.ingested
-        try:
-            async with asyncio.timeout(_TOKEN_CACHE_TIMEOUT_S):
-                written = stored.written if self._write_through else ()
-                tokens = await _update_segments(self._writer, scope, written, stored.obsolete)
-        except Exception:
-            log.warning("%s: the token cache was not told", stored.ingested.doc_id, exc_info=True)
-            return stored.ingested
-        return replace(stored.ingested, tokens_written=tokens)
+            return await self._segments.send(scope, stored)
 
     async def _start_rebuild(self) -> None:
         async with self._database.transaction() as connection:
@@ -284,13 +277,3 @@ class KnowledgeService:
 
 def _normalised(query: SearchQuery) -> SearchQuery:
     return replace(query, text=normalised(query.text))
-
-
-async def _update_segments(
-    writer: SegmentWriter, scope: Scope, written: Sequence[str], obsolete: Sequence[str]
-) -> int:
-    """Invalidates obsolete segments and writes new ones; returns how many token ids were written."""
-    if obsolete:
-        await writer.invalidate(scope, obsolete)
-        await writer.replace(scope, dict(zip(obsolete, written, strict=False)))
-    return await writer.write_through(scope, written) if written else 0

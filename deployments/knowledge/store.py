@@ -25,7 +25,9 @@ from deployments.knowledge.document_rows import (
     is_equal,
     labels,
     lock_collection,
+    note_digest,
     present_or_raise,
+    read_generation,
     read_matching_segments,
     read_segments,
     select_documents,
@@ -102,9 +104,9 @@ class DocumentStore:
             found = await find_document(connection, document.scope, document.doc_id)
             _check_labels(found, read)
             if found is not None and is_equal(found, document):
+                await note_digest(connection, found.id, document.digest)
                 size = len(await read_chunks(connection, active.id, found.id))
-                same = Ingested(document.doc_id, found.version, size, size, 0, generation)
-                return StoreResult(same, (), ())
+                return _unchanged(found, size, generation)
             before = await read_segments(connection, active.id, found) if found is not None else {}
             changes = await self._plan_changes(connection, all_indexes, found, document, vectors)
             if found is not None:
@@ -113,9 +115,9 @@ class DocumentStore:
             size = len(document.loaded.text.encode())
             await check_quotas(connection, document.scope.tenant, self._limits_of, found, size)
             for index, change in changes:
-                added = vectors.chunks if self._uses_our_model(index) else None
+                ours = self._uses_our_model(index)
                 within = TextScope(index.id, index.word_key, document.scope)
-                await self._writer.apply(connection, within, row_id, change, added)
+                await self._writer.apply(connection, within, row_id, change, vectors, with_vectors=ours)
                 await self._write_wordings(connection, index, row_id, document.loaded.asked_as, vectors)
             obsolete = await unused_segments(connection, document.scope, active.id, before)
             ingested = Ingested(
@@ -128,6 +130,19 @@ class DocumentStore:
             )
         written = [d.segment for d in document.chunks if d.segment_hash not in before]
         return StoreResult(ingested, written, obsolete)
+
+    async def find_equal(self, scope: Scope, doc_id: DocId, digest: str) -> StoreResult | None:
+        """Returns what `put` would for an upload with this digest, if it was stored before; or else None.
+
+        Raises KnowledgeUnavailable.
+        """
+        query = select_documents(scope, with_texts=False)
+        equal = query.where(documents.c.doc_id == doc_id, documents.c.digest == digest)
+        async with self._database.snapshot() as connection:
+            found = (await connection.execute(equal)).one_or_none()
+            if found is None:
+                return None
+            return _unchanged(found, found.chunk_count, await read_generation(connection, scope))
 
     async def put_into(
         self,
@@ -152,7 +167,7 @@ class DocumentStore:
             rows = await read_chunks(connection, index.id, pending.id)
             change = plan_change(rows, drafts, with_vectors=True)
             within = TextScope(index.id, index.word_key, pending.scope)
-            await self._writer.apply(connection, within, pending.id, change, vectors.chunks)
+            await self._writer.apply(connection, within, pending.id, change, vectors, with_vectors=True)
             await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:
                 await increment_generation(connection, pending.scope)
@@ -253,6 +268,11 @@ class DocumentStore:
         if missing or wordings:
             raise VectorsMissing(tuple(missing.values()), sorted(wordings))
         return changes
+
+
+def _unchanged(found: AnyRow, size: int, generation: int) -> StoreResult:
+    same = Ingested(found.doc_id, found.version, size, size, 0, generation, changed=False)
+    return StoreResult(same, (), ())
 
 
 def _check_labels(found: AnyRow | None, read: Document | None) -> None:

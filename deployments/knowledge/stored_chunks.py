@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Integer, Update, column, delete, insert, select, update, values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.core.batches import batches
 from deployments.core.segments import document_segment
 from deployments.database.vectors import Vector, to_blob
 from deployments.knowledge.chunking import Chunk
 from deployments.knowledge.embedding import embedded_text
-from deployments.knowledge.fulltext import FullText, IndexedText, TextScope
+from deployments.knowledge.fulltext import ChunkWords, FullText, TextScope
 from deployments.knowledge.tables import chunks
 
 
@@ -49,15 +51,21 @@ def chunk_draft(title: str, chunk: Chunk) -> ChunkDraft:
 
 @dataclass(frozen=True, slots=True)
 class DocumentVectors:
-    """Vectors that one document needs."""
+    """Vectors that one document needs, and the words of what they are made from."""
 
     chunks: Mapping[str, Vector] = field(default_factory=dict)
     """Vectors of chunks, by segment hash."""
     wordings: Mapping[str, Vector] = field(default_factory=dict)
     """Vectors of wordings, by wording."""
+    words: Mapping[str, ChunkWords] = field(default_factory=dict)
+    """Words of the same chunks, by segment hash."""
 
     def __or__(self, more: DocumentVectors) -> DocumentVectors:
-        return DocumentVectors({**self.chunks, **more.chunks}, {**self.wordings, **more.wordings})
+        return DocumentVectors(
+            {**self.chunks, **more.chunks},
+            {**self.wordings, **more.wordings},
+            {**self.words, **more.words},
+        )
 
 
 Place = tuple[int, int | None, int | None]
@@ -138,6 +146,21 @@ async def read_chunks(connection: AsyncConnection, index_id: int, document_id: i
     ]
 
 
+_MOVED_AT_ONCE = 2_000
+"""Rows that one statement moves. Each takes four parameters, of which SQLite allows 32,766."""
+
+
+def _moving(places: Sequence[tuple[int, Place]]) -> Update:
+    """Gives rows new places. Changing them one by one would keep the database's only writer for seconds."""
+    moved = (
+        values(column("id", Integer), *(column(place.name, Integer) for place in _PLACE), name="moved")
+        .data([(row_id, *place) for row_id, place in places])
+        .cte("moved")
+    )
+    changed = {place.name: moved.c[place.name] for place in _PLACE}
+    return update(chunks).where(chunks.c.id == moved.c.id).values(changed)
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkWriter:
     """Writes changes to the chunks and to the full-text index."""
@@ -150,17 +173,19 @@ class ChunkWriter:
         within: TextScope,
         document_id: int,
         change: ChunkChange,
-        vectors: Mapping[str, Vector] | None,
+        made: DocumentVectors,
+        *,
+        with_vectors: bool,
     ) -> None:
         """Applies a change to a document's chunks; `within` is the index and the document's collection.
 
-        `vectors` has the vector of each added chunk, by segment hash; None stores them without vectors.
+        `made` has the vector of each added chunk. Without `with_vectors`, they are stored without.
         """
         if change.removed:
             await connection.execute(delete(chunks).where(chunks.c.id.in_(change.removed)))
         if change.moved:
-            moved = [{"row": row_id, **_columns(place)} for row_id, place in change.moved.items()]
-            await connection.execute(update(chunks).where(chunks.c.id == bindparam("row")), moved)
+            for some in batches(tuple(change.moved.items()), _MOVED_AT_ONCE):
+                await connection.execute(_moving(some))
         if not change.added:
             return
         rows = [
@@ -171,18 +196,31 @@ class ChunkWriter:
                 "heading": draft.chunk.heading,
                 "body": draft.chunk.body,
                 "segment_hash": draft.segment_hash,
-                "embedding": None if vectors is None else to_blob(vectors[draft.segment_hash]),
+                "embedding": to_blob(made.chunks[draft.segment_hash]) if with_vectors else None,
             }
             for draft in change.added
         ]
         inserted = await connection.execute(
             insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True), rows
         )
-        await self.full_text.add(
-            connection,
-            within,
-            [
-                IndexedText(row_id, draft.title, draft.chunk.heading, draft.chunk.body)
-                for row_id, draft in zip(inserted.scalars(), change.added, strict=True)
-            ],
-        )
+        words = await words_of(change.added, made.words)
+        ids = inserted.scalars()
+        by_id = {id_: words[draft.segment_hash] for id_, draft in zip(ids, change.added, strict=True)}
+        await self.full_text.add(connection, within, by_id)
+
+
+async def words_of(
+    drafts: Sequence[ChunkDraft], known: Mapping[str, ChunkWords] | None = None
+) -> dict[str, ChunkWords]:
+    """Returns the words of chunks by segment hash; finds those that are not known, in a thread."""
+    words = dict(known or {})
+    missing = [draft for draft in drafts if draft.segment_hash not in words]
+
+    def find() -> None:
+        for draft in missing:
+            own = ChunkWords.of(draft.title, draft.chunk.heading, draft.chunk.body)
+            words[draft.segment_hash] = own
+
+    if missing:
+        await asyncio.to_thread(find)
+    return words

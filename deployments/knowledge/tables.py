@@ -46,6 +46,8 @@ documents = Table(
     Column("content_bytes", Integer, nullable=False, server_default="0"),
     # Wordings under which people ask for the document, one a line.
     Column("asked_as", Text, nullable=False, server_default=""),
+    # Of the upload that the document was read from: see `digests`. NULL in rows of earlier versions.
+    Column("digest", String(64)),
     Column("version", Integer, nullable=False),
     Column("created_at_s", Float(53), nullable=False),
     Column("updated_at_s", Float(53), nullable=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from itertools import groupby
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
-from deployments.knowledge.fulltext import IndexedText, TextScope, full_text
+from deployments.knowledge.fulltext import ChunkWords, TextScope, full_text
 from deployments.knowledge.index_words import WORDS_VERSION
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ async def _reindex_batch(connection: AsyncConnection, last: int) -> tuple[int, i
         span,
     )
     for within, group in groupby(rows, _within):
-        await full_text(connection.dialect.name).add(connection, within, _texts(list(group)))
+        words = await asyncio.to_thread(_words, list(group))
+        await full_text(connection.dialect.name).add(connection, within, words)
     return len(rows), rows[-1].id
 
 
@@ -69,5 +71,5 @@ def _within(row: Row[tuple[object, ...]]) -> TextScope:
     return TextScope(row.index_id, bytes(row.word_key), scope)
 
 
-def _texts(rows: Sequence[Row[tuple[object, ...]]]) -> list[IndexedText]:
-    return [IndexedText(row.id, row.title, row.heading, row.body) for row in rows]
+def _words(rows: Sequence[Row[tuple[object, ...]]]) -> dict[int, ChunkWords]:
+    return {row.id: ChunkWords.of(row.title, row.heading, row.body) for row in rows}

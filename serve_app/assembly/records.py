@@ -32,6 +32,7 @@ from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
 from serve_app.assembly.knowledge import database_url, knowledge_service
+from serve_app.local_models import usable_cores
 from serve_app.settings import Settings
 
 
@@ -43,7 +44,7 @@ async def knowledge_and_records(
     Raises ConfigurationError, KnowledgeUnavailable.
     """
     database = await Database.open(database_url(settings))
-    embedder = await SentenceEmbedder.open(embedding_model)
+    embedder = await SentenceEmbedder.open(embedding_model, usable_cores())
     knowledge = await knowledge_service(settings, embedder, token_cache, database)
     business = _business(database, embedder, knowledge)
     with knowledge.starting():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import quote
 
+from deployments.agents.specs import AGENTS
 from deployments.core.ids import tenant_id
 from serve_app.client.connection import connect
+from serve_app.client.ingest import Files, ingested
 from serve_app.client.rag import TokenCachedRAG
-from serve_app.client.results import Filter
+from serve_app.client.results import DocumentOutcome, Filter
 
 
 class AgentClient:
@@ -40,6 +43,15 @@ class AgentClient:
         self.enable_memory = enable_memory
         self._connection = connect(self.business_id, url, api_key)
         self.token_cached_rag = TokenCachedRAG(self.agent_name, self._connection)
+
+    def ingest(self, files: Files) -> AsyncGenerator[DocumentOutcome, None]:
+        """Stores documents (by id: bytes, or a file's path) in the collection that the agent answers from.
+
+        Yields what became of each, in the order in which they are done. A document that cannot be read is
+        an outcome, not an error. Documents that were stored before are recognised: repeat a call that failed.
+        """
+        collection = next(spec.collection for spec in AGENTS if spec.name == self.agent_name)
+        return ingested(self._connection, collection, files)
 
     async def aclose(self) -> None:
         """Closes the connections. A later call opens new ones."""

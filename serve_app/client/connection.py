@@ -14,7 +14,7 @@ import httpx
 from deployments.core.errors import DeadlineExceeded, InvalidRequest, Unavailable
 from deployments.core.ids import TenantId
 from serve_app.auth import TENANT_HEADER
-from serve_app.client.responses import error_of, result_of
+from serve_app.client.responses import error_of, result_of, results_of
 from serve_app.settings import Settings, variable
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0, read=600.0, write=60.0)
@@ -23,6 +23,9 @@ _NO_IDLE_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connecti
 """A client that is never closed leaves no connection open, and works in another event loop."""
 _JSON = {"content-type": "application/json"}
 _LAST_EVENT = "[DONE]"
+
+_UNTOLD = "application/octet-stream"
+"""The media type of a file whose contents or name tell its type."""
 
 
 class Connection:
@@ -105,6 +108,13 @@ class Connection:
         """The response to a GET, whatever its status."""
         with self._translated():
             return await self._opened().get(path)
+
+    async def post_files(self, path: str, files: Mapping[str, bytes]) -> list[Any]:
+        """Sends files by name, as a form. Returns the JSON of each line of the response."""
+        parts = [("file", (name, content, _UNTOLD)) for name, content in files.items()]
+        with self._translated():
+            response = await self._opened().request("POST", path, files=parts)
+        return results_of(response, self.url)
 
     async def aclose(self) -> None:
         """Closes the client; the next request opens a new one."""

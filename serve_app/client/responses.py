@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -42,6 +43,14 @@ def error_of(body: object, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> Wa
         case {"error": {"message": str(message), "code": str(code), "param": str() | None as param}}:
             return _kind(code, status)(message, param)
     return None
+
+
+def results_of(response: httpx.Response, url: str) -> list[Any]:
+    """The JSON of each line of a response. Raises as `result_of` does."""
+    if response.headers.get("content-type", "").partition(";")[0].strip() != "application/x-ndjson":
+        result_of(response, url)
+        raise Unavailable(f"{url} answered with one JSON value instead of lines; is it an older Warmline?")
+    return [json.loads(line) for line in response.content.splitlines()]
 
 
 def _kind(code: str, status: int) -> type[WarmlineError]:

@@ -196,6 +196,18 @@ class StoredDocument(TypedDict):
     generation: int  # version of the collection
     tokens_written: int  # token ids that were added to the cache
     warnings: list[str]  # what of the file is not in the stored text, and what was guessed
+    changed: bool  # False: an equal document was stored before
+
+
+class DocumentOutcome(TypedDict):
+    """What became of one document of many."""
+
+    doc_id: str
+    status: Literal["stored", "unchanged", "refused", "failed"]
+    version: int | None
+    chunks: int | None
+    warnings: list[str]  # of a stored document; as in `StoredDocument`
+    error: dict[str, Any] | None  # why it was refused, or failed and can be sent again
 
 
 class DocumentHit(TypedDict):

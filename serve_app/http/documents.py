@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Request
@@ -17,7 +17,7 @@ from deployments.core.documents import (
     MediaType,
 )
 from deployments.core.errors import InvalidRequest
-from deployments.core.ids import Scope, doc_id
+from deployments.core.ids import DocId, Scope, doc_id
 from deployments.core.limits import MAX_CONTENT_CHARS, MAX_SECTION_CHARS
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import ScopeDep, ServicesDep
@@ -179,6 +179,20 @@ def _changed(parts: Services, where: Scope, ingested: Ingested) -> IngestedBody:
     return IngestedBody.of(ingested)
 
 
+def markdown_draft(identifier: DocId, body: DocumentUpload) -> DocumentDraft:
+    """The draft of a document that was sent as JSON."""
+    return DocumentDraft(
+        identifier,
+        body.title,
+        body.section,
+        f"{MediaType.MARKDOWN}; charset=utf-8",
+        body.content.encode(),
+        tuple(body.asked_as),
+        body.url,
+        body.metadata,
+    )
+
+
 def _from_json(draft: DocumentDraft) -> DocumentDraft:
     try:
         body = DocumentUpload.model_validate_json(draft.raw)
@@ -186,13 +200,11 @@ def _from_json(draft: DocumentDraft) -> DocumentDraft:
         first = error.errors(include_url=False)[0]
         param = ".".join(str(part) for part in first["loc"]) or None
         raise InvalidRequest(f"{param or 'body'}: {first['msg']}", param) from None
-    return DocumentDraft(
-        draft.doc_id,
-        body.title or draft.title,
-        body.section or draft.section,
-        f"{MediaType.MARKDOWN}; charset=utf-8",
-        body.content.encode(),
-        tuple(body.asked_as),
-        body.url or draft.url,
-        {**draft.metadata, **body.metadata},
+    sent = markdown_draft(draft.doc_id, body)
+    return replace(
+        sent,
+        title=sent.title or draft.title,
+        section=sent.section or draft.section,
+        url=sent.url or draft.url,
+        metadata={**draft.metadata, **sent.metadata},
     )

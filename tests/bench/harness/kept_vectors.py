@@ -47,6 +47,10 @@ class KeptVectors:
         """Embeds questions."""
         return await self._real.embed_queries(texts)
 
+    async def embed_wordings(self, texts: Sequence[str]) -> Matrix:
+        """Embeds wordings each time."""
+        return await self._real.embed_wordings(texts)
+
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """Embeds only texts that are new."""
         new = [text for text in dict.fromkeys(texts) if self._kept(text) is None]

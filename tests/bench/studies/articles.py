@@ -79,6 +79,10 @@ class RememberingEmbedder:
         """Embeds queries without remembering them."""
         return await self.real.embed_queries(texts)
 
+    async def embed_wordings(self, texts: Sequence[str]) -> Matrix:
+        """Embeds wordings without remembering them."""
+        return await self.real.embed_wordings(texts)
+
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """Embeds only texts that are new."""
         new = [text for text in dict.fromkeys(texts) if text not in self.documents]

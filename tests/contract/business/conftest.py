@@ -33,7 +33,7 @@ class Library:
         self.down = False
         self.get, self.list = knowledge.get, knowledge.list
 
-    async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
+    async def put(self, scope: Scope, draft: DocumentDraft, skip_equal: bool = False) -> Ingested:
         self._check()
         return await self._knowledge.put(scope, draft)
 

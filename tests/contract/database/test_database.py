@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -241,3 +242,25 @@ async def test_files_of_sqlite_are_private(tmp_path: Path, exists: bool) -> None
 
 def modes_in(folder: Path) -> list[int]:
     return [stat.S_IMODE(found.stat().st_mode) for found in folder.iterdir()]
+
+
+async def test_a_call_that_is_cancelled_in_its_transaction_leaves_the_database_usable(
+    database_url: str,
+) -> None:
+    """Wherever it is cancelled: also between a statement and its rows."""
+    database = await Database.open(database_url, lock_wait_s=0)
+
+    async def write_and_read() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, {"name": str(uuid4())})
+            for _ in range(5):
+                await connection.execute(text("SELECT * FROM milestones"))
+
+    for delay_s in range(40):
+        call = asyncio.create_task(write_and_read())
+        await asyncio.sleep(delay_s / 10_000)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        async with asyncio.timeout(4):  # less than SQLite waits for a lock
+            await write_and_read()
+    await database.close()

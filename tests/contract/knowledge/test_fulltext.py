@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.ids import DocId, Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.migrations import upgrade
-from deployments.knowledge.fulltext import IndexedText, Place, TextScope, WordQuery, full_text
+from deployments.knowledge.fulltext import ChunkWords, Place, TextScope, WordQuery, full_text
 from deployments.knowledge.search_terms import search_terms
 from deployments.knowledge.text_ranking import rank
 from deployments.knowledge.text_reindexing import reindex_texts
@@ -214,6 +214,6 @@ async def check_words(database: Database) -> None:
         again = sorted(map(str, await connection.execute(statement)))
         assert len(again) == CHUNKS
         await connection.execute(text("DELETE FROM chunk_search"))
-        texts = [IndexedText(id_, "T", "H", body) for id_, body in bodies().items()]
+        texts = {id_: ChunkWords.of("T", "H", body) for id_, body in bodies().items()}
         await full_text(database.dialect).add(connection, within, texts)
         assert sorted(map(str, await connection.execute(statement))) == again

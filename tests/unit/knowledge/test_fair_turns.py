@@ -14,8 +14,8 @@ from deployments.knowledge.fair_turns import FairTurns
 class Calls:
     """Calls that hold their slot until they are ended by name. A name's first letter is its tenant."""
 
-    def __init__(self, slots: int) -> None:
-        self._turns = FairTurns(slots)
+    def __init__(self, slots: int, each: int = 1) -> None:
+        self._turns = FairTurns(slots, each)
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.running: list[str] = []
@@ -94,3 +94,16 @@ async def test_a_call_cancelled_when_its_slot_is_granted_gives_it_back() -> None
         await waiting
     async with asyncio.timeout(5), turns.turn(TenantId("c")):
         pass
+
+
+async def test_a_tenant_has_several_slots_if_it_may_and_leaves_the_others() -> None:
+    calls = Calls(3, each=2)
+    await calls.start("a1", "a2", "a3", "b1")
+    assert calls.running == ["a1", "a2", "b1"]
+    await calls.start("c1")
+    await calls.end("a1")
+    assert calls.running == ["a2", "b1", "c1"]
+    await calls.end("b1")
+    assert calls.running == ["a2", "c1", "a3"]
+    for name in ("a2", "a3", "c1"):
+        await calls.end(name)

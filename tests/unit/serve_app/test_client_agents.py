@@ -42,7 +42,13 @@ PUBLIC = {
     ],
     "filter": ["Filter"],
     "business": ["Idea", "IdeaBatch", "Template", "Templates"],
-    "documentation": ["DocumentHit", "DocumentSearch", "StoredDocument", "WrittenDocument"],
+    "documentation": [
+        "DocumentHit",
+        "DocumentOutcome",
+        "DocumentSearch",
+        "StoredDocument",
+        "WrittenDocument",
+    ],
     "support": [
         "Durations",
         "Escalation",
@@ -284,3 +290,15 @@ async def test_where_nothing_answers_an_agent_says_so(monkeypatch):
     monkeypatch.setattr(support._connection, "_transport", httpx.MockTransport(refuse))
     with pytest.raises(Unavailable, match=r"no Warmline can be reached at http://127.0.0.1:1"):
         await support.answer_support_query_cached(QUESTION)
+
+
+async def test_documents_are_ingested_in_several_requests(docs, over_api, tmp_path):
+    """From bytes and from files; one that can't be read is an outcome."""
+    (tmp_path / "page.md").write_text("# Page")
+    files = {f"d{number}.md": b"# Text" for number in range(70)}
+    files |= {"page.md": tmp_path / "page.md", "empty.md": b" "}
+    outcomes = {one["doc_id"]: one["status"] async for one in docs.ingest(files)}
+    assert outcomes.pop("empty.md") == "refused"
+    assert set(outcomes.values()) == {"stored"}
+    assert set(outcomes) == files.keys() - {"empty.md"}
+    assert {scope.collection for scope, _ in over_api.library.documents} == {"documentation"}

@@ -28,6 +28,7 @@ async def test_markdown_is_put_as_it_is(api):
         "generation": 5,
         "tokens_written": 9,
         "warnings": [],
+        "changed": True,
     }
     (draft,) = api.library.drafts
     assert (draft.doc_id, draft.title, draft.section) == ("doc-1", "T", "api")

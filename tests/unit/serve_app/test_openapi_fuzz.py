@@ -1,5 +1,7 @@
 """Valid and invalid requests, generated from the API's description, get documented responses."""
 
+import json
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -20,6 +22,12 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_, document):
+    """A body of one line."""
+    return json.dumps(document).encode()
 
 
 @pytest.mark.filterwarnings("ignore:Skipped test cases with unsupported payload media types")  # PDF

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.types import FailFast
 
 import serve_app.http.application  # noqa: F401  imports all bodies
-from serve_app.body_limits import FILES, MAX_JSON_BYTES
+from serve_app.body_limits import FILES, INGEST, MAX_JSON_BYTES
 from serve_app.http.body import Body
 from serve_app.http.documents import DocumentUpload
 from serve_app.http.openai_bodies import ChatRequest
@@ -168,7 +168,7 @@ def test_every_route_that_takes_a_file_may_have_a_large_body():
         if kind != "application/json"
     }
     for method, path in described:
-        assert any(method == known and pattern.fullmatch(path) for known, pattern in FILES)
+        assert any(method == known and pattern.fullmatch(path) for known, pattern in (*FILES, INGEST))
 
 
 @pytest.mark.parametrize("count", [101, 2000])
