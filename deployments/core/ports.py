@@ -154,7 +154,8 @@ class DocumentLibrary(Protocol):
     async def put(self, scope: Scope, draft: DocumentDraft) -> Ingested:
         """Stores a document or a new version of it.
 
-        Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest (title too long).
+        Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest (title too long), Conflict (a
+        quota of documents or bytes is used up).
         """
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
