@@ -49,18 +49,20 @@ class Edge:
         name, send = identified(scope, send)
         scope["state"] = {**scope.get("state", {}), "clock": EdgeClock(), "request_id": name}
         limit = BodyLimit(scope, self._max_file_bytes)
+        headers: dict[str, str] = {}
+        send = _with_headers(send, headers)
         async with AsyncExitStack() as held:
             try:
-                headers = await self._admit(scope, held)
+                await self._admit(scope, held, headers)
                 await limit.check_declared(receive)
             except WarmlineError as error:
                 await problem_response(error)(scope, receive, send)
                 return
-            await self._answer(scope, limit.limited(receive), _with_headers(send, headers))
+            await self._answer(scope, limit.limited(receive), send)
 
-    async def _admit(self, scope: Scope, held: AsyncExitStack) -> dict[str, str]:
+    async def _admit(self, scope: Scope, held: AsyncExitStack, shown: dict[str, str]) -> None:
         """Puts the `Access` into the request's state, and holds the request's places in `held`. A public
-        path's request has neither. Returns headers for the response.
+        path's request has neither. Adds headers for the response to `shown`.
 
         Raises Unauthorized, Forbidden, InvalidRequest, Unavailable, QuotaExceeded.
         """
@@ -68,12 +70,12 @@ class Edge:
         if self._key_ring.keyless:
             check_addressed_to_loopback(headers, self._allowed_origins)
         if is_public(scope["path"]):
-            return {}
+            return
         access = await self._key_ring.access(headers)
         access.check(needed_scope(scope["method"], scope["path"]))
         scope["state"]["access"] = access
-        admitted = self._quotas.admitted(access.tenant, scope["method"], scope["path"])
-        return await held.enter_async_context(admitted)
+        admitted = self._quotas.admitted(access.tenant, scope["method"], scope["path"], shown)
+        await held.enter_async_context(admitted)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers exceptions, which Starlette would raise again so that the server logs them twice."""

@@ -32,20 +32,23 @@ class QuotaGate:
         self._releasing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def admitted(self, tenant: TenantId, method: str, path: str) -> AsyncIterator[dict[str, str]]:
-        """Holds the request's places inside the context; yields headers for its response.
+    async def admitted(
+        self, tenant: TenantId, method: str, path: str, headers: dict[str, str]
+    ) -> AsyncIterator[None]:
+        """Holds the request's places inside the context.
 
-        Raises QuotaExceeded.
+        Adds headers for the response to `headers`, also if it is refused. Raises QuotaExceeded.
         """
         await self._limits.ready()
         adds = claimed_quotas(method, path)
         limits = {quota: self._limits.limit(tenant, quota) for quota in adds}
         claim = Claim(tenant, uuid4().hex, adds, limits)
         decision = await self._spending.claim(claim)
+        headers |= rate_limit_headers(claim.limits, decision)
         if decision.refused is not None:
             raise _exceeded(decision.refused, claim.limits, decision)
         try:
-            yield rate_limit_headers(claim.limits, decision)
+            yield
         finally:
             # The client need not wait until others know that its place is free.
             release = detached_task(self._spending.release(claim))

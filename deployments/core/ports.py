@@ -154,7 +154,8 @@ class DocumentLibrary(Protocol):
         """Stores a document or a new version of it. With `skip_equal`, an upload that was stored before is
         recognised without reading it.
 
-        Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest (title too long).
+        Raises UnprocessableDocument, UnsupportedMediaType, InvalidRequest (title too long), Conflict (a
+        quota of documents or bytes is used up).
         """
 
     async def get(self, scope: Scope, doc_id: DocId) -> Document:

@@ -116,7 +116,11 @@ class IngestedBody(FromCore, Ingested):
     f"/{DOC_ID}",
     openapi_extra=upload([*MediaType, _UNTOLD], {"application/json": DocumentUpload.model_json_schema()}),
     responses=error_responses(
-        {415: "No type that can be read", 422: "The document can't be read; nothing was stored"}
+        {
+            409: "A quota of documents or bytes is used up; nothing was stored",
+            415: "No type that can be read",
+            422: "The document can't be read; nothing was stored",
+        }
     ),
 )
 async def put(

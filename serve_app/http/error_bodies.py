@@ -37,7 +37,7 @@ ERROR_RESPONSES = error_responses(
         401: "No API key, or an unknown one",
         403: "The key belongs to another tenant",
         413: "The body is too large",
-        429: "Too many requests at once",
+        429: "Too many requests at once, or a quota is used up, which `param` names",
         503: "A part is not ready",
         504: "The request's deadline passed",
         # Also keeps FastAPI from documenting a body of its own for 422, which is never sent.

@@ -201,6 +201,7 @@ async def four_agents(
 
 async def test_its_usage_is_counted(four_agents: FourAgents) -> None:
     """By agent, and against the tenant's quotas."""
+    await four_agents.store_rule()
     ledger = (await four_agents.ask(QUESTION))["warmline"]
     await asyncio.sleep(0.5)
     (row,) = (await four_agents.http.get("/v1/usage", params={"by": "agent"})).json()["usage"]
@@ -209,7 +210,7 @@ async def test_its_usage_is_counted(four_agents: FourAgents) -> None:
     assert row["prompt_tokens_computed"] + row["prompt_tokens_reused"] == reuse["prompt_tokens"]
     quotas = (await four_agents.http.get("/v1/quotas")).json()["quotas"]
     assert quotas["prompt_tokens_per_day"]["used"] == reuse["prompt_tokens"]
-    assert quotas["documents"]["used"] == 1
+    assert quotas["documents"]["used"] == 2
 
 
 async def _engine_service() -> EngineService:

@@ -88,7 +88,10 @@ def app():
         cast(
             Services,
             SimpleNamespace(
-                settings=Settings.from_env({}), key_ring=KeyRing({}, cast(StoredKeyFinder, None))
+                settings=Settings.from_env({}),
+                key_ring=KeyRing({}, cast(StoredKeyFinder, None)),
+                spending=None,
+                limits=None,
             ),
         )
     )

@@ -71,6 +71,7 @@ async def test_a_request_too_many_gets_429_with_the_quota_and_when_to_try_again(
     assert (error["code"], error["param"]) == ("quota_exceeded", "requests_per_minute")
     assert "requests_per_minute" in error["message"]
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
     assert (await api.http.get("/v1/models", headers={"x-business-id": "other"})).status_code == 200
     assert (await api.http.get("/healthz")).status_code == 200
 
