@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from bs4 import Tag
@@ -16,6 +17,8 @@ from deployments.knowledge.html.tree import BLOCKS, DROPPED, HEADINGS, attribute
 _MAX_NUMBER_DIGITS = 9
 """Digits of a list's first number. A list with a longer one starts at 1."""
 _NOTES = frozenset({"footnote", "footref", "noteref"})
+_PART = "\ue000"
+"""Stands before a term or definition inside another one. No text has it at the end: icon fonts use it."""
 _FENCE = re.compile(r"`{3,}")
 
 
@@ -147,6 +150,23 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
         first, *others = text.split("\n")
         indent = " " * len(mark)
         return "\n".join((mark + first, *(indent + line if line else "" for line in others))) + "\n"
+
+    def convert_dt(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        """Writes a term. Terms without an end tag are inside each other."""
+        if "_inline" in parent_tags:
+            return f" {text.strip()}: "
+        return self._parted(el, text, parent_tags, super().convert_dt)
+
+    def convert_dd(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        """Writes a definition. Definitions without an end tag are inside each other."""
+        if "_inline" in parent_tags:
+            return f" {text.strip()}; "
+        return self._parted(el, text, parent_tags, super().convert_dd)
+
+    def _parted(self, el: Tag, text: str, parent_tags: set[str], write: Callable[..., str]) -> str:
+        if el.parent is not None and el.parent.name == el.name:
+            return _PART + text
+        return "".join(write(el, part, parent_tags) for part in text.split(_PART) if part.strip())
 
     def convert_menu(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Writes a list."""
