@@ -11,7 +11,9 @@ from deployments.knowledge.html.controls import is_command
 from deployments.knowledge.html.tree import BLOCKS, HEADINGS, attribute, names, words_of
 from deployments.knowledge.html.weights import Weights
 
-_QUESTIONS = HEADINGS | {"dt", "summary", "button"}
+_TITLES = HEADINGS | {"dt"}
+"""What stands over text that is shown, or over text that is to be opened."""
+_QUESTIONS = _TITLES | {"summary", "button"}
 _AROUND = frozenset({"nav", "footer", "aside"})
 """Text in one of these is not of the section above it."""
 _ANSWER_ROLES = names("region group tabpanel definition none presentation") | {""}
@@ -56,7 +58,7 @@ class CollapsedAnswers:
         if not text.strip():
             return
         question = _question_of(text)
-        if question is None and self._waiting and _around(text, _AROUND) is None:
+        if question is None and self._waiting and not _is_around(text):
             for candidate in self._waiting:
                 candidate.is_sure = candidate.section is None or not _is_in(candidate.section, text)
         self._waiting.clear()
@@ -72,7 +74,7 @@ class CollapsedAnswers:
         ):
             return
         is_named = bool(words_of(attribute(block, "class")) & _ANSWER_WORDS)
-        is_opened = is_named or self._question.name in ("button", "summary")
+        is_opened = is_named or self._question.name not in _TITLES
         section = None if is_opened else _common_parent(self._question, block)
         candidate = _Candidate(block, self._question, section)
         self._found.append(candidate)
@@ -92,7 +94,7 @@ class CollapsedAnswers:
 
 
 def _question_of(text: NavigableString) -> Tag | None:
-    question = _around(text, _QUESTIONS)
+    question = next((parent for parent in text.parents if _asks(parent)), None)
     if question is None or question.name != "button":
         return question
     before = question.find_previous_sibling(True)
@@ -101,8 +103,12 @@ def _question_of(text: NavigableString) -> Tag | None:
     return None if in_group else question
 
 
-def _around(text: NavigableString, names: frozenset[str]) -> Tag | None:
-    return next((parent for parent in text.parents if parent.name in names), None)
+def _asks(tag: Tag) -> bool:
+    return tag.name in _QUESTIONS or attribute(tag, "role") == "button"
+
+
+def _is_around(text: NavigableString) -> bool:
+    return any(parent.name in _AROUND for parent in text.parents)
 
 
 def _is_menu(candidate: _Candidate) -> bool:

@@ -18,7 +18,7 @@ _MAX_NUMBER_DIGITS = 9
 """Digits of a list's first number. A list with a longer one starts at 1."""
 _NOTES = frozenset({"footnote", "footref", "noteref"})
 _PART = "\ue000"
-"""Stands before a term or definition inside another one. No text has it at the end: icon fonts use it."""
+"""Stands before a term or definition inside another one. A page may also use it; it is dropped in the end."""
 _FENCE = re.compile(r"`{3,}")
 
 
@@ -152,21 +152,16 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
         return "\n".join((mark + first, *(indent + line if line else "" for line in others))) + "\n"
 
     def convert_dt(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Writes a term. Terms without an end tag are inside each other."""
+        """Writes a term, in a cell as a part of its line."""
         if "_inline" in parent_tags:
-            return f" {text.strip()}: "
-        return self._parted(el, text, parent_tags, super().convert_dt)
+            return _each(el, text, lambda term: f" {term}: ")
+        return _each(el, text, lambda term: super(Writer, self).convert_dt(el, term, parent_tags))
 
     def convert_dd(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Writes a definition. Definitions without an end tag are inside each other."""
+        """Writes a definition, in a cell as a part of its line."""
         if "_inline" in parent_tags:
-            return f" {text.strip()}; "
-        return self._parted(el, text, parent_tags, super().convert_dd)
-
-    def _parted(self, el: Tag, text: str, parent_tags: set[str], write: Callable[..., str]) -> str:
-        if el.parent is not None and el.parent.name == el.name:
-            return _PART + text
-        return "".join(write(el, part, parent_tags) for part in text.split(_PART) if part.strip())
+            return _each(el, text, lambda definition: f" {definition}; ")
+        return _each(el, text, lambda definition: super(Writer, self).convert_dd(el, definition, parent_tags))
 
     def convert_menu(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Writes a list."""
@@ -192,6 +187,13 @@ def _shown(number: int, kind: str) -> str:
     if kind in ("a", "A") and 1 <= number <= 26:
         return chr(ord(kind) + number - 1)
     return str(number)
+
+
+def _each(tag: Tag, text: str, write: Callable[[str], str]) -> str:
+    """Writes each term or definition: the parser puts those without an end tag inside each other."""
+    if tag.parent is not None and tag.parent.name == tag.name:
+        return _PART + text
+    return "".join(write(part.strip()) for part in text.split(_PART) if part.strip())
 
 
 def _base(ruby: Tag) -> list[Any]:

@@ -53,7 +53,7 @@ def test_a_saved_page_becomes_its_article(name: str, title: str, text: str) -> N
         "<footer>© No</footer>",
         "<footer>By <a href=/a>Nora</a></footer>",
         "<div class=cookie-notice>No</div>",
-        "<div class=share>Share: <a href=/x>No</a> <a href=/y>No</a></div>",
+        "<div class=share>Share: <a href=/x>Nowhere</a> <a href=/y>No</a></div>",
         "<div class=newsletter-signup>News every month. <input type=email><button>No</button></div>",
         "<div class=breadcrumbs><a href=/>No</a> / Here</div>",
         "<div class='cookie-banner'>We use cookies. No</div>",

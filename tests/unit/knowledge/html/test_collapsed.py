@@ -13,6 +13,7 @@ QUESTIONS = [
     "<h3><button>{}</button></h3>",
     "<button aria-expanded=false>{}</button>",
     "<div class=question><h3>{}</h3></div>",
+    "<div role=button>{}</div>",
 ]
 HIDING = ["hidden", "style='display: none'", "aria-hidden=true", "class='answer is-hidden'"]
 ANSWERS = ["<div{}>{}</div>", "<p{}>{}</p>", "<div class=a><div{}><p>{}</p></div></div>"]

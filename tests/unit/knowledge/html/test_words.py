@@ -128,8 +128,8 @@ def test_each_place_of_a_table_has_the_cell_that_a_browser_shows_there(
         "<i hidden>x</i> ",
         "<p>Was this helpful?</p>",
         "<br>",
-        "<div hidden>x</div>",
-        "<h3>q</h3><p hidden>x</p>",
+        "<button>q</button><div hidden>x</div>",
+        "<h3>q</h3><p hidden>x</p><p hidden>y</p>",
     ],
 )
 def test_a_page_takes_linear_time(scrap: str) -> None:
