@@ -66,17 +66,19 @@ class CollapsedAnswers:
 
     def hide(self, block: Tag) -> None:
         """Takes the next hidden block."""
+        question = self._question
         if (
-            self._question is None
+            question is None
+            or any(parent is question for parent in block.parents)
             or block.name not in BLOCKS
             or attribute(block, "role") not in _ANSWER_ROLES
             or "aria-live" in block.attrs
         ):
             return
         is_named = bool(words_of(attribute(block, "class")) & _ANSWER_WORDS)
-        is_opened = is_named or self._question.name not in _TITLES
-        section = None if is_opened else _common_parent(self._question, block)
-        candidate = _Candidate(block, self._question, section)
+        is_opened = is_named or question.name not in _TITLES
+        section = None if is_opened else _common_parent(question, block)
+        candidate = _Candidate(block, question, section)
         self._found.append(candidate)
         self._waiting.append(candidate)
 

@@ -9,6 +9,7 @@ from deployments.knowledge.html.tree import HEADINGS, attribute, drop, text_of, 
 _CHOICES = frozenset({"select", "datalist", "textarea"})
 _WRITABLE = frozenset({"text", "email", "search", "password", "submit", "tel", "url", ""})
 """Types of an `input` that a reader writes into, or sends a form with."""
+_TITLES = HEADINGS | {"dt", "summary"}
 _LABEL_WORDS = 4
 """A button with more words is not a command but a text, such as the question above an answer."""
 
@@ -34,7 +35,7 @@ def is_command(tag: Tag) -> bool:
     """Whether it is a button that is no text, as a question over its answer or a word in a sentence is."""
     if tag.name != "button" or "aria-expanded" in tag.attrs or "aria-controls" in tag.attrs:
         return False
-    if tag.find_parent([*HEADINGS, "dt", "summary"]) is not None:
+    if any(parent.name in _TITLES for parent in tag.parents):
         return False
     in_sentence = tag.parent is not None and tag.parent.name in ("p", "li", "td", "dd")
     return not in_sentence and len(text_of(tag).split()) <= _LABEL_WORDS

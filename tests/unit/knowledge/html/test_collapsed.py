@@ -70,6 +70,7 @@ def test_a_button_over_its_answer_is_the_question() -> None:
         "<p>Refunds take 5 days.</p><div style='display:none'>No</div><p hidden>No</p>",
         "<h2>Refunds</h2><p hidden>No</p><p>Refunds take 5 days.</p>",
         "<h2>Refunds</h2><span hidden>No</span>",
+        "<h2>Refunds <div hidden>No</div></h2>",
         "<h2>Refunds</h2><p class=sr-only>No</p>",
         "<h2>Refunds</h2><div hidden role=dialog>No</div>",
         "<h2>Refunds</h2><div hidden>5 days <p hidden>No</p></div>",
