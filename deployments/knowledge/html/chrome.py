@@ -41,6 +41,7 @@ _QUESTION = re.compile(
     r"|¿?(?:te|le|fue|ha sido)\b.{0,40}útil\b)",
     re.IGNORECASE | re.DOTALL,
 )
+_ANSWERS = names("yes no not really somewhat ja nein oui non si sí não")
 _COOKIES = re.compile(r"\W*(?:we use|this (?:site|website) uses) cookies\b", re.IGNORECASE)
 _QUESTION_CHARS = 160
 _COPYRIGHT = re.compile(r"\W*(?:©|copyright\b|\(c\) ?\d)", re.IGNORECASE)
@@ -93,7 +94,8 @@ def _is_site_footer(footer: Tag, weight: Weight) -> bool:
         return False
     if footer.find_parent(["blockquote", "figure"]) is not None:
         return False
-    return weight.is_controls or not is_in_article(footer) or _COPYRIGHT.match(text_of(footer)) is not None
+    is_inside = is_in_article(footer) or footer.find_parent("section") is not None
+    return weight.is_controls or not is_inside or _COPYRIGHT.match(text_of(footer)) is not None
 
 
 def _is_named_chrome(tag: Tag, weight: Weight) -> bool:
@@ -129,7 +131,12 @@ def _asks_reader(tag: Tag, weight: Weight) -> bool:
     if _COOKIES.match(text):
         # An article can say what a site uses cookies for.
         return weight.commands > 0 or is_named_notice(tag)
-    return _QUESTION.match(text) is not None
+    question = _QUESTION.match(text)
+    if question is None:
+        return False
+    # An article can answer such a question itself.
+    answers = set(re.findall(r"\w+", text[question.end() :].lower()))
+    return weight.commands > 0 or weight.linked > 0 or answers <= _ANSWERS
 
 
 def _is_form(tag: Tag, weight: Weight) -> bool:

@@ -86,6 +86,8 @@ def test_what_surrounds_an_article_is_left_out(chrome: str) -> None:
     [
         "<header><p>Kept</p></header>",
         "<footer>Applies to: Kept</footer>",
+        "<section><footer>Applies to: Kept</footer></section>",
+        "<p>Did this change help? Yes, by 30 %: Kept</p>",
         "<menu><li>Kept</menu>",
         "<div class=cookie-notice>Kept</div>",
         "<p>We use cookies for 30 days. Kept</p>",
