@@ -67,7 +67,7 @@ def _linear(tag: Tag) -> str:
     parts = [part for part in parts if part]
     if tag.name in _OPERATORS and len(parts) == 2:
         return _OPERATORS[tag.name].join(_grouped(part) for part in parts)
-    if tag.name == "msubsup" and len(parts) == 3:
+    if tag.name in ("msubsup", "munderover") and len(parts) == 3:
         base, below, above = map(_grouped, parts)
         return f"{base}_{below}^{above}"
     if tag.name == "msqrt":

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup, Tag
 from deployments.knowledge.html.article import article_of, page_title_of, title_of
 from deployments.knowledge.html.chrome import drop_chrome
 from deployments.knowledge.html.code import flatten_code
+from deployments.knowledge.html.controls import drop_controls
 from deployments.knowledge.html.definitions import head_signatures
 from deployments.knowledge.html.layout import flatten_layout
 from deployments.knowledge.html.permalinks import drop_permalinks
@@ -33,6 +34,7 @@ def html_text(page: str) -> tuple[str, str]:
     page_title = page_title_of(soup)
     _drop_unread(soup)
     drop_chrome(soup)
+    drop_controls(soup)
     article = article_of(soup)
     title, text = title_of(article, page_title), _markdown(article)
     return _UNREAD.sub("", title), text or html_fragment(page)
@@ -46,6 +48,7 @@ def html_fragment(text: str) -> str:
     """
     soup = _parsed(text)
     _drop_unread(soup)
+    drop_controls(soup)
     return _markdown(soup)
 
 

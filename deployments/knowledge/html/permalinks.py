@@ -6,10 +6,22 @@ import re
 
 from bs4 import Tag
 
-from deployments.knowledge.html.tree import HEADINGS, attribute, drop, tags, text_of, words_of
+from deployments.knowledge.html.tree import (
+    HEADINGS,
+    attribute,
+    drop,
+    names,
+    tags,
+    text_of,
+    tokens_of,
+    words_of,
+)
 
 _SELF = frozenset({"headerlink", "permalink", "anchor", "anchorjs", "hash", "headinglink", "octicon"})
-_COMMANDS = frozenset({"viewcode", "editsection", "copybtn", "clipboard", "skip", "skiplink"})
+_COMMANDS = names(
+    "viewcode-link viewcode-back viewcode-block mw-editsection editsection copybtn btn-clipboard"
+    " clipboard-copy skip-link skip-links skip-nav skip-to-content skiplink"
+)
 _COMMAND = re.compile(
     r"(?:skip|jump) to (?:the )?(?:main |page )?(?:content|navigation|search)|(?:back to )?top|"
     r"edit (?:this page|on git\w+)|(?:view|show) (?:page )?source|\[?(?:edit|source)\]?|report (?:a|this) \w+"
@@ -22,7 +34,7 @@ _WORDLESS = re.compile(r"[\W_]*")
 def drop_permalinks(root: Tag) -> None:
     """Drops permalinks in any form, links back from footnotes, and commands such as "Edit this page"."""
     for tag in tags(root, "a", "span"):
-        if words_of(attribute(tag, "class")) & _COMMANDS or (tag.name == "a" and _is_chrome(tag)):
+        if tokens_of(attribute(tag, "class")) & _COMMANDS or (tag.name == "a" and _is_chrome(tag)):
             drop(tag)
 
 

@@ -55,6 +55,11 @@ def words_of(value: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", value)}
 
 
+def tokens_of(value: str) -> set[str]:
+    """The whole names of a class, in lower case: `card-footer Wide` has card-footer and wide."""
+    return set(value.lower().split())
+
+
 def visible(root: Tag) -> Iterator[Tag | NavigableString]:
     """All elements and texts inside `root`, in order, except dropped ones."""
     stack = list(reversed(root.contents))

@@ -1,4 +1,4 @@
-"""Drops what no reader sees: hidden elements, scripts, form controls, and the fallback of embedded media."""
+"""Drops what no reader sees: hidden elements, scripts, and the fallback of embedded media."""
 
 from __future__ import annotations
 
@@ -6,38 +6,56 @@ import re
 
 from bs4 import Tag
 
-from deployments.knowledge.html.tree import HEADINGS, attribute, drop, names, text_of, visible
+from deployments.knowledge.html.collapsed import CollapsedAnswers
+from deployments.knowledge.html.tree import attribute, drop, names, visible
 
 _UNSEEN = names(
-    "head script style noscript template svg object iframe embed video audio canvas map select"
-    " datalist textarea rp meter progress"
+    "head script style noscript template svg object iframe embed video audio canvas map rp meter progress"
 )
-_HIDING_STYLE = re.compile(
-    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden"
-    r"|(?:left|top|text-indent)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01])",
+_COLLAPSING_STYLE = re.compile(
+    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|content-visibility\s*:\s*hidden)",
     re.IGNORECASE,
 )
-_HIDING_CLASS = re.compile(
+_COLLAPSING_CLASS = re.compile(r"(?:^|\s)(?:d-none|is-hidden|uk-hidden|hidden)(?=\s|$)", re.IGNORECASE)
+_OFF_SCREEN_STYLE = re.compile(
+    r"(?:^|;)\s*(?:(?:left|top|text-indent)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01])", re.IGNORECASE
+)
+_OFF_SCREEN_CLASS = re.compile(
     r"(?:^|[\s_-])(?:visually-?hidden|sr-only|show-for-sr|screen-?reader(?:-text|-only)?|element-invisible"
-    r"|a11y-hidden|assistive-text)(?=\s|$)|(?:^|\s)(?:d-none|is-hidden|uk-hidden|hidden)(?=\s|$)",
+    r"|a11y-hidden|assistive-text)(?=\s|$)",
     re.IGNORECASE,
 )
 _SHOWING_CLASS = re.compile(r":(?:block|flex|grid|inline|table)|d-\w+-(?:block|flex|grid|inline|table)")
 """A class with which a wider window shows what a narrow one hides."""
-_LABEL_WORDS = 4
-"""A button with more words is not a command but a text, such as the question above an answer."""
 
 
 def drop_unseen(root: Tag) -> None:
-    """Drops hidden elements. What a button opens stays: readers see it when they want to."""
+    """Drops hidden elements. What a reader can open stays, such as the answer under a question."""
     opened = _opened(root)
+    parts = [root]
+    while parts:
+        parts.extend(_drop_in(parts.pop(), opened))
+
+
+def _drop_in(root: Tag, opened: set[str]) -> list[Tag]:
+    """Drops what is hidden, and returns the collapsed answers, whose parts are still to be looked at."""
+    answers = CollapsedAnswers()
+    names_before: dict[int, str] = {}
     for node in visible(root):
-        if isinstance(node, Tag) and (
-            node.name in _UNSEEN
-            or (_is_hidden(node) and not _can_be_opened(node, opened))
-            or (node.name == "button" and not _is_label(node))
-        ):
+        if not isinstance(node, Tag):
+            answers.read(node)
+        elif node.name in ("html", "body"):
+            continue
+        elif node.name in _UNSEEN or _is_off_screen(node):
             drop(node)
+        elif _is_collapsed(node) and not _can_be_opened(node, opened):
+            answers.hide(node)
+            names_before[id(node)] = node.name
+            drop(node)
+    found = answers.found()
+    for answer in found:
+        answer.name = names_before[id(answer)]
+    return found
 
 
 def _opened(root: Tag) -> set[str]:
@@ -54,25 +72,21 @@ def _can_be_opened(tag: Tag, opened: set[str]) -> bool:
     return attribute(tag, "role") == "tabpanel" or attribute(tag, "id") in opened
 
 
-def _is_hidden(tag: Tag) -> bool:
-    if not tag.attrs or tag.name in ("html", "body"):
-        return False
+def _is_off_screen(tag: Tag) -> bool:
+    return _has_class(tag, _OFF_SCREEN_CLASS) or bool(_OFF_SCREEN_STYLE.search(attribute(tag, "style")))
+
+
+def _is_collapsed(tag: Tag) -> bool:
     if "hidden" in tag.attrs and attribute(tag, "hidden") != "until-found":
         return True
-    classes = attribute(tag, "class")
-    if _HIDING_CLASS.search(classes) and not _SHOWING_CLASS.search(classes):
+    if _has_class(tag, _COLLAPSING_CLASS):
         return True
     if attribute(tag, "aria-hidden").lower() == "true" and tag.name != "img":
         # An open dialog hides the page from screen readers only, and the picture of a formula is seen.
         return tag.find(["h1", "main", "article"]) is None
-    return bool(_HIDING_STYLE.search(attribute(tag, "style")))
+    return bool(_COLLAPSING_STYLE.search(attribute(tag, "style")))
 
 
-def _is_label(button: Tag) -> bool:
-    """Whether a button is a part of the text: a question that opens its answer, or a word in a sentence."""
-    if "aria-expanded" in button.attrs or "aria-controls" in button.attrs:
-        return True
-    if button.find_parent([*HEADINGS, "dt", "summary"]) is not None:
-        return True
-    in_sentence = button.parent is not None and button.parent.name in ("p", "li", "td", "dd")
-    return in_sentence or len(text_of(button).split()) > _LABEL_WORDS
+def _has_class(tag: Tag, hiding: re.Pattern[str]) -> bool:
+    classes = attribute(tag, "class")
+    return bool(hiding.search(classes)) and not _SHOWING_CLASS.search(classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from bs4 import Tag
@@ -16,6 +17,8 @@ from deployments.knowledge.html.tree import BLOCKS, DROPPED, HEADINGS, attribute
 _MAX_NUMBER_DIGITS = 9
 """Digits of a list's first number. A list with a longer one starts at 1."""
 _NOTES = frozenset({"footnote", "footref", "noteref"})
+_PART = "\ue000"
+"""Stands before a term or definition inside another one. A page may also use it; it is dropped in the end."""
 _FENCE = re.compile(r"`{3,}")
 
 
@@ -148,6 +151,18 @@ class Writer(MarkdownConverter):  # type: ignore[misc]
         indent = " " * len(mark)
         return "\n".join((mark + first, *(indent + line if line else "" for line in others))) + "\n"
 
+    def convert_dt(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        """Writes a term, in a cell as a part of its line."""
+        if "_inline" in parent_tags:
+            return _each(el, text, lambda term: f" {term}: ")
+        return _each(el, text, lambda term: super(Writer, self).convert_dt(el, term, parent_tags))
+
+    def convert_dd(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        """Writes a definition, in a cell as a part of its line."""
+        if "_inline" in parent_tags:
+            return _each(el, text, lambda definition: f" {definition}; ")
+        return _each(el, text, lambda definition: super(Writer, self).convert_dd(el, definition, parent_tags))
+
     def convert_menu(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Writes a list."""
         return str(self.convert_list(el, text, parent_tags))
@@ -172,6 +187,13 @@ def _shown(number: int, kind: str) -> str:
     if kind in ("a", "A") and 1 <= number <= 26:
         return chr(ord(kind) + number - 1)
     return str(number)
+
+
+def _each(tag: Tag, text: str, write: Callable[[str], str]) -> str:
+    """Writes each term or definition: the parser puts those without an end tag inside each other."""
+    if tag.parent is not None and tag.parent.name == tag.name:
+        return _PART + text
+    return "".join(write(part.strip()) for part in text.split(_PART) if part.strip())
 
 
 def _base(ruby: Tag) -> list[Any]:

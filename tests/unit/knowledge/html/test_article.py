@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DocId
@@ -48,10 +50,15 @@ def test_a_saved_page_becomes_its_article(name: str, title: str, text: str) -> N
         "<div role=navigation>No</div>",
         "<header>No</header>",
         "<footer>No</footer>",
+        "<footer>© No</footer>",
+        "<footer>By <a href=/a>Nora</a></footer>",
+        "<div class=cookie-notice>No</div>",
+        "<div class=share>Share: <a href=/x>Nowhere</a> <a href=/y>No</a></div>",
+        "<div class=newsletter-signup>News every month. <input type=email><button>No</button></div>",
         "<div class=breadcrumbs><a href=/>No</a> / Here</div>",
         "<div class='cookie-banner'>We use cookies. No</div>",
         "<div role=dialog>No</div>",
-        "<ul class='pagination'><li>No</li></ul>",
+        "<ul class='pagination'><li>1</li><li><a href=/2>No</a></li></ul>",
         "<div id=sidebar><a href=/x>No</a></div>",
         "<div class=toc><p>Contents</p><ul><li><a href=#a>No</a></li></ul></div>",
         "<h2>On this page</h2><ul><li><a href=#a>No</a></li><li><a href=#b>No</a></li></ul>",
@@ -69,13 +76,25 @@ def test_a_saved_page_becomes_its_article(name: str, title: str, text: str) -> N
 def test_what_surrounds_an_article_is_left_out(chrome: str) -> None:
     expected = html_text(ARTICLE)[1]
     assert html_text(ARTICLE + chrome)[1] == expected
-    assert html_text(f"<main>{ARTICLE}{chrome}</main>")[1] == expected or "header" in chrome
+    # In the part of a page that is marked as its article, only what can't be a fact is left out.
+    may_be_fact = "header" in chrome or chrome in ("<footer>No</footer>", "<div class=cookie-notice>No</div>")
+    assert html_text(f"<main>{ARTICLE}{chrome}</main>")[1] == expected or may_be_fact
 
 
 @pytest.mark.parametrize(
     "part",
     [
         "<header><p>Kept</p></header>",
+        "<footer>Applies to: Kept</footer>",
+        "<section><footer>Applies to: Kept</footer></section>",
+        "<p>Did this change help? Yes, by 30 %: Kept</p>",
+        "<menu><li>Kept</menu>",
+        "<div class=cookie-notice>Kept</div>",
+        "<p>We use cookies for 30 days. Kept</p>",
+        "<p>Is this a question of permissions? Kept</p>",
+        "<p>The <span class=skip-rule>Kept</span> rule</p>",
+        "<p>Kept: 5 EUR</p><ul><li><a href=#x>a</a></ul>",
+        "<form><h2>Limits</h2>Kept, a text on limits that is longer than its field <input></form>",
         "<aside class='admonition note'><p>Kept</p></aside>",
         "<section id=cookies><h2>Cookies</h2><p>Kept</p></section>",
         "<div class='table-contents'><table><tr><th>A</th></tr><tr><td><a href=/x>Kept</a></td>"
@@ -91,6 +110,25 @@ def test_what_surrounds_an_article_is_left_out(chrome: str) -> None:
 )
 def test_parts_of_an_article_stay(part: str) -> None:
     assert "Kept" in html_text(f"<article>{ARTICLE}{part}</article>")[1]
+
+
+@pytest.mark.parametrize("name", ["cookies", "sharing", "newsletter", "feedback", "footer", "cookie-banner"])
+def test_a_section_with_a_heading_stays_whatever_its_name(name: str) -> None:
+    section = f"<div id={name} class={name}><h2>Cookies</h2>Kept for 30 days</div>"
+    assert "## Cookies\n\nKept for 30 days" in html_text(ARTICLE + section)[1]
+
+
+@given(
+    st.sampled_from(
+        ["ads", "cookie", "feedback", "footer", "newsletter", "rating", "share", "skip", "social", "toolbar"]
+    ),
+    st.sampled_from(["card", "color", "plan", "power", "rule", "table"]),
+    st.booleans(),
+    st.sampled_from(["class", "id"]),
+)
+def test_a_part_of_a_name_drops_no_fact(word: str, other: str, is_first: bool, attribute: str) -> None:
+    name = f"{word}-{other}" if is_first else f"{other}-{word}"
+    assert "Rated 16 A" in html_text(f"{ARTICLE}<div {attribute}={name}>Rated 16 A</div>")[1]
 
 
 def test_wrappers_with_names_of_what_they_hold_stay() -> None:

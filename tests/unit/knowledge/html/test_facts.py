@@ -31,6 +31,11 @@ def table(rows: str, *lines: str) -> tuple[str, str]:
             "x^2=1/y",
         ),
         (
+            "<math><munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>0</mn></mrow><mi>n</mi></munderover>"
+            "</math>",
+            "∑_(i=0)^n",
+        ),
+        (
             "<span class=katex><math><annotation encoding='application/x-tex'>a^2</annotation></math></span>"
             "<span aria-hidden=true>a2</span>",
             "$a^2$",
@@ -39,6 +44,8 @@ def table(rows: str, *lines: str) -> tuple[str, str]:
         ("<ol type=a start=3><li>x</ol>", "c. x"),
         ("<ul><li><input type=checkbox checked> a<li><input type=checkbox>b</ul>", "* [x] a\n* [ ] b"),
         ("<dl><dt>-f<dd>Force.<dt>-q<dd>Quiet.</dl>", "-f\n:   Force.\n\n-q\n:   Quiet."),
+        ("<dl><dt>Wait<dd>30 s<dd>max 60 s</dl>", "Wait\n:   30 s\n:   max 60 s"),
+        ("<dl><dt>-f<dt>-g<dd>a<p>b<dt>-h<dd>c</dl>", "-f\n\n-g\n:   a\n\n    b\n\n-h\n:   c"),
         ("a<div>b</div>c<center>d</center>e", "a\n\nb\n\nc\n\nd\n\ne"),
         ('<a href="../a.html" title="t">x</a> <a href="#f">y</a>', "[x](../a.html) y"),
         ("<details><summary>Q?</summary>A<p>B</p></details>", "**Q?**\n\nA\n\nB"),
@@ -76,6 +83,7 @@ def test_marks_and_lists(html: str, text: str) -> None:
             "| Region | EU |",
         ),
         table("<tr><th>A<tr><td>a | b", "| A |", "| --- |", "| a \\| b |"),
+        table("<tr><th>A<tr><td><dl><dt>T<dd>1 s<dd>2 s</dl>", "| A |", "| --- |", "| T: 1 s; 2 s |"),
         table("<tr><th>A<tr><td>x<br>y<ul><li>1<li>2</ul>", "| A |", "| --- |", "| x y 1; 2 |"),
         table(
             "<tfoot><tr><td>sum</tfoot><thead><tr><th>A</thead><tbody><tr><td>1",

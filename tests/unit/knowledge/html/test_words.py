@@ -45,7 +45,7 @@ INLINE = [
 ]
 BLOCKS = [
     "<p>{}</p>",
-    "<h3>{}</h3>",
+    "<h3>{}</h3><p>also</p>",
     "<div>{}</div>",
     "<ul><li>{}</li></ul>",
     "<ol start=4><li>{}<li>also</ol>",
@@ -120,7 +120,17 @@ def test_each_place_of_a_table_has_the_cell_that_a_browser_shows_there(
 
 
 @pytest.mark.parametrize(
-    "scrap", ["<sup>2</sup>", "<li>x", "<td>x", "<i hidden>x</i> ", "<p>Was this helpful?</p>", "<br>"]
+    "scrap",
+    [
+        "<sup>2</sup>",
+        "<li>x",
+        "<td>x",
+        "<i hidden>x</i> ",
+        "<p>Was this helpful?</p>",
+        "<br>",
+        "<button>q</button><div hidden>x</div>",
+        "<h3>q</h3><p hidden>x</p><p hidden>y</p>",
+    ],
 )
 def test_a_page_takes_linear_time(scrap: str) -> None:
     def cpu_s(count: int) -> float:
