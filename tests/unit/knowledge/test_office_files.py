@@ -142,6 +142,7 @@ def test_a_mail_is_its_senders_text() -> None:
         warnings=(
             "attachments were not read: invoice.pdf",
             "the earlier mail that it quotes at its end was not read",
+            "the signature at its end, below a line `-- `, was not read",
         ),
     )
 
