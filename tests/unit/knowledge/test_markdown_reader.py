@@ -75,8 +75,8 @@ def seen(text: str) -> str:
         ),
         ("Unknown[^2] stays.", "Unknown[^2] stays."),
         (
-            "5 EUR[^1].\n\n[^1]: Net.\n\n    Tax 20 %.\n    More\n\n\t- a\n\n        code\n\nText\n\n    code",
-            "5 EUR (Net.).\n\nTax 20 %.\nMore\n\n- a\n\n    code\n\nText\n\n    code",
+            "5 EUR[^1].\n\n[^1]: Net.\n\n    Tax 2 %.\n    More\n\n\t- a\n\n        code\n\nText\n\n    code",
+            "5 EUR (Net.).\n\nTax 2 %.\nMore\n\n- a\n\n    code\n\nText\n\n    code",
         ),
         (f"A[^1].\n\n[^1]: Net.\n{TICKS}\n    a\n{TICKS}", f"A (Net.).\n\n{TICKS}\n    a\n{TICKS}"),
         ("[![Build](https://img.shields.io/x)](https://ci)\n![v](a/badge.svg)\n\nText", "Text"),
