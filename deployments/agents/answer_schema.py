@@ -89,6 +89,11 @@ def _parsed(text: str) -> dict[str, Any]:
         root = json.loads(text)
     except (ValueError, RecursionError):
         raise _refusal("it must be JSON, and not nested deeply") from None
+    try:
+        json.dumps(root, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        reason = "its numbers must be finite, and its texts must have no half of a character"
+        raise _refusal(reason) from None
     if not isinstance(root, dict):
         raise _refusal("it must be an object")
     return root

@@ -219,6 +219,9 @@ class DocumentDraft:
     """If None, the url is taken from the document."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Added to the document's own metadata; for a key of both, this value counts."""
+    fully_labelled: bool = False
+    """Whether the labels given here are all: title, section, url, metadata and wordings that the document
+    itself has are not used."""
 
 
 def revision(present: Document, content: str) -> DocumentDraft:
@@ -232,6 +235,7 @@ def revision(present: Document, content: str) -> DocumentDraft:
         present.asked_as,
         present.url,
         present.metadata,
+        fully_labelled=True,
     )
 
 

@@ -17,6 +17,8 @@ def check_text(text: str, param: str, max_chars: int, *, may_be_empty: bool = Fa
 
 
 def check_storable(text: str, param: str) -> None:
-    """Raises InvalidRequest on a text with NUL or a lone surrogate: not every database stores those."""
+    """Raises InvalidRequest on a text with NUL or a lone surrogate: not every database stores those, or
+    takes them in a query.
+    """
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise InvalidRequest(f"{param} must be text: no NUL and no half of a character", param)

@@ -48,6 +48,7 @@ class _Mail:
         self._parts = 0
         self._attached: list[str] = []
         self._quoted = False
+        self._signed = False
 
     def texts(self, part: Message, depth: int = 0) -> Iterator[str]:
         """The texts of a part, in order."""
@@ -79,9 +80,10 @@ class _Mail:
                 return
 
     def _own(self, text: str) -> str:
-        own, is_cut = own_text(text)
-        self._quoted |= is_cut
-        return own
+        own = own_text(text)
+        self._quoted |= own.quote_cut
+        self._signed |= own.signature_cut
+        return own.text
 
     def warnings(self) -> Iterator[str]:
         """What is left out."""
@@ -89,6 +91,8 @@ class _Mail:
             yield f"attachments were not read: {shortened(', '.join(self._attached))}"
         if self._quoted:
             yield "the earlier mail that it quotes at its end was not read"
+        if self._signed:
+            yield "the signature at its end, below a line `-- `, was not read"
 
 
 def _is_attachment(part: Message) -> bool:

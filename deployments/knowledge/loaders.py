@@ -67,9 +67,10 @@ class _Source:
 def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocument:
     """Converts a draft to a text of at most `max_chars` characters.
 
-    The draft's title, section, url and metadata take precedence over the document's own. Raises
-    UnsupportedMediaType, UnprocessableDocument (the message names the document and the reason),
-    InvalidRequest (a label can't be stored, is too long, or has too many parts).
+    The draft's title, section, url and metadata take precedence over the document's own, which are not
+    used at all if the draft is fully labelled. Raises UnsupportedMediaType, UnprocessableDocument (the
+    message names the document and the reason), InvalidRequest (a label can't be stored, is too long, or has
+    too many parts).
     """
     kind, charset = type_of(draft)
     given_title, given_section = " ".join(draft.title.split()), (draft.section or "").strip()
@@ -80,9 +81,15 @@ def load(draft: DocumentDraft, max_chars: int = MAX_CONTENT_CHARS) -> LoadedDocu
         found = _READERS[kind](source)
     except _Unreadable as why:
         raise UnprocessableDocument(f"document {draft.doc_id}: {why}") from why.__cause__
+    if draft.fully_labelled:
+        found = LoadedDocument("", None, found.text, warnings=found.warnings)
+    section = given_section or found.section
+    if section is not None and len(section) > MAX_SECTION_CHARS:
+        reason = f"the section in its front matter has more than {MAX_SECTION_CHARS} characters"
+        raise UnprocessableDocument(f"document {draft.doc_id}: {reason}")
     return LoadedDocument(
         given_title or found.title or draft.doc_id,
-        given_section or found.section,
+        section,
         found.text,
         as_wordings(found.asked_as or draft.asked_as),
         as_url(draft.url, found.url),
@@ -99,8 +106,6 @@ def _read_markdown(source: _Source) -> LoadedDocument:
     found = read_markdown(_decoded(source))
     matter = found.front_matter
     title = next(filter(None, map(_as_title, (*matter.titles, *found.headings))), "")
-    if len(matter.section) > MAX_SECTION_CHARS:
-        raise _Unreadable(f"the section in its front matter has more than {MAX_SECTION_CHARS} characters")
     text = _checked(source, found.text)
     return LoadedDocument(title, matter.section or None, text, matter.asked_as, matter.url, matter.labels)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-_SIGNATURE = re.compile(r"^-- ?$", re.MULTILINE)
+_SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
+"""As mail programs separate it. `--` without the blank is also a rule, or underlines a heading."""
+_MAX_SIGNATURE_LINES = 10
 _QUOTED = re.compile(r"^\s*>")
 _ORIGINAL = re.compile(
     r"^[>* ]{0,9}[-_]{2,40} ?(?:original message|ursprüngliche nachricht|message d.origine"
@@ -12,10 +15,13 @@ _ORIGINAL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OUTLOOK = re.compile(
-    r"^[*_]*(?:from|von|de|da)[*_]*:[^\n]{1,300}\n(?:[^\n]{0,300}\n){0,2}?"
-    r"[*_]*(?:sent|date|gesendet|datum|envoyé|enviado|inviato)[*_]*:[^\n]{1,300}\n",
+    r"^[*_]*(?:from|von|de|da)[*_]*:(?=[^\n]{0,300}(?:@|<[^<>\n]{1,300}>))[^\n]{1,300}\n"
+    r"(?:[^\n]{0,300}\n){0,3}?"
+    r"[*_]*(?:sent|date|gesendet|datum|envoyé|enviado|inviato|data|fecha"
+    r"|subject|betreff|objet|asunto|oggetto|assunto)[*_]*:[^\n]{1,300}(?:\n|\Z)",
     re.IGNORECASE | re.MULTILINE,
 )
+"""The headers of a quoted mail. Only a sender with an address: a booking also has From, To and Date."""
 _ATTRIBUTION = re.compile(
     r"(?:on|am|le|el|il)\b.{5,300}\b(?:wrote|schrieb.*|a écrit|escribió|ha scritto)\s?:", re.IGNORECASE
 )
@@ -25,13 +31,33 @@ _FORWARD = re.compile(
 )
 
 
-def own_text(text: str) -> tuple[str, bool]:
-    """The text that a sender wrote, and whether a quoted mail was cut off.
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """What a sender wrote."""
+
+    text: str
+    quote_cut: bool = False
+    """Whether a quoted mail at the end was cut off."""
+    signature_cut: bool = False
+    """Whether a signature was cut off."""
+
+
+def own_text(text: str) -> OwnText:
+    """Returns the text that a sender wrote.
 
     Quotes between answers stay, since answers need them; so does a mail that was forwarded.
     """
     if _FORWARD.search(text):
-        return text.strip(), False
+        return OwnText(text.strip())
+    unquoted = _without_quote(text)
+    own = _without_signature(unquoted)
+    if not own:
+        return OwnText(text.strip())
+    return OwnText(own, len(unquoted) < len(text.strip()), len(own) < len(unquoted))
+
+
+def _without_quote(text: str) -> str:
+    """A text without the mail that is quoted at its end."""
     kept = text
     for start in (_ORIGINAL, _OUTLOOK):
         found = start.search(kept)
@@ -45,11 +71,18 @@ def own_text(text: str) -> tuple[str, bool]:
         if _ATTRIBUTION.fullmatch(" ".join(" ".join(above[-count:])[:_MAX_ATTRIBUTION].split())):
             lines = _without_last(lines, count)
             break
-    own = "\n".join(lines).strip()
-    is_cut = len(own) < len(text.strip())
-    if signatures := list(_SIGNATURE.finditer(own)):
-        own = own[: signatures[-1].start()].strip()
-    return (own, is_cut) if own else (text.strip(), False)
+    return "\n".join(lines).strip()
+
+
+def _without_signature(own: str) -> str:
+    """A text without its last block, if that is separated as a signature, and short."""
+    separators = list(_SIGNATURE.finditer(own))
+    if not separators:
+        return own
+    block = own[separators[-1].end() :].strip("\n").split("\n")
+    if len(block) > _MAX_SIGNATURE_LINES or not all(line.strip() for line in block):
+        return own
+    return own[: separators[-1].start()].strip()
 
 
 def _without_last(lines: list[str], count: int) -> list[str]:

@@ -85,8 +85,9 @@ class _Slides:
             if text := _paragraphs(shape):
                 yield text
         elif getattr(shape, "has_table", False):
-            rows = [["" if cell.is_spanned else cell.text for cell in row.cells] for row in shape.table.rows]
-            yield table(rows)
+            # `table.rows` counts all rows again for each row.
+            rows = shape.table._tbl.tr_lst
+            yield table([["" if cell.is_spanned else cell.text for cell in row.tc_lst] for row in rows])
         elif "graphicFrame" in shape._element.tag and number not in self._drawings[-1:]:
             self._drawings.append(number)
 

@@ -123,7 +123,10 @@ class WrittenBody(FromCore, BaseModel):
 
 
 class UpdateRequest(Body):
-    """A document's new text, as Markdown; title, section, url and metadata stay."""
+    """A document's new text, as Markdown. Title, section, url, metadata and wordings stay.
+
+    Front matter in the new text does not change them.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"content": "# Greeting\n\nCall `greet`."}]})
 

@@ -22,6 +22,7 @@ from deployments.core.limits import (
     MAX_SECTION_CHARS,
     MAX_USER_ID_CHARS,
 )
+from deployments.core.texts import check_storable
 
 _MAX_NAME_CHARS = 200
 
@@ -48,6 +49,15 @@ def json_parameter(kind: Any, raw: str, param: str) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InvalidRequest(f"{param}: {first['msg']}", param) from None
+
+
+def _storable(value: str) -> str:
+    try:
+        check_storable(value, "value")
+    except InvalidRequest as error:
+        reason = error.message.removeprefix("value ")
+        raise PydanticCustomError("not_storable", "{reason}", {"reason": reason}) from None
+    return value
 
 
 def _in_utc(value: object) -> object:
@@ -80,4 +90,10 @@ Metadata = Annotated[
     at_most(MAX_METADATA_KEYS),
     Field(max_length=MAX_METADATA_KEYS, description="your own labels, by which questions can be filtered"),
 ]
-PageMark = Annotated[str, Field(max_length=MAX_DOC_ID_CHARS, description="the `next` of the page before")]
+PageMark = Annotated[
+    str,
+    Field(max_length=MAX_DOC_ID_CHARS, description="the `next` of the page before"),
+    AfterValidator(_storable),
+]
+RecordId = Annotated[str, AfterValidator(_storable)]
+"""The id of a record in a path. The database compares it with its own."""

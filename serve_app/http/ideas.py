@@ -22,12 +22,11 @@ from deployments.core.records.ideas import (
     StoredIdea,
 )
 from deployments.core.records.templates import BusinessType
-from deployments.core.texts import check_storable
 from serve_app.http.answers import ReuseBody
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import PageMark, UserId, UsesMemory
+from serve_app.http.fields import PageMark, RecordId, UserId, UsesMemory
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 from serve_app.http.templates import BusinessTypeField
 
@@ -193,14 +192,12 @@ async def listing(
     after: PageMark | None = None,
 ) -> IdeaPage:
     """Lists stored ideas, latest first."""
-    if after is not None:
-        check_storable(after, "after")
     found = await parts.business.list_ideas(owner, limit + 1, after)
     shown = [KnownIdeaBody.from_stored(stored) for stored in found[:limit]]
     return IdeaPage(ideas=shown, next=shown[-1].idea_id if len(found) > limit else None)
 
 
 @router.get("/{idea_id}", responses=error_responses({404: "No such idea"}))
-async def get(idea_id: str, parts: ServicesDep, owner: TenantDep) -> KnownIdeaBody:
+async def get(idea_id: RecordId, parts: ServicesDep, owner: TenantDep) -> KnownIdeaBody:
     """Reads a stored idea with its scores."""
     return KnownIdeaBody.from_stored(await parts.business.get_idea(owner, idea_id))

@@ -18,7 +18,7 @@ from deployments.core.errors import Conflict
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import AccessDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import Moment, PageMark
+from serve_app.http.fields import Moment, PageMark, RecordId
 
 router = APIRouter(
     prefix="/v1", tags=["keys"], responses=ERROR_RESPONSES | error_responses({404: "No such key"})
@@ -131,7 +131,7 @@ async def listing(
 
 @router.post("/keys/{key_id}/rotation", responses=error_responses({409: "The key is revoked or has expired"}))
 async def rotate(
-    key_id: str, parts: ServicesDep, owner: TenantDep, by: ActorDep, body: RotationRequest | None = None
+    key_id: RecordId, parts: ServicesDep, owner: TenantDep, by: ActorDep, body: RotationRequest | None = None
 ) -> IssuedKeyBody:
     """Gives a key a new secret, which is in this response only."""
     kept_s = body.keep_former_s if body else 0
@@ -140,7 +140,7 @@ async def rotate(
 
 
 @router.delete("/keys/{key_id}")
-async def revoke(key_id: str, parts: ServicesDep, owner: TenantDep, by: ActorDep) -> KeyBody:
+async def revoke(key_id: RecordId, parts: ServicesDep, owner: TenantDep, by: ActorDep) -> KeyBody:
     """Revokes a key for good. Every replica refuses it 2 seconds later at the latest."""
     return KeyBody.of(await parts.keys.revoke_key(by, owner, key_id))
 

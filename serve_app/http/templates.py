@@ -27,7 +27,7 @@ from serve_app.http.answers import EVENTS, AnswerBody, AskBody, answered
 from serve_app.http.body import Body, FromCore
 from serve_app.http.context import CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
-from serve_app.http.fields import AnswerTokens, Moment, UserId, at_most
+from serve_app.http.fields import AnswerTokens, Moment, RecordId, UserId, at_most
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 
 router = APIRouter(prefix="/v1/business/templates", tags=["business"], responses=ERROR_RESPONSES)
@@ -188,13 +188,15 @@ async def recall(
 
 
 @router.get("/{template_id}", responses=_MISSING)
-async def get(template_id: str, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
+async def get(template_id: RecordId, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
     """Reads a template."""
     return TemplateBody.from_template(await parts.business.get_template(owner, template_id))
 
 
 @router.put("/{template_id}")
-async def put(template_id: str, body: TemplateRequest, parts: ServicesDep, owner: TenantDep) -> TemplateBody:
+async def put(
+    template_id: RecordId, body: TemplateRequest, parts: ServicesDep, owner: TenantDep
+) -> TemplateBody:
     """Stores or replaces the template of an id; no answer uses the old one any more."""
     template = await parts.business.put_template(owner, doc_id(template_id), body.draft())
     if template.version > 1:
@@ -203,7 +205,7 @@ async def put(template_id: str, body: TemplateRequest, parts: ServicesDep, owner
 
 
 @router.delete("/{template_id}", status_code=204, responses=_MISSING)
-async def delete(template_id: str, parts: ServicesDep, owner: TenantDep) -> None:
+async def delete(template_id: RecordId, parts: ServicesDep, owner: TenantDep) -> None:
     """Deletes a template; no answer and no idea uses it any more."""
     await parts.business.delete_template(owner, template_id)
     parts.changed(_scope(owner), 1)

@@ -18,6 +18,7 @@ from deployments.core.records.tickets import (
 )
 from serve_app.http.context import ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
+from serve_app.http.fields import RecordId
 from serve_app.http.repeatable import CREATED, IdempotencyKey, created_once
 from serve_app.http.ticket_bodies import (
     CloseRequest,
@@ -69,14 +70,16 @@ async def listing(
 
 
 @router.get("/{ticket_id}")
-async def get(ticket_id: str, parts: ServicesDep, owner: TenantDep) -> TicketHistoryBody:
+async def get(ticket_id: RecordId, parts: ServicesDep, owner: TenantDep) -> TicketHistoryBody:
     """Reads a ticket with its history."""
     found = await parts.tickets.get_ticket(owner, ticket_id)
     return TicketHistoryBody.of(found.ticket, history=[TicketEventBody.of(event) for event in found.events])
 
 
 @router.post("/{ticket_id}/responses")
-async def respond(ticket_id: str, body: RespondRequest, parts: ServicesDep, owner: TenantDep) -> ResponseBody:
+async def respond(
+    ticket_id: RecordId, body: RespondRequest, parts: ServicesDep, owner: TenantDep
+) -> ResponseBody:
     """Answers the customer. With memory, returns earlier tickets and what solved similar issues."""
     change = Respond(body.response, body.resolution_type, body.enable_memory)
     return ResponseBody.from_outcome(await parts.tickets.change_ticket(owner, ticket_id, change))
@@ -84,7 +87,7 @@ async def respond(ticket_id: str, body: RespondRequest, parts: ServicesDep, owne
 
 @router.post("/{ticket_id}/escalation")
 async def escalate(
-    ticket_id: str, body: EscalateRequest, parts: ServicesDep, owner: TenantDep
+    ticket_id: RecordId, body: EscalateRequest, parts: ServicesDep, owner: TenantDep
 ) -> EscalationBody:
     """Hands the ticket to another team."""
     change = Escalate(body.escalation_reason, body.escalation_team, body.new_priority)
@@ -92,26 +95,30 @@ async def escalate(
 
 
 @router.post("/{ticket_id}/resolution")
-async def resolve(ticket_id: str, body: ResolveRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
+async def resolve(
+    ticket_id: RecordId, body: ResolveRequest, parts: ServicesDep, owner: TenantDep
+) -> TicketBody:
     """Marks the issue as solved."""
     change = Resolve(body.solution, body.enable_memory)
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, change)).ticket)
 
 
 @router.post("/{ticket_id}/reopening")
-async def reopen(ticket_id: str, body: ReopenRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
+async def reopen(
+    ticket_id: RecordId, body: ReopenRequest, parts: ServicesDep, owner: TenantDep
+) -> TicketBody:
     """Opens a ticket again, since its issue was not solved after all."""
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Reopen(body.reason))).ticket)
 
 
 @router.post("/{ticket_id}/closure")
-async def close(ticket_id: str, body: CloseRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
+async def close(ticket_id: RecordId, body: CloseRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
     """Closes a resolved ticket."""
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Close(body.note))).ticket)
 
 
 @router.post("/{ticket_id}/rating")
-async def rate(ticket_id: str, body: RateRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
+async def rate(ticket_id: RecordId, body: RateRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
     """Stores the customer's rating of the solution of a resolved or closed ticket."""
     change = Rate(body.user_id, body.score, body.comment)
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, change)).ticket)

@@ -25,11 +25,18 @@ _NOTE = re.compile(
     r"^ {0,3}\[\^([^\]\s]{1,100})\]:[ \t]*([^\n]*(?:\n(?![ ]{0,3}\[\^)[ \t]*[^\s\ud801][^\n]*)*)(?:\n|\Z)",
     re.MULTILINE,
 )
+_NOTE_START = re.compile(r" {0,3}\[\^[^\]\s]{1,100}\]:")
+_NOTE_INDENT = re.compile(r" {4}|\t")
 _NOTE_USE = re.compile(r"[ \t]?\[\^([^\]\s]{1,100})\](?!:)")
 _BADGE_ADDRESS = r"\([^()\s]*(?:badge|shields\.io|/workflows?/)[^()\s]*(?:\s+\"[^\"\n]*\")?\)"
 _BADGE = re.compile(
     rf"\[!\[[^\[\]\n]*\]{_BADGE_ADDRESS}\]\([^()\n]*\)[ \t]*|!\[[^\[\]\n]*\]{_BADGE_ADDRESS}[ \t]*"
 )
+
+
+def dedent_notes(prose: Prose) -> None:
+    """Moves the further paragraphs of footnotes left: without their footnote they would be code."""
+    prose.edit(_note_indents(prose))
 
 
 def resolve_notes(prose: Prose) -> None:
@@ -70,6 +77,23 @@ def resolve_links(prose: Prose) -> None:
 def remove_badges(prose: Prose) -> None:
     """Removes pictures that show the state of a project's builds, downloads and so on."""
     prose.remove(_BADGE)
+
+
+def _note_indents(prose: Prose) -> Iterator[tuple[int, int, tuple[()]]]:
+    """Yields the removals of indents, line by line."""
+    offset = 0
+    inside = after_blank = False
+    for line in prose.text.split("\n"):
+        indent = _NOTE_INDENT.match(line)
+        if line.strip():
+            if _NOTE_START.match(prose.mask, offset):
+                inside = True
+            elif inside and indent:
+                yield offset, offset + indent.end(), ()
+            elif after_blank or prose.mask.startswith(BLOCK, offset):
+                inside = False
+        after_blank = not line.strip()
+        offset += len(line) + 1
 
 
 def _remove_lines(prose: Prose, ranges: list[tuple[int, int]]) -> None:

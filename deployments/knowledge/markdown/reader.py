@@ -9,7 +9,12 @@ from deployments.knowledge.markdown.admonitions import dedent_admonitions, label
 from deployments.knowledge.markdown.contents_lists import remove_contents_lists
 from deployments.knowledge.markdown.embedded_html import replace_html
 from deployments.knowledge.markdown.front_matter import FrontMatter, split_front_matter
-from deployments.knowledge.markdown.links import remove_badges, resolve_links, resolve_notes
+from deployments.knowledge.markdown.links import (
+    dedent_notes,
+    remove_badges,
+    resolve_links,
+    resolve_notes,
+)
 from deployments.knowledge.markdown.outline import code_lines, outline
 from deployments.knowledge.markdown.pictures import remove_pictures
 from deployments.knowledge.markdown.prose import COMMENT, Prose
@@ -58,6 +63,7 @@ def visible_markdown(text: str) -> str:
     prose = fenced_highlights(Prose(text))
     prose.remove(_COMMENTS)
     dedent_admonitions(prose)
+    dedent_notes(prose)
     if not is_mdx(prose):
         prose.protect(code_lines(prose.text))
     remove_templates(prose)

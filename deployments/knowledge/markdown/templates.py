@@ -22,6 +22,7 @@ _FIRST_VALUE = re.compile(rf"\A\s*{_VALUE}")
 _VERSIONED = frozenset(("since", "new-in", "newin", "version-added", "deprecated-in", "added"))
 _PICTURES = frozenset(("figure", "img", "image", "imgproc"))
 _LINKS = frozenset(("ref", "relref", "link", "post_url"))
+_BRANCHES = frozenset(("else", "elsif", "elseif", "elif", "when"))
 
 _SHORTCODE = re.compile(
     r"\{\{[<%]-?\s*(/?)\s*(\w[\w./-]*)((?:(?!\{\{[<%]|[>%]\}\})[^\ud800\ud801])*+)[>%]\}\}"
@@ -87,6 +88,11 @@ class _Tag:
     alone: bool
     """Whether nothing else is in its line."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether it closes an element or a block."""
+        return self.closing or self.name.startswith("end")
+
     def words(self) -> str:
         """The words that a reader sees where the tag is."""
         if self.closing:
@@ -119,11 +125,23 @@ class _Tag:
 
 def _replaced(prose: Prose, pattern: re.Pattern[str], known: frozenset[str] | None = None) -> None:
     def edits() -> Iterator[tuple[int, int, list[Piece]]]:
+        before: _Tag | None = None
+        last = 0
         for match in pattern.finditer(prose.mask):
             if known is None or match[2] in known:
                 start, end = match.span()
                 attributes = prose.text[slice(*match.span(3))]
                 tag = _Tag(match[2], attributes, bool(match[1]), prose.is_alone(start, end))
-                yield start, end, [tag.words()]
+                yield start, end, [_separator(before, prose.text[last:start], tag), tag.words()]
+                before, last = tag, end
 
     prose.edit(edits())
+
+
+def _separator(before: _Tag | None, between: str, tag: _Tag) -> str:
+    """What keeps the contents of neighbouring tags apart: `{% if x %}5{% else %}6{% endif %}` is not 56."""
+    if before is None or tag.alone:
+        return ""
+    if tag.name in _BRANCHES:
+        return " / " if between.rpartition("\n")[2].strip() else ""
+    return " " if not between and before.ends and not tag.ends else ""

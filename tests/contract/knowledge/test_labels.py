@@ -71,6 +71,27 @@ async def test_a_revision_keeps_the_labels(knowledge: Knowledge) -> None:
     assert (document.url, document.metadata, document.version) == (URL, LABELS, 2)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [DocumentDraft(DocId("a"), "T", None, "text/markdown", b"needle"), None],
+    ids=["bare", "labelled"],
+)
+async def test_front_matter_of_a_revision_changes_no_label(
+    knowledge: Knowledge, given: DocumentDraft | None
+) -> None:
+    """Neither an empty one nor one that is set; it is still no part of the text."""
+    whole = DocumentDraft(DocId("a"), "T", "S", "text/markdown", b"needle", ("let me in",), URL, LABELS)
+    await knowledge.service.put(SCOPE, given or whole)
+    before = await knowledge.service.get(SCOPE, DocId("a"))
+    wordings = "".join(f"- wording {number}\n" for number in range(51))
+    matter = f"title: N\nsection: {'N' * 500}\nurl: {URL}/new\nlang: fr\nowner: kim\nasked_as:\n{wordings}"
+    await knowledge.service.revise(SCOPE, DocId("a"), f"---\n{matter}---\nother", invalidate=True)
+    after = await knowledge.service.get(SCOPE, DocId("a"))
+    assert (after.content, after.version) == ("other", 2)
+    labels = [(one.title, one.section, one.url, one.metadata, one.asked_as) for one in (before, after)]
+    assert labels[0] == labels[1]
+
+
 @pytest.mark.parametrize("question", ["needle", "needle AB-4711"])
 async def test_a_filter_is_part_of_the_query(knowledge: Knowledge, question: str) -> None:
     """Many better matches do not hide those that match, in vectors and in full text."""

@@ -126,7 +126,7 @@ async def test_an_unknown_ticket_is_404_and_a_change_that_is_not_allowed_409(api
     await post(api, f"{path}/resolution", solution="Done")
     await post(api, f"{path}/responses", 409, response="More")
     await post(api, f"{path}/rating", 403, user_id="bob", score=3)
-    for unknown in ("/ticket-00", "/%00", "/x y"):
+    for unknown in ("/ticket-00", "/x y"):
         await post(api, f"{unknown}/responses", 404, response="Hi")
         assert (await api.http.get(f"{TICKETS}{unknown}")).status_code == 404
     other = await api.http.get(f"{TICKETS}{path}", headers={"X-Business-Id": "other"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import io
+import time
+from copy import deepcopy
 
 import openpyxl
 import pytest
@@ -117,6 +119,21 @@ def test_a_presentation_is_read_without_hidden_slides_and_notes() -> None:
     )
 
 
+def test_a_table_of_many_rows_takes_linear_time() -> None:
+    """When each row counted all rows, 4,000 took 11 s of CPU time."""
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    rows = slide.shapes.add_table(1, 2, 0, 0, 1, 1).table._tbl
+    (first,) = rows.tr_lst
+    first.tc_lst[0].get_or_add_txBody().p_lst[0].append_text("x")
+    rows.extend(deepcopy(first) for _ in range(7_999))
+    out = io.BytesIO()
+    presentation.save(out)
+    started_s = time.process_time()
+    assert loaded(out.getvalue()).text.count("| x |") == 8_000
+    assert time.process_time() - started_s < 5
+
+
 @pytest.mark.parametrize(
     "text",
     ["Name;Price\nA;1,5\nB|C;2,5\n", "sep=;\nName;Price\nA;1,5\nB|C;2,5", "Name\tPrice\nA\t1,5\nB|C\t2,5"],
@@ -142,6 +159,7 @@ def test_a_mail_is_its_senders_text() -> None:
         warnings=(
             "attachments were not read: invoice.pdf",
             "the earlier mail that it quotes at its end was not read",
+            "the signature at its end, below a line `-- `, was not read",
         ),
     )
 

@@ -106,17 +106,31 @@ def test_titles_that_say_something(title: str) -> None:
     ("text", "own"),
     [
         ("Yes.\n\n-----Original Message-----\nFrom: a\nold", "Yes."),
-        ("Yes.\n\nFrom: Kim\nSent: Monday\nTo: b\n\nold", "Yes."),
+        ("Yes.\n\nFrom: Kim <k@example.org>\nSent: Monday\nTo: b\n\nold", "Yes."),
+        ("Yes.\n\n**Von:** k@example.org\n**An:** b\n**Betreff:** AW\n\nold", "Yes."),
+        ("Booked.\n\nFrom: Berlin\nTo: Paris\nDate: 5 May\nSeat: 5\nPrice: 9 EUR", None),
+        ("Ask us.\n\nFrom: k@example.org you get\nall that is new.", None),
+        ("Yes.\n-- \nKim\nphone 12", "Yes."),
+        ("Steps\n--\n1. Reset", None),
+        ("Part one\n-- \nPart two: 5 V\n\nPart three", None),
+        ("Part one\n-- \n" + "line\n" * 11, ("Part one\n-- \n" + "line\n" * 11).strip()),
         ("> is it red?\nYes.\n> since when?\nMonday.", "> is it red?\nYes.\n> since when?\nMonday."),
         ("See below.\n\n---------- Forwarded message ---------\nFrom: a\n\nnews", None),
         ("> only a quote", "> only a quote"),
     ],
 )
 def test_the_senders_own_text(text: str, own: str | None) -> None:
-    assert own_text(text)[0] == (own or text)
+    """What is cut is reported as cut."""
+    found = own_text(text)
+    assert found.text == (own or text)
+    assert (found.quote_cut or found.signature_cut) == (found.text != text.strip())
 
 
-@pytest.mark.parametrize("scrap", ["-", "_", "> ", "From: x\n", "\n", "On a, ", "a-", "[1](#", "sep="])
+SCRAPS = ["-", "_", "> ", "From: x\n", "\n", "On a, ", "a-", "[1](#", "sep="]
+SCRAPS += ["From: <@", "From: <a\n", "From: a@b\n\n", "-- \n"]
+
+
+@pytest.mark.parametrize("scrap", SCRAPS)
 def test_cutting_mails_and_joining_lines_takes_linear_time(scrap: str) -> None:
     text = scrap * (2_000_000 // len(scrap))
     own_text(text)
