@@ -44,11 +44,11 @@ def _drop_in(root: Tag, opened: set[str]) -> list[Tag]:
     for node in visible(root):
         if not isinstance(node, Tag):
             answers.read(node)
-        elif node.name in ("html", "body"):
+        elif node.name in ("html", "body") or _can_be_opened(node, opened):
             continue
         elif node.name in _UNSEEN or _is_off_screen(node):
             drop(node)
-        elif _is_collapsed(node) and not _can_be_opened(node, opened):
+        elif _is_collapsed(node):
             answers.hide(node)
             names_before[id(node)] = node.name
             drop(node)
@@ -69,6 +69,8 @@ def _opened(root: Tag) -> set[str]:
 
 
 def _can_be_opened(tag: Tag, opened: set[str]) -> bool:
+    if tag.name in _UNSEEN:
+        return False
     return attribute(tag, "role") == "tabpanel" or attribute(tag, "id") in opened
 
 

@@ -89,6 +89,7 @@ def test_what_surrounds_an_article_is_left_out(chrome: str) -> None:
         "<section><footer>Applies to: Kept</footer></section>",
         "<p>Did this change help? Yes, by 30 %: Kept</p>",
         "<menu><li>Kept</menu>",
+        "<div role=tabpanel style='left: -9999px'>Kept</div>",
         "<div class=cookie-notice>Kept</div>",
         "<p>We use cookies for 30 days. Kept</p>",
         "<p>Is this a question of permissions? Kept</p>",
