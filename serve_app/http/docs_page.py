@@ -102,6 +102,10 @@ def _response(status: str, response: Schema) -> str:
     return f"<tr><td>{escape(status)}<td>{escape(response['description'])}<td>{shown}"
 
 
+_FILES = {"image": "image.png", "file": "guide.md"}
+"""Names of files in commands, by the name of the form's field."""
+
+
 def _curl(spec: Schema, url: str, method: str, operation: Schema) -> str:
     """A command with the first type of body that the operation takes, and all required parameters."""
     needed = {
@@ -117,7 +121,8 @@ def _curl(spec: Schema, url: str, method: str, operation: Schema) -> str:
     kind, content = next(iter(body.items()))
     schema = _resolved(spec, content["schema"])
     if kind == "multipart/form-data":
-        fields = (f"-F {quote(f'{name}=@{name}.png')}" for name in schema["required"])
+        names = schema.get("required") or list(schema.get("properties", {"file": {}}))
+        fields = (f"-F {quote(f'{name}=@{_FILES.get(name, name)}')}" for name in names)
         return " \\\n  ".join([command, *fields])
     example = schema.get("examples", [dict.fromkeys(schema.get("required", []), "...")])[0]
     return f"{command} \\\n  -H 'Content-Type: {kind}' \\\n  -d {quote(json.dumps(example))}"

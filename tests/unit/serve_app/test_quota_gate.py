@@ -155,7 +155,7 @@ def test_each_route_claims_the_quotas_that_it_uses(method: str, path: str) -> No
     claimed = set(claimed_quotas(method, path))
     assert (Quota.PROMPT_TOKENS_PER_DAY in claimed) == (method == "POST" and path in GENERATING)
     assert (Quota.WARM_UP_TOKENS_PER_DAY in claimed) == (path == "/v1/cache/warm")
-    takes_file = (method == "PUT" and "document" in path) or path == "/v1/support/tickets/images"
+    takes_file = (method == "PUT" and "document" in path) or path.endswith(("/images", "/ingest"))
     assert (Quota.UPLOADS_IN_FLIGHT in claimed) == takes_file
     assert {Quota.REQUESTS_IN_FLIGHT, Quota.REQUESTS_PER_MINUTE} <= claimed
 
