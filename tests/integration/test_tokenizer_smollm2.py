@@ -105,10 +105,16 @@ def cases():
 def messages(documents, hint, history, question):
     """The same prompt as a conversation, as the model's own template takes it."""
     yield {"role": "system", "content": PREAMBLE + "".join(documents) + hint}
+    unanswered = ""
     for turn in history:
-        yield {"role": "user", "content": turn.user.strip()}
+        asked = unanswered + turn.user.strip()
+        if not turn.assistant.strip():  # the user's next text is in the same turn
+            unanswered = f"{asked}\n\n"
+            continue
+        unanswered = ""
+        yield {"role": "user", "content": asked}
         yield {"role": "assistant", "content": turn.assistant.strip()}
-    yield {"role": "user", "content": question.strip()}
+    yield {"role": "user", "content": unanswered + question.strip()}
 
 
 def test_the_template_is_chatml_and_no_seam_case_fails(bundle):
