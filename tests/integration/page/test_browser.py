@@ -137,7 +137,7 @@ async def test_files_are_stored_or_refused_with_a_reason(site, api):
     files = [
         {"name": "Über uns (2).md", "mimeType": "", "buffer": b"# About us"},
         {"name": "empty.md", "mimeType": "", "buffer": b"  "},
-        {"name": "plan.docx", "mimeType": "", "buffer": b"x"},
+        {"name": "plan.exe", "mimeType": "", "buffer": b"x"},
     ]
     await page.set_input_files("input[type=file]", files)
     await page.locator("li.done").wait_for()
