@@ -30,7 +30,7 @@ class DatabaseState:
 
 
 async def inspect(url: str) -> DatabaseState:
-    """The state of the database at `url` (as `Database.open` takes it), whoever uses it at the time.
+    """The state of the database at `url` (as `Database.open` takes it). Others may use it meanwhile.
 
     Raises KnowledgeUnavailable with the driver's message, which names hosts and users: it is for operators.
     Raises ConfigurationError if `url` is no database URL.

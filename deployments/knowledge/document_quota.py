@@ -38,7 +38,7 @@ async def check_quotas(
 ) -> None:
     """Raises Conflict if a document that was just written exceeds a quota.
 
-    `found` is the row that it replaced, if any: whoever is above a limit may still make documents smaller.
+    `found` is the row that it replaced, if any: a tenant above its limit may still make documents smaller.
     """
     grown = {
         Quota.DOCUMENTS: found is None,

@@ -164,7 +164,8 @@ class HybridSearch:
     ) -> TextRanking:
         """Ranks chunks by full text.
 
-        With `chunk_count`, the number of chunks that vectors rank, looks only for what is spelt.
+        With `chunk_count`, the number of chunks that vectors rank, reads of each word only as many chunks as
+        tell whether the word is rare.
         """
         if not terms:
             return TextRanking([], {})
@@ -178,7 +179,8 @@ class HybridSearch:
     def _selected(
         self, fused: Sequence[tuple[int, float]], spelt: Mapping[int, int], similarities: Mapping[int, float]
     ) -> list[tuple[int, float]]:
-        """Drops what is neither spelt nor similar; puts first what is spelt, raising its score by 1 each."""
+        """Drops chunks that are neither in `spelt` nor similar. Adds to the score of a chunk
+        the number that `spelt` gives it, so that those come first."""
         kept = [
             (chunk_id, score + spelt.get(chunk_id, 0))
             for chunk_id, score in fused

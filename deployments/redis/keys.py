@@ -6,7 +6,7 @@
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    30 days after the last use; trimmed to the most used
     warmline:counted:{name}:{writer}            string  a day after the writer's last batch
-    warmline:measured, warmline:measured-next   hash    10 minutes; a field for each scope
+    warmline:measured, warmline:measured-next   hash    a day; a field for each scope
     warmline:measuring                          string  while segments are measured, and the pause after
     warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest paths
     warmline:path-scopes                        zset    none; trimmed, with paths, to the hottest scopes

@@ -117,7 +117,7 @@ def _yaml(inside: str) -> dict[str, Any] | None:
 
 
 class _Loader(yaml.BaseLoader):  # type: ignore[misc]
-    """Leaves all scalars as they are spelt: `12:30`, `No` and `1.10` are texts."""
+    """Reads every scalar as a string, exactly as written: `12:30`, `No` and `1.10` are texts."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

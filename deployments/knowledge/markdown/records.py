@@ -17,7 +17,7 @@ def json_records(text: str) -> str | None:
     """Puts each record into a paragraph of its own; None if the text has no records.
 
     Reads an array of objects, JSON Lines, and an object some of whose values are arrays of objects: the
-    name of each is a heading then. Records are spelt as in the text, so that no number changes.
+    name of each is a heading then. Records stay exactly as the text has them, so that no number changes.
     """
     text = text.strip()
     if text[:1] not in ("[", "{"):
