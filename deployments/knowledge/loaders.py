@@ -25,7 +25,7 @@ from deployments.knowledge.markdown.reader import read_markdown
 from deployments.knowledge.media_types import type_of
 from deployments.knowledge.pdf import read_pdf
 from deployments.knowledge.pptx import read_pptx
-from deployments.knowledge.reading import Reading, UnreadableFile
+from deployments.knowledge.reading import Reading, UnreadableFile, storable
 from deployments.knowledge.xlsx import read_xlsx
 
 MAX_TITLE_CHARS = 200
@@ -182,14 +182,13 @@ def _decoded(source: _Source) -> str:
             f"it has a NUL character at position {at}; if it is UTF-16, declare `charset=utf-16le`"
         )
     text = found.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    # Some codecs produce lone surrogates, which databases and tokenizers reject.
-    return text.encode("utf-8", "replace").decode()
+    # Some codecs produce lone surrogates.
+    return storable(text)
 
 
 def _clean(extracted: str) -> str:
     """Removes what extraction leaves in a text: NULs, lone surrogates, blanks at line ends."""
-    text = extracted.replace("\0", "").encode("utf-8", "replace").decode()
-    return "\n".join(line.rstrip(" \t\r") for line in text.split("\n"))
+    return "\n".join(line.rstrip(" \t\r") for line in storable(extracted).split("\n"))
 
 
 def _checked(source: _Source, text: str) -> str:

@@ -25,6 +25,11 @@ class UnreadableFile(ValueError):
     """A file can't be read. The message is the reason, in words for the caller."""
 
 
+def storable(text: str) -> str:
+    """A text without NULs and lone surrogates, which databases and tokenizers refuse."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def numbers(found: Iterable[int]) -> str:
     """Ascending numbers as a reader writes them: "3-7, 9"."""
     runs = groupby(enumerate(found), lambda pair: pair[1] - pair[0])
@@ -32,7 +37,7 @@ def numbers(found: Iterable[int]) -> str:
     return shortened(", ".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in spans))
 
 
-def shortened(text: str) -> str:
-    """A text that fits into a warning."""
+def shortened(text: str, max_chars: int = _MAX_WARNING_CHARS) -> str:
+    """A text on one line; ends in an ellipsis if it was longer than `max_chars`."""
     one_line = " ".join(text.split())
-    return one_line if len(one_line) <= _MAX_WARNING_CHARS else f"{one_line[: _MAX_WARNING_CHARS - 3]}..."
+    return one_line if len(one_line) <= max_chars else f"{one_line[: max_chars - 1].rstrip()}…"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from deployments.knowledge.reading import storable
+
 _PLACEHOLDER = re.compile(
     r"""
     untitled(\W?\d+)? | unbenannt(\W?\d+)? | sans\ titre(\W?\d+)? | title | titel | no\ title | null | none
@@ -29,6 +31,6 @@ _PATH = re.compile(r"([A-Za-z]:\\|\\\\|file:|https?:)\S*", re.IGNORECASE)
 def stated_title(candidate: object) -> str:
     """A title from a file's metadata without runs of blanks; "" if it only names a file or a program."""
     # In damaged metadata a title may have any type.
-    title = " ".join(candidate.replace("\0", "").split()) if isinstance(candidate, str) else ""
+    title = " ".join(storable(candidate).split()) if isinstance(candidate, str) else ""
     is_none = any(pattern.fullmatch(title[:500]) for pattern in (_PLACEHOLDER, _FILE_NAME, _PATH))
     return "" if is_none else title

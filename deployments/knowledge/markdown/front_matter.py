@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from deployments.knowledge.reading import shortened, storable
+
 MAX_FRONT_MATTER_CHARS = 32 * 1024
 """Longer front matter stays in the text."""
 MAX_LABELS = 32
@@ -64,7 +66,9 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     labels = dict(_labels(values))
     url = next((labels[key] for key in _URL_KEYS if _URL.fullmatch(labels.get(key, ""))), None)
     others = {
-        name: _shortened(label) for name, label in labels.items() if name not in _OWN_KEYS and label != url
+        name: shortened(label, MAX_LABEL_CHARS)
+        for name, label in labels.items()
+        if name not in _OWN_KEYS and label != url
     }
     return FrontMatter(
         tuple(labels[key] for key in _TITLE_KEYS if labels.get(key)),
@@ -142,7 +146,7 @@ def _entries(inside: str) -> Iterator[tuple[str, Any]]:
 
 def _labels(values: Mapping[Any, Any], prefix: str = "", depth: int = 1) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
-        name = f"{prefix}{_storable(key)}"
+        name = f"{prefix}{_text(key)}"
         if len(name) > MAX_LABEL_NAME_CHARS:
             continue
         if isinstance(value, Mapping):
@@ -157,15 +161,10 @@ def _items(value: Any) -> Iterator[str]:
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, Mapping) and len(item) == 1:
             (pair,) = item.items()
-            yield ": ".join(map(_storable, pair))
+            yield ": ".join(map(_text, pair))
         elif item is not None and not isinstance(item, list | Mapping):
-            yield _storable(item)
+            yield _text(item)
 
 
-def _storable(value: Any) -> str:
-    """A scalar as a text; escapes can spell characters that databases refuse."""
-    return str(value).replace("\0", " ").encode("utf-8", "replace").decode()
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= MAX_LABEL_CHARS else label[: MAX_LABEL_CHARS - 1].rstrip() + "…"
+def _text(scalar: Any) -> str:
+    return storable(str(scalar))
