@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DocId, TenantId
-from deployments.knowledge.chunking import Chunk, Chunker, TokenCounter
+from deployments.knowledge.cutting.chunking import Chunk, Chunker, TokenCounter
 from deployments.knowledge.document_cutter import CutDocument, DocumentCutter
 
 

@@ -8,9 +8,9 @@ from typing import Protocol
 from deployments.core.documents import DocumentDraft
 from deployments.core.errors import UnprocessableDocument
 from deployments.core.ids import DocId, TenantId
-from deployments.knowledge.chunking import Chunk, Chunker
+from deployments.knowledge.cutting.chunking import Chunk, Chunker
 from deployments.knowledge.document_limits import DocumentLimits, exceeds
-from deployments.knowledge.loaders import LoadedDocument, load
+from deployments.knowledge.readers.loaders import LoadedDocument, load
 
 
 @dataclass(frozen=True, slots=True)

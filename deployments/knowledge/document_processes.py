@@ -11,7 +11,7 @@ from typing import Any
 from deployments.core.documents import DocumentDraft
 from deployments.core.errors import KnowledgeUnavailable, UnprocessableDocument
 from deployments.core.ids import DocId, TenantId
-from deployments.knowledge.chunking import Chunk, Chunker
+from deployments.knowledge.cutting.chunking import Chunk, Chunker
 from deployments.knowledge.document_cutter import CutDocument, DocumentCutter
 from deployments.knowledge.document_limits import DocumentLimits
 from deployments.knowledge.document_messages import Job

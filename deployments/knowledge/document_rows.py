@@ -17,7 +17,7 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.segments import document_segment
 from deployments.database.metadata import AnyRow
-from deployments.knowledge.loaders import LoadedDocument
+from deployments.knowledge.readers.loaders import LoadedDocument
 from deployments.knowledge.stamps import new_stamp
 from deployments.knowledge.stored_chunks import ChunkDraft
 from deployments.knowledge.tables import chunks, collections, documents, indexes

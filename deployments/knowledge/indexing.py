@@ -10,11 +10,11 @@ from deployments.core.documents import DocumentDraft
 from deployments.core.errors import UnprocessableDocument
 from deployments.core.ids import Fingerprint, TenantId
 from deployments.database.vectors import Embedder
-from deployments.knowledge.chunking import CHUNKING_VERSION, Chunk, plain_chunks
+from deployments.knowledge.cutting.chunking import CHUNKING_VERSION, Chunk, plain_chunks
 from deployments.knowledge.document_cutter import DocumentReader
 from deployments.knowledge.fair_turns import FairTurns
 from deployments.knowledge.indexes import IndexKey, PendingDocument
-from deployments.knowledge.loaders import LoadedDocument
+from deployments.knowledge.readers.loaders import LoadedDocument
 from deployments.knowledge.stored_chunks import ChunkDraft, DocumentVectors, chunk_draft, words_of
 
 log = logging.getLogger(__name__)

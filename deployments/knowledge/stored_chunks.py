@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.batches import batches
 from deployments.core.segments import document_segment
 from deployments.database.vectors import Vector, to_blob
-from deployments.knowledge.chunking import Chunk
+from deployments.knowledge.cutting.chunking import Chunk
 from deployments.knowledge.embedding import embedded_text
 from deployments.knowledge.fulltext import ChunkWords, FullText, TextScope
 from deployments.knowledge.tables import chunks

@@ -8,7 +8,7 @@ from deployments.access.limit_store import limits_of
 from deployments.core.services import TokenCache
 from deployments.database.connection import Database
 from deployments.database.vectors import Embedder
-from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.cutting.chunking import Chunker
 from deployments.knowledge.document_processes import DocumentProcesses
 from deployments.knowledge.samples import SAMPLES
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService

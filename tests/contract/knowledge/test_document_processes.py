@@ -16,7 +16,7 @@ import pytest
 from deployments.core.documents import DocumentDraft
 from deployments.core.errors import InternalFault, NotFound, UnprocessableDocument
 from deployments.core.ids import DocId, Scope, TenantId
-from deployments.knowledge.chunking import Chunker
+from deployments.knowledge.cutting.chunking import Chunker
 from deployments.knowledge.document_limits import DocumentLimits
 from deployments.knowledge.document_processes import DocumentProcesses
 from tests.contract.knowledge.conftest import SCOPE, Start, until
@@ -172,7 +172,7 @@ async def test_processes_that_do_not_start_are_reported(make: Make) -> None:
 _PARENT = """
 import asyncio, os, sys
 from deployments.core.ids import TenantId
-from deployments.knowledge.chunking import Chunker, TokenCounter
+from deployments.knowledge.cutting.chunking import Chunker, TokenCounter
 from deployments.knowledge.document_processes import DocumentProcesses
 from tests.contract.knowledge.test_document_processes import SMALL, draft
 from tests.hostile_counters import busy

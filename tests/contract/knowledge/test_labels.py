@@ -12,7 +12,7 @@ from deployments.core.document_labels import DocumentFilter, document_filter
 from deployments.core.documents import DocumentDraft, MediaType, Passage, SearchQuery
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import DocId, doc_id
-from deployments.knowledge import loaders
+from deployments.knowledge.readers import loaders
 from tests.contract.knowledge.conftest import SCOPE, Knowledge
 
 URL = "https://acme.example/a?b=c#d"

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import DocId
-from deployments.knowledge.chunking import CHUNKING_VERSION
+from deployments.knowledge.cutting.chunking import CHUNKING_VERSION
 from deployments.knowledge.rebuild import Rebuild
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 

@@ -55,7 +55,7 @@ async def test_a_collection_added_by_a_later_release_is_loaded_then(start: Start
 
 
 async def test_every_shipped_sample_has_a_title_and_a_section() -> None:
-    from deployments.knowledge.loaders import load
+    from deployments.knowledge.readers.loaders import load
 
     for drafts in (await read_samples(SAMPLES)).values():
         for draft in drafts:

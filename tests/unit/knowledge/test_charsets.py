@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DocId
-from deployments.knowledge.charsets import SUPPORTED, Undecodable, UnknownCharset, codec, decoded, of_page
-from deployments.knowledge.loaders import load
+from deployments.knowledge.readers.charsets import (
+    SUPPORTED,
+    Undecodable,
+    UnknownCharset,
+    codec,
+    decoded,
+    of_page,
+)
+from deployments.knowledge.readers.loaders import load
 
 TEXTS = {
     "windows-1252": "Für Größe “naïve” — café 30 € täglich. Die Straße ist schön, die Häuser groß.",

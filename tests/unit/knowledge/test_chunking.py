@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.segments import document_segment
-from deployments.knowledge.chunking import Chunk, Chunker, plain_chunks
+from deployments.knowledge.cutting.chunking import Chunk, Chunker, plain_chunks
 
 
 def words(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.markdown.front_matter import (
+from deployments.knowledge.readers.markdown.front_matter import (
     MAX_FRONT_MATTER_CHARS,
     MAX_LABEL_CHARS,
     MAX_LABEL_NAME_CHARS,

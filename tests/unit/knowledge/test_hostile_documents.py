@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from deployments.core.documents import DocumentDraft
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.ids import DocId
-from deployments.knowledge.charsets import SUPPORTED, codec
-from deployments.knowledge.chunking import Chunker, plain_chunks
+from deployments.knowledge.cutting.chunking import Chunker, plain_chunks
+from deployments.knowledge.cutting.sentences import MAX_SENTENCE_CHARS, line_starts, sentence_starts
 from deployments.knowledge.document_cutter import DocumentCutter
 from deployments.knowledge.document_limits import DocumentLimits
-from deployments.knowledge.html import html_text
-from deployments.knowledge.loaders import load
-from deployments.knowledge.markdown.pictures import without_pictures
-from deployments.knowledge.markdown.plain_text import plain_markdown
-from deployments.knowledge.markdown.reader import read_markdown
-from deployments.knowledge.markdown.sentences import MAX_SENTENCE_CHARS, line_starts, sentence_starts
+from deployments.knowledge.readers.charsets import SUPPORTED, codec
+from deployments.knowledge.readers.html import html_text
+from deployments.knowledge.readers.loaders import load
+from deployments.knowledge.readers.markdown.pictures import without_pictures
+from deployments.knowledge.readers.markdown.plain_text import plain_markdown
+from deployments.knowledge.readers.markdown.reader import read_markdown
 from tests.in_process_documents import count_words
 
 PAYLOAD = "iVBORw0KGgo=" * 20

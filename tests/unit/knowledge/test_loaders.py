@@ -14,7 +14,7 @@ from deployments.core.errors import (
     WarmlineError,
 )
 from deployments.core.ids import DocId
-from deployments.knowledge.loaders import LoadedDocument, load
+from deployments.knowledge.readers.loaders import LoadedDocument, load
 
 
 async def loaded(raw: bytes, media_type: str, title: str = "", section: str | None = None) -> LoadedDocument:

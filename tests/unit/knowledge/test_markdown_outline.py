@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.markdown.outline import outline
+from deployments.knowledge.cutting.outline import outline
 
 
 def test_headings_have_offsets_levels_and_text() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.markdown.reader import read_markdown, visible_markdown
+from deployments.knowledge.readers.markdown.reader import read_markdown, visible_markdown
 
 TICKS = "```"
 CODE = "import a from 'b'\n<Tabs>{{< x >}} :::note [^1] [r] {#id} <!-- c -->\n\n\n\n[TOC]"

@@ -14,8 +14,8 @@ from pptx import Presentation
 from deployments.core.documents import DocumentDraft, MediaType
 from deployments.core.errors import UnprocessableDocument, UnsupportedMediaType
 from deployments.core.ids import DocId
-from deployments.knowledge.loaders import LoadedDocument, load
-from deployments.knowledge.number_formats import shown
+from deployments.knowledge.readers.loaders import LoadedDocument, load
+from deployments.knowledge.readers.number_formats import shown
 from tests.office_files import docx, epub, zipped
 from tests.pdf_files import pdf
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.csv_tables import csv_markdown
-from deployments.knowledge.hyphens import joined, words_of
-from deployments.knowledge.mail_text import own_text
-from deployments.knowledge.page_layout import laid_out
-from deployments.knowledge.page_lines import Page, Piece, lines_of
-from deployments.knowledge.reading import numbers
-from deployments.knowledge.titles import stated_title
+from deployments.knowledge.readers.csv_tables import csv_markdown
+from deployments.knowledge.readers.hyphens import joined, words_of
+from deployments.knowledge.readers.mail_text import own_text
+from deployments.knowledge.readers.page_layout import laid_out
+from deployments.knowledge.readers.page_lines import Page, Piece, lines_of
+from deployments.knowledge.readers.reading import numbers
+from deployments.knowledge.readers.titles import stated_title
 
 words = st.text("abcdefghij", min_size=1, max_size=8)
 rows = st.lists(st.lists(words, min_size=1, max_size=4), min_size=1, max_size=15)

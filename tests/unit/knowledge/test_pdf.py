@@ -9,8 +9,8 @@ import pytest
 from deployments.core.documents import DocumentDraft, MediaType
 from deployments.core.errors import UnprocessableDocument
 from deployments.core.ids import DocId
-from deployments.knowledge import pdf_scans
-from deployments.knowledge.loaders import LoadedDocument, load
+from deployments.knowledge.readers import pdf_scans
+from deployments.knowledge.readers.loaders import LoadedDocument, load
 from tests.pdf_files import pdf, pdf_of_one_stream, pdf_of_picture, scanned
 
 FILES = Path(__file__).parent / "pdf_files"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.markdown.plain_text import plain_markdown
+from deployments.knowledge.readers.markdown.plain_text import plain_markdown
 
 RECORDS = [{"q": f"How do I do {n}?", "a": f"Press {n}.\nThen wait."} for n in range(3)]
 SPELT = [json.dumps(record) for record in RECORDS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.chunking import Chunk
+from deployments.knowledge.cutting.chunking import Chunk
 from deployments.knowledge.stored_chunks import (
     ChunkDraft,
     StoredChunk,

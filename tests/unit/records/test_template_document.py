@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deployments.core.errors import InvalidRequest
 from deployments.core.records.ideas import IdeaText
 from deployments.core.records.templates import Template, TemplateDraft, template_wordings
-from deployments.knowledge.loaders import load
+from deployments.knowledge.readers.loaders import load
 from deployments.records.template_document import document_of, idea_text, template_text
 from tests.fake_business import ACME, a_template, an_idea
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DocId
-from deployments.knowledge.html import html_fragment, html_text
-from deployments.knowledge.loaders import load
+from deployments.knowledge.readers.html import html_fragment, html_text
+from deployments.knowledge.readers.loaders import load
 
 PAGES = Path(__file__).parent / "pages"
 

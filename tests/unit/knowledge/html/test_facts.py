@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.knowledge.html import html_text
+from deployments.knowledge.readers.html import html_text
 
 
 def table(rows: str, *lines: str) -> tuple[str, str]:

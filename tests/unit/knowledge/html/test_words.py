@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.knowledge.html import html_text
+from deployments.knowledge.readers.html import html_text
 
 HIDDEN = [
     "<p hidden>{}</p>",

@@ -1,0 +1,1 @@
+"""Cuts a Markdown text into passages that can be understood by themselves."""
