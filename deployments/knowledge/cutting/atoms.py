@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from deployments.knowledge.cutting import cuts
 from deployments.knowledge.cutting.cuts import BLOCK_RANK, Cut
 from deployments.knowledge.cutting.outline import Block, BlockKind
 from deployments.knowledge.cutting.sentences import line_starts, middle, sentence_starts
-from deployments.knowledge.readers.markdown import cuts
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from itertools import accumulate
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from deployments.knowledge.cutting import cuts
 from deployments.knowledge.cutting.cuts import Cut
 from deployments.knowledge.cutting.sentences import last_sentence
-from deployments.knowledge.readers.markdown import cuts
 
 BLOCKS = MarkdownIt("commonmark").enable("table")
 """Parses blocks, and leaves what is inside a line as it is."""

@@ -8,10 +8,10 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.knowledge.cutting import cuts
 from deployments.knowledge.cutting.atoms import Atom
 from deployments.knowledge.cutting.cuts import Cut
 from deployments.knowledge.cutting.passages import MIXED, TOO_SHORT, passage_starts
-from deployments.knowledge.readers.markdown import cuts
 
 CUTS = [
     cuts.SENTENCE,
