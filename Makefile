@@ -7,6 +7,8 @@ BIN := .venv/bin
 BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 is not on PATH: install it, or make PYTHON=/path/to/python3.11)) \
 	serve_app/setup/bootstrap.py --extra $(EXTRA)
 PYTEST := $(BIN)/python -m pytest
+# A file's tests share fixtures, so that one process runs them. Integration tests start Ray and engines: one at a time.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup serve test test-all bench bench-short soak lock clean
 
@@ -27,7 +29,8 @@ test: ## all checks: style, types, architecture, unit, contract and integration 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) tests/unit tests/contract tests/integration -m "not system"
+	$(PYTEST) tests/unit tests/contract -m "not system" $(PARALLEL)
+	$(PYTEST) tests/integration -m "not system"
 
 # pytest exits with 5 if it finds no such test.
 test-all: test ## all checks, and the tests that need Debian packages

@@ -14,6 +14,31 @@ STAGES = ("retrieve", "tokens", "assemble", "route", "queue", "prefill", "decode
 
 
 @dataclass(frozen=True, slots=True)
+class PromptPassage:
+    """A passage of a prompt."""
+
+    doc_id: str
+    tokens: int
+    source: str
+    """Where its token ids came from: "l1", "redis" or "tokenized", as counted in `Reuse`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissedPassage:
+    """A passage of a prompt of which the engine had to prefill tokens."""
+
+    passage: int
+    """Its place in `Reuse.passages`."""
+    doc_id: str
+    tokens: int
+    """How many of the passage's tokens were prefilled."""
+    cause: str
+    """Why, as far as this process knows (`reuse.misses.Cause`)."""
+    evicted_ago_s: float | None
+    """With the cause "evicted": seconds since this process learned of it; else None."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reuse:
     """What an answer reused. Raises ValueError if counts contradict each other."""
 
@@ -35,6 +60,10 @@ class Reuse:
     answer: str
     """"generated"; "no_context" if retrieval found nothing; or, if the caller allows it, the answer of
     an equal request: "shared" if that one was still running, "reused" if it was complete."""
+    passages: tuple[PromptPassage, ...] = ()
+    """In the prompt's order."""
+    missed: tuple[MissedPassage, ...] = ()
+    """Passages that were prefilled, at least in part, in the prompt's order."""
 
     def __post_init__(self) -> None:
         if self.l1 + self.redis + self.tokenized != self.segments:

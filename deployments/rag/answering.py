@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 from deployments.core.cache_figures import CacheStats
 from deployments.core.documents import Passage
-from deployments.core.ledger import Answer, Citation, PromptTokens, Reuse, timings
+from deployments.core.ledger import (
+    Answer,
+    Citation,
+    MissedPassage,
+    PromptPassage,
+    PromptTokens,
+    Reuse,
+    timings,
+)
 from deployments.core.messages import Delta, Question, SegmentSource
+from deployments.core.reuse.misses import Found, missed
 from deployments.core.token_ids import count_in, to_bytes
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
@@ -33,6 +42,10 @@ class Generation:
     """As `Reuse.answer`: "generated", "shared" or "reused"."""
     ttft_ms: float | None = None
     """From the request's arrival to the first token; None before that."""
+    served_by: str | None = None
+    """The engine's replica; None before its first delta."""
+    estimated: bool = False
+    """Whether that replica lacks events about its cache."""
 
     def add(self, delta: Delta, watch: Stopwatch) -> None:
         """Adds a delta. Copies the engine's stage times in it to `watch`."""
@@ -43,6 +56,8 @@ class Generation:
         self.finish_reason = delta.finish_reason or self.finish_reason
         if delta.kv_cached_tokens is not None:
             self.kv_cached_tokens = delta.kv_cached_tokens
+        if delta.residency is not None:
+            self.served_by, self.estimated = delta.residency.replica, delta.residency.estimated
         if delta.shared is not None:
             self.origin = _ORIGINS[delta.shared]
         for stage, value_ms in (
@@ -54,7 +69,12 @@ class Generation:
                 watch.stages_ms[stage] = value_ms
 
 
-def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reuse:
+def reuse_of(
+    prompt: PreparedPrompt,
+    order: str,
+    generation: Generation,
+    missed_passages: tuple[MissedPassage, ...] = (),
+) -> Reuse:
     """What a prompt and its answer reused."""
     selection = prompt.selection
     by_source = Counter(selection.sources)
@@ -68,6 +88,37 @@ def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reus
         order=order,
         dropped=selection.dropped,
         answer=generation.origin if prompt.ids else "no_context",
+        passages=tuple(
+            PromptPassage(
+                selection.passages[i].doc_id, len(selection.documents[i]), selection.sources[i].value
+            )
+            for i in prompt.placing.order
+        ),
+        missed=missed_passages,
+    )
+
+
+def missed_in(prompt: PreparedPrompt, generation: Generation, block_size: int) -> tuple[MissedPassage, ...]:
+    """The passages that the engine prefilled. `block_size` is that of the engine's cache, in tokens."""
+    if generation.origin != "generated":
+        return ()
+    selection, placing = prompt.selection, prompt.placing
+    found = Found(
+        generation.kv_cached_tokens,
+        block_size,
+        elsewhere=generation.served_by not in (None, *placing.replicas[:1]),
+        estimated=generation.estimated,
+    )
+    lengths = [len(selection.documents[i]) for i in placing.order]
+    return tuple(
+        MissedPassage(
+            miss.index,
+            selection.passages[placing.order[miss.index]].doc_id,
+            miss.tokens,
+            miss.why.cause,
+            None if miss.why.evicted_ago_s is None else round(miss.why.evicted_ago_s, 3),
+        )
+        for miss in missed(prompt.head_tokens, lengths, prompt.absences, found)
     )
 
 
@@ -93,11 +144,12 @@ def answer_of(
     watch: Stopwatch,
     *,
     order: str,
+    block_size: int,
     stats: CacheStats,
     cache_error: str | None,
 ) -> Answer:
     """The complete answer with its ledger."""
-    reuse = reuse_of(prompt, order, generation)
+    reuse = reuse_of(prompt, order, generation, missed_in(prompt, generation, block_size))
     total_ms = watch.elapsed_ms
     ttft_ms = total_ms if generation.ttft_ms is None else generation.ttft_ms
     answer_tokens = count_in(generation.ids)

@@ -105,7 +105,7 @@ class EngineCalls:
                     arrived()
                     if delta.residency is not None:
                         self._views.apply(request.cache_salt, delta.residency)
-                    yield replace(delta, prompt_ids=prompt_ids, residency=None) if prompt_ids else delta
+                    yield replace(delta, prompt_ids=prompt_ids) if prompt_ids else delta
                     prompt_ids = b""
 
     def _request(

@@ -19,6 +19,7 @@ from itertools import islice
 from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ports import ResidencySource
+from deployments.core.reuse.misses import Departed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.reuse.placing import ReplicaState
 from deployments.core.reuse.replica_view import ReplicaView
@@ -86,6 +87,7 @@ class EngineViews:
         self._source = source
         self._clock = clock
         self._sleep = sleep
+        self.departed = Departed(clock)
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._paths = 0
         self._due: dict[str, _Tenant] = {}
@@ -117,6 +119,11 @@ class EngineViews:
             if name not in avoided
         ]
 
+    def ranked(self, salt: str, replicas: Sequence[str]) -> list[ReplicaView]:
+        """A tenant's views of some replicas, in their order. Those that are gone are left out."""
+        views = self._tenant(salt).views
+        return [views[name] for name in replicas if name in views]
+
     def known(self, salt: str, replicas: Sequence[str] | None = None) -> tuple[Known, ...]:
         """For each replica, or only some, up to which version this process knows its cache for a tenant."""
         views = self._tenant(salt).views
@@ -126,7 +133,8 @@ class EngineViews:
         """Applies a replica's report about a tenant."""
         tenant = self._tenant(salt)
         before = tenant.paths
-        tenant.views.setdefault(update.replica, ReplicaView(update.replica)).apply(update)
+        view = tenant.views.setdefault(update.replica, ReplicaView(update.replica))
+        self.departed.add(salt, view.apply(update))
         self._paths += tenant.paths - before
         self.record_load(update.replica, update.pending_tokens)
         while self._paths > MAX_PATHS and len(self._tenants) > 1:
@@ -154,8 +162,8 @@ class EngineViews:
     def forget(self, replica: str) -> None:
         """Drops what is known of a replica that probably failed a call, until its next report."""
         self._loads.pop(replica, None)
-        for tenant in self._tenants.values():
-            self._paths -= len(tenant.views.pop(replica, ()))
+        for salt, tenant in self._tenants.items():
+            self._paths -= self._drop(salt, tenant, replica)
             tenant.surveyed_at_s = None
 
     @contextmanager
@@ -194,6 +202,14 @@ class EngineViews:
         _, tenant = self._tenants.popitem(last=False)
         self._paths -= tenant.paths
 
+    def _drop(self, salt: str, tenant: _Tenant, replica: str) -> int:
+        """Drops a tenant's view of a replica that is gone; returns how many paths it had."""
+        view = tenant.views.pop(replica, None)
+        if view is None:
+            return 0
+        self.departed.add(salt, view.segments)
+        return len(view)
+
     async def _survey_due(self) -> None:
         """Surveys until no tenant is due."""
         while self._due:
@@ -221,7 +237,7 @@ class EngineViews:
             updates = [report[salt] for report in answers if salt in report]
             for name in tenant.views.keys() - {update.replica for update in updates}:
                 if self._silent_s(name) >= gone_after_s:
-                    dropped = len(tenant.views.pop(name))
+                    dropped = self._drop(salt, tenant, name)
                     self._paths -= dropped if self._tenants.get(salt) is tenant else 0
             for update in updates:
                 self.apply(salt, update)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from deployments.core.reuse.misses import Absence, foresee
 from deployments.core.reuse.ordering import Candidate, Order
 from deployments.core.reuse.paths import SegmentId
 from deployments.core.reuse.placing import Placing, place
@@ -33,3 +35,11 @@ class Placer:
         """
         states = await self.views.states(salt)
         return place(candidates, head, prompt_tokens, states, order=self._order, rng=self._rng)
+
+    def foresee(
+        self, salt: str, placing: Placing, path: Sequence[SegmentId], changed: Callable[[int], bool]
+    ) -> tuple[Absence | None, ...]:
+        """Why each document of a placed prompt is expected to be absent; arguments as of `misses.foresee`."""
+        views = self.views.ranked(salt, placing.replicas)
+        ago_s = partial(self.views.departed.ago_s, salt)
+        return foresee(path, placing.resident, views, ago_s, changed)

@@ -10,11 +10,13 @@ from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.errors import PromptTooLong
 from deployments.core.ids import SegmentKey
 from deployments.core.messages import Question, ResolvedSegments, SegmentSource
+from deployments.core.reuse.misses import Absence
 from deployments.core.reuse.ordering import Candidate
-from deployments.core.reuse.paths import Step, ids_segment, pack_steps, segment_id
+from deployments.core.reuse.paths import SegmentId, Step, ids_segment, pack_steps, segment_id
 from deployments.core.reuse.placing import Placing
 from deployments.core.token_ids import TokenIds, token_ids
 from deployments.rag.budget import Budget, kept
+from deployments.rag.known_versions import KnownVersions
 from deployments.rag.parts import RagParts
 from deployments.rag.prompt import PromptAssembler, rank_hint
 from deployments.rag.stopwatch import Stopwatch
@@ -64,6 +66,10 @@ class PreparedPrompt:
     """The segments that the prompt begins with (`paths.pack_steps`)."""
     path: tuple[SegmentKey, ...]
     """Its documents' segments, in the prompt's order."""
+    head_tokens: int = 0
+    """Tokens before the first document."""
+    absences: tuple[Absence | None, ...] = ()
+    """For each document, in the prompt's order, why the chosen replica lacks it; None if it has it."""
 
 
 class PromptPreparer:
@@ -74,6 +80,7 @@ class PromptPreparer:
         self._parts = parts
         self._assembler = PromptAssembler(parts.encoder, parts.scaffold, spec.preamble)
         self._head = Step(ids_segment(self._assembler.head), len(self._assembler.head))
+        self._versions = KnownVersions()
 
     async def select(self, question: Question, max_model_len: int, watch: Stopwatch) -> Selection:
         """Retrieves the documents for a question and keeps those that fit.
@@ -136,7 +143,20 @@ class PromptPreparer:
             placing=placing,
             layout=pack_steps([self._head, *steps]),
             path=path,
+            head_tokens=self._head.tokens,
+            absences=self._absences(question, selection, placing, [step.segment for step in steps]),
         )
+
+    def _absences(
+        self, question: Question, selection: Selection, placing: Placing, path: Sequence[SegmentId]
+    ) -> tuple[Absence | None, ...]:
+        scope, passages = question.scope, selection.passages
+        salt = self._parts.salt_of(scope.tenant)
+        absences = self._parts.placer.foresee(
+            salt, placing, path, lambda index: self._versions.changed(scope, passages[placing.order[index]])
+        )
+        self._versions.note(scope, passages)
+        return absences
 
     async def _found(self, question: Question) -> Retrieval:
         if question.passages is not None:

@@ -82,7 +82,7 @@ class TokenCachedRAG:
                 async with aclosing(self._deltas(question, prompt, watch, attempt)) as deltas:
                     async for delta in deltas:
                         generation.add(delta, watch)
-                        yield delta
+                        yield replace(delta, residency=None) if delta.residency else delta
                 break
             except (EngineUnavailable, Overloaded) as error:
                 retry = self._calls.next_attempt(attempt, prompt, error)
@@ -179,9 +179,16 @@ class TokenCachedRAG:
     ) -> Answer:
         cache_error = prompt.selection.cache_error or await self._parts.counts.settled(question.scope)
         stats = self._parts.counts.stats(question.scope)
-        order = self._parts.placer.name
+        engine = await self._engine.info()
         return answer_of(
-            question, prompt, generation, watch, order=order, stats=stats, cache_error=cache_error
+            question,
+            prompt,
+            generation,
+            watch,
+            order=self._parts.placer.name,
+            block_size=engine.block_size,
+            stats=stats,
+            cache_error=cache_error,
         )
 
 

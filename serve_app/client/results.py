@@ -42,6 +42,24 @@ class Citation(TypedDict):
     end: int | None
 
 
+class PromptPassage(TypedDict):
+    """A passage of a prompt."""
+
+    doc_id: str
+    tokens: int
+    source: str  # of its token ids: l1, redis or tokenized
+
+
+class MissedPassage(TypedDict):
+    """A passage of which the engine had to prefill tokens."""
+
+    passage: int  # its place in `passages`
+    doc_id: str
+    tokens: int  # of the passage, that were prefilled
+    cause: str  # never_seen, changed, evicted, order, replica, unaligned or events_lost
+    evicted_ago_s: float | None  # with the cause "evicted"
+
+
 class Reuse(TypedDict):
     """What an answer reused."""
 
@@ -51,6 +69,8 @@ class Reuse(TypedDict):
     tokenized: int  # from neither
     prompt_tokens: int
     kv_cached_tokens: int  # prompt tokens that the engine did not prefill
+    passages: list[PromptPassage]  # in the prompt's order
+    missed: list[MissedPassage]  # passages of which the engine did prefill tokens
     order: str  # of the documents in the prompt
     dropped: list[str]  # ids of documents that did not fit
     answer: str  # "generated", "no_context", "shared" or "reused"

@@ -37,12 +37,21 @@ def draw(console: Console, ledger: Mapping[str, Any]) -> None:
     rows += [(stage, bar(ms, total), f"{ms:,.1f} ms") for stage, ms in stages]
     rows.append(("total", bar(total, total), f"{total:,.1f} ms, first token {times['ttft']:,.1f}"))
     console.print(table((), rows))
+    if reuse["missed"]:
+        missed = [(f"{miss['tokens']:,}", _cause(miss), miss["doc_id"]) for miss in reuse["missed"]]
+        console.print(table(("prefilled", "because", "document"), missed))
     if ledger["citations"]:
         cited = [
             (number, citation["title"], citation["doc_id"], citation["heading"] or None)
             for number, citation in enumerate(ledger["citations"], 1)
         ]
         console.print(table(("", "source", "document", "heading"), cited))
+
+
+def _cause(miss: Mapping[str, Any]) -> str:
+    cause = clean(miss["cause"]).replace("_", " ")
+    ago_s = miss["evicted_ago_s"]
+    return cause if ago_s is None else f"{cause} {ago_s:,.1f} s ago"
 
 
 def _reuse(ledger: Mapping[str, Any]) -> str:

@@ -32,6 +32,8 @@ class Placing:
     """The replicas to try, best first; () where none is known."""
     cached_tokens: int = 0
     """Prompt tokens that the first replica is expected to reuse."""
+    resident: int = 0
+    """How many documents, the first ones in `order`, these tokens are of, at least in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def place(
         order=first + moved + last,
         replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=chosen.cached_tokens,
+        resident=len(chosen.segments),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from deployments.core.reuse.paths import (
@@ -50,6 +51,7 @@ class ReplicaView:
         self._epoch = ""
         self._version = 0
         self._nodes: dict[NodeId, _Node] = {}
+        self._held: Counter[SegmentId] = Counter()
         self._clear()
 
     def __len__(self) -> int:
@@ -61,20 +63,39 @@ class ReplicaView:
         """The version of this copy, by which the replica knows what to send."""
         return Known(self.replica, self._epoch, self._version)
 
-    def apply(self, update: ResidencyUpdate) -> None:
-        """Applies an update. Ignores one that is older than this copy, or that starts after it."""
+    @property
+    def segments(self) -> Collection[SegmentId]:
+        """All segments of resident paths."""
+        return self._held.keys()
+
+    def holds(self, segment: SegmentId) -> bool:
+        """Whether a resident path has this segment, after whatever others."""
+        return segment in self._held
+
+    def apply(self, update: ResidencyUpdate) -> set[SegmentId]:
+        """Applies an update; returns the segments that the replica has evicted.
+
+        Ignores an update that is older than this copy, or that starts after it.
+        """
+        gone: set[SegmentId] = set()
         if update.since is None:
             if update.epoch == self._epoch and update.version < self._version:
-                return  # a later update has overtaken this one
+                return gone  # a later update has overtaken this one
+            gone.update(self._held)
             self._clear()
         elif update.epoch != self._epoch or not update.since <= self._version <= update.version:
-            return
+            return gone
         skip = 0 if update.since is None else self._version - update.since
         for number, change in enumerate(unpack_changes(update.changes)):
-            if number >= skip:
-                self._change(change.node, change.parent, change.segment, change.cached_to)
+            if number < skip:
+                continue
+            if change.cached_to == GONE:
+                self._remove(change.node, gone)
+            else:
+                self._set(change.node, change.parent, change.segment, change.cached_to)
         self._epoch, self._version = update.epoch, update.version
         self.pending_tokens, self.estimated = update.pending_tokens, update.estimated
+        return {segment for segment in gone if segment not in self._held}
 
     def longest_path(
         self,
@@ -131,26 +152,30 @@ class ReplicaView:
             node = node.children.get(segment) if node else None
         return node
 
-    def _change(self, node_id: NodeId, parent: NodeId, segment: SegmentId, cached_to: int) -> None:
-        if cached_to == GONE:
-            self._remove(node_id)
-            return
+    def _set(self, node_id: NodeId, parent: NodeId, segment: SegmentId, cached_to: int) -> None:
         node = self._nodes.get(node_id)
         if node is not None:
             node.cached_to = cached_to
         elif parent in self._nodes:
             node = _Node(node_id, parent, segment, cached_to)
             self._nodes[node_id] = self._nodes[parent].children[segment] = node
+            self._held[segment] += 1
 
-    def _remove(self, node_id: NodeId) -> None:
+    def _remove(self, node_id: NodeId, gone: set[SegmentId]) -> None:
+        """Removes a path and all that continue it. Adds their last segments to `gone`."""
         node = self._nodes.pop(node_id, None)
         if node is None:
             return
+        gone.add(node.segment)
+        self._held[node.segment] -= 1
+        if not self._held[node.segment]:
+            del self._held[node.segment]
         parent = self._nodes.get(node.parent)
         if parent is not None:
             parent.children.pop(node.segment, None)
         for child in tuple(node.children.values()):
-            self._remove(child.name)
+            self._remove(child.name, gone)
 
     def _clear(self) -> None:
         self._nodes = {ROOT: _Node(ROOT, ROOT, SegmentId(0), 0)}
+        self._held.clear()

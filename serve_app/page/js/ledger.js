@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { count, milliseconds, percent, whole } from "./format.js";
+import { promptMisses, promptParts, promptSums } from "./prompt_bar.js";
 
 const STAGES = {
 	retrieve: "Search for passages",
@@ -13,10 +14,12 @@ const STAGES = {
 	other: "Between the stages",
 	decode: "Write the answer (decode)",
 };
-const SOURCES = {
-	l1: "memory of this replica (L1)",
-	redis: "Redis",
-	tokenized: "tokenized now",
+const NAMES = {
+	kv: "KV reused",
+	l1: "ids from L1",
+	redis: "ids from Redis",
+	tokenized: "tokenized",
+	text: "other text",
 };
 
 class Ledger extends HTMLElement {
@@ -73,42 +76,25 @@ function timeline(timings) {
 function prompt(reuse) {
 	const { prompt_tokens: all, kv_cached_tokens: reused } = reuse;
 	if (!all) return h("p", { class: "muted" }, "There was no prompt: no document was found to answer from.");
-	const prefilled = all - reused;
+	const parts = promptParts(reuse);
+	const sums = promptSums(parts);
+	const told = sums.map(([, tokens, title]) => `${whole(tokens)} ${title}`).join(", ");
 	return h(
 		"section",
 		{ class: "ledger-part" },
 		heading("Prompt", `${whole(reused)} of ${count(all, "token")} reused (${percent((100 * reused) / all)})`),
-		bar(`Prompt of ${all} tokens: ${reused} reused, ${prefilled} prefilled`, [
-			["warm", reused, `${whole(reused)} tokens found in the engine's KV cache`],
-			["cold", prefilled, `${whole(prefilled)} tokens prefilled`],
-		]),
+		bar(
+			`Prompt of ${all} tokens: ${told}`,
+			parts.map(([source, tokens, title]) => [`source-${source}`, tokens, title]),
+		),
 		h(
 			"ul",
 			{ class: "legend" },
-			legend("warm", "KV reused", whole(reused)),
-			legend("cold", "prefilled", whole(prefilled)),
+			sums.map(([source, tokens, title]) =>
+				legend(`source-${source}`, NAMES[source], whole(tokens), title),
+			),
 		),
-		segments(reuse),
-	);
-}
-
-function segments(reuse) {
-	if (!reuse.segments) return null;
-	const sources = Object.keys(SOURCES).filter((source) => reuse[source]);
-	const blocks = sources.flatMap((source) =>
-		Array.from({ length: reuse[source] }, () =>
-			h("span", { class: `block source-${source}`, title: SOURCES[source] }),
-		),
-	);
-	const told = sources
-		.map((source) => `${reuse[source]} from ${SOURCES[source]}`)
-		.join(", ")
-		.replace("from tokenized", "tokenized");
-	return h(
-		"div",
-		{ class: "segments" },
-		h("span", { class: "blocks", role: "img", "aria-label": `Passages in the prompt: ${told}` }, blocks),
-		h("span", { class: "muted" }, `${count(reuse.segments, "passage")}: ${told}`),
+		promptMisses(reuse),
 	);
 }
 
