@@ -115,7 +115,7 @@ def missed_in(prompt: PreparedPrompt, generation: Generation, block_size: int) -
             miss.index,
             selection.passages[placing.order[miss.index]].doc_id,
             miss.tokens,
-            miss.why.cause,
+            miss.why.cause.value,
             None if miss.why.evicted_ago_s is None else round(miss.why.evicted_ago_s, 3),
         )
         for miss in missed(prompt.head_tokens, lengths, prompt.absences, found)

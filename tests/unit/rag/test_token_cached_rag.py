@@ -54,6 +54,22 @@ async def test_a_hit_is_complete():
         "order": "named",
         "dropped": (),
         "answer": "generated",
+        "passages": tuple(
+            {"doc_id": f"doc-{n}", "tokens": len(passage.segment), "source": source}
+            for n, (passage, source) in enumerate(
+                zip(rig.retriever.passages, ("l1", "redis", "redis"), strict=True)
+            )
+        ),
+        "missed": tuple(
+            {
+                "passage": n,
+                "doc_id": f"doc-{n}",
+                "tokens": len(passage.segment),
+                "cause": "never_seen",
+                "evicted_ago_s": None,
+            }
+            for n, passage in enumerate(rig.retriever.passages)
+        ),
     }
     assert [citation.doc_id for citation in answer.citations] == ["doc-0", "doc-1", "doc-2"]
     assert set(answer.timings_ms) == {*STAGES, "ttft", "total"}

@@ -35,6 +35,8 @@ PUBLIC = {
         "Citation",
         "DocumentationAnswer",
         "GeneratedAnswer",
+        "MissedPassage",
+        "PromptPassage",
         "PromptMetadata",
         "Reuse",
         "SupportAnswer",

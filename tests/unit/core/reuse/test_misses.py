@@ -32,7 +32,7 @@ class Replica:
         self.version = 0
 
     def report(self, changes: list[Change], *, whole: bool = False) -> set[SegmentId]:
-        since = None if whole else self.version
+        since = self.version if self.version and not whole else None
         self.version += len(changes)
         return self.view.apply(
             ResidencyUpdate(self.view.replica, "e", since, self.version, pack_changes(changes), 0)
@@ -44,7 +44,7 @@ def never(_: object) -> None:
 
 
 def causes(absences: tuple[Absence | None, ...]) -> list[Cause | None]:
-    return [absence and absence.cause for absence in absences]
+    return [None if absence is None else absence.cause for absence in absences]
 
 
 def test_a_view_tells_which_segments_its_replica_evicted() -> None:

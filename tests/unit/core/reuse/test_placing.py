@@ -120,7 +120,7 @@ def test_the_best_stands_first_and_the_others_follow_what_is_resident_after_it()
     """Without a resident path that begins with it, the others come by rank."""
     asked = [candidate(n) for n in (1, 2, 3, 4)]
     held = replica("r", (4, 2, 3, 1), (1, 3))
-    assert placed(asked, held, best="first") == Placing([0, 2, 1, 3], ("r",), 300)
+    assert placed(asked, held, best="first") == Placing([0, 2, 1, 3], ("r",), 300, 2)
     assert placed(asked, replica("r", (4, 2)), best="first") == Placing([0, 1, 2, 3], ("r",), 100)
 
 
@@ -128,15 +128,15 @@ def test_a_second_copy_of_the_best_document_breaks_no_path():
     """One text under two ids has one key: the copy comes where it costs no reuse."""
     asked = [candidate(n) for n in (1, 1, 2, 3)]
     done = placed(asked, replica("r", (1, 2, 3)), best="first")
-    assert done == Placing([0, 2, 3, 1], ("r",), 400)
+    assert done == Placing([0, 2, 3, 1], ("r",), 400, 3)
 
 
 def test_the_best_stands_last_and_is_found_there_again():
     """The others come as they are cached; the same question then finds all of it."""
     asked = [candidate(n) for n in (1, 2, 3, 4)]
-    assert placed(asked, replica("r", (1, 4), (3,)), best="last") == Placing([2, 1, 3, 0], ("r",), 200)
+    assert placed(asked, replica("r", (1, 4), (3,)), best="last") == Placing([2, 1, 3, 0], ("r",), 200, 1)
     held = replica("r", (4, 2, 3, 1))
-    assert placed(asked, held, best="last") == Placing([3, 1, 2, 0], ("r",), 500)
+    assert placed(asked, held, best="last") == Placing([3, 1, 2, 0], ("r",), 500, 4)
     assert placed(asked[:1], held, best="last").order == [0]
 
 
@@ -150,14 +150,14 @@ def test_what_is_resident_leads_and_the_rest_follows_in_its_policys_order():
     """The policy sees only the rest."""
     asked = [candidate(n, uses) for n, uses in [(1, 5), (2, 0), (3, 7), (4, 1), (5, 9)]]
     done = placed(asked, replica("r", (4, 2)), sorting=by_popularity)
-    assert done == Placing([3, 1, 4, 2, 0], ("r",), 300)
+    assert done == Placing([3, 1, 4, 2, 0], ("r",), 300, 2)
 
 
 def test_without_following_the_order_is_the_policys_and_the_replica_fits_it():
     """A replica that holds another order is of no use then."""
     asked = [candidate(n) for n in (1, 2, 3)]
     states = replica("other", (3, 2, 1)), replica("fits", (1, 2))
-    assert placed(asked, *states, follow=False) == Placing([0, 1, 2], ("fits", "other"), 300)
+    assert placed(asked, *states, follow=False) == Placing([0, 1, 2], ("fits", "other"), 300, 2)
     assert placed(asked, *states).order == [2, 1, 0]
 
 
