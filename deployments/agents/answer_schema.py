@@ -1,21 +1,19 @@
 """Which JSON Schemas a caller may ask answers to fit: those that the engine enforces exactly and cheaply.
 
-The engine compiles a schema to a grammar, on the processors that also serve requests. With xgrammar 0.2.8 and
-a vocabulary of 152,000 tokens, a schema at all limits costs about 1 s of processor time. What is left out:
-
-- `minLength`, `maxLength`: 29 ms for each character of a bound, up to 6 s for each bound; such strings may
-  have unescaped control characters, which JSON forbids, and no escaped ones;
-- `pattern`: minutes for (.{0,50}){50}, and strings may have unescaped quotes and line breaks;
-- a schema that refers to nothing but itself: it leaves the engine no token to choose;
-- keywords next to `$ref` or `anyOf`, and `oneOf` with overlapping branches: xgrammar ignores them.
+The engine enforces a schema by llguidance, which refuses the keywords of JSON Schema that it can't enforce.
+This module refuses other keywords too, since llguidance ignores them. It bounds patterns, since llguidance
+ends an answer in the middle if a pattern has too many states. A schema at all limits costs some 100 ms of
+processor time.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from math import inf
 from typing import Any
+
+import llguidance
 
 from deployments.core.errors import InvalidRequest
 
@@ -27,18 +25,19 @@ MAX_PROPERTIES = 100
 MAX_ENUM_VALUES = 500
 """Of all enums together."""
 MAX_BRANCHES = 50
-"""Of all anyOf and oneOf together."""
+"""Of all anyOf, oneOf and allOf together."""
 MAX_BOUND = 10_000
-"""Of minItems and maxItems."""
+"""Of minItems, maxItems, minLength and maxLength."""
 MAX_NUMBER = 2**53
-"""Of bounds of numbers, in both directions. Zod gives every integer the bounds of a float's whole numbers."""
-MAX_COSTLY_FORMATS = 20
-"""Of all strings of `_COSTLY_FORMATS` together. Each costs 50 ms."""
+"""Of multipleOf and of bounds of numbers, in both directions. Zod gives every integer the bounds of a float's
+whole numbers."""
+MAX_PATTERNS = 20
+MAX_PATTERN_SIZE = 300
+"""Characters that a pattern describes at most, see `pattern_size`."""
 
 FORMATS = frozenset(
     {"date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid"}
 )
-_COSTLY_FORMATS = frozenset({"email", "hostname", "uri"})
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 _ANNOTATIONS = frozenset(
     {
@@ -55,11 +54,9 @@ _ANNOTATIONS = frozenset(
         "writeOnly",
     }
 )
-_SIZES = frozenset({"minItems", "maxItems"})
-_RANGES = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
-_CHOICES = frozenset({"anyOf", "oneOf"})
-_COMPLETE = _CHOICES | {"$ref", "allOf"}
-"""Keywords that describe a value completely."""
+_SIZES = frozenset({"minItems", "maxItems", "minLength", "maxLength"})
+_RANGES = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_CHOICES = frozenset({"anyOf", "oneOf", "allOf"})
 _DEFINITIONS = frozenset({"$defs", "definitions"})
 _NAMED = _DEFINITIONS | {"properties"}
 _KNOWN = (
@@ -68,9 +65,11 @@ _KNOWN = (
     | _RANGES
     | _CHOICES
     | _NAMED
-    | {"$ref", "additionalProperties", "allOf", "const", "enum", "format", "items", "prefixItems"}
+    | {"$ref", "additionalProperties", "const", "enum", "format", "items", "pattern", "prefixItems"}
     | {"required", "type"}
 )
+_KINDS: Mapping[type, str] = {list: "a list", dict: "an object", str: "a text"}
+_PATTERN_PART = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|.", re.DOTALL)
 
 
 def check_answer_schema(text: str) -> None:
@@ -81,6 +80,31 @@ def check_answer_schema(text: str) -> None:
         _check_keywords(schema)
     _check_totals(schemas)
     _check_references(root, schemas)
+    grammar = llguidance.LLMatcher.grammar_from_json_schema(text)
+    if reason := llguidance.LLMatcher.validate_grammar(grammar):
+        raise _refusal(" ".join(reason.split())[:300])
+
+
+def pattern_size(pattern: str) -> int:
+    """How many characters a pattern describes at most, if nothing is repeated without end.
+
+    Counts operators too, so it is at most a little too high.
+    """
+    groups, last = [0], 0
+    for part in _PATTERN_PART.finditer(pattern):
+        if part[1] is not None:
+            count = int(part[2] or part[1])
+            groups[-1] += last * (count - 1)
+            last *= count
+        elif part[0] == "(":
+            groups.append(0)
+        elif part[0] == ")" and len(groups) > 1:
+            last = groups.pop()
+            groups[-1] += last
+        else:
+            last = 1
+            groups[-1] += last
+    return sum(groups)
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -118,7 +142,7 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[object]:
     for keyword, value in schema.items():
         if keyword in _NAMED:
             yield from _typed(schema, keyword, dict).values()
-        elif keyword in _CHOICES | {"allOf", "prefixItems"}:
+        elif keyword in _CHOICES | {"prefixItems"}:
             yield from _typed(schema, keyword, list)
         elif keyword == "items" or (keyword == "additionalProperties" and value is not False):
             yield value
@@ -132,16 +156,12 @@ def _check_keywords(schema: Mapping[str, Any]) -> None:
             raise _refusal(f"{shown} can't be enforced: say it in a description, or use {known}")
     _check_types(schema)
     _check_bounds(schema)
-    for keyword in _CHOICES | {"enum", "allOf"}:
+    for keyword in _CHOICES | {"enum"}:
         if schema.get(keyword) == []:
             raise _refusal(f"{keyword} must not be empty")
-    if len(schema.get("allOf", ())) > 1:
-        raise _refusal("allOf must have one schema: join them to one")
-    if "oneOf" in schema and "discriminator" not in schema:
-        raise _refusal("oneOf needs a discriminator; else use anyOf")
-    constraints = schema.keys() & _KNOWN - _ANNOTATIONS - _DEFINITIONS
-    if constraints & _COMPLETE and len(constraints) > 1:
-        raise _refusal(f"{', '.join(sorted(constraints))} can't be enforced together: leave only one of them")
+    pattern = _typed(schema, "pattern", str)
+    if (size := pattern_size(pattern)) > MAX_PATTERN_SIZE:
+        raise _refusal(f"a pattern describes {size} characters; at most {MAX_PATTERN_SIZE} are allowed")
     required = _typed(schema, "required", list)
     if not set(map(str, required)) <= set(schema.get("properties", ())):
         raise _refusal("required must name fields of the same object's properties")
@@ -166,16 +186,6 @@ def _check_bounds(schema: Mapping[str, Any]) -> None:
         bound = schema[keyword]
         if type(bound) not in (int, float) or not abs(bound) <= MAX_NUMBER:
             raise _refusal(f"{keyword} must be a number from -{MAX_NUMBER} to {MAX_NUMBER}")
-    if schema.get("minItems", 0) > len(schema.get("prefixItems", ())) and "items" not in schema:
-        raise _refusal("minItems needs items")
-    _check_order(schema, ("minItems",), ("maxItems",))
-    _check_order(schema, ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
-
-
-def _check_order(schema: Mapping[str, Any], lower: tuple[str, ...], upper: tuple[str, ...]) -> None:
-    lowest = max((schema[keyword] for keyword in lower if keyword in schema), default=-inf)
-    if lowest > min((schema[keyword] for keyword in upper if keyword in schema), default=inf):
-        raise _refusal(f"{' and '.join(lower)} must not be above {' and '.join(upper)}")
 
 
 def _check_totals(schemas: list[dict[str, Any]]) -> None:
@@ -184,9 +194,8 @@ def _check_totals(schemas: list[dict[str, Any]]) -> None:
     values = sum(len(_typed(schema, "enum", list)) for schema in schemas)
     _at_most(values, MAX_ENUM_VALUES, "values in all enums together")
     branches = sum(len(schema.get(keyword, ())) for schema in schemas for keyword in _CHOICES)
-    _at_most(branches, MAX_BRANCHES, "branches in all anyOf and oneOf together")
-    costly = sum(schema.get("format") in _COSTLY_FORMATS for schema in schemas)
-    _at_most(costly, MAX_COSTLY_FORMATS, f"strings of the formats {', '.join(sorted(_COSTLY_FORMATS))}")
+    _at_most(branches, MAX_BRANCHES, "branches in all anyOf, oneOf and allOf together")
+    _at_most(sum("pattern" in schema for schema in schemas), MAX_PATTERNS, "patterns")
 
 
 def _check_references(root: dict[str, Any], schemas: list[dict[str, Any]]) -> None:
@@ -209,7 +218,7 @@ def _direct_references(schema: object) -> Iterator[str]:
     if isinstance(schema, dict):
         if "$ref" in schema:
             yield schema["$ref"]
-        for keyword in _CHOICES | {"allOf"}:
+        for keyword in _CHOICES:
             for branch in schema.get(keyword, ()):
                 yield from _direct_references(branch)
 
@@ -218,7 +227,7 @@ def _typed(schema: Mapping[str, Any], keyword: str, kind: type[Any]) -> Any:
     """A keyword's value, or an empty one. Raises InvalidRequest if it is of another type."""
     value = schema.get(keyword, kind())
     if not isinstance(value, kind):
-        raise _refusal(f"{keyword} must be {'a list' if kind is list else 'an object'}")
+        raise _refusal(f"{keyword} must be {_KINDS[kind]}")
     return value
 
 

@@ -83,10 +83,10 @@ def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozen
         # By `GenerateRequest.priority`, so that tenants take turns also at what waits inside vLLM.
         "scheduling_policy": "priority",
         "use_tqdm_on_load": False,
-        # A small model that may write whitespace between two JSON values never stops writing it. The
-        # backend is fixed: with "auto", a schema that xgrammar can't do goes to a backend that allows
-        # whitespace.
-        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        # A small model that may write whitespace between two JSON values never stops writing it. guidance
+        # enforces more of JSON Schema than xgrammar, and compiles a string's `maxLength` in no time, where
+        # xgrammar takes 29 ms for each character.
+        "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
         "worker_extension_cls": "deployments.engine.worker.WorkerExtension",
     }
     chosen |= _cpu(config, cpu_flags) if platform == "cpu" else _gpu(config)
