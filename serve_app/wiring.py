@@ -1,7 +1,7 @@
 """Decorates and binds the deployments: the only place that makes the graph.
 
 Ingress -> each agent -> (TokenCache, Knowledge, Engine)
-Ingress -> (Knowledge, TokenCache);  Knowledge, Engine -> TokenCache
+Ingress -> (Knowledge, TokenCache);  Knowledge -> TokenCache;  Engine -> (Knowledge, TokenCache)
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def build_graph(
         scaling.knowledge(settings, len(agents)),
         partial(knowledge_and_records, settings, models.embedding, token_cache),
     )
-    warm_start = WarmStart(partial(warm_prompts, settings, agents, token_cache, secret), settings.warm_up_s)
+    prompts = partial(warm_prompts, settings, agents, token_cache, knowledge, secret)
+    warm_start = WarmStart(prompts, settings.warm_up_s)
     engine = _bound(
         "Engine",
         scaling.engine(settings) | _BY_PREFERENCE,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from deployments.access.limit_store import limits_of
 from deployments.core.services import TokenCache
 from deployments.database.connection import Database
@@ -14,18 +12,16 @@ from deployments.knowledge.samples import SAMPLES
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.retrieval.lease_granting import Leases
 from deployments.token_cache.token_counter import BundleTokenCounter
-from serve_app.remote import client_of
 from serve_app.settings import Settings
 
 
 async def knowledge_service(
-    settings: Settings, embedder: Embedder, token_cache: Any, database: Database
+    settings: Settings, embedder: Embedder, writer: TokenCache, database: Database, leases: Leases
 ) -> KnowledgeService:
     """Starts the knowledge base on a database, after the TokenCache deployment is ready.
 
     Raises KnowledgeUnavailable.
     """
-    writer = client_of(TokenCache, token_cache, "the token cache")
     bundle = await writer.bundle()
     return await KnowledgeService.start(
         KnowledgeParts(
@@ -33,8 +29,7 @@ async def knowledge_service(
             embedder=embedder,
             documents=DocumentProcesses(Chunker(BundleTokenCounter(bundle), settings.chunk_tokens)),
             tokenizer=bundle.fingerprint,
-            # On PostgreSQL a rolling update overlaps two processes, even with one replica.
-            leases=Leases(alone=not settings.on_postgresql),
+            leases=leases,
             similarity_threshold=settings.similarity_threshold,
             writer=writer,
             write_through=settings.write_through,
