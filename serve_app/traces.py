@@ -65,11 +65,13 @@ async def search(settings: Settings, text: str) -> Search:
 
 
 async def _in_database(settings: Settings, needles: Sequence[str]) -> list[Trace]:
-    url = database_url(settings)
-    if not settings.on_postgresql and not Path(url.removeprefix("sqlite:///")).exists():
-        return []
-    found = await find_texts(url, needles)
+    found = await find_texts(database_url(settings), needles) if _has_database(settings) else {}
     return [Trace("database", place, rows) for place, rows in found.items()]
+
+
+def _has_database(settings: Settings) -> bool:
+    """False before the first start on SQLite."""
+    return settings.on_postgresql or Path(database_url(settings).removeprefix("sqlite:///")).exists()
 
 
 async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Trace]:

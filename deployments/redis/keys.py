@@ -2,7 +2,7 @@
 
     name                                        type    lifetime
     warmline:seg:{tenant}/{collection}:{key}    string  TTL of the collection
-    warmline:ret:{tenant}/{collection}          hash    TTL by the uses of its entries; emptied with each change
+    warmline:ret:{tenant}/{collection}          hash    TTL by uses; 4,096 entries; emptied by each change
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    30 days after the last use; trimmed to the most used
     warmline:counted:{name}:{writer}            string  a day after the writer's last batch

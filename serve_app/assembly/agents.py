@@ -132,7 +132,9 @@ async def _parts(
         if settings.token_cache
         else UncachedResolver(encoder)
     )
-    leased = leased_parts(spec, knowledge, link, peers.secret, resolver.forget, templates)
+    leased = leased_parts(
+        spec, knowledge, link, peers.secret, forget_segments=resolver.forget, inner=templates
+    )
     order = ORDERS[settings.order_of(spec.name)]
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, leased.salts)
 

@@ -32,6 +32,7 @@ def leased_parts(
     knowledge: KnowledgeBase,
     link: RedisLink,
     secret: bytes,
+    *,
     forget_segments: Callable[[Callable[[Scope], bool]], object],
     inner: Retriever | None = None,
 ) -> LeasedParts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -46,26 +47,31 @@ def prompt_source(
     )
 
 
-async def warm_prompts(
-    settings: Settings,
-    agents: Sequence[AgentSpec],
-    token_cache: Any,
-    knowledge: Any,
-    secret: bytes,
-    info: EngineInfo,
-) -> list[WarmPrompt]:
+@dataclass(frozen=True)
+class WarmPeers:
+    """What an engine's replica gets from the application to select prompts."""
+
+    agents: Sequence[AgentSpec]
+    token_cache: Any
+    """Handle of the TokenCache deployment."""
+    knowledge: Any
+    """Handle of the Knowledge deployment."""
+    secret: bytes
+    """Key of the cache salts."""
+
+
+async def warm_prompts(settings: Settings, peers: WarmPeers, info: EngineInfo) -> list[WarmPrompt]:
     """Returns the prompts that a new replica of the engine `info` prefills, within its budget.
 
-    `token_cache` and `knowledge` are the handles of these deployments; `secret` is the key of the cache
-    salts. Raises Unavailable, ConfigurationError.
+    Raises Unavailable, ConfigurationError.
     """
-    bundle = await client_of(TokenCache, token_cache, "the token cache").bundle()
+    bundle = await client_of(TokenCache, peers.token_cache, "the token cache").bundle()
     encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
-    keeper = LeaseKeeper(client_of(KnowledgeBase, knowledge, "the knowledge base"))
-    salts = TenantSalts(keeper, secret)
+    keeper = LeaseKeeper(client_of(KnowledgeBase, peers.knowledge, "the knowledge base"))
+    salts = TenantSalts(keeper, peers.secret)
     try:
-        wanted = await prompt_source(agents, link, encoder, bundle.scaffold, salts).most_wanted()
+        wanted = await prompt_source(peers.agents, link, encoder, bundle.scaffold, salts).most_wanted()
     finally:
         await keeper.close()
         with suppress(CacheUnavailable):  # the hot paths have already been read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from deployments.core.access import Actor
@@ -12,7 +12,7 @@ from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
 from deployments.core.errors import InvalidRequest
 from deployments.core.ids import TenantId, doc_id
 from serve_app.http.body import Body, FromCore
-from serve_app.http.context import AccessDep, ServicesDep, TenantDep, collection_of
+from serve_app.http.context import CallDep, ServicesDep, TenantDep, collection_of
 from serve_app.http.error_bodies import ERROR_RESPONSES, error_responses
 from serve_app.http.fields import Moment, RecordId, UserId
 from serve_app.services import Services
@@ -81,22 +81,15 @@ class ErasureBody(FromCore, BaseModel):
 
 
 @router.post("", responses={202: {"model": ErasureBody, "description": "It goes on in the background"}})
-async def erase(
-    body: ErasureRequest,
-    request: Request,
-    response: Response,
-    parts: ServicesDep,
-    owner: TenantDep,
-    access: AccessDep,
-) -> ErasureBody:
+async def erase(body: ErasureRequest, response: Response, parts: ServicesDep, call: CallDep) -> ErasureBody:
     """Deletes texts and all that was derived from them: database, caches, and responses kept for repeated
     calls. A new cache salt makes KV blocks unreachable.
 
     Returns when everything is deleted, or after 30 seconds with the status 202; `GET` follows it then. It
     goes on after a crash. All cached tokens of the tenant go with it: they are computed again when needed.
     """
-    by = Actor(access.key_id, request.state.request_id)
-    found = await parts.erasures.erase(by, owner, _target(body, owner, parts))
+    by = Actor(call.key_id, call.request_id)
+    found = await parts.erasures.erase(by, call.tenant, _target(body, call.tenant, parts))
     if found.state is ErasureState.RUNNING:
         response.status_code = 202
     return _shown(ErasureBody.of(found))
