@@ -65,7 +65,7 @@ class ErasureStore:
         """Stores an erasure, which belongs to this process, and its audit entry."""
         now_s = self._clock()
         job = Job(tenant, f"erasure-{self._new_record_id()}", target, {})
-        row = {
+        row: dict[str, Any] = {
             "tenant": tenant,
             "erasure_id": job.erasure_id,
             "kind": target.kind.value,

@@ -31,10 +31,10 @@ class SegmentUpdates:
         """Adds the new segments. Logs failures: answers do not depend on the token cache."""
         if self.writer is None or not stored.written or not self.write_through:
             return stored.ingested
+        tokens = 0
         async with _tolerated(stored.ingested):
             tokens = await self.writer.write_through(scope, stored.written)
-            return replace(stored.ingested, tokens_written=tokens)
-        return stored.ingested
+        return replace(stored.ingested, tokens_written=tokens)
 
     async def drop(self, scope: Scope, stored: StoreResult) -> None:
         """Drops segments and retrievals that the change has made useless. Logs failures.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deployments.access.limit_store import limits_of
 from deployments.core.services import TokenCache
 from deployments.database.connection import Database
@@ -12,16 +14,22 @@ from deployments.knowledge.samples import SAMPLES
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.retrieval.lease_granting import Leases
 from deployments.token_cache.token_counter import BundleTokenCounter
+from serve_app.remote import client_of
 from serve_app.settings import Settings
 
 
 async def knowledge_service(
-    settings: Settings, embedder: Embedder, writer: TokenCache, database: Database, leases: Leases
+    settings: Settings,
+    embedder: Embedder,
+    token_cache: Any,
+    database: Database,
+    leases: Leases | None = None,
 ) -> KnowledgeService:
     """Starts the knowledge base on a database, after the TokenCache deployment is ready.
 
-    Raises KnowledgeUnavailable.
+    `leases` are those of this process, if others change what they are about. Raises KnowledgeUnavailable.
     """
+    writer = client_of(TokenCache, token_cache, "the token cache")
     bundle = await writer.bundle()
     return await KnowledgeService.start(
         KnowledgeParts(
@@ -29,7 +37,7 @@ async def knowledge_service(
             embedder=embedder,
             documents=DocumentProcesses(Chunker(BundleTokenCounter(bundle), settings.chunk_tokens)),
             tokenizer=bundle.fingerprint,
-            leases=leases,
+            leases=leases or leases_of(settings),
             similarity_threshold=settings.similarity_threshold,
             writer=writer,
             write_through=settings.write_through,
@@ -37,6 +45,12 @@ async def knowledge_service(
             limits_of=limits_of,
         )
     )
+
+
+def leases_of(settings: Settings) -> Leases:
+    """The leases that this process grants, of which it has one object."""
+    # On PostgreSQL a rolling update overlaps two processes, even with one replica.
+    return Leases(alone=not settings.on_postgresql)
 
 
 def database_url(settings: Settings) -> str:

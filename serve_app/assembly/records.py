@@ -33,9 +33,8 @@ from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
-from deployments.retrieval.lease_granting import Leases
 from serve_app.assembly.erasing import start_erasing
-from serve_app.assembly.knowledge import database_url, knowledge_service
+from serve_app.assembly.knowledge import database_url, knowledge_service, leases_of
 from serve_app.local_models import usable_cores
 from serve_app.remote import client_of
 from serve_app.settings import Settings
@@ -50,10 +49,9 @@ async def knowledge_and_records(
     """
     database = await Database.open(database_url(settings))
     embedder = await SentenceEmbedder.open(embedding_model, usable_cores())
+    leases = leases_of(settings)
+    knowledge = await knowledge_service(settings, embedder, token_cache, database, leases)
     caches = client_of(TokenCache, token_cache, "the token cache")
-    # On PostgreSQL a rolling update overlaps two processes, even with one replica.
-    leases = Leases(alone=not settings.on_postgresql)
-    knowledge = await knowledge_service(settings, embedder, caches, database, leases)
     business = _business(database, embedder, knowledge)
     with knowledge.starting():
         await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)

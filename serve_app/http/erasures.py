@@ -74,7 +74,7 @@ class ErasureBody(FromCore, BaseModel):
     finished_at: Moment | None
     removed: dict[str, int] = Field(description="how many things were deleted, by what they are")
     unreachable: list[str] = Field(
-        UNREACHABLE, description="what stays in memory for some time, where no request can reach it"
+        list(UNREACHABLE), description="what stays in memory for some time, where no request can reach it"
     )
     kept: list[str] = Field([], description="what stays stored, since it has no texts of the tenant")
     problem: str | None = Field(description="why the last attempt did not finish; it is tried again")
