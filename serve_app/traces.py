@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import SegmentKey
+from deployments.core.ports import TextEncoder
 from deployments.database.text_search import find_texts
 from deployments.redis.all_values import every_value
 from deployments.retrieval.retrieval_store import CorruptRetrieval, decode_retrieval
@@ -75,9 +76,7 @@ def _has_database(settings: Settings) -> bool:
 
 
 async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Trace]:
-    models = await asyncio.to_thread(local_models, settings, lambda _line: None)
-    bundle = await asyncio.to_thread(load_bundle, models.llm, settings.allow_text_roles)
-    encoder = BundleEncoder(bundle)
+    encoder = await asyncio.to_thread(_encoder_of, settings)
 
     def detokenize(key: str, raw: bytes) -> str:
         return encoder.decode(decode(raw, SegmentKey(key)))
@@ -97,6 +96,12 @@ async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Trace]:
     finally:
         await link.close()
     return traces
+
+
+def _encoder_of(settings: Settings) -> TextEncoder:
+    """The tokenizer of the application's model. Raises ConfigurationError, TokenizerRefused."""
+    models = local_models(settings, lambda _line: None)
+    return BundleEncoder(load_bundle(models.llm, settings.allow_text_roles))
 
 
 def _decoded(name: str, field: str, raw: bytes, detokenize: Detokenize) -> str:

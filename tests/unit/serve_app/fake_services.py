@@ -19,7 +19,7 @@ from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
 from deployments.core.quotas import RULES, LimitChange, Quota, QuotaDesk, Spending
-from deployments.core.records.ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.usage import UsageDesk, UsageQuery, UsageSum
 from serve_app.auth import KeyRing
 from serve_app.http.application import build_api
@@ -130,11 +130,13 @@ class Api:
         limits: QuotaDesk | None = None,
         usage: UsageDesk | None = None,
         erasures: ErasureDesk | None = None,
+        library: Any = None,
+        business: BusinessMemory | None = None,
         spending: Spending | None = None,
         **settings: Any,
     ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
-        self.library = FakeLibrary(retriever or self.rig.retriever)
+        self.library = library or FakeLibrary(retriever or self.rig.retriever)
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
         self.changes: list[tuple[Scope, int]] = []
@@ -171,10 +173,10 @@ class Api:
                 ideas=self.ideas.service,
                 writer=self.documentation,
                 tickets=self.desk,
-                business=self.ideas.memory,
+                business=business or self.ideas.memory,
                 idempotency=keys or FakeKeys(),
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
-                library=self.library,  # type: ignore[arg-type]  # no route reads leases or passages
+                library=self.library,
                 cache=self.cache,  # type: ignore[arg-type]  # routes only clear
                 readiness=self.readiness,
                 changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),
