@@ -163,7 +163,7 @@ class Settings(BaseModel):
     retention_days: int | None = Field(None, ge=1)
     """Days after which tickets that nobody changed and ideas are deleted; unset: they stay."""
     log_questions: bool = False
-    """On: the log has the texts of questions, which no erasure reaches."""
+    """On: the texts of questions are kept in `questions` in the state directory, a file for each tenant."""
 
     @field_validator(*_SCHEMES)
     @classmethod

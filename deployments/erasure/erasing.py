@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.core.access import Actor
@@ -40,6 +41,8 @@ class ErasureParts:
     records: RecordEraser
     documents: DocumentEraser
     caches: CacheEraser
+    erase_questions: Callable[[TenantId], int]
+    """Deletes a tenant's questions from this machine's log; returns how many. Raises OSError."""
 
 
 class Erasing:
@@ -122,7 +125,8 @@ class Erasing:
         names = {job.target.subject} if job.target.subject else None
         job.count({"responses": await self._parts.records.forget_responses(job.tenant, names)})
         await self._parts.erasures.note(job)
-        # All of the tenant's entries: cached questions name no customer, and an interrupted attempt left
-        # entries of documents that nothing names any more.
+        # All of the tenant's: questions name no customer, and an interrupted attempt left entries of
+        # documents that nothing names any more.
+        job.count({"logged_questions": await asyncio.to_thread(self._parts.erase_questions, job.tenant)})
         job.count({"cached_segments": await self._parts.caches.clear(job.tenant, None)})
         await self._parts.documents.renew_salt(job.tenant)

@@ -48,8 +48,9 @@ from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
+from serve_app.assembly.question_log import question_log
 from serve_app.assembly.redis import redis_link
-from serve_app.assembly.retrieval import leased_parts
+from serve_app.assembly.retrieval import KeptTexts, leased_parts
 from serve_app.assembly.warming import prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
@@ -132,9 +133,9 @@ async def _parts(
         if settings.token_cache
         else UncachedResolver(encoder)
     )
-    leased = leased_parts(
-        spec, knowledge, link, peers.secret, forget_segments=resolver.forget, inner=templates
-    )
+    questions = question_log(settings)
+    kept = KeptTexts(resolver.forget, questions.erase)
+    leased = leased_parts(spec, knowledge, link, peers.secret, kept, inner=templates)
     order = ORDERS[settings.order_of(spec.name)]
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, leased.salts)
 
@@ -155,5 +156,5 @@ async def _parts(
         usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
-        answered=AnswerLog(spec.name, with_questions=settings.log_questions),
+        answered=AnswerLog(spec.name, questions if settings.log_questions else None),
     )

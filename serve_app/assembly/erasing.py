@@ -16,6 +16,7 @@ from deployments.knowledge.document_versions import VersionRetention
 from deployments.records.record_eraser import StoredRecordEraser
 from deployments.records.record_ids import new_record_id
 from deployments.records.retention import RecordRetention
+from serve_app.assembly.question_log import question_log
 from serve_app.settings import Settings
 
 _DAY_S = 24 * 3600.0
@@ -26,7 +27,8 @@ def start_erasing(
 ) -> Erasing:
     """The erasures of a database. Starts its upkeep, which runs as long as the process."""
     store = ErasureStore(database, time.time, new_record_id, Audit(time.time, new_record_id).record)
-    erasing = Erasing(ErasureParts(store, StoredRecordEraser(database), documents, caches))
+    parts = ErasureParts(store, StoredRecordEraser(database), documents, caches, question_log(settings).erase)
+    erasing = Erasing(parts)
     upkeep = Upkeep(database, erasing.resume, _prunings(settings, database, documents, store))
     erasing.keep(detached_task(upkeep.run()))
     return erasing

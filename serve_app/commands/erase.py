@@ -69,13 +69,13 @@ async def _erase(server: Server, body: dict[str, Any]) -> None:
 
 
 async def _verify(server: Server, text: str) -> None:
+    from serve_app.leftovers import search
     from serve_app.settings import Settings
-    from serve_app.traces import search
 
     if not text:
         raise typer.BadParameter("needs a text to look for", param_hint="--verify")
     found = await search(Settings.from_env(os.environ), text)
-    rows = [(trace.store, trace.place, trace.count) for trace in found.traces]
+    rows = [(left.store, left.place, left.count) for left in found.leftovers]
 
     def draw(console: Any) -> None:
         for problem in found.unread:

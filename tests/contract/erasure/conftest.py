@@ -27,6 +27,7 @@ from deployments.erasure.erasing import Erasing, ErasureParts
 from deployments.erasure.erasure_store import ErasureStore
 from deployments.knowledge.document_eraser import StoredDocumentEraser
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
+from deployments.rag.question_log import QuestionLog
 from deployments.records.business_memory import BusinessParts, StoredBusiness
 from deployments.records.idea_evidence import IdeaEvidence
 from deployments.records.idea_store import IdeaStore
@@ -46,8 +47,8 @@ from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver
 from deployments.token_cache.service import TokenCacheService
-from serve_app import traces
-from serve_app.assembly.retrieval import LeasedParts, leased_parts
+from serve_app import leftovers
+from serve_app.assembly.retrieval import KeptTexts, LeasedParts, leased_parts
 from serve_app.settings import Settings
 from tests.fakes import FAKE_VOCAB_SIZE, FakeEmbedder, FakeEncoder
 from tests.in_process_documents import InProcessDocuments
@@ -67,12 +68,14 @@ class Agent:
     leased: LeasedParts
     resolver: CachedResolver
     l1: SegmentLru
+    questions: QuestionLog
 
     async def ask(self, tenant: TenantId, text: str) -> str:
         """What an answer needs: passages, their segments and the salt. Returns the salt."""
         scope = Scope(tenant, SUPPORT_KB)
         found: Retrieval = await self.leased.retriever.search(SearchQuery(scope, text, 5))
         await self.resolver.resolve(scope, [passage.segment for passage in found.passages])
+        self.questions.add(tenant, {"question": text})
         return await self.leased.salts.of(tenant)
 
     def kept(self) -> int:
@@ -98,9 +101,9 @@ class Whole:
 
     async def places(self, text: str) -> list[str]:
         """The places that have a text, as `warmline erase --verify` finds them."""
-        found = await traces.search(self.settings, text)
+        found = await leftovers.search(self.settings, text)
         assert not found.unread
-        return [f"{trace.store} {trace.place}" for trace in found.traces]
+        return [f"{left.store} {left.place}" for left in found.leftovers]
 
     async def erase(self, **body: str) -> dict[str, object]:
         """Erases over HTTP, as the tenant acme."""
@@ -128,9 +131,9 @@ async def whole(
     database_url: str, redis_url: str, link: RedisLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Whole]:
     """Everything, empty."""
-    monkeypatch.setattr(traces, "_encoder_of", lambda _settings: FakeEncoder())
+    monkeypatch.setattr(leftovers, "_encoder_of", lambda _settings: FakeEncoder())
     # All applications of this user share the real one, if the path of their state is long.
-    monkeypatch.setattr(traces, "sessions_folder", lambda _settings: tmp_path / "sessions")
+    monkeypatch.setattr(leftovers, "sessions_folder", lambda _settings: tmp_path / "sessions")
     settings = Settings.from_env(
         {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "WARMLINE_STATE_DIR": str(tmp_path)}
     )
@@ -156,7 +159,9 @@ async def whole(
         stack.push_async_callback(knowledge.close)
         l1 = SegmentLru(2**20)
         resolver = CachedResolver(encoder, l1, segments, caches)
-        leased = leased_parts(SUPPORT, knowledge, link, b"0" * 16, forget_segments=resolver.forget)
+        questions = QuestionLog(tmp_path / "questions")
+        kept = KeptTexts(resolver.forget, questions.erase)
+        leased = leased_parts(SUPPORT, knowledge, link, b"0" * 16, kept)
         stack.push_async_callback(leased.salts.keeper.close)
         tickets, templates, ideas = TicketStore(database), TemplateStore(database), IdeaStore(database)
         evidence = IdeaEvidence(templates, ideas, TextVectors(embedder))
@@ -167,7 +172,9 @@ async def whole(
         )
         documents = StoredDocumentEraser(database, leases)
         erasures = ErasureStore(database, time.time, new_record_id, Audit(time.time, new_record_id).record)
-        erasing = Erasing(ErasureParts(erasures, StoredRecordEraser(database), documents, caches))
+        erasing = Erasing(
+            ErasureParts(erasures, StoredRecordEraser(database), documents, caches, questions.erase)
+        )
         api = Api(
             desk=StoredTickets(
                 tickets, SupportMemory(tickets, knowledge, knowledge), time.time, new_record_id
@@ -180,7 +187,7 @@ async def whole(
             api_keys=f"{OPERATOR}=*",
         )
         api.http.headers.update({"authorization": f"Bearer {OPERATOR}", "x-business-id": ACME})
-        agent = Agent(leased, resolver, l1)
+        agent = Agent(leased, resolver, l1, questions)
         yield Whole(
             database,
             settings,

@@ -83,6 +83,7 @@ async def test_a_planted_word_is_found_in_each_kind_of_store(whole: Whole) -> No
     assert f"redis warmline:ret:{ACME}/{SUPPORT_KB}" in names
     is_file = whole.database.dialect == "sqlite"
     assert any(place.endswith("warmline.db") for place in places) == is_file
+    assert any(place.endswith(f"questions/{ACME}.jsonl") for place in places)
     assert whole.agent.kept() > 0
 
 
@@ -138,7 +139,8 @@ async def test_what_others_have_stays(whole: Whole) -> None:
 async def test_deleting_a_document_leaves_no_text_of_it_anywhere(whole: Whole) -> None:
     """The engine's KV blocks excepted: an erasure has a new salt, a deletion has not."""
     await plant_document(whole, WORD)
-    salt = await whole.agent.ask(ACME, f"What is {WORD}?")
+    salt = await whole.agent.ask(ACME, "What is it?")
+    whole.agent.questions.erase(ACME)
     await send(whole, "DELETE", f"{DOCUMENTS}/manual")
     assert await whole.places(WORD) == []
     await asyncio.sleep(FORGET_AFTER_S + 0.1)

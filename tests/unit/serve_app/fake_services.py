@@ -136,7 +136,7 @@ class Api:
         **settings: Any,
     ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
-        self.library = library or FakeLibrary(retriever or self.rig.retriever)
+        self.library: FakeLibrary = library or FakeLibrary(retriever or self.rig.retriever)
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
         self.changes: list[tuple[Scope, int]] = []
@@ -176,7 +176,7 @@ class Api:
                 business=business or self.ideas.memory,
                 idempotency=keys or FakeKeys(),
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
-                library=self.library,
+                library=self.library,  # type: ignore[arg-type]  # no route reads leases or passages
                 cache=self.cache,  # type: ignore[arg-type]  # routes only clear
                 readiness=self.readiness,
                 changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),

@@ -32,7 +32,7 @@ Detokenize = Callable[[str, bytes], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Leftover:
     """A place that has the text."""
 
     store: str
@@ -47,7 +47,7 @@ class Trace:
 class Search:
     """The result of a search."""
 
-    traces: Sequence[Trace]
+    leftovers: Sequence[Leftover]
     unread: Sequence[str]
     """Stores that could not be read, and why: the text can be there."""
 
@@ -55,19 +55,19 @@ class Search:
 async def search(settings: Settings, text: str) -> Search:
     """Looks for a text, in any store and in any form in which this application stores texts."""
     needles = list(dict.fromkeys([text, json.dumps(text)[1:-1]]))
-    traces: list[Trace] = []
+    leftovers: list[Leftover] = []
     unread: list[str] = []
     for name, look in (("database", _in_database), ("redis", _in_redis), ("files", _in_files)):
         try:
-            traces += await look(settings, needles)
+            leftovers += await look(settings, needles)
         except (WarmlineError, OSError) as error:
             unread.append(f"{name}: {error}")
-    return Search(traces, unread)
+    return Search(leftovers, unread)
 
 
-async def _in_database(settings: Settings, needles: Sequence[str]) -> list[Trace]:
+async def _in_database(settings: Settings, needles: Sequence[str]) -> list[Leftover]:
     found = await find_texts(database_url(settings), needles) if _has_database(settings) else {}
-    return [Trace("database", place, rows) for place, rows in found.items()]
+    return [Leftover("database", place, rows) for place, rows in found.items()]
 
 
 def _has_database(settings: Settings) -> bool:
@@ -75,7 +75,7 @@ def _has_database(settings: Settings) -> bool:
     return settings.on_postgresql or Path(database_url(settings).removeprefix("sqlite:///")).exists()
 
 
-async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Trace]:
+async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Leftover]:
     encoder = await asyncio.to_thread(_encoder_of, settings)
 
     def detokenize(key: str, raw: bytes) -> str:
@@ -83,7 +83,7 @@ async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Trace]:
 
     link = await redis_link(settings)
     patient = link.patient()
-    traces: list[Trace] = []
+    leftovers: list[Leftover] = []
     try:
         async for name, values in every_value(patient):
             texts = [
@@ -92,10 +92,10 @@ async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Trace]:
                 *(_decoded(name, field, raw, detokenize) for field, raw in values.items()),
             ]
             if count := sum(any(_has(one, needle) for needle in needles) for one in texts):
-                traces.append(Trace("redis", name, count))
+                leftovers.append(Leftover("redis", name, count))
     finally:
         await link.close()
-    return traces
+    return leftovers
 
 
 def _encoder_of(settings: Settings) -> TextEncoder:
@@ -122,14 +122,14 @@ def _has(text: str, needle: str) -> bool:
     return needle.casefold() in text.casefold()
 
 
-async def _in_files(settings: Settings, needles: Sequence[str]) -> list[Trace]:
+async def _in_files(settings: Settings, needles: Sequence[str]) -> list[Leftover]:
     raw = [needle.encode("utf-8", "surrogatepass") for needle in needles]
 
-    def look() -> list[Trace]:
+    def look() -> list[Leftover]:
         folders = {settings.state_dir, sessions_folder(settings)}
         files = {path for folder in folders for path in _files(folder, settings.models)}
         counted = ((path, _count(path, raw)) for path in sorted(files))
-        return [Trace("files", str(path), count) for path, count in counted if count]
+        return [Leftover("files", str(path), count) for path, count in counted if count]
 
     return await asyncio.to_thread(look)
 
