@@ -16,7 +16,7 @@ from deployments.core.ids import TenantId, tenant_id
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 16 * 2**20
-"""Size at which a tenant's file is set aside. One such file is kept, so a tenant has twice as much at most."""
+"""Size at which a tenant's file is set aside. One such file is kept: a tenant has at most twice as much."""
 
 
 @dataclass(frozen=True, slots=True)
