@@ -106,12 +106,12 @@ class FakeSalts:
     def __init__(self) -> None:
         self.cold = False
 
-    def known(self, tenant: TenantId) -> str | None:
-        return None if self.cold else f"salt of {tenant}"
+    def known(self, scope: Scope) -> str | None:
+        return None if self.cold else f"salt of {scope.tenant}"
 
-    async def of(self, tenant: TenantId) -> str:
+    async def of(self, scope: Scope) -> str:
         await asyncio.sleep(0)
-        return f"salt of {tenant}"
+        return f"salt of {scope.tenant}"
 
 
 class FakeRetriever:

@@ -31,13 +31,17 @@ _PURPOSE = b"warmline cache salt v2\0"
 
 
 class Salts(Protocol):
-    """The cache salts of tenants."""
+    """The cache salts of tenants, by the scopes that prompts are about.
 
-    def known(self, tenant: TenantId) -> str | None:
-        """The tenant's salt if this process knows it without a call."""
+    Asking for the salt of a scope also has the scope watched: what this process keeps of its texts is
+    dropped when they change. For a prompt without documents, give `salt_scope(tenant)`.
+    """
 
-    async def of(self, tenant: TenantId) -> str:
-        """The tenant's salt. Raises KnowledgeUnavailable."""
+    def known(self, scope: Scope) -> str | None:
+        """The salt of the scope's tenant, if this process knows it without a call."""
+
+    async def of(self, scope: Scope) -> str:
+        """The salt of the scope's tenant. Raises KnowledgeUnavailable."""
 
 
 def salt_scope(tenant: TenantId) -> Scope:

@@ -14,7 +14,7 @@ from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope, SegmentK
 from deployments.core.messages import EngineInfo
 from deployments.core.ports import HotPaths
 from deployments.core.reuse.paths import SegmentId, Step, ids_segment, pack_steps, segment_id
-from deployments.core.salt import Salts
+from deployments.core.salt import Salts, salt_scope
 from deployments.core.token_ids import TokenIds, join, to_bytes
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class PromptSource:
     async def preambles(self, tenants: Iterable[TenantId]) -> list[WarmPrompt]:
         """How all prompts of these tenants begin, before any document. Raises KnowledgeUnavailable."""
         heads = (*self.heads.values(), *self.bare_heads)
-        salts = [await self.salts.of(tenant) for tenant in tenants]
+        salts = [await self.salts.of(salt_scope(tenant)) for tenant in tenants]
         return [WarmPrompt(salt, ((ids_segment(head), head),)) for salt in salts for head in heads]
 
     async def most_wanted(self) -> list[WarmPrompt]:
@@ -124,7 +124,7 @@ class PromptSource:
             if key not in ids:
                 break
             segments.append((segment_id(key), ids[key]))
-        return WarmPrompt(await self.salts.of(path.scope.tenant), tuple(segments))
+        return WarmPrompt(await self.salts.of(salt_scope(path.scope.tenant)), tuple(segments))
 
 
 _Path: TypeAlias = tuple[str | SegmentId, ...]

@@ -14,6 +14,7 @@ from deployments.core.errors import DeadlineExceeded, EngineUnavailable, Warmlin
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import EngineInfo, GenerateRequest, Warmed
 from deployments.core.ports import Generator
+from deployments.core.salt import salt_scope
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import count_in, to_bytes, token_ids
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
@@ -140,7 +141,7 @@ class ClusterWarmer:
         wanted = [*await self._source.preambles([scope.tenant]), *hottest]
         planned = plan_for(info, wanted, self._limits.warm_up_tokens)
         prompts = [(prompt.prompt, prompt.layout) for prompt in planned]
-        salt = await self._source.salts.of(scope.tenant)
+        salt = await self._source.salts.of(salt_scope(scope.tenant))
         return await self._engine.warm(salt, prompts, self._limits.warm_up_s)
 
 

@@ -145,14 +145,13 @@ class PromptPreparer:
 
     async def _found_and_salt(self, question: Question) -> tuple[Retrieval, str]:
         """Also has the engine's replicas asked about the tenant, where that is due, while it searches."""
-        tenant = question.scope.tenant
 
         async def asked() -> str:
-            salt = await self._parts.salts.of(tenant)
+            salt = await self._parts.salts.of(question.scope)
             self._parts.placer.views.refresh(salt)
             return salt
 
-        known = self._parts.salts.known(tenant)
+        known = self._parts.salts.known(question.scope)
         if known is None:  # this process has not served the tenant for a while
             return await asyncio.gather(self._found(question), asked())
         self._parts.placer.views.refresh(known)

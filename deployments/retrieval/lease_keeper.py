@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -25,8 +25,9 @@ from deployments.core.leases import (
 
 log = logging.getLogger(__name__)
 
-KEPT_SCOPES = 1000
-"""How many scopes may have leases here. The least recently used are forgotten first."""
+KEPT_SCOPES = 2000
+"""How many scopes may have leases here: a collection and an epoch for each of 1,000 tenants. The least
+recently used are forgotten first."""
 
 WATCHED_S = 30.0
 """How long after its last use the lease on a scope is still renewed."""
@@ -133,13 +134,18 @@ class LeaseKeeper:
 
     async def current_state(self, scope: Scope) -> str:
         """The state, from the knowledge base if there is no lease. Raises KnowledgeUnavailable."""
-        if (state := self.state(scope)) is not None:
-            return state
-        sent_s = self._clock()
-        leases = await self._knowledge.watch(self._holder, {scope: UNKNOWN})
-        for answered, lease in leases.items():
-            self._accept(answered, lease, sent_s)
-        return leases[scope].state
+        return (await self.current_states([scope]))[scope]
+
+    async def current_states(self, scopes: Iterable[Scope]) -> dict[Scope, str]:
+        """The states of several scopes, by one call at most. Raises KnowledgeUnavailable."""
+        states = {scope: self.state(scope) for scope in scopes}
+        found = {scope: state for scope, state in states.items() if state is not None}
+        if unknown := dict.fromkeys(states.keys() - found.keys(), UNKNOWN):
+            sent_s = self._clock()
+            for scope, lease in (await self._knowledge.watch(self._holder, unknown)).items():
+                self._accept(scope, lease, sent_s)
+                found[scope] = lease.state
+        return found
 
     async def search(self, query: SearchQuery) -> LeasedRetrieval:
         """Searches, and takes the lease in the answer. Raises KnowledgeUnavailable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployments.core.ids import TenantId
+from deployments.core.ids import Scope
 from deployments.core.salt import cache_salt, salt_scope
 from deployments.retrieval.lease_keeper import LeaseKeeper
 
@@ -17,11 +17,15 @@ class TenantSalts:
     secret: bytes
     """Key of the salts."""
 
-    def known(self, tenant: TenantId) -> str | None:
-        """The tenant's salt if there is a lease on its epoch. Starts renewing the lease."""
-        epoch = self.keeper.state(salt_scope(tenant))
-        return None if epoch is None else cache_salt(self.secret, tenant, epoch)
+    def known(self, scope: Scope) -> str | None:
+        """The salt if there are leases on the scope and on its tenant's epoch. Renews both."""
+        epoch = self.keeper.state(salt_scope(scope.tenant))
+        if epoch is None or self.keeper.state(scope) is None:
+            return None
+        return cache_salt(self.secret, scope.tenant, epoch)
 
-    async def of(self, tenant: TenantId) -> str:
-        """The tenant's salt; asks the knowledge base if there is no lease. Raises KnowledgeUnavailable."""
-        return cache_salt(self.secret, tenant, await self.keeper.current_state(salt_scope(tenant)))
+    async def of(self, scope: Scope) -> str:
+        """The salt; asks the knowledge base where there is no lease. Raises KnowledgeUnavailable."""
+        of_tenant = salt_scope(scope.tenant)
+        states = await self.keeper.current_states({of_tenant, scope})
+        return cache_salt(self.secret, scope.tenant, states[of_tenant])

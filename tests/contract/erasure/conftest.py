@@ -76,7 +76,7 @@ class Agent:
         found: Retrieval = await self.leased.retriever.search(SearchQuery(scope, text, 5))
         await self.resolver.resolve(scope, [passage.segment for passage in found.passages])
         self.questions.add(tenant, {"question": text})
-        return await self.leased.salts.of(tenant)
+        return await self.leased.salts.of(scope)
 
     def kept(self) -> int:
         """How many retrievals and segments it keeps of any scope."""
