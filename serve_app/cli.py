@@ -7,6 +7,7 @@ import typer
 from serve_app.commands import bench, cache, documents, keys, tickets
 from serve_app.commands.ask import ask
 from serve_app.commands.doctor import doctor
+from serve_app.commands.erase import erase
 from serve_app.commands.exit_codes import MEANINGS, CommandGroup
 from serve_app.commands.ingest import ingest
 from serve_app.commands.serve import fast_path, serve, setup
@@ -27,6 +28,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(keys.app, name="keys")
 app.command()(keys.audit)
+app.command()(erase)
 app.command()(doctor)
 app.command()(fast_path)
 app.command(context_settings=bench.ANY_OPTIONS)(bench.bench)

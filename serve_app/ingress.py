@@ -78,6 +78,7 @@ class Ingress:
             limits=records,
             stored=records,
             usage=records,
+            erasures=records,
             agents=clients,
             images=client_of(TicketImages, handles[SUPPORT.name], "the support agent"),
             ideas=client_of(IdeaGeneration, handles[BUSINESS.name], "the business generation agent"),

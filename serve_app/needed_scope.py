@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.core.access import KeyScope
 
-_ADMIN_FOLDERS = ("/v1/keys", "/v1/audit", "/v1/usage")
+_ADMIN_FOLDERS = ("/v1/keys", "/v1/audit", "/v1/usage", "/v1/erasures")
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ASKING_PATHS = frozenset(
     {

@@ -50,7 +50,7 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
     they are added to the limits. `agents` is the number of agents.
     """
     high = settings.knowledge_max_replicas if settings.on_postgresql else 1
-    watching = agents * settings.agent_max_replicas if settings.retrieval_cache else 0
+    watching = agents * settings.agent_max_replicas
     return _options(settings, 1, high, _AGENT_ONGOING + math.ceil(watching / high)) | {
         "ray_actor_options": {"num_cpus": 1},
         "max_ongoing_requests": _MAX_ONGOING + watching,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deployments.core.access import KeyDesk
+from deployments.core.erasure import ErasureDesk
 from deployments.core.ids import CollectionName, Scope
 from deployments.core.quotas import QuotaDesk, Spending, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
@@ -43,6 +44,7 @@ class Services:
     """Tenants' limits."""
     stored: StoredAmounts
     usage: UsageDesk
+    erasures: ErasureDesk
     agents: Mapping[str, Agent]
     """The agents by name."""
     images: TicketImages

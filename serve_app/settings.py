@@ -160,8 +160,10 @@ class Settings(BaseModel):
     """Share (0 to 1) of a GPU's memory that an engine replica uses."""
     engine_num_gpu_blocks: int | None = Field(None, ge=2)
     """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
+    retention_days: int | None = Field(None, ge=1)
+    """Days after which tickets that nobody changed and ideas are deleted; unset: they stay."""
     log_questions: bool = False
-    """On: the log has the texts of questions."""
+    """On: the texts of questions are kept in `questions` in the state directory, a file for each tenant."""
 
     @field_validator(*_SCHEMES)
     @classmethod

@@ -1,7 +1,7 @@
 """Decorates and binds the deployments: the only place that makes the graph.
 
 Ingress -> each agent -> (TokenCache, Knowledge, Engine)
-Ingress -> (Knowledge, TokenCache);  Knowledge, Engine -> TokenCache
+Ingress -> (Knowledge, TokenCache);  Knowledge -> TokenCache;  Engine -> (Knowledge, TokenCache)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from serve_app.assembly.agents import AgentPeers
 from serve_app.assembly.engine import engine as engine_services
 from serve_app.assembly.records import knowledge_and_records
 from serve_app.assembly.token_cache import token_cache as token_cache_services
-from serve_app.assembly.warming import warm_prompts
+from serve_app.assembly.warming import WarmPeers, warm_prompts
 from serve_app.engine.router import PreferenceRouter
 from serve_app.ingress import AgentHandle, Ingress
 from serve_app.local_models import Models
@@ -47,7 +47,8 @@ def build_graph(
         scaling.knowledge(settings, len(agents)),
         partial(knowledge_and_records, settings, models.embedding, token_cache),
     )
-    warm_start = WarmStart(partial(warm_prompts, settings, agents, token_cache, secret), settings.warm_up_s)
+    prompts = partial(warm_prompts, settings, WarmPeers(agents, token_cache, knowledge, secret))
+    warm_start = WarmStart(prompts, settings.warm_up_s)
     engine = _bound(
         "Engine",
         scaling.engine(settings) | _BY_PREFERENCE,

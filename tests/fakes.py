@@ -100,6 +100,20 @@ def a_passage(number: int = 0, *, doc: str | None = None, body: str | None = Non
     )
 
 
+class FakeSalts:
+    """The `Salts` of tenants, which are known without a call, or only with one while `cold` is set."""
+
+    def __init__(self) -> None:
+        self.cold = False
+
+    def known(self, scope: Scope) -> str | None:
+        return None if self.cold else f"salt of {scope.tenant}"
+
+    async def of(self, scope: Scope) -> str:
+        await asyncio.sleep(0)
+        return f"salt of {scope.tenant}"
+
+
 class FakeRetriever:
     """A `Retriever` that finds the first `top_k` of `passages`; each search moves `clock` by `takes_s`.
 

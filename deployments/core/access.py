@@ -28,7 +28,7 @@ class KeyScope(StrEnum):
     WRITE = "write"
     """Change what is stored: documents, tickets, templates, ideas, the cache."""
     ADMIN = "admin"
-    """Manage the tenant's keys, and read what administrators did."""
+    """Manage the tenant's keys, erase what it has stored, and read what administrators did."""
 
 
 EVERYTHING = frozenset(KeyScope)

@@ -130,8 +130,10 @@ class SegmentWriter(Protocol):
     async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
         """Tokenizes and stores segments before the first question needs them; returns how many ids."""
 
-    async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Deletes segments that no document has any more; returns how many existed."""
+    async def invalidate(self, scope: Scope, texts: Sequence[str], generation: int) -> int:
+        """Deletes what a change has made useless: segments that no document has any more, and retrievals from
+        before the collection's `generation`. Returns how many segments existed.
+        """
 
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
         """Deletes segments; returns exactly how many existed. Raises CacheUnavailable."""

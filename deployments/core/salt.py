@@ -1,6 +1,8 @@
 """Cache salts: only requests with the same salt share KV blocks.
 
-The server derives a salt from the tenant; no client can set one.
+The server derives a salt from the tenant and its epoch; no client can set one. An erasure starts a new epoch:
+no later prompt can reach the KV blocks of earlier ones. An epoch is the state (`core.leases.Lease`) of a
+collection without documents, so agents learn it, and acknowledge a new one, as they do changes of documents.
 """
 
 from __future__ import annotations
@@ -12,21 +14,45 @@ import secrets
 import stat
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from deployments.core.errors import ConfigurationError
-from deployments.core.ids import TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.private_files import make_private
 
 SECRET_FILE = "secret"  # noqa: S105 (a file's name)
 MIN_SECRET_BYTES = 16
 
-_PURPOSE = b"warmline cache salt v1\0"
+SALT_COLLECTION = CollectionName("~salt")
+"""Its state is the tenant's epoch. No caller can name it: `ids.collection_name` refuses it."""
+
+_PURPOSE = b"warmline cache salt v2\0"
 """Keeps these digests apart from any other use of the same secret."""
 
 
-def cache_salt(secret: bytes, tenant: TenantId) -> str:
-    """The tenant's salt, 64 hex digits: as hard to guess as the secret, equal on all replicas."""
-    return hmac.new(secret, _PURPOSE + tenant.encode(), hashlib.sha256).hexdigest()
+class Salts(Protocol):
+    """The cache salts of tenants, by the scopes that prompts are about.
+
+    Asking for the salt of a scope also has the scope watched: what this process keeps of its texts is
+    dropped when they change. For a prompt without documents, give `salt_scope(tenant)`.
+    """
+
+    def known(self, scope: Scope) -> str | None:
+        """The salt of the scope's tenant, if this process knows it without a call."""
+
+    async def of(self, scope: Scope) -> str:
+        """The salt of the scope's tenant. Raises KnowledgeUnavailable."""
+
+
+def salt_scope(tenant: TenantId) -> Scope:
+    """The scope whose state is the tenant's epoch."""
+    return Scope(tenant, SALT_COLLECTION)
+
+
+def cache_salt(secret: bytes, tenant: TenantId, epoch: str) -> str:
+    """The tenant's salt in an epoch, 64 hex digits: as hard to guess as the secret, equal on all replicas."""
+    named = f"{tenant}\0{epoch}".encode()  # a tenant's name has no NUL
+    return hmac.new(secret, _PURPOSE + named, hashlib.sha256).hexdigest()
 
 
 def load_secret(configured: str | None, state_dir: Path) -> bytes:

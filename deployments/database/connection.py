@@ -29,6 +29,13 @@ from deployments.database.migrations import upgrade
 log = logging.getLogger(__name__)
 
 _POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
+_PRAGMAS = (
+    "journal_mode = TRUNCATE",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    # Overwrites what is deleted with zeros, so that the file has no deleted texts.
+    "secure_delete = ON",
+)
 _MIGRATION_LOCK = 0x5741524D  # key of PostgreSQL's advisory lock: one replica migrates at a time
 
 
@@ -102,6 +109,18 @@ class Database:
                     connection = await held.enter_async_context(self._engine.connect())
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
             yield
+
+    @asynccontextmanager
+    async def try_advisory_lock(self, key: int) -> AsyncIterator[bool]:
+        """As `advisory_lock`, but does not wait: yields whether this process has got the lock."""
+        async with AsyncExitStack() as held:
+            is_ours = True
+            if self.dialect != "sqlite":
+                async with _translated_errors():
+                    connection = await held.enter_async_context(self._engine.connect())
+                    locked = text("SELECT pg_try_advisory_xact_lock(:key)")
+                    is_ours = bool(await connection.scalar(locked, {"key": key}))
+            yield is_ours
 
     async def ping(self) -> None:
         """Checks that the database answers. Raises KnowledgeUnavailable."""
@@ -196,7 +215,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         # Otherwise the driver begins transactions only at the first write, and never for a migration.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

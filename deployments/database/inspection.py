@@ -35,7 +35,7 @@ async def inspect(url: str) -> DatabaseState:
     Raises KnowledgeUnavailable with the driver's message, which names hosts and users: it is for operators.
     Raises ConfigurationError if `url` is no database URL.
     """
-    engine = create_async_engine(_reading(url), poolclass=NullPool)
+    engine = create_async_engine(reading_url(url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             revision = await connection.run_sync(
@@ -49,7 +49,8 @@ async def inspect(url: str) -> DatabaseState:
     return DatabaseState(engine.dialect.name, revision, known[0], revision is None or revision in known)
 
 
-def _reading(url: str) -> URL:
+def reading_url(url: str) -> URL:
+    """The URL by which SQLAlchemy opens a database for reading. Raises ConfigurationError."""
     try:
         parsed = make_url(url)
     except ArgumentError:

@@ -14,6 +14,7 @@ from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope, SegmentK
 from deployments.core.messages import EngineInfo
 from deployments.core.ports import HotPaths
 from deployments.core.reuse.paths import SegmentId, Step, ids_segment, pack_steps, segment_id
+from deployments.core.salt import Salts, salt_scope
 from deployments.core.token_ids import TokenIds, join, to_bytes
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,7 @@ class PromptSource:
     """How often prompts began with which documents."""
     stored: StoredSegments
     """Reads the documents' token ids."""
-    salt_of: Callable[[TenantId], str]
-    """The cache salt of a tenant."""
+    salts: Salts
     heads: Mapping[CollectionName, TokenIds]
     """The ids that open the prompts of the agent that reads this collection."""
     bare_heads: Sequence[TokenIds] = ()
@@ -75,24 +75,25 @@ class PromptSource:
     ) -> list[WarmPrompt]:
         """The hottest paths of one tenant or all, and of one collection or all, hottest first.
 
-        Each ends before the first segment that the shared store no longer has. Raises CacheUnavailable.
+        Each ends before the first segment that the shared store no longer has. Raises CacheUnavailable,
+        KnowledgeUnavailable.
         """
         paths = await self.paths.hottest(HOT_PATHS, tenant)
         return await self._prompts([path for path in paths if collection in (None, path.scope.collection)])
 
-    def preambles(self, tenants: Iterable[TenantId]) -> Iterator[WarmPrompt]:
-        """How all prompts of these tenants begin, before any document."""
-        for tenant in tenants:
-            for head in (*self.heads.values(), *self.bare_heads):
-                yield WarmPrompt(self.salt_of(tenant), ((ids_segment(head), head),))
+    async def preambles(self, tenants: Iterable[TenantId]) -> list[WarmPrompt]:
+        """How all prompts of these tenants begin, before any document. Raises KnowledgeUnavailable."""
+        heads = (*self.heads.values(), *self.bare_heads)
+        salts = [await self.salts.of(salt_scope(tenant)) for tenant in tenants]
+        return [WarmPrompt(salt, ((ids_segment(head), head),)) for salt in salts for head in heads]
 
     async def most_wanted(self) -> list[WarmPrompt]:
         """What a new replica should have in its cache, most wanted first.
 
         These are the default tenant's preambles, the hottest paths, and the preambles of the paths'
-        tenants. If the shared store is unavailable, only the first.
+        tenants. If the shared store is unavailable, only the first. Raises KnowledgeUnavailable.
         """
-        first = [*self.preambles([DEFAULT_TENANT])]
+        first = await self.preambles([DEFAULT_TENANT])
         try:
             paths = await self.paths.hottest(HOT_PATHS)
             hottest = await self._prompts(paths)
@@ -100,12 +101,12 @@ class PromptSource:
             log.warning("can't read the hot paths: %s", error)
             return first
         tenants = dict.fromkeys(path.scope.tenant for path in paths)
-        return [*first, *hottest, *self.preambles(tenants)]
+        return [*first, *hottest, *await self.preambles(tenants)]
 
     async def _prompts(self, paths: Sequence[HotPath]) -> list[WarmPrompt]:
         opened = [path for path in paths if path.scope.collection in self.heads]
         ids = await self._ids(opened)
-        return [self._prompt(path, ids[path.scope]) for path in opened]
+        return [await self._prompt(path, ids[path.scope]) for path in opened]
 
     async def _ids(self, paths: Sequence[HotPath]) -> dict[Scope, Mapping[SegmentKey, TokenIds]]:
         wanted: dict[Scope, dict[SegmentKey, None]] = defaultdict(dict)
@@ -116,14 +117,14 @@ class PromptSource:
             found[scope], _ = await self.stored(scope, list(keys))
         return found
 
-    def _prompt(self, path: HotPath, ids: Mapping[SegmentKey, TokenIds]) -> WarmPrompt:
+    async def _prompt(self, path: HotPath, ids: Mapping[SegmentKey, TokenIds]) -> WarmPrompt:
         head = self.heads[path.scope.collection]
         segments = [(ids_segment(head), head)]
         for key in path.keys:
             if key not in ids:
                 break
             segments.append((segment_id(key), ids[key]))
-        return WarmPrompt(self.salt_of(path.scope.tenant), tuple(segments))
+        return WarmPrompt(await self.salts.of(salt_scope(path.scope.tenant)), tuple(segments))
 
 
 _Path: TypeAlias = tuple[str | SegmentId, ...]

@@ -14,6 +14,7 @@ from deployments.core.errors import DeadlineExceeded, EngineUnavailable, Warmlin
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import EngineInfo, GenerateRequest, Warmed
 from deployments.core.ports import Generator
+from deployments.core.salt import salt_scope
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import count_in, to_bytes, token_ids
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
@@ -137,10 +138,11 @@ class ClusterWarmer:
         """Prefills the preambles of the scope's tenant and its hottest paths. Raises Unavailable."""
         info = await self._engine.describe()
         hottest = await self._source.hottest(scope.tenant, scope.collection)
-        wanted = [*self._source.preambles([scope.tenant]), *hottest]
+        wanted = [*await self._source.preambles([scope.tenant]), *hottest]
         planned = plan_for(info, wanted, self._limits.warm_up_tokens)
         prompts = [(prompt.prompt, prompt.layout) for prompt in planned]
-        return await self._engine.warm(self._source.salt_of(scope.tenant), prompts, self._limits.warm_up_s)
+        salt = await self._source.salts.of(salt_scope(scope.tenant))
+        return await self._engine.warm(salt, prompts, self._limits.warm_up_s)
 
 
 async def _prefilled(engine: Generator, salt: str, prompt: bytes, layout: bytes, within_s: float) -> int:

@@ -1,10 +1,14 @@
-"""Earlier versions of documents. Deleting a document also deletes its versions."""
+"""Earlier versions of documents. Deleting a document also deletes its versions.
+
+A document keeps its last `MAX_VERSIONS` versions, each for `MAX_AGE_S` after it was replaced.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import DocumentVersion
@@ -14,10 +18,19 @@ from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import find_document, present_or_raise
 from deployments.knowledge.tables import document_versions as earlier
+from deployments.knowledge.tables import documents
+
+MAX_VERSIONS = 50
+"""Earlier versions of a document that are kept."""
+MAX_AGE_S = 400 * 24 * 3600.0
+"""How long a version is kept after it was replaced."""
 
 
 async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
-    """Copies a document's row to its versions. Call it in the transaction that overwrites the row."""
+    """Copies a document's row to its versions, and deletes versions beyond the last `MAX_VERSIONS`.
+
+    Call it in the transaction that overwrites the row.
+    """
     values = {
         "document_id": document.id,
         "version": document.version,
@@ -29,6 +42,40 @@ async def keep_version(connection: AsyncConnection, document: AnyRow) -> None:
         "stored_at_s": document.updated_at_s,
     }
     await connection.execute(insert(earlier).values(values))
+    beyond = earlier.c.version <= document.version - MAX_VERSIONS
+    await connection.execute(delete(earlier).where(earlier.c.document_id == document.id, beyond))
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRetention:
+    """Deletes versions that are too old."""
+
+    database: Database
+    clock: Callable[[], float]
+    """Gives Unix seconds."""
+
+    async def prune(self, limit: int) -> int:
+        """Deletes at most `limit` versions replaced `MAX_AGE_S` ago; returns how many.
+
+        Raises KnowledgeUnavailable.
+        """
+        before_s = self.clock() - MAX_AGE_S
+        later = earlier.alias()
+        next_s = (
+            select(func.min(later.c.stored_at_s))
+            .where(later.c.document_id == earlier.c.document_id, later.c.version > earlier.c.version)
+            .scalar_subquery()
+        )
+        replaced_at_s = func.coalesce(next_s, documents.c.updated_at_s)
+        # Stored earlier than replaced, so the index on the first finds the few candidates.
+        old = (earlier.c.stored_at_s < before_s, replaced_at_s < before_s)
+        names = select(earlier.c.document_id, earlier.c.version).join(documents).where(*old).limit(limit)
+        async with self.database.transaction() as connection:
+            found = [tuple(row) for row in await connection.execute(names)]
+            if found:
+                key = tuple_(earlier.c.document_id, earlier.c.version)
+                await connection.execute(delete(earlier).where(key.in_(found)))
+        return len(found)
 
 
 class DocumentHistory:

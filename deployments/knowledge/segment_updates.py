@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from deployments.core.documents import Ingested
@@ -19,30 +20,40 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SegmentUpdates:
-    """Drops obsolete segments from the token cache and adds new ones."""
+    """Adds new segments to the token cache, and drops what a change has made useless."""
 
     writer: SegmentWriter | None
     """None if there is no token cache."""
     write_through: bool
     """Whether new segments are stored before a question needs them."""
 
-    async def send(self, scope: Scope, stored: StoreResult) -> Ingested:
-        """Sends a change. Logs failures: answers do not depend on the token cache."""
-        if self.writer is None:
+    async def write(self, scope: Scope, stored: StoreResult) -> Ingested:
+        """Adds the new segments. Logs failures: answers do not depend on the token cache."""
+        if self.writer is None or not stored.written or not self.write_through:
             return stored.ingested
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                written = stored.written if self.write_through else ()
-                tokens = await _sent(self.writer, scope, written, stored.obsolete)
-        except Exception:
-            log.warning("%s: the token cache was not told", stored.ingested.doc_id, exc_info=True)
-            return stored.ingested
+        tokens = 0
+        async with _tolerated(stored.ingested):
+            tokens = await self.writer.write_through(scope, stored.written)
         return replace(stored.ingested, tokens_written=tokens)
 
+    async def drop(self, scope: Scope, stored: StoreResult) -> None:
+        """Drops segments and retrievals that the change has made useless. Logs failures.
 
-async def _sent(writer: SegmentWriter, scope: Scope, written: Sequence[str], obsolete: Sequence[str]) -> int:
-    """Invalidates obsolete segments and writes new ones; returns how many token ids were written."""
-    if obsolete:
-        await writer.invalidate(scope, obsolete)
-        await writer.replace(scope, dict(zip(obsolete, written, strict=False)))
-    return await writer.write_through(scope, written) if written else 0
+        Call it when no lease holder uses the former contents: no request can then store them again.
+        """
+        if self.writer is None or not stored.ingested.changed:
+            return
+        async with _tolerated(stored.ingested):
+            await self.writer.invalidate(scope, stored.obsolete, stored.ingested.generation)
+            if stored.obsolete:
+                written = stored.written if self.write_through else ()
+                await self.writer.replace(scope, dict(zip(stored.obsolete, written, strict=False)))
+
+
+@asynccontextmanager
+async def _tolerated(ingested: Ingested) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            yield
+    except Exception:
+        log.warning("%s: the token cache was not told", ingested.doc_id, exc_info=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from deployments.core.detached_task import detached_task
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import (
     Document,
@@ -95,6 +96,7 @@ class KnowledgeService:
         self._leases = parts.leases or Leases(alone=True, predecessor=False)
         self._leased = LeasedSearch(self._search, self._leases)
         self._document_locks: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()
+        self._finishing: set[asyncio.Task[Ingested]] = set()
         self._rebuild: Rebuild | None = None
         self._rebuilding: asyncio.Task[None] | None = None
 
@@ -250,9 +252,19 @@ class KnowledgeService:
                 vectors |= await self._indexer.vectors(tenant, missing.drafts, missing.wordings)
 
     async def _finish_change(self, scope: Scope, stored: StoreResult) -> Ingested:
-        """Updates the token cache, then waits until no lease holder uses the former contents."""
-        async with self._leases.settling(scope, stored.ingested.generation):
-            return await self._segments.send(scope, stored)
+        """Updates the token cache, and waits until no lease holder uses the former contents."""
+
+        async def finish() -> Ingested:
+            async with self._leases.settling(scope, stored.ingested.generation):
+                ingested = await self._segments.write(scope, stored)
+            await self._segments.drop(scope, stored)
+            return ingested
+
+        # It goes on if its caller leaves: deleted texts must not stay in caches.
+        task = detached_task(finish())
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+        return await asyncio.shield(task)
 
     async def _start_rebuild(self) -> None:
         async with self._database.transaction() as connection:

@@ -69,6 +69,7 @@ document_versions = Table(
     Column("metadata", JSON, nullable=False, server_default="{}"),
     Column("content", Text, nullable=False),
     Column("stored_at_s", Float(53), nullable=False),
+    Index(None, "stored_at_s"),
 )
 
 indexes = Table(

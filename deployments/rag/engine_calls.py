@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from deployments.core.errors import EngineUnavailable, Overloaded
-from deployments.core.ids import RequestId, TenantId
+from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest, Question
 from deployments.core.ports import Generator
 from deployments.core.token_ids import to_bytes
@@ -41,19 +41,13 @@ class EngineCalls:
         self,
         generator: Generator,
         views: EngineViews,
-        salt_of: Callable[[TenantId], str],
         *,
         share_answers: bool,
     ) -> None:
-        """`salt_of` gives a tenant's cache salt. `share_answers` is for questions that leave it open."""
+        """`share_answers` is for questions that leave it open."""
         self._generator = generator
         self._views = views
-        self._salt_of = salt_of
         self._share_answers = share_answers
-
-    def refresh(self, question: Question) -> None:
-        """Starts to ask the replicas about the question's tenant, where that is due. Does not wait."""
-        self._views.refresh(self._salt(question))
 
     def next_attempt(
         self, attempt: Attempt, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded
@@ -111,7 +105,7 @@ class EngineCalls:
     def _request(
         self, question: Question, prompt: PreparedPrompt, watch: Stopwatch, attempt: Attempt
     ) -> GenerateRequest:
-        salt = self._salt(question)
+        salt = prompt.selection.salt
         share = self._share_answers if question.share_answer is None else question.share_answer
         name = f"{question.request_id}-{attempt.number}" if attempt.number else question.request_id
         refused_by = () if attempt.refused_by is None else (attempt.refused_by,)
@@ -129,6 +123,3 @@ class EngineCalls:
             known=self._views.known(salt, replicas),
             share_answer=share and question.sampling.temperature == 0,
         )
-
-    def _salt(self, question: Question) -> str:
-        return self._salt_of(question.scope.tenant)

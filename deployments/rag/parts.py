@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deployments.core.ids import Scope, TenantId
+from deployments.core.ids import Scope
 from deployments.core.ledger import Answer
 from deployments.core.messages import ChatScaffold, Question
 from deployments.core.ports import Generator, PromptWarmer, Retriever, SegmentResolver, TextEncoder
+from deployments.core.salt import Salts
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
@@ -27,8 +28,7 @@ class RagParts:
     scaffold: ChatScaffold
     counts: SharedCounts
     placer: Placer
-    salt_of: Callable[[TenantId], str]
-    """A tenant's cache salt."""
+    salts: Salts
     warmer: PromptWarmer
     forget_retrievals: Callable[[Scope], object] = lambda _scope: None
     """Drops the retrievals of a scope that this process keeps."""

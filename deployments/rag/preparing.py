@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ class Selection:
     """Why the shared token cache was bypassed; None where it was not."""
     searched_as: str
     """As in `Retrieval`."""
+    salt: str
+    """The tenant's cache salt."""
 
     @property
     def context_tokens(self) -> int:
@@ -88,7 +91,7 @@ class PromptPreparer:
         Raises PromptTooLong, KnowledgeUnavailable.
         """
         query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
-        found = await self._found(question)
+        found, salt = await self._found_and_salt(question)
         passages = found.passages
         watch.lap("retrieve")
         segments = [passage.segment for passage in passages]
@@ -109,6 +112,7 @@ class PromptPreparer:
             query_tokens=query_tokens,
             cache_error=resolved.cache_error,
             searched_as=found.searched_as,
+            salt=salt,
         )
 
     async def place_and_join(
@@ -122,9 +126,10 @@ class PromptPreparer:
             Candidate(key, len(ids), used)
             for key, ids, used in zip(selection.keys, selection.documents, uses, strict=True)
         ]
-        salt = self._parts.salt_of(question.scope.tenant)
         prompt_tokens = selection.fixed_tokens + selection.context_tokens
-        placing = await self._parts.placer.place(salt, self._head.segment, candidates, prompt_tokens)
+        placing = await self._parts.placer.place(
+            selection.salt, self._head.segment, candidates, prompt_tokens
+        )
         watch.lap("route")
         prompt = self._joined(question, selection, placing)
         watch.lap("assemble")
@@ -151,12 +156,28 @@ class PromptPreparer:
         self, question: Question, selection: Selection, placing: Placing, path: Sequence[SegmentId]
     ) -> tuple[Absence | None, ...]:
         scope, passages = question.scope, selection.passages
-        salt = self._parts.salt_of(scope.tenant)
         absences = self._parts.placer.foresee(
-            salt, placing, path, lambda index: self._versions.changed(scope, passages[placing.order[index]])
+            selection.salt,
+            placing,
+            path,
+            lambda index: self._versions.changed(scope, passages[placing.order[index]]),
         )
         self._versions.note(scope, passages)
         return absences
+
+    async def _found_and_salt(self, question: Question) -> tuple[Retrieval, str]:
+        """Also has the engine's replicas asked about the tenant, where that is due, while it searches."""
+
+        async def asked() -> str:
+            salt = await self._parts.salts.of(question.scope)
+            self._parts.placer.views.refresh(salt)
+            return salt
+
+        known = self._parts.salts.known(question.scope)
+        if known is None:  # this process has not served the tenant for a while
+            return await asyncio.gather(self._found(question), asked())
+        self._parts.placer.views.refresh(known)
+        return await self._found(question), known
 
     async def _found(self, question: Question) -> Retrieval:
         if question.passages is not None:

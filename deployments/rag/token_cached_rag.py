@@ -35,9 +35,7 @@ class TokenCachedRAG:
         self._parts = parts
         self._engine = DescribedEngine(parts.generator.describe)
         self._preparer = PromptPreparer(spec, parts)
-        self._calls = EngineCalls(
-            parts.generator, parts.placer.views, parts.salt_of, share_answers=parts.share_answers
-        )
+        self._calls = EngineCalls(parts.generator, parts.placer.views, share_answers=parts.share_answers)
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
         """The prompt of a question and what it was made of. Generates and counts nothing.
@@ -138,7 +136,6 @@ class TokenCachedRAG:
         return Stopwatch(clock, before_s)
 
     async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
-        self._calls.refresh(question)
         engine = await self._engine.info()
         return await self._preparer.select(question, engine.max_model_len, watch)
 

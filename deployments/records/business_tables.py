@@ -45,4 +45,5 @@ ideas = Table(
     # The idea's vector, stored as a template's is.
     Column("embedding_fingerprint", String(200)),
     Column("embedding", LargeBinary),
+    Index(None, "created_at_s"),
 )

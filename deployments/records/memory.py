@@ -7,7 +7,10 @@ or a bad rating it does not.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from deployments.core.documents import DocumentDraft, SearchQuery
+from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, DocId, Scope
 from deployments.core.limits import MAX_QUERY_CHARS
 from deployments.core.ports import DocumentLibrary, Retriever
@@ -41,6 +44,11 @@ class SupportMemory:
         issue = ticket.issue_description.encode()
         draft = DocumentDraft(DocId(ticket.ticket_id), "", None, "text/plain; charset=utf-8", issue)
         await self._library.put(Scope(ticket.tenant, COLLECTION), draft)
+
+    async def forget(self, ticket: Ticket) -> None:
+        """Deletes a ticket's issue, if it was stored."""
+        with suppress(NotFound):
+            await self._library.delete(Scope(ticket.tenant, COLLECTION), DocId(ticket.ticket_id))
 
     async def _solutions(self, ticket: Ticket) -> tuple[HelpfulSolution, ...]:
         issue = ticket.issue_description[:MAX_QUERY_CHARS]

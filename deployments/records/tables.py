@@ -44,6 +44,7 @@ tickets = Table(
     Column("in_memory", Boolean, nullable=False),
     Column("solution_in_memory", Boolean, nullable=False),
     Column("events", Integer, nullable=False),
+    Index(None, "updated_at_s"),
     Index(None, "tenant", "created_at_s"),
     Index(None, "tenant", "user_id", "ticket_id"),
     Index(None, "tenant", "status", "ticket_id"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from deployments.core.ids import Fingerprint
 from deployments.database.vectors import Embedder, Vector
@@ -24,11 +25,14 @@ class Compared:
 
 
 class TextVectors:
-    """Makes vectors of texts. Keeps the last ones, because a batch compares its ideas repeatedly."""
+    """Makes vectors of texts. Keeps the last ones, because a batch compares its ideas repeatedly.
+
+    It keeps no texts, which somebody may delete.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._latest: OrderedDict[str, Vector] = OrderedDict()
+        self._latest: OrderedDict[bytes, Vector] = OrderedDict()
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -37,13 +41,14 @@ class TextVectors:
 
     async def of(self, texts: Sequence[str]) -> list[Vector]:
         """Returns vectors in the order of `texts`."""
-        known = {text: self._latest[text] for text in texts if text in self._latest}
-        new = [text for text in dict.fromkeys(texts) if text not in known]
+        names = {text: sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts}
+        known = {text: self._latest[name] for text, name in names.items() if name in self._latest}
+        new = [text for text in names if text not in known]
         if new:
             known |= zip(new, await self._embedder.embed_documents(new), strict=True)
-        for text in dict.fromkeys(texts):
-            self._latest[text] = known[text]
-            self._latest.move_to_end(text)
+        for text, name in names.items():
+            self._latest[name] = known[text]
+            self._latest.move_to_end(name)
         while len(self._latest) > _KEPT_VECTORS:
             self._latest.popitem(last=False)
         return [known[text] for text in texts]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from deployments.core.errors import NotFound
 from deployments.core.ids import TenantId
 from deployments.core.records.support_report import Period, SupportReport
 from deployments.core.records.tickets import (
@@ -63,7 +64,13 @@ class StoredTickets:
             recalled = await self._memory.recall(ticket)
         if _is_to_be_remembered(change):
             await self._memory.remember(ticket)
-        made = await self._store.change(tenant, ticket_id, lambda now: changed(now, change, self._clock()))
+        try:
+            made = await self._store.change(
+                tenant, ticket_id, lambda now: changed(now, change, self._clock())
+            )
+        except NotFound:  # it was erased in the meantime
+            await self._memory.forget(ticket)
+            raise
         return TicketOutcome(made.ticket, made.event, recalled)
 
     async def get_ticket(self, tenant: TenantId, ticket_id: str) -> TicketHistory:

@@ -2,7 +2,7 @@
 
     name                                        type    lifetime
     warmline:seg:{tenant}/{collection}:{key}    string  TTL of the collection
-    warmline:ret:{tenant}/{collection}:{key}    string  TTL by its uses and the collection's changes
+    warmline:ret:{tenant}/{collection}          hash    TTL by uses; 4,096 entries; emptied by each change
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    30 days after the last use; trimmed to the most used
     warmline:counted:{name}:{writer}            string  a day after the writer's last batch
@@ -43,13 +43,18 @@ def entry_prefix(kind: str, scope: Scope) -> str:
     return f"{scope_name(kind, scope)}:"
 
 
+def scopes_pattern(kind: str, tenant: TenantId) -> str:
+    """The SCAN pattern of the keys of one kind that a tenant's scopes have once. Raises InvalidRequest."""
+    return f"warmline:{kind}:{tenant_id(tenant)}/*"
+
+
 def entries_pattern(kind: str, tenant: TenantId, collection: CollectionName | None) -> str:
     """The SCAN pattern of a tenant's entries of one kind, in one collection or all.
 
     Raises InvalidRequest.
     """
     if collection is None:
-        return f"warmline:{kind}:{tenant_id(tenant)}/*"
+        return scopes_pattern(kind, tenant)
     return f"{entry_prefix(kind, Scope(tenant, collection))}*"
 
 

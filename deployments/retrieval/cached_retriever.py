@@ -14,7 +14,7 @@ from typing import Protocol
 
 from deployments.core.documents import Retrieval, SearchQuery, normalised
 from deployments.core.errors import CacheUnavailable
-from deployments.core.ids import CollectionName, TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
 from deployments.retrieval.lease_keeper import LeaseKeeper
@@ -112,6 +112,10 @@ class CachedRetriever:
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Drops this process's entries of a tenant, of one collection or all; returns their number."""
         return self._lru.clear(tenant, collection)
+
+    def forget(self, matches: Callable[[Scope], bool]) -> int:
+        """Drops this process's entries of the scopes that match; returns their number."""
+        return self._lru.forget(matches)
 
     def _kept(self, query: SearchQuery, state: str) -> Retrieval | None:
         found = self._lru.get(query, state)

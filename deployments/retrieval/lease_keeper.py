@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -25,8 +25,9 @@ from deployments.core.leases import (
 
 log = logging.getLogger(__name__)
 
-KEPT_SCOPES = 1000
-"""How many scopes may have leases here. The least recently used are forgotten first."""
+KEPT_SCOPES = 2000
+"""How many scopes may have leases here: a collection and an epoch for each of 1,000 tenants. The least
+recently used are forgotten first."""
 
 WATCHED_S = 30.0
 """How long after its last use the lease on a scope is still renewed."""
@@ -111,10 +112,15 @@ class LeaseKeeper:
         knowledge: LeasingKnowledge,
         changed: Callable[[Scope], None] = lambda _scope: None,
         clock: Callable[[], float] = lease_clock,
+        *,
+        unwatched: Callable[[Scope], None] = lambda _scope: None,
     ) -> None:
-        """`changed` is called with each scope whose state has changed; `clock` gives seconds."""
+        """`changed` is called with each scope whose state has changed, `unwatched` with each scope of whose
+        changes this process hears no longer. `clock` gives seconds.
+        """
         self._knowledge = knowledge
         self._changed = changed
+        self._unwatched = unwatched
         self._clock = clock
         self._holder = HolderId(uuid4().hex)
         self._held = HeldLeases(clock)
@@ -126,15 +132,20 @@ class LeaseKeeper:
         self._watch()
         return state
 
-    async def current_state(self, scope: Scope) -> str | None:
-        """As `state`, but asks the knowledge base if there is no lease. Raises KnowledgeUnavailable."""
-        if (state := self.state(scope)) is not None:
-            return state
-        sent_s = self._clock()
-        leases = await self._knowledge.watch(self._holder, {scope: UNKNOWN})
-        for answered, lease in leases.items():
-            self._accept(answered, lease, sent_s)
-        return self.state(scope)
+    async def current_state(self, scope: Scope) -> str:
+        """The state, from the knowledge base if there is no lease. Raises KnowledgeUnavailable."""
+        return (await self.current_states([scope]))[scope]
+
+    async def current_states(self, scopes: Iterable[Scope]) -> dict[Scope, str]:
+        """The states of several scopes, by one call at most. Raises KnowledgeUnavailable."""
+        states = {scope: self.state(scope) for scope in scopes}
+        found = {scope: state for scope, state in states.items() if state is not None}
+        if unknown := dict.fromkeys(states.keys() - found.keys(), UNKNOWN):
+            sent_s = self._clock()
+            for scope, lease in (await self._knowledge.watch(self._holder, unknown)).items():
+                self._accept(scope, lease, sent_s)
+                found[scope] = lease.state
+        return found
 
     async def search(self, query: SearchQuery) -> LeasedRetrieval:
         """Searches, and takes the lease in the answer. Raises KnowledgeUnavailable."""
@@ -159,7 +170,10 @@ class LeaseKeeper:
             self._watching = detached_task(self._keep_watching())
 
     async def _keep_watching(self) -> None:
+        watched: set[Scope] = set()
         while known := self._held.known(WATCHED_S):
+            self._leave(watched - known.keys())
+            watched = set(known)
             sent_s = self._clock()
             try:
                 async with asyncio.timeout(POLL_S + LEASE_S):
@@ -171,3 +185,8 @@ class LeaseKeeper:
             for scope, lease in leases.items():
                 if self._held.accept(scope, lease, sent_s):
                     self._changed(scope)
+        self._leave(watched)
+
+    def _leave(self, scopes: set[Scope]) -> None:
+        for scope in scopes:
+            self._unwatched(scope)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from operator import attrgetter
 
 from deployments.core.byte_lru import ByteLru
 from deployments.core.documents import Retrieval, SearchQuery
-from deployments.core.ids import CollectionName, TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 
 _OVERHEAD_BYTES = 600
 """What an entry takes besides its texts: query, objects and its place in the ordered dict."""
@@ -52,9 +53,11 @@ class RetrievalLru:
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Drops a tenant's retrievals, of one collection or all; returns how many there were."""
-        return self._entries.drop_where(
-            lambda query: query.scope.tenant == tenant and collection in (None, query.scope.collection)
-        )
+        return self.forget(lambda scope: scope.tenant == tenant and collection in (None, scope.collection))
+
+    def forget(self, matches: Callable[[Scope], bool]) -> int:
+        """Drops the retrievals of the scopes that match; returns how many there were."""
+        return self._entries.drop_where(lambda query: matches(query.scope))
 
 
 def _size(query: SearchQuery, retrieval: Retrieval) -> int:

@@ -1,5 +1,9 @@
 """Retrievals in Redis, shared by all replicas. Uses only commands that Redis 6.2 has.
 
+A collection has one hash. Its entries are deleted with every change of the collection, since they hold whole
+passages and no answer could use them any more. The field "" has the collection's generation: a late writer
+with an older one is refused.
+
 An entry, as bytes:
 
     offset  size  field
@@ -8,7 +12,7 @@ An entry, as bytes:
     3       16    BLAKE2b over the bytes before, the entry's name and the payload
     19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...], searched_as]
 
-The checksum covers the name, so an entry that was copied to another name counts as damaged.
+The checksum covers the names of hash and field, so an entry that was copied elsewhere counts as damaged.
 """
 
 from __future__ import annotations
@@ -23,18 +27,64 @@ from typing import Any
 
 from deployments.core.documents import Passage, Retrieval
 from deployments.core.errors import CacheUnavailable
-from deployments.core.ids import CollectionName, DocId, TenantId
+from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
-from deployments.redis.keys import digest, entries_pattern, entry_prefix
-from deployments.redis.walking import unlinked, walk
+from deployments.redis.keys import digest, scope_name, scopes_pattern
+from deployments.redis.walking import walk
 from deployments.retrieval.cached_retriever import RetrievalKey
 
 log = logging.getLogger(__name__)
 
 HEADER_BYTES = 19
+MAX_ENTRIES = 4096
+"""Entries of a collection. Beyond that, random ones are deleted."""
 _HEAD = b"\xf1R\x03"
 _MAX_PLAIN_BYTES = 32 * 2**20
+_REFUSING_S = 600
+"""How long an emptied hash refuses late writers: longer than any request runs."""
 _Number = int | float
+
+_KNOWN = """
+local found = redis.pcall('HGET', KEYS[1], '')
+local readable = type(found) ~= 'table'
+local known = readable and tonumber(found or -1) or -1
+"""
+"""Reads the generation of the hash KEYS[1] into `known`: -1 if there is none."""
+
+_PUT = (
+    _KNOWN
+    + """
+local generation, ttl_s, most = tonumber(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
+if generation < known then return 0 end
+if generation > known then
+  redis.call('UNLINK', KEYS[1])
+  redis.call('HSET', KEYS[1], '', ARGV[1])
+elseif redis.call('HLEN', KEYS[1]) > most then
+  redis.call('HDEL', KEYS[1], unpack(redis.call('HRANDFIELD', KEYS[1], 64)))
+end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+if redis.call('TTL', KEYS[1]) < ttl_s then redis.call('EXPIRE', KEYS[1], ttl_s) end
+return 1
+"""
+)
+"""Stores an entry. ARGV: its generation, field and value, seconds to keep the hash, most entries."""
+
+_FORGET = (
+    _KNOWN
+    + """
+local generation, kept_s = tonumber(ARGV[1]), tonumber(ARGV[2])
+if generation >= 0 and known >= generation then return 0 end
+local entries = readable and redis.call('HLEN', KEYS[1]) - (found and 1 or 0) or 1
+redis.call('UNLINK', KEYS[1])
+redis.call('HSET', KEYS[1], '', string.format('%d', math.max(known, generation)))
+redis.call('EXPIRE', KEYS[1], kept_s)
+return entries
+"""
+)
+"""Deletes the entries older than a generation, or all if it is -1, and refuses such entries from now on.
+
+ARGV: the generation, and for how many seconds they are refused. Returns how many entries there were.
+"""
 
 
 class RedisRetrievalStore:
@@ -46,48 +96,71 @@ class RedisRetrievalStore:
 
     async def get(self, key: RetrievalKey) -> Retrieval | None:
         """What was stored; None if nothing was, or it was damaged. Raises CacheUnavailable."""
-        name = retrieval_name(key)
-        (reply,) = await self._link.call(("GET", name))
+        name, field = retrievals_name(key.query.scope), retrieval_field(key)
+        (reply,) = await self._link.call(("HGET", name, field))
         if reply is None:
             return None
         try:
             if reply is WRONG_TYPE:
-                raise CorruptRetrieval("the entry is no string")
-            return decode_retrieval(expect(bytes, reply), name, key.state)
+                raise CorruptRetrieval("the entry is in no hash")
+            return decode_retrieval(expect(bytes, reply), f"{name}:{field}", key.state)
         except CorruptRetrieval as error:
             log.warning("damaged retrieval in %s, searching again: %s", key.query.scope, error)
             self.corrupt_entries += 1
+            damaged = ("UNLINK", name) if reply is WRONG_TYPE else ("HDEL", name, field)
             with suppress(CacheUnavailable):  # the next reader tries again
-                await self._link.call(("UNLINK", name))
+                await self._link.call(damaged)
             return None
 
     async def put(self, key: RetrievalKey, retrieval: Retrieval, ttl_s: int) -> None:
-        """Stores an entry that expires after `ttl_s` seconds. Raises CacheUnavailable."""
-        name = retrieval_name(key)
-        await self._link.call(("SET", name, encode_retrieval(retrieval, name), "EX", ttl_s))
+        """Stores an entry, and keeps the collection's entries for `ttl_s` seconds or longer.
+
+        Does nothing if the collection has changed since the search. Raises CacheUnavailable.
+        """
+        name, field = retrievals_name(key.query.scope), retrieval_field(key)
+        entry = encode_retrieval(retrieval, f"{name}:{field}")
+        values = (retrieval.generation, field, entry, ttl_s, MAX_ENTRIES)
+        await self._link.call(("EVAL", _PUT, 1, name, *values))
+
+    async def forget(self, scope: Scope, generation: int) -> int:
+        """Deletes a collection's entries of earlier generations; returns how many there were.
+
+        Entries that replicas still hold of them are refused. Raises CacheUnavailable.
+        """
+        return await self._forget(retrievals_name(scope), generation)
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's entries, of one collection or all; returns their number.
 
         Raises CacheUnavailable.
         """
-        batches = walk(self._link, retrievals_pattern(tenant, collection))
-        return sum([await unlinked(self._link, names) async for names in batches if names])
+        if collection is not None:
+            return await self._forget(retrievals_name(Scope(tenant, collection)), -1)
+        batches = walk(self._link, retrievals_pattern(tenant))
+        return sum([await self._forget(name, -1) async for names in batches for name in set(names)])
+
+    async def _forget(self, name: str | bytes, generation: int) -> int:
+        (count,) = await self._link.call(("EVAL", _FORGET, 1, name, generation, _REFUSING_S))
+        return expect(int, count)
 
 
-def retrieval_name(key: RetrievalKey) -> str:
-    """The Redis key of an entry: equal only for equal retrieval keys. Raises InvalidRequest."""
+def retrievals_name(scope: Scope) -> str:
+    """The Redis key of a collection's retrievals. Raises InvalidRequest."""
+    return scope_name("ret", scope)
+
+
+def retrievals_pattern(tenant: TenantId) -> str:
+    """The SCAN pattern of the keys of all retrievals of a tenant. Raises InvalidRequest."""
+    return scopes_pattern("ret", tenant)
+
+
+def retrieval_field(key: RetrievalKey) -> str:
+    """The field of an entry in its collection's hash: equal only for equal retrieval keys."""
     query = key.query
     section = ("", "") if query.section is None else ("section", query.section)
     numbers = (str(query.top_k), str(query.further))
     labels = (*section, query.only.canonical())
-    fields = digest(key.state, key.kind, query.text, *numbers, *labels, *query.talk)
-    return entry_prefix("ret", query.scope) + fields
-
-
-def retrievals_pattern(tenant: TenantId, collection: CollectionName | None) -> str:
-    """The SCAN pattern of a tenant's retrievals, of one collection or all. Raises InvalidRequest."""
-    return entries_pattern("ret", tenant, collection)
+    return digest(key.state, key.kind, query.text, *numbers, *labels, *query.talk)
 
 
 class CorruptRetrieval(Exception):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from deployments.core.byte_lru import ByteLru
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.token_ids import TokenIds
@@ -38,11 +40,11 @@ class SegmentLru:
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Drops a tenant's segments, of one collection or all; returns how many there were."""
+        return self.forget(lambda scope: scope.tenant == tenant and collection in (None, scope.collection))
 
-        def matches(name: tuple[Scope, SegmentKey]) -> bool:
-            return name[0].tenant == tenant and collection in (None, name[0].collection)
-
-        return self._segments.drop_where(matches)
+    def forget(self, matches: Callable[[Scope], bool]) -> int:
+        """Drops the segments of the scopes that match; returns how many there were."""
+        return self._segments.drop_where(lambda name: matches(name[0]))
 
 
 def _size(ids: TokenIds) -> int:

@@ -98,6 +98,11 @@ class CachedResolver:
         """Empties this replica's L1 for a tenant; returns how many segments it held."""
         return self._l1.clear(tenant, collection)
 
+    def forget(self, matches: Callable[[Scope], bool]) -> int:
+        """Drops the segments of the scopes that match from L1; returns how many there were."""
+        self._key_of.cache_clear()  # it has texts of any scope
+        return self._l1.forget(matches)
+
     def _from_l1(self, scope: Scope, keys: Mapping[SegmentKey, str]) -> dict[SegmentKey, _Resolved]:
         held = ((key, self._l1.get(scope, key)) for key in keys)
         return {k: _Resolved(ids, SegmentSource.L1) for k, ids in held if ids is not None}
@@ -165,5 +170,9 @@ class UncachedResolver:
         )
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Returns 0: this resolver holds nothing."""
+        return 0
+
+    def forget(self, matches: Callable[[Scope], bool]) -> int:
         """Returns 0: this resolver holds nothing."""
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from deployments.core.batches import batches
 from deployments.core.errors import CacheUnavailable, InternalFault
@@ -22,6 +23,16 @@ _WRITE_BATCH = 64
 """Segments tokenized and stored at a time. Other requests can run between two batches."""
 
 
+class Retrievals(Protocol):
+    """The search results that all replicas share. Raises CacheUnavailable."""
+
+    async def forget(self, scope: Scope, generation: int) -> int:
+        """Deletes those from before a generation; returns how many there were."""
+
+    async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Deletes a tenant's, of one collection or all; returns how many there were."""
+
+
 class TokenCacheService:
     """Implements `core.services.TokenCache`. Belongs to one event loop."""
 
@@ -33,14 +44,13 @@ class TokenCacheService:
         ttl_for: Callable[[CollectionName], int],
         restart_store: Callable[[], Awaitable[None]] | None = None,
         *,
-        clear_retrievals: Callable[[TenantId, CollectionName | None], Awaitable[object]] | None = None,
+        retrievals: Retrievals | None = None,
         paths: HotPaths | None = None,
     ) -> None:
         """Makes the service.
 
         `ttl_for` returns for how many seconds a collection's segments are kept.
         `restart_store` starts this host's embedded store again if it is gone; None for any other store.
-        `clear_retrievals` deletes a tenant's cached retrievals, of one collection or all.
         `paths` are the hot paths to keep up to date when segments change.
         """
         self._bundle = bundle
@@ -48,7 +58,7 @@ class TokenCacheService:
         self._store = store
         self._ttl_for = ttl_for
         self._restart_store = restart_store
-        self._clear_retrievals = clear_retrievals
+        self._retrievals = retrievals
         self._paths = paths
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
@@ -88,16 +98,18 @@ class TokenCacheService:
             written += sum(map(len, ids_of.values()))
         return written
 
-    async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
-        """Deletes the segments of chunks that no longer exist; returns how many the store held.
+    async def invalidate(self, scope: Scope, texts: Sequence[str], generation: int) -> int:
+        """Deletes the segments of chunks that no longer exist, and retrievals from before `generation`.
 
-        Returns 0 if the store is down. The segments then expire. They are never wrong, because a segment's
-        key is a digest of its text.
+        Returns how many segments the store held; 0 if the store is down. They then expire. They are never
+        wrong, because a segment's key is a digest of its text, and a retrieval's has the collection's state.
         """
         try:
+            if self._retrievals is not None:
+                await self._retrievals.forget(scope, generation)
             return await self.discard(scope, texts)
         except CacheUnavailable as error:
-            log.warning("segments of %s were not deleted and will expire: %s", scope, error)
+            log.warning("entries of %s were not deleted and will expire: %s", scope, error)
             return 0
 
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
@@ -122,8 +134,8 @@ class TokenCacheService:
 
         Returns how many segments there were. Raises CacheUnavailable.
         """
-        if self._clear_retrievals is not None:
-            await self._clear_retrievals(tenant, collection)
+        if self._retrievals is not None:
+            await self._retrievals.clear(tenant, collection)
         return await self._store.clear(tenant, collection)
 
     async def check_health(self) -> None:

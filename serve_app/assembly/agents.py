@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from deployments.access.redis_spending import RedisSpending
@@ -24,7 +23,6 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.ports import Retriever
 from deployments.core.replica import Served, serving
 from deployments.core.reuse.ordering import ORDERS
-from deployments.core.salt import cache_salt
 from deployments.core.services import (
     Agent,
     DocumentationWriter,
@@ -50,8 +48,9 @@ from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
+from serve_app.assembly.question_log import question_log
 from serve_app.assembly.redis import redis_link
-from serve_app.assembly.retrieval import cached_retriever
+from serve_app.assembly.retrieval import KeptTexts, leased_parts
 from serve_app.assembly.warming import prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
@@ -129,16 +128,20 @@ async def _parts(
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
-    cached = cached_retriever(spec, knowledge, link, templates)
-    l1 = SegmentLru(settings.l1_bytes)
+    resolver = (
+        CachedResolver(encoder, SegmentLru(settings.l1_bytes), store, token_cache)
+        if settings.token_cache
+        else UncachedResolver(encoder)
+    )
+    questions = question_log(settings)
+    kept = KeptTexts(resolver.forget, questions.erase)
+    leased = leased_parts(spec, knowledge, link, peers.secret, kept, inner=templates)
     order = ORDERS[settings.order_of(spec.name)]
-    prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
+    prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, leased.salts)
 
     return RagParts(
-        retriever=cached if settings.retrieval_cache else templates or knowledge,
-        resolver=CachedResolver(encoder, l1, store, token_cache)
-        if settings.token_cache
-        else UncachedResolver(encoder),
+        retriever=leased.retriever if settings.retrieval_cache else templates or knowledge,
+        resolver=resolver,
         generator=engine,
         encoder=encoder,
         scaffold=bundle.scaffold,
@@ -146,12 +149,12 @@ async def _parts(
             RedisCounterStore(link), ClusterUsage(link), time.monotonic, counts_uses=order.counts_uses
         ),
         placer=Placer(order, EngineViews(engine, time.monotonic)),
-        salt_of=partial(cache_salt, peers.secret),
+        salts=leased.salts,
         warmer=ClusterWarmer(prompts, engine, settings),
-        forget_retrievals=lambda scope: cached.clear(scope.tenant, scope.collection),
+        forget_retrievals=lambda scope: leased.retriever.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
         usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
-        answered=AnswerLog(spec.name, with_questions=settings.log_questions),
+        answered=AnswerLog(spec.name, questions if settings.log_questions else None),
     )

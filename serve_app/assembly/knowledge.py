@@ -19,11 +19,15 @@ from serve_app.settings import Settings
 
 
 async def knowledge_service(
-    settings: Settings, embedder: Embedder, token_cache: Any, database: Database
+    settings: Settings,
+    embedder: Embedder,
+    token_cache: Any,
+    database: Database,
+    leases: Leases | None = None,
 ) -> KnowledgeService:
     """Starts the knowledge base on a database, after the TokenCache deployment is ready.
 
-    Raises KnowledgeUnavailable.
+    `leases` are those of this process, if others change what they are about. Raises KnowledgeUnavailable.
     """
     writer = client_of(TokenCache, token_cache, "the token cache")
     bundle = await writer.bundle()
@@ -33,8 +37,7 @@ async def knowledge_service(
             embedder=embedder,
             documents=DocumentProcesses(Chunker(BundleTokenCounter(bundle), settings.chunk_tokens)),
             tokenizer=bundle.fingerprint,
-            # On PostgreSQL a rolling update overlaps two processes, even with one replica.
-            leases=Leases(alone=not settings.on_postgresql),
+            leases=leases or leases_of(settings),
             similarity_threshold=settings.similarity_threshold,
             writer=writer,
             write_through=settings.write_through,
@@ -42,6 +45,12 @@ async def knowledge_service(
             limits_of=limits_of,
         )
     )
+
+
+def leases_of(settings: Settings) -> Leases:
+    """The leases that this process grants, of which it has one object."""
+    # On PostgreSQL a rolling update overlaps two processes, even with one replica.
+    return Leases(alone=not settings.on_postgresql)
 
 
 def database_url(settings: Settings) -> str:

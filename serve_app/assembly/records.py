@@ -10,14 +10,16 @@ from deployments.access.key_store import KeyStore
 from deployments.access.limit_store import LimitStore
 from deployments.access.usage_store import UsageStore
 from deployments.core.access import KeyDesk
+from deployments.core.erasure import ErasureDesk
 from deployments.core.ports import DocumentLibrary
 from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Served, serving
-from deployments.core.services import KnowledgeBase
+from deployments.core.services import KnowledgeBase, TokenCache
 from deployments.core.usage import UsageDesk
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
+from deployments.knowledge.document_eraser import StoredDocumentEraser
 from deployments.knowledge.document_quota import DocumentAmounts
 from deployments.knowledge.embedding import SentenceEmbedder
 from deployments.knowledge.samples import SAMPLES
@@ -31,8 +33,10 @@ from deployments.records.template_store import TemplateStore
 from deployments.records.text_vectors import TextVectors
 from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
-from serve_app.assembly.knowledge import database_url, knowledge_service
+from serve_app.assembly.erasing import start_erasing
+from serve_app.assembly.knowledge import database_url, knowledge_service, leases_of
 from serve_app.local_models import usable_cores
+from serve_app.remote import client_of
 from serve_app.settings import Settings
 
 
@@ -45,7 +49,9 @@ async def knowledge_and_records(
     """
     database = await Database.open(database_url(settings))
     embedder = await SentenceEmbedder.open(embedding_model, usable_cores())
-    knowledge = await knowledge_service(settings, embedder, token_cache, database)
+    leases = leases_of(settings)
+    knowledge = await knowledge_service(settings, embedder, token_cache, database, leases)
+    caches = client_of(TokenCache, token_cache, "the token cache")
     business = _business(database, embedder, knowledge)
     with knowledge.starting():
         await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)
@@ -60,6 +66,9 @@ async def knowledge_and_records(
         serving(QuotaDesk)(LimitStore(database, time.time, new_record_id)),
         serving(StoredAmounts)(DocumentAmounts(database)),
         serving(UsageDesk)(UsageStore(database)),
+        serving(ErasureDesk)(
+            start_erasing(settings, database, StoredDocumentEraser(database, leases), caches)
+        ),
     ]
 
 

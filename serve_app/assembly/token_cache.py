@@ -27,14 +27,13 @@ async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec
     bundle = await asyncio.to_thread(load_bundle, model, settings.allow_text_roles)
     link, restart_store = await restartable_redis_link(settings)
     store = RedisSegmentStore(link)
-    retrievals = RedisRetrievalStore(link)
     service = TokenCacheService(
         bundle,
         BundleEncoder(bundle),
         store,
         partial(segment_ttl_s, agents),
         restart_store,
-        clear_retrievals=retrievals.clear,
+        retrievals=RedisRetrievalStore(link),
         paths=RedisHotPaths(link),
     )
     return [serving(TokenCache)(service)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,14 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import CacheUnavailable
 from deployments.core.messages import ChatScaffold, EngineInfo
 from deployments.core.ports import TextEncoder
-from deployments.core.salt import cache_salt
-from deployments.core.services import TokenCache
+from deployments.core.salt import Salts
+from deployments.core.services import KnowledgeBase, TokenCache
 from deployments.core.token_ids import TokenIds
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
 from deployments.rag.prompt import PromptAssembler
 from deployments.redis.connection import RedisLink
+from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.tenant_salts import TenantSalts
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
@@ -28,9 +31,9 @@ from serve_app.settings import Settings
 
 
 def prompt_source(
-    agents: Sequence[AgentSpec], link: RedisLink, encoder: TextEncoder, scaffold: ChatScaffold, secret: bytes
+    agents: Sequence[AgentSpec], link: RedisLink, encoder: TextEncoder, scaffold: ChatScaffold, salts: Salts
 ) -> PromptSource:
-    """The source of prompts of `agents`. `secret` is the key for the cache salts."""
+    """The source of prompts of `agents`."""
 
     def head(preamble: str) -> TokenIds:
         return PromptAssembler(encoder, scaffold, preamble).head
@@ -38,25 +41,39 @@ def prompt_source(
     return PromptSource(
         paths=RedisHotPaths(link),
         stored=partial(stored_segments, RedisSegmentStore(link)),
-        salt_of=partial(cache_salt, secret),
+        salts=salts,
         heads={spec.collection: head(spec.preamble) for spec in agents},
         bare_heads=[head(DOCUMENTATION_WRITER.preamble)],
     )
 
 
-async def warm_prompts(
-    settings: Settings, agents: Sequence[AgentSpec], token_cache: Any, secret: bytes, info: EngineInfo
-) -> list[WarmPrompt]:
+@dataclass(frozen=True)
+class WarmPeers:
+    """What an engine's replica gets from the application to select prompts."""
+
+    agents: Sequence[AgentSpec]
+    token_cache: Any
+    """Handle of the TokenCache deployment."""
+    knowledge: Any
+    """Handle of the Knowledge deployment."""
+    secret: bytes
+    """Key of the cache salts."""
+
+
+async def warm_prompts(settings: Settings, peers: WarmPeers, info: EngineInfo) -> list[WarmPrompt]:
     """Returns the prompts that a new replica of the engine `info` prefills, within its budget.
 
-    `token_cache` is the handle of the TokenCache deployment. Raises Unavailable, ConfigurationError.
+    Raises Unavailable, ConfigurationError.
     """
-    bundle = await client_of(TokenCache, token_cache, "the token cache").bundle()
+    bundle = await client_of(TokenCache, peers.token_cache, "the token cache").bundle()
     encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
+    keeper = LeaseKeeper(client_of(KnowledgeBase, peers.knowledge, "the knowledge base"))
+    salts = TenantSalts(keeper, peers.secret)
     try:
-        wanted = await prompt_source(agents, link, encoder, bundle.scaffold, secret).most_wanted()
+        wanted = await prompt_source(peers.agents, link, encoder, bundle.scaffold, salts).most_wanted()
     finally:
+        await keeper.close()
         with suppress(CacheUnavailable):  # the hot paths have already been read
             await link.close()
     return plan_for(info, wanted, settings.warm_up_tokens)

@@ -77,10 +77,15 @@ async def scope(
     name: str, owner: Annotated[TenantId, Depends(tenant)], parts: Annotated[Services, Depends(services)]
 ) -> Scope:
     """A collection of the tenant. Raises NotFound if no agent reads a collection of this name."""
+    return Scope(owner, collection_of(parts, name, "name"))
+
+
+def collection_of(parts: Services, name: str, param: str) -> CollectionName:
+    """The collection of this name. Raises NotFound, which names `param`, if no agent reads one."""
     known = sorted(parts.collections.values())
     if name not in known:
-        raise NotFound(f"there is no collection {name!r}; there are: {', '.join(known)}", "name")
-    return Scope(owner, CollectionName(name))
+        raise NotFound(f"there is no collection {name!r}; there are: {', '.join(known)}", param)
+    return CollectionName(name)
 
 
 ServicesDep = Annotated[Services, Depends(services)]

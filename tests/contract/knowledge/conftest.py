@@ -40,7 +40,7 @@ class FakeWriter:
     async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
         self.replaced.append(dict(successors))
 
-    async def invalidate(self, scope: Scope, texts: Sequence[str]) -> int:
+    async def invalidate(self, scope: Scope, texts: Sequence[str], generation: int) -> int:
         self._check()
         self.invalidated.extend(texts)
         return len(texts)

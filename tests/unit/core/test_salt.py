@@ -10,27 +10,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.errors import ConfigurationError
-from deployments.core.ids import TenantId
-from deployments.core.salt import SECRET_FILE, cache_salt, load_secret
+from deployments.core.errors import ConfigurationError, InvalidRequest
+from deployments.core.ids import TenantId, collection_name
+from deployments.core.salt import SALT_COLLECTION, SECRET_FILE, cache_salt, load_secret
 
 secrets = st.binary(min_size=16, max_size=64)
 tenants = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True).map(TenantId)
 
 
-@given(secrets, tenants)
-def test_a_salt_is_64_hex_digits_and_always_the_same(secret: bytes, tenant: TenantId) -> None:
-    salt = cache_salt(secret, tenant)
-    assert salt == cache_salt(secret, tenant)
+epochs = st.text("0a", max_size=3)
+
+
+@given(secrets, tenants, epochs)
+def test_a_salt_is_64_hex_digits_and_always_the_same(secret: bytes, tenant: TenantId, epoch: str) -> None:
+    salt = cache_salt(secret, tenant, epoch)
+    assert salt == cache_salt(secret, tenant, epoch)
     assert len(salt) == 64
     assert set(salt) <= set("0123456789abcdef")
 
 
-@given(st.lists(st.tuples(secrets, tenants), unique=True, max_size=20))
-def test_tenants_and_secrets_never_share_a_salt(pairs: list[tuple[bytes, TenantId]]) -> None:
+@given(st.lists(st.tuples(secrets, tenants, epochs), unique=True, max_size=20))
+def test_tenants_epochs_and_secrets_never_share_a_salt(keys: list[tuple[bytes, TenantId, str]]) -> None:
     # HMAC pads a key with zeros to its block.
-    distinct = {(secret.rstrip(b"\0"), tenant) for secret, tenant in pairs}
-    assert len({cache_salt(*pair) for pair in pairs}) == len(distinct)
+    distinct = {(secret.rstrip(b"\0"), tenant, epoch) for secret, tenant, epoch in keys}
+    assert len({cache_salt(*key) for key in keys}) == len(distinct)
+
+
+def test_no_caller_can_name_the_collection_whose_state_is_the_epoch() -> None:
+    with pytest.raises(InvalidRequest):
+        collection_name(SALT_COLLECTION)
 
 
 def test_a_configured_secret_wins_and_leaves_no_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from deployments.core.token_ids import token_ids
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt
 from deployments.token_cache.codec import encode
 from deployments.token_cache.stored_segments import stored_segments
+from tests.fakes import FakeSalts
 from tests.memory_stores import InMemoryHotPaths, InMemorySegmentStore
 
 KB, DOCS = CollectionName("kb"), CollectionName("docs")
@@ -33,17 +34,17 @@ async def source(paths: InMemoryHotPaths | None = None) -> PromptSource:
         await segments.put_many(Scope(A, KB), {key: encode(IDS[key], key, 49_152)}, 60)
     await segments.put_many(Scope(B, KB), {K1: encode(IDS[K1], K1, 49_152), K2: b"damaged"}, 60)
     stored = partial(stored_segments, segments)
-    return PromptSource(paths or InMemoryHotPaths(), stored, lambda name: f"salt-{name}", HEADS, [WRITER])
+    return PromptSource(paths or InMemoryHotPaths(), stored, FakeSalts(), HEADS, [WRITER])
 
 
 def opened(tenant: TenantId, collection: CollectionName, *keys: SegmentKey) -> WarmPrompt:
     head = HEADS[collection]
     documents = [(segment_id(key), IDS[key]) for key in keys]
-    return WarmPrompt(f"salt-{tenant}", ((ids_segment(head), head), *documents))
+    return WarmPrompt(f"salt of {tenant}", ((ids_segment(head), head), *documents))
 
 
 def preambles(tenant: TenantId) -> list[WarmPrompt]:
-    writer = WarmPrompt(f"salt-{tenant}", ((ids_segment(WRITER), WRITER),))
+    writer = WarmPrompt(f"salt of {tenant}", ((ids_segment(WRITER), WRITER),))
     return [opened(tenant, KB), opened(tenant, DOCS), writer]
 
 

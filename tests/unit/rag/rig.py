@@ -28,6 +28,7 @@ from tests.fakes import (
     FakeResidencySource,
     FakeResolver,
     FakeRetriever,
+    FakeSalts,
     FakeWarmer,
 )
 
@@ -104,6 +105,7 @@ class Rig:
         self.counts = SharedCounts(self.store, FixedMeter(), self.clock)
         self.forgotten: list[Scope] = []
         self.warmer = FakeWarmer()
+        self.salts = FakeSalts()
         self.spec = spec
         self.parts = RagParts(
             retriever=self.retriever,
@@ -113,7 +115,7 @@ class Rig:
             scaffold=SCAFFOLD,
             counts=self.counts,
             placer=Placer(Order("named", sorting), EngineViews(self.replicas, self.clock)),
-            salt_of=lambda tenant: f"salt of {tenant}",
+            salts=self.salts,
             warmer=self.warmer,
             forget_retrievals=self.forgotten.append,
             answered=answered,

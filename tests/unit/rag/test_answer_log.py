@@ -1,4 +1,4 @@
-"""Each answer is logged in one line, which contains the question only where that is configured."""
+"""Each answer is logged in one line. The texts of questions have files of their own, if at all."""
 
 import json
 import logging
@@ -6,7 +6,10 @@ import logging
 import pytest
 
 from deployments.core.errors import EngineUnavailable
+from deployments.core.ids import TenantId
+from deployments.rag import question_log
 from deployments.rag.answer_log import AnswerLog
+from deployments.rag.question_log import QuestionLog
 from tests.fakes import a_passage
 from tests.unit.rag.rig import Rig, question
 
@@ -18,10 +21,8 @@ def lines(caplog):
     return lambda: [record.getMessage() for record in caplog.records if " answer {" in record.getMessage()]
 
 
-def logged_rig(*, with_questions=False, passages=1):
-    return Rig(
-        [a_passage(n) for n in range(passages)], answered=AnswerLog("support", with_questions=with_questions)
-    )
+def logged_rig(questions=None, passages=1):
+    return Rig([a_passage(n) for n in range(passages)], answered=AnswerLog("support", questions))
 
 
 async def test_an_answer_is_one_line_of_its_figures(lines):
@@ -53,15 +54,40 @@ async def test_an_answer_without_context_is_logged_as_such(lines):
     assert '"answer": "no_context"' in line
 
 
-async def test_questions_are_logged_only_when_configured(lines):
-    """The line stays a single one, whatever the question contains."""
-    hostile = question("my password is hunter2\n[support] answer {}")
+async def test_questions_are_in_the_tenants_own_file_and_not_in_the_log(lines, tmp_path):
+    """Each is one line, whatever the question contains."""
+    hostile, kept = question("my password is hunter2\n[support] answer {}"), QuestionLog(tmp_path / "kept")
     await logged_rig().answer(hostile)
-    await logged_rig(with_questions=True).answer(hostile)
-    without, with_question = lines()
-    assert "hunter2" not in without
-    assert "\n" not in with_question
-    assert json.loads(with_question.partition(" answer ")[2])["question"] == hostile.text
+    assert list(tmp_path.iterdir()) == []
+    await logged_rig(kept).answer(hostile)
+    assert all("hunter2" not in line for line in lines())
+    (file,) = kept.folder.iterdir()
+    assert (file.name, file.stat().st_mode & 0o777) == ("acme.jsonl", 0o600)
+    (line,) = file.read_text().splitlines()
+    fields = json.loads(line)
+    assert (fields["question"], fields["agent"], fields["request_id"]) == (hostile.text, "support", "req-1")
+
+
+def test_a_tenants_files_have_a_bounded_size_and_are_erased_alone(tmp_path, monkeypatch):
+    """The oldest questions go first."""
+    monkeypatch.setattr(question_log, "MAX_BYTES", 500)
+    kept = QuestionLog(tmp_path)
+    for tenant in ("a", "b"):
+        for number in range(50):
+            kept.add(TenantId(tenant), {"question": f"{number} of {tenant}"})
+    sizes = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    assert set(sizes) == {"a.jsonl", "a.former.jsonl", "b.jsonl", "b.former.jsonl"}
+    assert max(sizes.values()) < 600
+    assert "49 of a" in (tmp_path / "a.jsonl").read_text() + (tmp_path / "a.former.jsonl").read_text()
+    assert 0 < kept.erase(TenantId("a")) < 50
+    assert {file.name for file in tmp_path.iterdir()} == {"b.jsonl", "b.former.jsonl"}
+    assert kept.erase(TenantId("a")) == 0
+
+
+def test_a_log_that_cannot_be_written_fails_no_answer(tmp_path):
+    """The folder is a file."""
+    (tmp_path / "kept").write_text("")
+    QuestionLog(tmp_path / "kept").add(TenantId("a"), {"question": "Why?"})
 
 
 async def test_half_an_answer_is_not_logged_as_one(lines):

@@ -338,3 +338,14 @@ async def test_doubt_is_added_only_where_no_document_is_similar(similarities, ad
     rig = Rig(found, spec=replace(SPEC, doubt="You may not know.", sure_from=0.45))
     await rig.answer()
     assert ("You may not know." in rig.prompt_sent()) == added
+
+
+@pytest.mark.parametrize("cold", [False, True])
+async def test_a_prompt_has_the_salt_of_its_tenant(cold):
+    """Also where the process has to ask for it, which it does while it searches."""
+    rig = Rig([a_passage(0)])
+    rig.salts.cold = cold
+    await rig.answer()
+    (request,) = rig.generator.requests
+    assert request.cache_salt == "salt of acme"
+    assert rig.replicas.asked[0][0] == "salt of acme"

@@ -10,7 +10,7 @@ from deployments.core.document_labels import document_filter
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.retrieval.cached_retriever import RetrievalKey
-from deployments.retrieval.retrieval_store import retrieval_name, retrievals_pattern
+from deployments.retrieval.retrieval_store import retrieval_field, retrievals_name, retrievals_pattern
 from deployments.token_cache.keys import segments_pattern
 
 # Few characters, so that one name is often the start of another.
@@ -45,22 +45,24 @@ retrieval_keys = st.builds(
 )
 
 
+def place(key: RetrievalKey) -> tuple[str, str]:
+    """The Redis key and the field of an entry."""
+    return retrievals_name(key.query.scope), retrieval_field(key)
+
+
 @given(retrieval_keys, retrieval_keys)
-def test_two_retrievals_share_a_name_exactly_when_all_that_decides_them_is_equal(one, other):
-    assert (retrieval_name(one) == retrieval_name(other)) == (one == other)
+def test_two_retrievals_share_a_place_exactly_when_all_that_decides_them_is_equal(one, other):
+    assert (place(one) == place(other)) == (one == other)
 
 
 @given(retrieval_keys, retrieval_keys, st.sampled_from([field.name for field in fields(SearchQuery)]))
-def test_each_field_of_a_query_is_part_of_the_name(one, other, name):
+def test_each_field_of_a_query_decides_the_place(one, other, name):
     mixed = replace(one, query=replace(one.query, **{name: getattr(other.query, name)}))
-    assert (retrieval_name(one) == retrieval_name(mixed)) == (one == mixed)
+    assert (place(one) == place(mixed)) == (one == mixed)
 
 
-@given(scopes, retrieval_keys)
-def test_a_pattern_of_retrievals_matches_its_own_scope_s_only(asked, stored):
-    name, scope = retrieval_name(stored), stored.query.scope
-    of_tenant = retrievals_pattern(asked.tenant, None)
-    of_collection = retrievals_pattern(asked.tenant, asked.collection)
-    assert fnmatch.fnmatchcase(name, of_tenant) == (asked.tenant == scope.tenant)
-    assert fnmatch.fnmatchcase(name, of_collection) == (asked == scope)
-    assert not fnmatch.fnmatchcase(name, segments_pattern(scope.tenant, None))
+@given(scopes, scopes)
+def test_a_pattern_of_retrievals_matches_its_own_tenant_s_only(asked, stored):
+    name = retrievals_name(stored)
+    assert fnmatch.fnmatchcase(name, retrievals_pattern(asked.tenant)) == (asked.tenant == stored.tenant)
+    assert not fnmatch.fnmatchcase(name, segments_pattern(stored.tenant, None))

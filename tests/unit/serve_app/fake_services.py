@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import httpx
@@ -12,11 +13,13 @@ from deployments.access.local_spending import LocalSpending
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService
-from deployments.core.access import KeyChanges, KeyDesk
+from deployments.core.access import Actor, KeyChanges, KeyDesk
+from deployments.core.erasure import Erasure, ErasureDesk, ErasureState, ErasureTarget
+from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
 from deployments.core.quotas import RULES, LimitChange, Quota, QuotaDesk, Spending
-from deployments.core.records.ports import IdempotencyKeys, TicketDesk
+from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.usage import UsageDesk, UsageQuery, UsageSum
 from serve_app.auth import KeyRing
 from serve_app.http.application import build_api
@@ -75,6 +78,35 @@ class NoUsage:
         return ()
 
 
+class FakeErasures:
+    """An `ErasureDesk` that keeps what it was asked to erase, and is done at once unless `slow` is set."""
+
+    def __init__(self) -> None:
+        self.slow = False
+        self.asked: list[tuple[Actor, TenantId, ErasureTarget]] = []
+        self._made: dict[tuple[TenantId, str], Erasure] = {}
+
+    async def erase(self, actor: Actor, tenant: TenantId, target: ErasureTarget) -> Erasure:
+        self.asked.append((actor, tenant, target))
+        state = ErasureState.RUNNING if self.slow else ErasureState.DONE
+        made = Erasure(
+            f"erasure-{len(self.asked)}",
+            target.kind,
+            state,
+            1.0,
+            None if self.slow else 2.0,
+            {"tickets": 3},
+            None,
+        )
+        self._made[tenant, made.erasure_id] = made
+        return made
+
+    async def erasure(self, tenant: TenantId, erasure_id: str) -> Erasure:
+        if (found := self._made.get((tenant, erasure_id))) is None:
+            raise NotFound(f"there is no erasure {erasure_id}", "erasure_id")
+        return replace(found, state=ErasureState.DONE, finished_at_s=2.0)
+
+
 class FakeReadiness:
     """A `Readiness` that reports `parts`."""
 
@@ -97,11 +129,14 @@ class Api:
         key_desk: KeyDesk | None = None,
         limits: QuotaDesk | None = None,
         usage: UsageDesk | None = None,
+        erasures: ErasureDesk | None = None,
+        library: Any = None,
+        business: BusinessMemory | None = None,
         spending: Spending | None = None,
         **settings: Any,
     ) -> None:
         self.rig = rig or Rig([a_passage(n) for n in range(3)])
-        self.library = FakeLibrary(retriever or self.rig.retriever)
+        self.library: FakeLibrary = library or FakeLibrary(retriever or self.rig.retriever)
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
         self.changes: list[tuple[Scope, int]] = []
@@ -113,6 +148,7 @@ class Api:
         self.documentation = DocumentationService(
             DOCUMENTATION, self.lookup.rag, self.writer.rag, self.library
         )
+        self.erasures = FakeErasures()
         self.key_clock_ahead_s = 0.0
         self._key_age_s = 0.0
         configured = Settings.from_env({}, **settings)
@@ -127,6 +163,7 @@ class Api:
                 limits=limits or cast(QuotaDesk, DefaultLimits()),
                 stored=NothingStored(),
                 usage=usage or cast(UsageDesk, NoUsage()),
+                erasures=erasures or self.erasures,
                 agents={
                     SUPPORT.name: self.support,
                     BUSINESS.name: self.ideas.service,
@@ -136,7 +173,7 @@ class Api:
                 ideas=self.ideas.service,
                 writer=self.documentation,
                 tickets=self.desk,
-                business=self.ideas.memory,
+                business=business or self.ideas.memory,
                 idempotency=keys or FakeKeys(),
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
                 library=self.library,  # type: ignore[arg-type]  # no route reads leases or passages

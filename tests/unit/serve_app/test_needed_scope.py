@@ -29,7 +29,7 @@ def operations() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_each_route_needs_the_scope_that_its_effect_asks_for(method: str, path: str) -> None:
     """Whoever adds a route that only asks adds it here too; all others that change something need more."""
-    if path.startswith(("/v1/keys", "/v1/audit", "/v1/usage")):
+    if path.startswith(("/v1/keys", "/v1/audit", "/v1/usage", "/v1/erasures")):
         expected = KeyScope.ADMIN
     elif method == "GET" or path in ASKING:
         expected = KeyScope.ASK

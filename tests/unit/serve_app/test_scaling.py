@@ -42,9 +42,10 @@ def test_knowledge_has_one_replica_unless_the_database_takes_several_writers() -
 
 def test_calls_that_wait_for_news_are_no_load() -> None:
     """Each replica of each agent has one, spread over the knowledge base's replicas."""
-    on = Settings.from_env({"WARMLINE_AGENT_MAX_REPLICAS": "8", "DATABASE_URL": "postgresql://localhost/w"})
-    off = on.model_copy(update={"retrieval_cache": False})
-    with_watchers, without = (scaling.knowledge(settings, 3) for settings in (on, off))
+    settings = Settings.from_env(
+        {"WARMLINE_AGENT_MAX_REPLICAS": "8", "DATABASE_URL": "postgresql://localhost/w"}
+    )
+    with_watchers, without = (scaling.knowledge(settings, agents) for agents in (3, 0))
     assert with_watchers["max_ongoing_requests"] == without["max_ongoing_requests"] + 24
     targets = [scale["autoscaling_config"] for scale in (with_watchers, without)]
     spread = targets[0]["target_ongoing_requests"] - targets[1]["target_ongoing_requests"]

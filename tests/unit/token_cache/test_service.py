@@ -114,9 +114,9 @@ async def test_invalidating_deletes_exactly_the_named_segments():
     """The count is of entries that were there; equal texts are one entry."""
     cache = Cache()
     await cache.service.write_through(SCOPE, ["a", "b", "c"])
-    assert await cache.service.invalidate(SCOPE, ["a", "b", "a", "never stored"]) == 2
+    assert await cache.service.invalidate(SCOPE, ["a", "b", "a", "never stored"], 1) == 2
     assert await cache.stored("a", "b", "c") == [None, None, *ids_of("c")]
-    assert await cache.service.invalidate(SCOPE, []) == 0
+    assert await cache.service.invalidate(SCOPE, [], 2) == 0
 
 
 async def test_invalidating_in_a_store_that_is_down_deletes_nothing_and_is_no_error():
@@ -124,7 +124,7 @@ async def test_invalidating_in_a_store_that_is_down_deletes_nothing_and_is_no_er
     cache = Cache()
     await cache.service.write_through(SCOPE, ["a"])
     cache.store.down = True
-    assert await cache.service.invalidate(SCOPE, ["a"]) == 0
+    assert await cache.service.invalidate(SCOPE, ["a"], 1) == 0
 
 
 async def test_discarding_invalidates_and_raises_when_the_store_is_down():

@@ -1,0 +1,120 @@
+"""Erasures: they delete texts, and all that was derived from them, from every store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from deployments.core.access import Actor
+from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+
+
+class ErasureKind(StrEnum):
+    """What is erased."""
+
+    DOCUMENT = "document"
+    """A document with its versions."""
+    COLLECTION = "collection"
+    """All documents of a collection."""
+    CUSTOMER = "customer"
+    """Tickets, templates and ideas with a user_id."""
+    TENANT = "tenant"
+    """All of the above."""
+
+
+class ErasureState(StrEnum):
+    """How far an erasure is."""
+
+    RUNNING = "running"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureTarget:
+    """What an erasure erases."""
+
+    kind: ErasureKind
+    collection: CollectionName | None = None
+    """Of a document, or to be emptied; None for other kinds."""
+    subject: str = ""
+    """The document's id or the customer's user_id; "" for other kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erasure as its caller follows it. It does not say whom or which document it erased."""
+
+    erasure_id: str
+    kind: ErasureKind
+    state: ErasureState
+    requested_at_s: float
+    """Unix seconds."""
+    finished_at_s: float | None
+    """Unix seconds; None while it runs."""
+    removed: Mapping[str, int]
+    """How many things it has deleted, by what they are ("tickets"). It can be a little too low after a
+    crash."""
+    problem: str | None
+    """Why it did not finish at the last attempt; None if it did, or still runs."""
+
+
+RecordIds: TypeAlias = "Mapping[str, Sequence[str]]"
+"""Ids of records by what they are: "tickets", "templates", "ideas"."""
+
+
+class ErasureDesk(Protocol):
+    """Erasures. Raises KnowledgeUnavailable."""
+
+    async def erase(self, actor: Actor, tenant: TenantId, target: ErasureTarget) -> Erasure:
+        """Starts an erasure and waits some time for its end. It goes on after that, also after a crash.
+
+        Leaves an `AuditEntry` without the target's name.
+        """
+
+    async def erasure(self, tenant: TenantId, erasure_id: str) -> Erasure:
+        """An erasure of the last 400 days as it is now. Raises NotFound."""
+
+
+class DocumentEraser(Protocol):
+    """Deletes documents in bulk. Raises KnowledgeUnavailable. Each call can be repeated."""
+
+    async def erase(self, scope: Scope, doc_ids: Sequence[DocId] | None) -> Mapping[str, int]:
+        """Deletes documents of a collection, all if `doc_ids` is None; returns how many of what.
+
+        Returns when no lease holder uses their texts any more.
+        """
+
+    async def collections(self, tenant: TenantId) -> Sequence[CollectionName]:
+        """The tenant's collections that have ever had a document."""
+
+    async def renew_salt(self, tenant: TenantId) -> None:
+        """Starts a new epoch of the tenant's cache salt.
+
+        Returns when no process uses the former salt, or keeps texts of the tenant in its memory.
+        """
+
+
+class RecordEraser(Protocol):
+    """Deletes tickets, templates and ideas. Raises KnowledgeUnavailable. Each call can be repeated."""
+
+    @property
+    def documented(self) -> Mapping[str, CollectionName]:
+        """The kinds of records that have documents, and the collection where a record's id names its own."""
+
+    async def find(self, tenant: TenantId, target: ErasureTarget) -> RecordIds:
+        """Some of the records to erase; nothing if there are no more."""
+
+    async def delete(self, tenant: TenantId, found: RecordIds) -> Mapping[str, int]:
+        """Deletes records, but not their documents; returns how many of what."""
+
+    async def forget_responses(self, tenant: TenantId, names: Collection[str] | None) -> int:
+        """Deletes the responses kept for repeated calls that contain one of the names; all if it is None."""
+
+
+class CacheEraser(Protocol):
+    """The caches that all replicas share."""
+
+    async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        """Deletes the tenant's entries; returns how many segments there were. Raises CacheUnavailable."""
