@@ -9,6 +9,8 @@ from typing import Protocol, TypeAlias
 
 from deployments.core.access import Actor
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+from deployments.core.limits import MAX_USER_ID_CHARS
+from deployments.core.texts import check_text
 
 
 class ErasureKind(StrEnum):
@@ -33,13 +35,17 @@ class ErasureState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErasureTarget:
-    """What an erasure erases."""
+    """What an erasure erases. Raises InvalidRequest on a subject that no database stores."""
 
     kind: ErasureKind
     collection: CollectionName | None = None
     """Of a document, or to be emptied; None for other kinds."""
     subject: str = ""
     """The document's id or the customer's user_id; "" for other kinds."""
+
+    def __post_init__(self) -> None:
+        if self.kind is ErasureKind.CUSTOMER:
+            check_text(self.subject, "user_id", MAX_USER_ID_CHARS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,10 @@ async def get(identifier: str, where: ScopeDep, parts: ServicesDep) -> DocumentB
 
 @router.delete(f"/{DOC_ID}")
 async def delete(identifier: str, where: ScopeDep, parts: ServicesDep) -> IngestedBody:
-    """Deletes a document; no answer uses it once this has returned."""
+    """Deletes a document and its versions; no answer uses it once this has returned.
+
+    `POST /v1/erasures` also makes its KV blocks in the engine unreachable, with all others of the tenant.
+    """
     return _changed(parts, where, await parts.library.delete(where, doc_id(identifier)))
 
 

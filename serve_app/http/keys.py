@@ -48,7 +48,7 @@ class KeyRequest(Body):
         min_length=1,
         max_length=len(KeyScope),
         fail_fast=True,
-        description="ask: read and ask; write: change what is stored; admin: manage keys",
+        description="ask: read and ask; write: change what is stored; admin: manage keys, erase",
     )
     expires_in_s: int | None = Field(None, ge=1, le=_MAX_LIFE_S, description="null: never")
 

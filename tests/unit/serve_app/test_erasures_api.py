@@ -63,6 +63,8 @@ async def test_one_that_takes_long_is_followed(api: Api) -> None:
         ({"kind": "collection", "collection": "~salt"}, 404),
         ({"kind": "document", "collection": KB, "doc_id": "../x"}, 400),
         ({"kind": "planet"}, 400),
+        ({"kind": "customer", "user_id": "a\0b"}, 400),
+        ({"kind": "customer", "user_id": " "}, 400),
         ({"kind": "customer", "user_id": "ann", "more": 1}, 400),
     ],
 )
