@@ -162,6 +162,10 @@ class Settings(BaseModel):
     """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
     log_questions: bool = False
     """On: the log has the texts of questions."""
+    log_format: Literal["text", "json"] = "text"
+    """Format of the log files of all deployments; json: one object in each line, with its trace's id."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe lines that are logged."""
 
     @field_validator(*_SCHEMES)
     @classmethod

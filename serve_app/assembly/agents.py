@@ -56,6 +56,8 @@ from serve_app.assembly.warming import prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
 from serve_app.settings import Settings
+from serve_app.tracing.answers import answer_span
+from serve_app.tracing.spans import stage
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ async def _parts(
     cached = cached_retriever(spec, knowledge, link, templates)
     l1 = SegmentLru(settings.l1_bytes)
     order = ORDERS[settings.order_of(spec.name)]
+    as_fields = settings.log_format == "json"
+    log = AnswerLog(spec.name, with_questions=settings.log_questions, as_fields=as_fields)
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
 
     return RagParts(
@@ -153,5 +157,6 @@ async def _parts(
         usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
-        answered=AnswerLog(spec.name, with_questions=settings.log_questions),
+        answered=(log, answer_span(spec.name)),
+        stage_span=stage,
     )
