@@ -1,15 +1,24 @@
-"""A receiver of OpenTelemetry's protocol over HTTP, as a collector has one."""
+"""Receivers of OpenTelemetry's protocol, over HTTP and over gRPC, as a collector has them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import grpc  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
@@ -40,6 +49,10 @@ class OtlpReceiver:
     """The endpoint, for OTEL_EXPORTER_OTLP_ENDPOINT."""
     spans: list[ReceivedSpan] = field(default_factory=list)
 
+    def add(self, request: ExportTraceServiceRequest) -> None:
+        """Keeps a request's spans."""
+        self.spans.extend(_spans(request))
+
 
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
@@ -50,7 +63,7 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
             assert self.path == "/v1/traces"
             assert self.headers["content-type"] == "application/x-protobuf"
             body = self.rfile.read(int(self.headers["content-length"]))
-            receiver.spans.extend(_spans(ExportTraceServiceRequest.FromString(body)))
+            receiver.add(ExportTraceServiceRequest.FromString(body))
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -67,6 +80,25 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def otlp_grpc_receiver() -> Iterator[OtlpReceiver]:
+    """Does the same over gRPC."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    receiver = OtlpReceiver(f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+
+    class Service(TraceServiceServicer):
+        def Export(self, request: ExportTraceServiceRequest, _: object) -> ExportTraceServiceResponse:  # noqa: N802
+            receiver.add(request)
+            return ExportTraceServiceResponse()
+
+    add_TraceServiceServicer_to_server(Service(), server)
+    server.start()
+    try:
+        yield receiver
+    finally:
+        server.stop(0).wait()
 
 
 def _spans(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:

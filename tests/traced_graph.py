@@ -6,7 +6,7 @@ The agent searches the library and generates in the engine by remote calls.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,12 @@ from fastapi import FastAPI
 from deployments.agents.specs import SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.errors import EngineUnavailable
+from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.ports import Retriever
 from deployments.core.replica import Served, serving
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.services import Agent, EngineReplica
+from deployments.core.token_ids import from_bytes
 from deployments.engine.counters import EngineCounters
 from deployments.engine.service import EngineService
 from deployments.rag.answer_log import AnswerLog
@@ -28,7 +30,7 @@ from serve_app.tracing.answers import answer_span
 from serve_app.tracing.generations import generation_spans
 from serve_app.tracing.spans import stage
 from tests.fake_records import image_reader
-from tests.fakes import FakeClock, FakeGenerator, FakeRetriever, a_passage
+from tests.fakes import FakeClock, FakeEncoder, FakeGenerator, FakeRetriever, a_passage
 from tests.unit.rag.rig import ANSWER, Rig
 from tests.unit.serve_app.fake_services import Api
 
@@ -47,8 +49,8 @@ class FixedEngine(FakeGenerator):
     def __init__(self) -> None:
         super().__init__(*ANSWER)
 
-    async def generate(self, request: Any) -> Any:
-        broken = BROKEN in "".join(map(chr, memoryview(request.prompt).cast("I")))
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
+        broken = BROKEN in FakeEncoder().decode(from_bytes(request.prompt))
         self.fault = EngineUnavailable(f"the engine lost {QUESTION}") if broken else None
         async for delta in super().generate(request):
             yield delta

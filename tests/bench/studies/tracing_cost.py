@@ -27,7 +27,7 @@ _HEADERS = [(b"host", b"localhost")] * 10
 _SCOPE = {"type": "http", "path": "/v1/support/answer", "method": "POST", "headers": _HEADERS}
 
 
-async def _nothing(*_: Any) -> None: ...
+async def _nothing(*_: Any) -> Any: ...
 
 
 def _hooks() -> dict[str, tuple[int, Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]]:
