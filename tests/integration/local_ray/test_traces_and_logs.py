@@ -36,8 +36,8 @@ class Traced:
         assert response.status_code == 200, response.text
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """All lines of the deployments' logs. Each must be JSON."""
-        for file in self.logs.glob("replica_*.log"):
+        """All lines of the logs of deployments, controller and proxies. Each must be JSON."""
+        for file in self.logs.glob("*.log"):
             yield from map(json.loads, file.read_text().splitlines())
 
 
@@ -93,7 +93,7 @@ def test_an_answer_is_one_line_of_json(traced: Traced) -> None:
 
     assert within(5, lambda: bool(answers()))
     (line,) = answers()
-    assert (line["message"], line["levelname"], line["deployment"]) == ("answer", "INFO", "Support")
+    assert (line["message"], line["levelname"], line["deployment"]) == ("answer", "INFO", "default_Support")
     assert (line["agent"], line["tenant"], line["trace_id"]) == ("support", "default", TRACE)
     assert line["reuse"]["segments"] == 3
     assert set(line["timings_ms"]) >= {"retrieve", "prefill", "total"}

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from serve_app.local_ray import ensure_local_ray, prepare_environment
+from serve_app.logs import serve_logging
 from serve_app.settings import Settings
 
 settings = Settings.from_env(
@@ -41,7 +42,7 @@ def main() -> None:
     engine = deployed(settings, "Engine", light, traced_graph.engine_services)
     library = deployed(settings, "Library", light, traced_graph.library_services)
     agent = deployed(settings, "Support", light, partial(traced_graph.agent_services, engine, library))
-    front = serve.deployment(serve.ingress()(Front)).options(**light)
+    front = serve.deployment(serve.ingress()(Front)).options(**light, logging_config=serve_logging(settings))
     serve.run(front.bind(agent))
     print("{}", flush=True)
     signal.pause()
