@@ -12,9 +12,10 @@ _SERVE = logging.getLogger("ray.serve")
 _PACKAGES = ("deployments", "serve_app")
 
 
-def serve_logging(settings: Settings) -> dict[str, str]:
-    """Serve's logging configuration."""
-    return {"encoding": settings.log_format.upper(), "log_level": settings.log_level}
+def serve_logging(settings: Settings) -> dict[str, str] | None:
+    """Serve's logging configuration; None, with the settings' defaults, leaves it to a Serve config file."""
+    chosen = {"encoding": settings.log_format.upper(), "log_level": settings.log_level}
+    return None if chosen == {"encoding": "TEXT", "log_level": "INFO"} else chosen
 
 
 def log_as_serve(level: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.datastructures import Headers
@@ -10,6 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.auth import is_public
 from serve_app.tracing import spans
+
+_METHODS = frozenset(HTTPMethod)
+"""Clients may send any word as a method, which must not become the name of a span."""
 
 
 class TracedRequests:
@@ -23,7 +26,7 @@ class TracedRequests:
         if scope["type"] != "http" or is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
-        span = spans.start(scope["method"], spans.parent_of(Headers(scope=scope)), SpanKind.SERVER)
+        span = spans.start("HTTP", spans.parent_of(Headers(scope=scope)), SpanKind.SERVER)
         if not span.get_span_context().is_valid:  # no exporter, and no trace of the caller's to pass on
             await self._app(scope, receive, send)
             return
@@ -53,8 +56,9 @@ def _add_response(span: Span, status: int) -> None:
 
 def _add_request(span: Span, scope: Scope) -> None:
     """Adds what is known once the request has been routed. The path itself may have ids of documents."""
-    span.set_attribute("http.request.method", scope["method"])
+    method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+    span.set_attribute("http.request.method", method)
     span.set_attribute("warmline.request_id", scope.get("state", {}).get("request_id", ""))
     if (route := getattr(scope.get("route"), "path", None)) is not None:
         span.set_attribute("http.route", route)
-        span.update_name(f"{scope['method']} {route}")
+        span.update_name(f"{method} {route}")

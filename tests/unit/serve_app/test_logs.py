@@ -64,7 +64,7 @@ def test_lines_of_a_traced_request_have_its_ids(lines) -> None:
 
 
 def test_serve_gets_format_and_level() -> None:
-    """In the names that Serve knows."""
-    assert serve_logging(Settings.from_env({})) == {"encoding": "TEXT", "log_level": "INFO"}
+    """In the names that Serve knows. Without a choice, those of a Serve config file stay in force."""
+    assert serve_logging(Settings.from_env({})) is None
     chosen = Settings.from_env({"WARMLINE_LOG_FORMAT": "json", "WARMLINE_LOG_LEVEL": "DEBUG"})
     assert serve_logging(chosen) == {"encoding": "JSON", "log_level": "DEBUG"}

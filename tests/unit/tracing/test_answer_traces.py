@@ -151,6 +151,13 @@ async def test_a_refused_request_is_no_failure_of_the_server(
     assert (span.attributes or {})["http.response.status_code"] == 400
 
 
+async def test_a_client_cannot_name_spans(exported: Exported, http: httpx.AsyncClient) -> None:
+    """Neither by a path that does not exist, nor by a method: a backend keeps each name that it gets."""
+    await http.get("/v1/zebra")
+    await http.request("ZEBRA", ROUTE)
+    assert "zebra" not in " ".join(span.to_json() for span in exported()).lower()
+
+
 async def test_a_reader_that_leaves_ends_the_spans(exported: Exported, http: httpx.AsyncClient) -> None:
     """They are no failures: nothing went wrong."""
     async with http.stream("POST", ROUTE, json={"query": QUESTION, "stream": True}) as response:
