@@ -29,20 +29,16 @@ def start(deployment: str) -> None:
     """
     if not is_on(os.environ) or not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    exporter = _exporter(protocol(os.environ))
-    os.environ.setdefault(_SCHEDULE_DELAY, _EXPORT_EVERY_MS)
-    own = {
-        "service.name": "warmline",
-        "service.instance.id": str(uuid4()),
-        "warmline.deployment": deployment,
-    }
-    named = Resource(own).merge(OTELResourceDetector().detect())  # the environment's attributes win
-    provider = TracerProvider(resource=Resource.create(dict(named.attributes)))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    for name, value in _defaults(os.environ).items():
+        os.environ[name] = os.environ.get(name) or value  # an empty variable counts as unset
+    own = {"service.instance.id": str(uuid4()), "warmline.deployment": deployment}
+    # At its exit a process would wait half a minute for a collector that does not answer.
+    provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(_exporter(protocol(os.environ))))
     trace.set_tracer_provider(provider)
 
 
@@ -65,13 +61,22 @@ def protocol(environ: Mapping[str, str]) -> str:
     return chosen
 
 
+def _defaults(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that the operator may set. vLLM's processes read them too, and export how the engine starts
+    if there is an endpoint for traces alone.
+    """
+    defaults = {_PROTOCOLS[0]: protocol(environ), _SCHEDULE_DELAY: _EXPORT_EVERY_MS}
+    if "service.name=" not in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+        defaults["OTEL_SERVICE_NAME"] = "warmline"
+    return defaults
+
+
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((value for name in names if (value := environ.get(name, "").strip())), None)
 
 
 def _exporter(chosen: str) -> SpanExporter:
     """The exporter, which reads endpoint, headers, certificates, compression and timeout itself."""
-    os.environ.setdefault(_PROTOCOLS[0], chosen)  # vLLM's processes read only this one, and prefer gRPC
     if chosen == _GRPC:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as OverGrpc
 

@@ -19,6 +19,7 @@ def exporting(receiver: OtlpReceiver, **environ: str) -> None:
         "export.start('Support'); export.start('Support')\n"
         "with spans.opened('outer'):\n"
         "    with spans.stage('inner'): pass\n"
+        "from opentelemetry import trace; trace.get_tracer_provider().force_flush()\n"
     )
     own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
@@ -37,8 +38,9 @@ def exporting(receiver: OtlpReceiver, **environ: str) -> None:
 def test_spans_arrive_at_a_collector_with_what_the_environment_says_of_their_service() -> None:
     """Over the real protocol. A name of the environment replaces the application's."""
     with otlp_receiver() as receiver:
-        exporting(receiver)
+        exporting(receiver, OTEL_SERVICE_NAME="")
         exporting(receiver, OTEL_SERVICE_NAME="zoo", OTEL_RESOURCE_ATTRIBUTES="deployment.environment=test")
+        exporting(receiver, OTEL_RESOURCE_ATTRIBUTES="service.name=zoo,deployment.environment=test")
     inner, outer, *others = receiver.spans
     assert (inner.name, outer.name) == ("inner", "outer")
     assert (inner.parent_id, outer.parent_id) == (outer.span_id, "")
