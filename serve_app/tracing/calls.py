@@ -12,15 +12,16 @@ from opentelemetry.trace import SpanKind
 from deployments.core.replica import Kind, Wrap
 from serve_app.tracing import spans
 
-ARGUMENT = "trace_headers"
-"""The name of the argument. Operations do not see it."""
 _END = object()
 
 
 def carried() -> dict[str, Mapping[str, str]]:
-    """The named argument for a remote call that belongs to the current span; {} outside of traces."""
+    """The named argument for a remote call that belongs to the current span; {} outside of traces.
+
+    A replica whose operations are `traced` takes it; the operations themselves never see it.
+    """
     headers = spans.headers()
-    return {ARGUMENT: headers} if headers else {}
+    return {"trace_headers": headers} if headers else {}
 
 
 def traced(deployment: str) -> Wrap:

@@ -1,7 +1,7 @@
 """What the span of an engine's call says about the generation, with a part for each stage of it.
 
-vLLM's own span, `llm_request`, has the same times, but also comes with an exporter in each process of the
-engine that ignores most of OpenTelemetry's environment variables.
+vLLM can make a span of its own with the same times, `llm_request`, but none of an aborted generation and none
+of a stage, and it would need a second exporter in the replica.
 """
 
 from __future__ import annotations
