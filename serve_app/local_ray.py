@@ -13,6 +13,7 @@ from pathlib import Path
 from deployments.core.errors import ConfigurationError
 from serve_app.fast_path import variables
 from serve_app.local_models import embedded_llm
+from serve_app.logs import serve_logging
 from serve_app.settings import Settings
 
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -91,7 +92,8 @@ def ensure_local_ray(settings: Settings) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         _temp_dir=str(_make_private(sessions_folder(settings))),
     )
-    serve.start(http_options={"host": host, "port": settings.http_port})
+    http = {"host": host, "port": settings.http_port}
+    serve.start(http_options=http, logging_config=serve_logging(settings))
 
 
 def _install_haproxy(settings: Settings) -> None:

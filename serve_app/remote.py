@@ -19,6 +19,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUn
 
 from deployments.core.errors import InternalFault, Overloaded, Unavailable, WarmlineError
 from deployments.core.replica import Kind, operations
+from serve_app.tracing.calls import carried
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +47,14 @@ def client_of(protocol: type[Port], handle: Any, part: str) -> Port:
 def _call(handle: Any, name: str, part: str) -> Callable[..., Any]:
     async def call(*arguments: Any, **named: Any) -> Any:
         with translated(part):
-            return await getattr(handle, name).remote(*arguments, **named)
+            return await getattr(handle, name).remote(*arguments, **named, **carried())
 
     return call
 
 
 def _stream(handle: Any, name: str, part: str) -> Callable[..., Any]:
     async def stream(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
-        response = getattr(handle, name).remote(*arguments, **named)
+        response = getattr(handle, name).remote(*arguments, **named, **carried())
         async with aclosing(translated_stream(part, response)) as items:
             async for item in items:
                 yield item
@@ -68,7 +69,7 @@ _DIED = (RayActorError, ReplicaUnavailableError, grpc.RpcError)
 def _broadcast(handle: Any, name: str, part: str) -> Callable[..., Any]:
     async def broadcast(*arguments: Any, **named: Any) -> None:
         with translated(part):
-            response = handle.broadcast(name, *arguments, **named)
+            response = handle.broadcast(name, *arguments, **named, **carried())
             for result in await response.results_async(return_exceptions=True):
                 if isinstance(result, Exception) and not isinstance(_cause(result), _DIED):
                     raise result

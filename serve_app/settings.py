@@ -164,6 +164,10 @@ class Settings(BaseModel):
     """Days after which tickets that nobody changed and ideas are deleted; unset: they stay."""
     log_questions: bool = False
     """On: the texts of questions are kept in `questions` in the state directory, a file for each tenant."""
+    log_format: Literal["text", "json"] = "text"
+    """Format of the log files of all deployments; json: one object in each line, with its trace's id."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe lines that are logged."""
 
     @field_validator(*_SCHEMES)
     @classmethod

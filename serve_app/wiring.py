@@ -16,7 +16,7 @@ from ray.serve.config import RequestRouterConfig
 
 from deployments.agents.specs import AGENTS
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.replica import Build, Replica
+from deployments.core.replica import Build, Replica, Served
 from deployments.engine.warming import WarmStart
 from serve_app import scaling
 from serve_app.agents import build_of
@@ -28,7 +28,10 @@ from serve_app.assembly.warming import WarmPeers, warm_prompts
 from serve_app.engine.router import PreferenceRouter
 from serve_app.ingress import AgentHandle, Ingress
 from serve_app.local_models import Models
+from serve_app.logs import log_as_serve, serve_logging
 from serve_app.settings import Settings
+from serve_app.tracing import export
+from serve_app.tracing.calls import traced
 
 _BY_PREFERENCE = {"request_router_config": RequestRouterConfig(request_router_class=PreferenceRouter)}
 
@@ -37,31 +40,55 @@ def build_graph(
     settings: Settings, models: Models, secret: bytes, agents: Sequence[AgentSpec] = AGENTS
 ) -> Application:
     """The application as Serve runs it. `models` must be available on every node."""
-    token_cache = _bound(
+    bound = partial(deployed, settings)
+    token_cache = bound(
         "TokenCache",
         scaling.token_cache(settings),
         partial(token_cache_services, settings, models.llm, agents),
     )
-    knowledge = _bound(
+    knowledge = bound(
         "Knowledge",
         scaling.knowledge(settings, len(agents)),
         partial(knowledge_and_records, settings, models.embedding, token_cache),
     )
     prompts = partial(warm_prompts, settings, WarmPeers(agents, token_cache, knowledge, secret))
     warm_start = WarmStart(prompts, settings.warm_up_s)
-    engine = _bound(
+    engine = bound(
         "Engine",
         scaling.engine(settings) | _BY_PREFERENCE,
         partial(engine_services, settings, models, warm_start),
     )
     peers = AgentPeers(agents, token_cache, knowledge, engine, secret)
     handles = [
-        AgentHandle(spec, _bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))
+        AgentHandle(spec, bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))
         for spec in agents
     ]
-    front = serve.deployment(serve.ingress()(Ingress), name="Ingress").options(**scaling.ingress(settings))
+    front = serve.deployment(serve.ingress()(_Front), name="Ingress")
+    front = front.options(**scaling.ingress(settings), logging_config=serve_logging(settings))
     return front.bind(settings, handles, knowledge, token_cache, engine)
 
 
-def _bound(name: str, options: dict[str, Any], build: Build) -> Application:
-    return serve.deployment(Replica, name=name).options(**options).bind(build)
+class _Front(Ingress):
+    """The Ingress in a process of its own."""
+
+    def __init__(self, settings: Settings, *parts: Any) -> None:
+        prepare_process("Ingress", settings)
+        super().__init__(settings, *parts)
+
+
+def deployed(settings: Settings, name: str, options: dict[str, Any], build: Build) -> Application:
+    """A deployment of the services that `build` makes, with Serve's `options`, and with traces and a log."""
+    deployment = serve.deployment(Replica, name=name)
+    configured = deployment.options(**options, logging_config=serve_logging(settings))
+    return configured.bind(partial(_built, settings, name, build), traced(name))
+
+
+async def _built(settings: Settings, name: str, build: Build) -> Sequence[Served]:
+    prepare_process(name, settings)
+    return await build()
+
+
+def prepare_process(name: str, settings: Settings) -> None:
+    """Starts a replica's traces and log. Raises ConfigurationError."""
+    log_as_serve(settings.log_level)
+    export.start(name)

@@ -8,7 +8,7 @@ import pickle
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
-from deployments.core.replica import Build, Replica, Served
+from deployments.core.replica import Build, Replica, Served, Wrap
 
 
 class LocalHandle:
@@ -104,8 +104,8 @@ async def replica_of(*served: Served) -> Replica:
     return await replica_built(build)
 
 
-async def replica_built(build: Build) -> Replica:
+async def replica_built(build: Build, *wrap: Wrap) -> Replica:
     """A replica, made as Serve makes one: it awaits the constructor."""
     replica = Replica.__new__(Replica)
-    await Replica.__init__(replica, build)
+    await Replica.__init__(replica, build, *wrap)
     return replica

@@ -80,6 +80,9 @@ def serving(protocol: type[Port]) -> Callable[[Port], Served]:
 Build: TypeAlias = "Callable[[], Awaitable[Sequence[Served]]]"
 """Makes a replica's services, inside the replica: event loop, connections and models belong to it."""
 
+Wrap: TypeAlias = "Callable[[str, Kind, Callable[..., Any]], Callable[..., Any]]"
+"""Gets the name and kind of an operation, and its method; returns the method that Serve calls instead."""
+
 
 class Replica:
     """A deployment's replica. Serve finds each operation of the services as a method of this object.
@@ -88,12 +91,14 @@ class Replica:
     `shut_down()` (ends what would outlive the process).
     """
 
-    async def __init__(self, build: Build) -> None:  # type: ignore[misc]  # Serve awaits constructors
+    async def __init__(  # type: ignore[misc]  # Serve awaits constructors
+        self, build: Build, wrap: Wrap = lambda _name, _kind, method: method
+    ) -> None:
         self._served = await build()
         process_memory.give_back()
         for name, (service, kind) in _by_name(self._served).items():
             method = getattr(service, name)
-            setattr(self, name, _yielding(method) if kind is Kind.STREAM else method)
+            setattr(self, name, wrap(name, kind, _yielding(method) if kind is Kind.STREAM else method))
 
     async def check_health(self) -> None:
         """Checks the services. Serve calls it periodically and replaces the replica if it raises."""

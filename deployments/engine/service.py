@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
@@ -22,17 +22,31 @@ class EngineFigures(Protocol):
         """What the engine's scheduler has counted since its start, and what its cache holds now."""
 
 
+Watch: TypeAlias = "Callable[[GenerateRequest], Callable[[Delta], None] | None]"
+"""Is called with each generation; what it returns, if anything, is called with each delta that is sent."""
+
+
 class EngineService:
     """Implements `EngineReplica` and `EngineFigures` over an engine that this process owns."""
 
-    def __init__(self, engine: SurveyedEngine, stream_interval_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        engine: SurveyedEngine,
+        stream_interval_s: float = 0.0,
+        watch: Watch = lambda _request: None,
+    ) -> None:
         """`stream_interval_s` is the minimum time between two deltas of an answer after the first."""
         self._engine = engine
         self._stream_interval_s = stream_interval_s
+        self._watch = watch
 
     @classmethod
     async def start(
-        cls, engine: SurveyedEngine, stream_interval_s: float = 0.0, warm_start: WarmStart | None = None
+        cls,
+        engine: SurveyedEngine,
+        stream_interval_s: float = 0.0,
+        warm_start: WarmStart | None = None,
+        watch: Watch = lambda _request: None,
     ) -> EngineService:
         """Has the engine generate once and prefill what `warm_start` selects; returns the service.
 
@@ -45,13 +59,16 @@ class EngineService:
         except BaseException:
             engine.close()  # a replica that never started has no service to shut down
             raise
-        return cls(engine, stream_interval_s)
+        return cls(engine, stream_interval_s, watch)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Streams an answer. Serve cancels it when the caller cancels its call."""
+        tell = self._watch(request)
         answer = self._engine.generate(request.left(time.monotonic()))
         async with aclosing(coalesced(answer, self._stream_interval_s)) as deltas:
             async for delta in deltas:
+                if tell is not None:
+                    tell(delta)
                 yield delta
 
     async def describe(self) -> EngineInfo:

@@ -89,7 +89,8 @@ class EngineCalls:
 
         Closing the iterator aborts the generation. Raises what `Generator.generate` raises.
         """
-        request = self._request(question, prompt, watch, attempt)
+        with watch.stage("route"):
+            request = self._request(question, prompt, watch, attempt)
         prompt_ids = request.prompt
         expected = next((name for name in request.replicas if name not in request.avoid), None)
         to_prefill = max(len(prompt.ids) - prompt.placing.cached_tokens, 0)
@@ -110,7 +111,6 @@ class EngineCalls:
         name = f"{question.request_id}-{attempt.number}" if attempt.number else question.request_id
         refused_by = () if attempt.refused_by is None else (attempt.refused_by,)
         replicas = prompt.placing.replicas[:PREFERRED]
-        watch.lap("route")
         return GenerateRequest(
             request_id=RequestId(name),
             prompt=to_bytes(prompt.ids),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deployments.core.ids import Scope
@@ -14,6 +14,7 @@ from deployments.core.salt import Salts
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
+from deployments.rag.stopwatch import StageSpan, no_span
 from deployments.rag.usage_reports import UsageReports
 
 
@@ -34,8 +35,10 @@ class RagParts:
     """Drops the retrievals of a scope that this process keeps."""
     paths: PathLog | None = None
     """Where prompts are counted for warm-up; None counts none."""
-    answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
-    """Called with every complete answer."""
+    answered: Sequence[Callable[[Question, Answer], None]] = ()
+    """Each is called with every complete answer."""
+    stage_span: StageSpan = no_span
+    """Makes the spans of a question's stages."""
     usage: UsageReports | None = None
     """Where tenants' usage is reported; None reports none."""
     share_answers: bool = False

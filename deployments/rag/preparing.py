@@ -90,17 +90,17 @@ class PromptPreparer:
 
         Raises PromptTooLong, KnowledgeUnavailable.
         """
-        query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
-        found, salt = await self._found_and_salt(question)
+        with watch.stage("retrieve"):
+            query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
+            found, salt = await self._found_and_salt(question)
         passages = found.passages
-        watch.lap("retrieve")
-        segments = [passage.segment for passage in passages]
-        resolved = await self._parts.resolver.resolve(question.scope, segments)
-        watch.lap("tokens")
+        with watch.stage("tokens"):
+            segments = [passage.segment for passage in passages]
+            resolved = await self._parts.resolver.resolve(question.scope, segments)
         answerable = bool(passages) or question.passages is not None
-        fixed = self._fixed_tokens(question, passages) if answerable else 0
-        count = self._fitting(question, resolved, fixed, max_model_len) if answerable else 0
-        watch.lap("assemble")
+        with watch.stage("assemble"):
+            fixed = self._fixed_tokens(question, passages) if answerable else 0
+            count = self._fitting(question, resolved, fixed, max_model_len) if answerable else 0
         return Selection(
             answerable=answerable,
             passages=passages[:count],
@@ -121,19 +121,19 @@ class PromptPreparer:
         """The prompt, with its documents in the order that suits the replicas' caches, as known now."""
         if not selection.answerable:
             return PreparedPrompt(token_ids(), selection, Placing([]), b"", ())
+        with watch.stage("route"):
+            placing = await self._placed(question, selection)
+        with watch.stage("assemble"):
+            return self._joined(question, selection, placing)
+
+    async def _placed(self, question: Question, selection: Selection) -> Placing:
         uses = self._parts.counts.uses(question.scope, selection.keys)
         candidates = [
             Candidate(key, len(ids), used)
             for key, ids, used in zip(selection.keys, selection.documents, uses, strict=True)
         ]
         prompt_tokens = selection.fixed_tokens + selection.context_tokens
-        placing = await self._parts.placer.place(
-            selection.salt, self._head.segment, candidates, prompt_tokens
-        )
-        watch.lap("route")
-        prompt = self._joined(question, selection, placing)
-        watch.lap("assemble")
-        return prompt
+        return await self._parts.placer.place(selection.salt, self._head.segment, candidates, prompt_tokens)
 
     def _joined(self, question: Question, selection: Selection, placing: Placing) -> PreparedPrompt:
         order = placing.order

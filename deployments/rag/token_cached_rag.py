@@ -88,7 +88,8 @@ class TokenCachedRAG:
                     raise
                 attempt = retry
         answer = await self._answer(question, prompt, generation, watch)
-        self._parts.answered(question, answer)
+        for notice in self._parts.answered:
+            notice(question, answer)
         yield answer
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
@@ -133,7 +134,7 @@ class TokenCachedRAG:
     def _watch(self, question: Question) -> Stopwatch:
         clock, spent = self._parts.clock, question.spent
         before_s = 0.0 if spent is None else spent.until(clock(), within_s=question.deadline_s)
-        return Stopwatch(clock, before_s)
+        return Stopwatch(clock, before_s, self._parts.stage_span)
 
     async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
         engine = await self._engine.info()

@@ -55,6 +55,8 @@ from serve_app.assembly.warming import prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
 from serve_app.settings import Settings
+from serve_app.tracing.answers import answer_span
+from serve_app.tracing.spans import stage
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,8 @@ async def _parts(
     leased = leased_parts(spec, knowledge, link, peers.secret, kept, inner=templates)
     order = ORDERS[settings.order_of(spec.name)]
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, leased.salts)
+    as_fields = settings.log_format == "json"
+    log = AnswerLog(spec.name, questions if settings.log_questions else None, as_fields=as_fields)
 
     return RagParts(
         retriever=leased.retriever if settings.retrieval_cache else templates or knowledge,
@@ -156,5 +160,6 @@ async def _parts(
         usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
-        answered=AnswerLog(spec.name, questions if settings.log_questions else None),
+        answered=(log, answer_span(spec.name)),
+        stage_span=stage,
     )

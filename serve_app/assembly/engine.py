@@ -21,6 +21,7 @@ from serve_app.engine.gauges import export_engine_gauges
 from serve_app.engine.replica_name import replica_name
 from serve_app.local_models import Models
 from serve_app.settings import Settings
+from serve_app.tracing.generations import generation_spans
 
 
 async def engine(settings: Settings, models: Models, warm_start: WarmStart | None) -> Sequence[Served]:
@@ -29,7 +30,8 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
     Raises ConfigurationError, EngineUnavailable.
     """
     shared = await _start_shared(settings, models)
-    service = await EngineService.start(shared, settings.stream_interval_ms / 1000, warm_start)
+    interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
+    service = await EngineService.start(shared, interval_s, warm_start, spans)
     return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
 
 

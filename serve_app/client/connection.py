@@ -16,6 +16,7 @@ from deployments.core.ids import TenantId
 from serve_app.auth import TENANT_HEADER
 from serve_app.client.responses import error_of, result_of, results_of
 from serve_app.settings import Settings, variable
+from serve_app.tracing import spans
 
 _TIMEOUT = httpx.Timeout(None, connect=5.0, read=600.0, write=60.0)
 """Seconds. The application's own deadline is shorter, unless it was configured to be longer."""
@@ -143,6 +144,7 @@ class Connection:
                 limits=_NO_IDLE_CONNECTIONS,
                 trust_env=self._trust_env,
                 transport=self._transport,
+                event_hooks={"request": [_add_trace]},
             )
         return self._client
 
@@ -170,6 +172,11 @@ def default_url(environ: Mapping[str, str]) -> str:
         for field in ("http_host", "http_port")
     )
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _add_trace(request: httpx.Request) -> None:
+    """Makes the request a part of the trace that the caller's task works in, if any."""
+    request.headers.update(spans.headers())
 
 
 def _inside_ray() -> bool:

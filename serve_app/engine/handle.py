@@ -17,6 +17,7 @@ from deployments.engine.deadline import next_before
 from serve_app.engine.own_call import own_call
 from serve_app.engine.replies import NoReply, replies
 from serve_app.remote import translated, translated_stream
+from serve_app.tracing.calls import carried
 
 GRACE_S = 1.0
 """The client waits this long after the engine's deadline, so that the engine's error comes first."""
@@ -44,7 +45,7 @@ class EngineHandle:
         deadline = asyncio.get_running_loop().time() + request.deadline_s + GRACE_S
         request = replace(request, sent=TimeSpent(0.0, time.monotonic()))
         with own_call():
-            response = self._streaming.generate.remote(request)
+            response = self._streaming.generate.remote(request, **carried())
         async with aclosing(translated_stream("the engine", response, EngineUnavailable)) as deltas:
             while delta := await next_before(deadline, deltas, "the engine did not answer in time"):
                 yield delta
@@ -100,6 +101,6 @@ class EngineHandle:
         calls fail. Raises EngineUnavailable if no replica runs.
         """
         with translated("the engine", EngineUnavailable):
-            response = self._handle.broadcast("warm", salt, tuple(prompts), within_s)
+            response = self._handle.broadcast("warm", salt, tuple(prompts), within_s, **carried())
             answers = await response.results_async(return_exceptions=True)
         return sum((answer for answer in answers if isinstance(answer, Warmed)), Warmed())

@@ -30,6 +30,7 @@ from serve_app.origins import origins
 from serve_app.quota_gate import QuotaGate
 from serve_app.services import Services
 from serve_app.stored_limits import StoredLimits
+from serve_app.tracing.requests import TracedRequests
 
 _DESCRIPTION = (
     "RAG agents on your own model that never tokenize a document twice. A request's tenant is that of "
@@ -58,6 +59,7 @@ def build_api(parts: Services) -> FastAPI:
         max_file_bytes=parts.settings.max_body_bytes,
         allowed_origins=allowed,
     )
+    app.add_middleware(TracedRequests)
     if allowed:  # added last, so it is the first that a request meets: a preflight has no API key
         app.add_middleware(
             CORSMiddleware,

@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.integration.local_ray.running import Running, local_app, within
 from tests.listeners import family, listening_sockets
 
-ROOT = Path(__file__).parents[3]
 AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
-
-
-@dataclass(frozen=True)
-class Running:
-    process: subprocess.Popen[str]
-    fast_path: bool
-    http: httpx.Client
-    facts: dict[str, Any]
-
-
-@contextmanager
-def small_app(state_dir: Path, fast_path: str) -> Iterator[Running]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.local_ray.small_app", str(state_dir), str(port), fast_path],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    line = next((line for line in process.stdout if line.startswith("{")), None)
-    assert line, "it ended before it served"
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-        yield Running(process, fast_path == "on", http, json.loads(line))
-    process.kill()
-    process.wait()
-    process.stdout.close()
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """With Serve's fast path, and without."""
-    with small_app(tmp_path_factory.mktemp("state"), request.param) as running:
+    with local_app("small_app", tmp_path_factory.mktemp("state"), request.param) as running:
         yield running
 
 
@@ -81,7 +47,7 @@ def test_a_stream_arrives_while_it_is_made_and_ends_with_its_reader(running: Run
         lines = response.iter_lines()
         assert [next(lines), next(lines), next(lines)] == ["data: 0", "", "data: 1"]
         assert running.http.get("/open").json() == 1
-    assert _within(10, lambda: running.http.get("/open").json() == 0)
+    assert within(10, lambda: running.http.get("/open").json() == 0)
 
 
 def test_a_clients_headers_do_not_change_when_a_request_ends(running: Running) -> None:
@@ -90,7 +56,7 @@ def test_a_clients_headers_do_not_change_when_a_request_ends(running: Running) -
     assert running.http.get("/slow", headers=headers).text == "slow"
     with running.http.stream("GET", "/numbers", headers=headers) as response:
         next(response.iter_lines())
-    assert _within(10, lambda: running.http.get("/open").json() == 0)
+    assert within(10, lambda: running.http.get("/open").json() == 0)
 
 
 def test_a_large_body_goes_from_replica_to_replica(running: Running) -> None:
@@ -125,7 +91,7 @@ def test_another_user_without_the_token_is_refused(running: Running) -> None:
 @pytest.mark.parametrize("running", ["on"], indirect=True)
 def test_two_applications_on_one_machine_keep_apart(running: Running, tmp_path: Path) -> None:
     """Serve's fast path has fixed ports and one folder for all of them."""
-    with small_app(tmp_path, "on") as other:
+    with local_app("small_app", tmp_path, "on") as other:
         pids = {app.http.get("/pid").json() for app in (running, other)}
         first, second = (
             {(listener.address, listener.port) for listener in listening_sockets(app.process.pid)}
@@ -142,8 +108,8 @@ def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running)
     assert haproxies  # the current one, and earlier ones that still have connections
     for manager in managers:
         os.kill(manager, signal.SIGKILL)
-    assert _within(5, lambda: not any(map(_runs, haproxies)))
-    assert _within(60, lambda: _answers(running))
+    assert within(5, lambda: not any(map(_runs, haproxies)))
+    assert within(60, lambda: _answers(running))
 
 
 def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
@@ -158,7 +124,7 @@ def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
     }
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
-    assert _within(30, lambda: not any(map(_runs, pids)))
+    assert within(30, lambda: not any(map(_runs, pids)))
 
 
 def _named(running: Running, command: str) -> list[int]:
@@ -178,15 +144,6 @@ def _answers(running: Running) -> bool:
         return running.http.get("/").text == "hello"
     except httpx.TransportError:
         return False
-
-
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _runs(pid: int) -> bool:

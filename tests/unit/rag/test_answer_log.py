@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import asdict
 
 import pytest
 
@@ -21,8 +22,18 @@ def lines(caplog):
     return lambda: [record.getMessage() for record in caplog.records if " answer {" in record.getMessage()]
 
 
-def logged_rig(questions=None, passages=1):
-    return Rig([a_passage(n) for n in range(passages)], answered=AnswerLog("support", questions))
+def logged_rig(questions=None, passages=1, *, as_fields=False):
+    return Rig(
+        [a_passage(n) for n in range(passages)],
+        answered=[AnswerLog("support", questions, as_fields=as_fields)],
+    )
+
+
+def figures(reuse):
+    """What a line has of a ledger: no document's id."""
+    missed = {"never_seen": sum(miss.tokens for miss in reuse.missed)}
+    fields = {name: value for name, value in asdict(reuse).items() if name != "passages"}
+    return fields | {"dropped": len(reuse.dropped), "missed": missed}
 
 
 async def test_an_answer_is_one_line_of_its_figures(lines):
@@ -40,11 +51,23 @@ async def test_an_answer_is_one_line_of_its_figures(lines):
         "context_tokens": answer.context_tokens,
         "query_tokens": answer.query_tokens,
         "answer_tokens": 12,
-        "kv_cached_tokens": 32,
-        "answer": "generated",
         "finish_reason": "stop",
+        "reuse": figures(answer.reuse),
+        "timings_ms": answer.timings_ms,
     }
     assert answer.context_tokens > 0
+    assert answer.reuse.kv_cached_tokens == 32
+
+
+async def test_a_formatter_of_json_gets_the_fields_themselves(caplog):
+    """JSON inside a JSON string would have to be parsed twice."""
+    caplog.set_level(logging.INFO, "ray.serve")
+    answer = await logged_rig(as_fields=True).answer()
+    (record,) = caplog.records
+    assert record.getMessage() == "answer"
+    assert (record.agent, record.request_id, record.tenant) == ("support", "req-1", "acme")
+    assert (record.reuse, record.timings_ms) == (figures(answer.reuse), answer.timings_ms)
+    assert "question" not in vars(record)
 
 
 async def test_an_answer_without_context_is_logged_as_such(lines):

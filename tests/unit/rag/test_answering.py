@@ -1,5 +1,6 @@
 """Citations, and what an answer takes from the engine's deltas."""
 
+from contextlib import contextmanager
 from itertools import pairwise
 
 from hypothesis import given
@@ -84,15 +85,24 @@ def test_a_generation_that_broke_off_says_so():
     assert generation.finish_reason == "abort"
 
 
-def test_laps_are_consecutive_and_add_up():
-    """Each lap is the time since the last one; time before the start counts in the elapsed time only."""
+def test_stages_are_consecutive_and_add_up():
+    """A stage includes the time since the last one; time before the start counts in the elapsed time only."""
     clock = FakeClock()
-    watch = Stopwatch(clock, before_s=2.0)
+    opened: list[str] = []
+
+    @contextmanager
+    def span(stage):
+        opened.append(stage)
+        yield
+
+    watch = Stopwatch(clock, before_s=2.0, span=span)
     for stage, seconds in (("retrieve", 1.0), ("tokens", 0.25), ("retrieve", 0.5)):
-        clock.pass_s(seconds)
-        watch.lap(stage)
+        clock.pass_s(seconds / 2)
+        with watch.stage(stage):
+            clock.pass_s(seconds / 2)
     assert watch.stages_ms == {"retrieve": 1500.0, "tokens": 250.0}
     assert watch.elapsed_ms == 3750.0
+    assert opened == ["retrieve", "tokens", "retrieve"]
 
 
 def test_a_request_from_the_future_took_no_negative_time():
