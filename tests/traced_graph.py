@@ -84,7 +84,7 @@ async def agent_services(engine: Any, library: Any) -> Sequence[Served]:
     rig.use(
         retriever=client_of(Retriever, library, "the library"),
         generator=EngineHandle(engine),
-        answered=[AnswerLog(SUPPORT.name, with_questions=False, as_fields=True), answer_span(SUPPORT.name)],
+        answered=[AnswerLog(SUPPORT.name, as_fields=True), answer_span(SUPPORT.name)],
         stage_span=stage,
         clock=time.monotonic,
     )
