@@ -73,6 +73,7 @@ DOCUMENTATION = AgentSpec(
     ),
     no_context="I don't know: the documentation has nothing on this.",
     doubt=_doubt("pages"),
+    further_passages=6,  # its pages are long: the passage that answers is often not the page's nearest one
     sections=SECTIONS,
 )
 

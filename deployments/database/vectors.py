@@ -54,3 +54,9 @@ def to_matrix(blobs: Sequence[bytes]) -> Matrix:
     """Decodes stored vectors, one row each; shape (0, 0) when there are none."""
     flat = np.frombuffer(b"".join(blobs), dtype="<f4")
     return flat.reshape(len(blobs), -1) if blobs else np.empty((0, 0), np.float32)
+
+
+def normalised(vectors: Matrix) -> Matrix:
+    """Returns vectors of length 1 with the same directions; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)

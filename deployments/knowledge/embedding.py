@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ import numpy as np
 from deployments.core.batches import batches
 from deployments.core.errors import ConfigurationError
 from deployments.core.ids import Fingerprint
-from deployments.database.vectors import Matrix, Vector
+from deployments.database.vectors import Matrix, Vector, normalised
 
 _SCHEMA_VERSION = 1
 """Part of the fingerprint. Raise it when `embedded_text` or the windows of long texts change."""
@@ -38,6 +39,24 @@ _MAX_THREADS = 4
 """Most threads that embed documents."""
 _LOWEST_PRIORITY = 19
 """Nice value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What a text is for. A model may begin questions and passages with different words, its prompts."""
+
+    encode: str
+    """The model's method."""
+    prompts: Sequence[str]
+    """Names of the model's prompts, of which the method takes the first that there is."""
+
+    def prompt(self, model: Any) -> str:
+        """The words that the model puts before a text; "" if it has none."""
+        return next((model.prompts[name] for name in self.prompts if name in model.prompts), "")
+
+
+_QUERY = _Role("encode_query", ["query"])
+_DOCUMENT = _Role("encode_document", ["document", "passage", "corpus"])
 
 T = TypeVar("T")
 
@@ -82,32 +101,32 @@ class SentenceEmbedder:
 
     async def embed_queries(self, texts: Sequence[str]) -> Matrix:
         """Returns the vectors of questions, one row each, in the order of `texts`."""
-        return await self._embed(self._questions, "encode_query", texts)
+        return await self._embed(self._questions, _QUERY, texts)
 
     async def embed_wordings(self, texts: Sequence[str]) -> Matrix:
         """Returns what `embed_queries` does, without delaying questions."""
-        return await self._embed(self._documents, "encode_query", texts)
+        return await self._embed(self._documents, _QUERY, texts)
 
     async def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """Returns the vectors of chunks or other stored texts, one row each, in the order of `texts`."""
-        return await self._embed(self._documents, "encode_document", texts)
+        return await self._embed(self._documents, _DOCUMENT, texts)
 
     def close(self) -> None:
         """Ends the threads after their current batches."""
         self._questions.close()
         self._documents.close()
 
-    async def _embed(self, lane: _Lane, encode: str, texts: Sequence[str]) -> Matrix:
+    async def _embed(self, lane: _Lane, role: _Role, texts: Sequence[str]) -> Matrix:
         """Embeds texts of any length.
 
         The model reads a limited number of word pieces. A longer text is split into windows of equal
         length, and its vector is the normalised mean of theirs, so that no part of it is ignored.
         """
-        slices = [await self._embed_slice(lane, encode, some) for some in batches(texts, _SLICE_TEXTS)]
+        slices = [await self._embed_slice(lane, role, some) for some in batches(texts, _SLICE_TEXTS)]
         return np.concatenate([np.empty((0, self.dimensions), np.float32), *slices])
 
-    async def _embed_slice(self, lane: _Lane, encode: str, texts: Sequence[str]) -> Matrix:
-        windows = await lane.run(lambda model: [_windows(model, text) for text in texts])
+    async def _embed_slice(self, lane: _Lane, role: _Role, texts: Sequence[str]) -> Matrix:
+        windows = await lane.run(partial(_windows, role=role, texts=texts))
         flat = [window for of_text in windows for window in of_text]
         by_length = sorted(range(len(flat)), key=lambda number: len(flat[number]))
         parts = np.empty((len(flat), self.dimensions), np.float32)
@@ -115,13 +134,13 @@ class SentenceEmbedder:
         async def embed(left: Iterator[Sequence[int]]) -> None:
             for numbers in left:
                 batch = [flat[number] for number in numbers]
-                parts[numbers] = await lane.run(partial(_encoded, encode=encode, texts=batch))
+                parts[numbers] = await lane.run(partial(_encoded, role=role, texts=batch))
 
         # No more batches than threads are in the queue, so that other calls get their turn.
         waiting = batches(by_length, _BATCH_WINDOWS)
         await asyncio.gather(*(embed(waiting) for _ in range(lane.threads)))
         starts = np.cumsum([0, *(len(of_text) for of_text in windows[:-1])])
-        return _normalised(np.add.reduceat(parts, starts, axis=0))
+        return normalised(np.add.reduceat(parts, starts, axis=0))
 
 
 class _Lane:
@@ -160,12 +179,12 @@ class _Lane:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(self._nice, present))
 
 
-def _encoded(model: Any, encode: str, texts: list[str]) -> Matrix:
+def _encoded(model: Any, role: _Role, texts: list[str]) -> Matrix:
     import torch
 
     # The cosine of a vector with that of float32 is above 0.9999, and the model takes half the time.
     with torch.autocast("cpu", torch.bfloat16, enabled=_computes_bfloat16()):
-        vectors = getattr(model, encode)(texts, normalize_embeddings=True, show_progress_bar=False)
+        vectors = getattr(model, role.encode)(texts, normalize_embeddings=True, show_progress_bar=False)
     return np.asarray(vectors, dtype=np.float32)
 
 
@@ -178,24 +197,25 @@ def _computes_bfloat16() -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def _windows(model: Any, text: str) -> list[str]:
+def _windows(model: Any, role: _Role, texts: Sequence[str]) -> list[list[str]]:
+    """Splits each text into windows that the model reads whole, with its prompt before each."""
     limit = model.max_seq_length
     if not isinstance(limit, int):  # static models have no limit
-        return [text]
+        return [[text] for text in texts]
+    prompt = model.tokenizer(role.prompt(model), add_special_tokens=False)["input_ids"]
+    room = max(limit - len(prompt) - model.tokenizer.num_special_tokens_to_add(), 1)
+    return [_split(model, text, room) for text in texts]
+
+
+def _split(model: Any, text: str, room: int) -> list[str]:
     encoded = model.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     offsets = encoded["offset_mapping"]
-    # The model adds two word pieces to each window: [CLS] and [SEP].
-    count = -(-len(offsets) // (limit - 2))
+    count = -(-len(offsets) // room)
     if count <= 1:
         return [text]
     cuts = [offsets[len(offsets) * i // count][0] for i in range(1, count)]
     bounds = [0, *cuts, len(text)]
     return [text[a:b] for a, b in pairwise(bounds)]
-
-
-def _normalised(vectors: Matrix) -> Matrix:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
 
 
 def _fingerprint(model: Any) -> Fingerprint:

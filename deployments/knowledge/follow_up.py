@@ -10,13 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from deployments.core.documents import SearchQuery
 from deployments.core.words import content_words, words_of
-
-Similarities = npt.NDArray[np.float32]
+from deployments.knowledge.vectors import Similarities
 
 _LEAST_SHARE = 0.3
 """A question's own words always count: in "and Business?" they choose between the talk's documents."""
@@ -36,7 +32,6 @@ class WeighedQuestion:
     """How similar a collection's chunks are to a question in its talk."""
 
     similarities: Similarities
-    """One for each chunk."""
     text: str
     """The text that decides most of them."""
 
@@ -49,11 +44,10 @@ def searched_texts(query: SearchQuery) -> list[str]:
 def weigh(texts: Sequence[str], similarities: Sequence[Similarities]) -> WeighedQuestion:
     """Weighs the similarities with each of the `searched_texts`, which come in the same order."""
     alone, in_talk = similarities[0], similarities[-1]
-    if len(texts) == 1 or not len(alone):
+    if len(texts) == 1 or not len(alone.chunks):
         return WeighedQuestion(alone, texts[0])
-    share = own_share(texts[0], float(alone.max()), float(in_talk.max()))
-    mixed = np.asarray(share * alone + (1 - share) * in_talk, np.float32)
-    return WeighedQuestion(mixed, texts[0] if share >= 0.5 else texts[-1])
+    share = own_share(texts[0], float(alone.chunks.max()), float(in_talk.chunks.max()))
+    return WeighedQuestion(alone.mixed(share, in_talk), texts[0] if share >= 0.5 else texts[-1])
 
 
 def own_share(question: str, alone: float, in_talk: float) -> float:

@@ -48,13 +48,13 @@ class _TextQuestion:
 class HybridSearch:
     """Searches one database.
 
-    Vectors alone rank a question in everyday words. Full text, even with a small weight, promotes
-    passages that share words with the question by chance: of 86 questions worded unlike the articles,
-    vectors alone put the right article first for 46, fusion with a tenth of the vectors' weight for 41,
-    with equal weights for 33. So full text adds only passages that spell what the question asks for: an
-    identifier, which an embedding hardly knows, or all rare words of a question without one. They come
-    first, ranked by both, and the similarity threshold does not drop them. `follow_up` says how a question
-    in a talk is searched for.
+    Vectors alone rank a question in everyday words: a passage counts by its own vector and, less, by that
+    of its whole document. Full text, even with a small weight, promotes passages that share words with the
+    question by chance: of 86 questions worded unlike the articles, vectors alone put the right article
+    first for 46, fusion with a tenth of the vectors' weight for 41, with equal weights for 33. So full text
+    adds only passages that spell what the question asks for: an identifier, which an embedding hardly
+    knows, or all rare words of a question without one. They come first, ranked by both, and the similarity
+    threshold does not drop them. `follow_up` says how a question in a talk is searched for.
 
     While the active index is of another embedding model than `embedder`, full text alone ranks, since
     vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from deployments.core.ids import Fingerprint
 
-_SEARCH_VERSION = 4
+_SEARCH_VERSION = 5
 """Raise it when a change of the code ranks or filters the same texts and vectors differently."""
 
 

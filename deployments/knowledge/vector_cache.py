@@ -18,7 +18,7 @@ from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Matrix, to_matrix
 from deployments.knowledge.collection_states import CollectionState
 from deployments.knowledge.tables import chunks, documents
-from deployments.knowledge.vectors import CollectionVectors
+from deployments.knowledge.vectors import CollectionVectors, document_vectors
 from deployments.knowledge.wordings import read_collection_wordings
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
@@ -115,8 +115,11 @@ async def _read(
     embeddings = await _embeddings(connection, of_collection, places)
     matrix = await asyncio.to_thread(places.matrix, former, embeddings)
     numbered, owners = np.unique(places.documents, return_inverse=True)
-    wordings = await read_collection_wordings(connection, scope, state.index_id, places.documents)
-    vectors = CollectionVectors(places.ids, numbered, owners, places.sections, matrix, wordings)
+    wordings = await read_collection_wordings(connection, scope, state.index_id, numbered, owners)
+    document_matrix = await asyncio.to_thread(document_vectors, matrix, owners, len(numbered))
+    vectors = CollectionVectors(
+        places.ids, numbered, owners, places.sections, matrix, document_matrix, wordings
+    )
     return _Entry(state, vectors, places.hashes)
 
 

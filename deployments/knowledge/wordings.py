@@ -18,6 +18,8 @@ from deployments.core.ids import Scope
 from deployments.database.vectors import Matrix, Vector, to_blob, to_matrix
 from deployments.knowledge.tables import documents, wordings
 
+Cosines = npt.NDArray[np.float32]
+
 _WORDING_WEIGHT = np.float32(0.75)
 """Weight of the similarity with a wording, 0 to 1; the chunk's own similarity has the rest.
 
@@ -68,39 +70,62 @@ async def write_wordings(
 
 
 @dataclass(frozen=True, slots=True)
+class Worded:
+    """Which chunks, or which documents, of a collection have wordings."""
+
+    rows: npt.NDArray[np.int64]
+    """Their positions among the collection's chunks, or documents; ascending."""
+    owners: npt.NDArray[np.int64]
+    """For each entry of `rows`, the number of its document in `CollectionWordings.starts`."""
+
+    @classmethod
+    def of(cls, documents: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> Worded:
+        """Finds those whose document is one of `known`, which are ascending; `documents` has each one's."""
+        rows = np.flatnonzero(np.isin(documents, known))
+        return cls(rows, np.searchsorted(known, documents[rows]))
+
+    def raised(self, cosines: Cosines, closest: Cosines) -> Cosines:
+        """Returns `cosines`, raised where the closest wording is more similar; they are not modified.
+
+        `closest` has the similarity of each document's closest wording, by its number.
+        """
+        if not len(self.rows):
+            return cosines
+        raised = cosines.copy()
+        own = cosines[self.rows]
+        raised[self.rows] = np.maximum(own, own + _WORDING_WEIGHT * (closest[self.owners] - own))
+        return raised
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionWordings:
-    """Vectors of a collection's wordings, and which chunks they apply to."""
+    """Vectors of a collection's wordings, and what they apply to."""
 
     matrix: Matrix
     """One row for each wording, grouped by document."""
     starts: npt.NDArray[np.int64]
     """The first row of each document in `matrix`: document n has matrix[starts[n]:starts[n + 1]]."""
-    rows: npt.NDArray[np.int64]
-    """Positions, among the collection's chunks, of those whose document has wordings; ascending."""
-    owners: npt.NDArray[np.int64]
-    """For each entry of `rows`, the number n of the chunk's document in `starts`."""
+    chunks: Worded
+    documents: Worded
 
-    def raised(self, cosines: npt.NDArray[np.float32], question: Vector) -> npt.NDArray[np.float32]:
-        """Returns `cosines`, raised for each chunk whose document has a wording closer to the question.
-
-        `cosines` are those of all chunks of the collection with the question; they are not modified.
-        """
-        if not len(self.rows):
-            return cosines
-        alike = np.vecdot(self.matrix, question)
-        best = np.maximum.reduceat(alike, self.starts)[self.owners]
-        raised = cosines.copy()
-        own = cosines[self.rows]
-        raised[self.rows] = np.maximum(own, own + _WORDING_WEIGHT * (best - own))
-        return raised
+    def closest(self, question: Vector) -> Cosines:
+        """Returns the similarity of each document's closest wording with the question."""
+        if not len(self.starts):
+            return np.empty(0, np.float32)
+        return np.asarray(np.maximum.reduceat(np.vecdot(self.matrix, question), self.starts), np.float32)
 
 
 async def read_collection_wordings(
-    connection: AsyncConnection, scope: Scope, index_id: int, chunk_documents: npt.NDArray[np.int64]
+    connection: AsyncConnection,
+    scope: Scope,
+    index_id: int,
+    documents_with_chunks: npt.NDArray[np.int64],
+    owners: npt.NDArray[np.int64],
 ) -> CollectionWordings:
     """Reads a collection's wordings.
 
-    `chunk_documents` has, for each chunk of the collection in order, the row id of its document.
+    `documents_with_chunks` are row ids, ascending; `owners` has the number among them of each chunk's
+    document, for each chunk of the collection in order.
     """
     query = (
         select(wordings.c.document_id, wordings.c.embedding)
@@ -115,6 +140,9 @@ async def read_collection_wordings(
     found = (await connection.execute(query)).all()
     wording_documents = np.fromiter((row.document_id for row in found), np.int64, len(found))
     known, starts = np.unique(wording_documents, return_index=True)
-    rows = np.flatnonzero(np.isin(chunk_documents, known))
-    owners = np.searchsorted(known, chunk_documents[rows])
-    return CollectionWordings(to_matrix([row.embedding for row in found]), starts, rows, owners)
+    return CollectionWordings(
+        to_matrix([row.embedding for row in found]),
+        starts,
+        Worded.of(documents_with_chunks[owners], known),
+        Worded.of(documents_with_chunks, known),
+    )

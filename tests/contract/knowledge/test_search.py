@@ -72,6 +72,18 @@ async def test_further_passages_are_of_the_documents_found(knowledge: Knowledge)
     assert len({p.ordinal for p in found}) == 3
 
 
+async def test_a_document_about_the_question_precedes_a_chance_likeness(knowledge: Knowledge) -> None:
+    """Although the other one has the most similar passage, as the similarities say."""
+    stray = [f"needle needle hay {'hay ' * 18}", *(f"{'straw ' * 20}{n}" for n in range(6))]
+    await knowledge.put("stray", "\n\n".join(stray), "T")
+    await knowledge.put("about", "\n\n".join(f"needle needle {'hay ' * 22}{n}" for n in range(6)), "T")
+    best, other, *_ = await knowledge.search("needle", top_k=2)
+    assert (best.doc_id, other.doc_id) == ("about", "stray")
+    assert best.similarity is not None
+    assert other.similarity is not None
+    assert 0 < best.similarity < other.similarity
+
+
 async def test_shared_words_count_only_if_they_are_identifiers_or_rare(knowledge: Knowledge) -> None:
     """Full text ignores common words, so it finds only the last two documents here."""
     await knowledge.put("near", "what is what is", "T")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,11 @@ async def loaded(knowledge: Knowledge, cache: VectorCache) -> CollectionVectors:
 
 
 def assert_equal(one: CollectionVectors, other: CollectionVectors) -> None:
-    for name in ("chunk_ids", "documents", "owners", "sections", "matrix"):
+    for name in ("chunk_ids", "documents", "owners", "sections", "matrix", "document_matrix"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
-    for name in ("matrix", "starts", "rows", "owners"):
-        np.testing.assert_array_equal(getattr(one.wordings, name), getattr(other.wordings, name))
+    for name in ("matrix", "starts", "chunks.rows", "chunks.owners", "documents.rows", "documents.owners"):
+        of = attrgetter(f"wordings.{name}")
+        np.testing.assert_array_equal(of(one), of(other), err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(3))

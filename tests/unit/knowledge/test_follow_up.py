@@ -8,9 +8,15 @@ from hypothesis import strategies as st
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.knowledge.follow_up import own_share, points_back, searched_texts, weigh
+from deployments.knowledge.vectors import Similarities
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))
 cosines = st.floats(-1, 1, width=32)
+
+
+def alike(*chunks: float) -> Similarities:
+    """Similarities of chunks, each of a document that is as similar."""
+    return Similarities(np.array(chunks, np.float32), np.array(chunks, np.float32))
 
 
 def test_a_question_without_a_talk_is_one_text():
@@ -22,7 +28,7 @@ def test_a_question_without_a_talk_is_one_text():
 
 def test_without_a_talk_similarities_are_the_question_s_own():
     """The very array."""
-    own = np.array([0.1, 0.7], np.float32)
+    own = alike(0.1, 0.7)
     weighed = weigh(["why?"], [own])
     assert weighed.similarities is own
     assert weighed.text == "why?"
@@ -30,23 +36,24 @@ def test_without_a_talk_similarities_are_the_question_s_own():
 
 def test_an_empty_collection_has_nothing_to_weigh():
     """No chunk, no similarity."""
-    nothing = np.empty(0, np.float32)
-    assert len(weigh(["why?", "seats why?"], [nothing, nothing]).similarities) == 0
+    nothing = alike()
+    assert len(weigh(["why?", "seats why?"], [nothing, nothing]).similarities.chunks) == 0
 
 
 def test_a_vague_question_is_decided_by_its_talk():
     """Its own words still choose between documents that the talk finds alike."""
-    alone, in_talk = np.array([0.1, 0.0, 0.2]), np.array([0.6, 0.6, 0.1])
+    alone, in_talk = alike(0.1, 0.0, 0.2), alike(0.6, 0.6, 0.1)
     weighed = weigh(["and Team?", "seats and Team?"], [alone, in_talk])
-    assert np.argsort(-weighed.similarities).tolist() == [0, 1, 2]
+    assert np.argsort(-weighed.similarities.chunks).tolist() == [0, 1, 2]
+    assert np.array_equal(weighed.similarities.documents, weighed.similarities.chunks)
     assert weighed.text == "seats and Team?"
 
 
 def test_a_new_topic_is_decided_by_the_question():
     """Although its talk still finds the old topic."""
-    alone, in_talk = np.array([0.1, 0.7]), np.array([0.6, 0.4])
+    alone, in_talk = alike(0.1, 0.7), alike(0.6, 0.4)
     weighed = weigh(["How do I turn on dark mode?", "seats How do I turn on dark mode?"], [alone, in_talk])
-    assert np.argmax(weighed.similarities) == 1
+    assert np.argmax(weighed.similarities.chunks) == 1
     assert weighed.text == "How do I turn on dark mode?"
 
 

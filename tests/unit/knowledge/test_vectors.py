@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deployments.knowledge.vectors import CollectionVectors
-from deployments.knowledge.wordings import CollectionWordings
+from deployments.database.vectors import Matrix
+from deployments.knowledge.vectors import CollectionVectors, Similarities, document_vectors
+from deployments.knowledge.wordings import CollectionWordings, Worded
 
 
 def none(dimensions: int = 2) -> CollectionWordings:
     """No wordings."""
     empty = np.empty(0, np.int64)
-    return CollectionWordings(np.empty((0, dimensions), np.float32), empty, empty, empty)
+    nobody = Worded(empty, empty)
+    return CollectionWordings(np.empty((0, dimensions), np.float32), empty, nobody, nobody)
+
+
+def collection(
+    chunk_ids: npt.ArrayLike,
+    owners: npt.NDArray[np.int64],
+    sections: npt.NDArray[np.object_],
+    matrix: Matrix,
+    wordings: CollectionWordings | None = None,
+) -> CollectionVectors:
+    """Vectors of chunks, whose documents have the row ids 100, 101..."""
+    documents = 100 + np.arange(max(owners, default=-1) + 1)
+    whole = document_vectors(matrix, owners, len(documents))
+    ids = np.asarray(chunk_ids, np.int64)
+    return CollectionVectors(
+        ids, documents, owners, sections, matrix, whole, wordings or none(matrix.shape[1])
+    )
+
+
+def alike(chunks: npt.ArrayLike, documents: npt.ArrayLike = ()) -> Similarities:
+    """Similarities of chunks, and of documents, which are zero if not given."""
+    own = np.asarray(chunks, np.float32)
+    return Similarities(own, np.asarray(documents, np.float32) if documents else np.zeros_like(own))
 
 
 def vectors(sections: list[str | None]) -> CollectionVectors:
@@ -22,16 +47,14 @@ def vectors(sections: list[str | None]) -> CollectionVectors:
     angles = np.linspace(0, np.pi / 2, len(sections))
     matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     own = np.arange(len(sections))
-    return CollectionVectors(10 + own, 100 + own, own, np.array(sections, dtype=object), matrix, none())
+    return collection(10 + own, own, np.array(sections, dtype=object), matrix)
 
 
 def chunks_of(owners: list[int]) -> CollectionVectors:
-    """Chunks 0, 1, 2... of these documents. Their vectors are undefined: tests pass similarities."""
+    """Chunks 0, 1, 2... of these documents. Their vectors are zero: tests pass similarities."""
     count = len(owners)
     sections = np.array([None] * count, dtype=object)
-    matrix = np.empty((count, 2), np.float32)
-    numbers = np.arange(max(owners, default=-1) + 1)
-    return CollectionVectors(np.arange(count), numbers, np.array(owners, np.int64), sections, matrix, none())
+    return collection(range(count), np.array(owners, np.int64), sections, np.zeros((count, 2), np.float32))
 
 
 QUESTION = np.array([1, 0], np.float32)
@@ -41,7 +64,7 @@ def test_nearest_come_first() -> None:
     found = vectors([None] * 5)
     cosines = found.similarities(QUESTION)
     assert found.nearest(cosines, None, 3, 1) == [10, 11, 12]
-    assert cosines[0] == pytest.approx(1)
+    assert cosines.chunks[0] == pytest.approx(1)
 
 
 def test_a_section_is_filtered_before_the_limit() -> None:
@@ -64,7 +87,7 @@ def test_other_documents_are_ignored_before_the_limit(
 
 def test_equal_similarities_are_ordered_by_chunk() -> None:
     found = chunks_of(list(range(40)))
-    assert found.nearest(np.ones(40, np.float32), None, 10, 5) == list(range(10))
+    assert found.nearest(alike([1] * 40), None, 10, 5) == list(range(10))
 
 
 CHUNKS = st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 9)), min_size=1, max_size=60)
@@ -80,7 +103,7 @@ def test_nearest_are_the_first_chunks_and_the_best_one_of_each_near_document(
     firsts = list({owners[row]: row for row in reversed(order)}.values())
     near = sorted(firsts, key=order.index)[:documents]
     expected = [row for row in order if row in order[:limit] or row in near]
-    found = chunks_of(owners).nearest(np.array(values, np.float32), None, limit, documents)
+    found = chunks_of(owners).nearest(alike(values, [0] * 10), None, limit, documents)
     assert found == expected
     if len({owners[row] for row in order[:limit]}) >= documents:
         assert found == order[:limit]
@@ -89,11 +112,52 @@ def test_nearest_are_the_first_chunks_and_the_best_one_of_each_near_document(
 def test_documents_of_other_sections_do_not_count() -> None:
     sections = np.array(["a", "b", "b", "b", "a", "b"], dtype=object)
     owners = np.array([0, 1, 1, 1, 2, 3])
-    found = CollectionVectors(
-        np.arange(6), np.arange(4), owners, sections, np.empty((6, 2), np.float32), none()
+    found = collection(range(6), owners, sections, np.zeros((6, 2), np.float32))
+    assert found.nearest(alike([9, 8, 7, 6, 5, 4]), "b", 2, 2) == [1, 2, 5]
+
+
+def test_a_chunk_counts_more_if_its_document_is_similar() -> None:
+    """So the page that is about the question comes before a chance likeness, but not before a close chunk."""
+    found = chunks_of([0, 1, 2])
+    similarities = alike([0.50, 0.45, 0.40], [0.1, 0.5, 0.5])
+    assert found.nearest(similarities, None, 3, 3) == [1, 2, 0]
+    assert found.by_chunk(similarities, [0]) == {0: pytest.approx(0.50)}
+    assert found.nearest(alike([0.9, 0.45, 0.40], [0.1, 0.5, 0.5]), None, 3, 3) == [0, 1, 2]
+
+
+MATRICES = st.integers(1, 30).flatmap(
+    lambda count: st.tuples(
+        st.lists(st.integers(0, 5), min_size=count, max_size=count),
+        st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=count, max_size=count),
     )
-    similarities = np.array([9, 8, 7, 6, 5, 4], np.float32)
-    assert found.nearest(similarities, "b", 2, 2) == [1, 2, 5]
+)
+
+
+@given(MATRICES)
+def test_a_document_s_vector_is_the_mean_of_its_chunks(
+    drawn: tuple[list[int], list[tuple[int, int]]],
+) -> None:
+    """Wherever they are in the matrix; of length 1, or zero."""
+    owners, rows = np.array(drawn[0], np.int64), np.array(drawn[1], np.float32)
+    found = document_vectors(rows, owners, 6)
+    for number in range(6):
+        total = rows[owners == number].sum(axis=0)
+        length = np.linalg.norm(total)
+        assert found[number] == pytest.approx(total / length if length else total, abs=1e-6)
+
+
+@given(st.floats(0, 1), st.lists(st.floats(-1, 1, width=32), min_size=4, max_size=4))
+def test_mixed_similarities_are_between_both(share: float, values: list[float]) -> None:
+    """Those of the chunks and those of the documents alike."""
+    one, other = alike(values[:2], values[2:]), alike(values[2:], values[:2])
+    mixed = one.mixed(share, other)
+    for own, low, high in (
+        (mixed.chunks, one.chunks, other.chunks),
+        (mixed.documents, one.documents, other.documents),
+    ):
+        assert np.all(own >= np.minimum(low, high) - 1e-6)
+        assert np.all(own <= np.maximum(low, high) + 1e-6)
+    assert np.allclose(one.mixed(1, other).chunks, one.chunks)
 
 
 def test_similarities_by_chunk_leave_out_chunks_without_vector() -> None:
@@ -107,24 +171,31 @@ def test_similarities_by_chunk_leave_out_chunks_without_vector() -> None:
 
 def test_an_empty_collection_finds_nothing() -> None:
     no_ids = np.empty(0, np.int64)
-    empty = CollectionVectors(
-        no_ids, no_ids, no_ids, np.empty(0, object), np.empty((0, 0), np.float32), none(0)
-    )
+    empty = collection(no_ids, no_ids, np.empty(0, object), np.empty((0, 0), np.float32))
     cosines = empty.similarities(QUESTION)
     assert empty.nearest(cosines, "a", 5, 5) == []
     assert empty.nearest(cosines, None, 5, 5) == []
     assert empty.by_chunk(cosines, [1]) == {}
 
 
-def test_a_wording_raises_all_chunks_of_its_document_and_never_lowers_one() -> None:
+def test_a_wording_raises_its_document_and_all_its_chunks_and_never_lowers_one() -> None:
     matrix = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    owners = np.array([0, 1, 1])
     # The second document's wordings are the question itself and something else.
     asked = CollectionWordings(
         np.array([[0, 1], [1, 0], [0, 1]], np.float32),
         np.array([0, 1]),
-        np.array([0, 1, 2]),
-        np.array([0, 1, 1]),
+        Worded(np.array([0, 1, 2]), owners),
+        Worded(np.array([0, 1]), np.array([0, 1])),
     )
-    sections = np.array([None] * 3, dtype=object)
-    found = CollectionVectors(np.arange(3), np.arange(2), np.array([0, 1, 1]), sections, matrix, asked)
-    assert found.similarities(QUESTION) == pytest.approx([1, 0.75, 0.6 + 0.4 * 0.75])
+    found = collection(range(3), owners, np.array([None] * 3, dtype=object), matrix, asked)
+    similarities = found.similarities(QUESTION)
+    assert similarities.chunks == pytest.approx([1, 0.75, 0.6 + 0.4 * 0.75])
+    alone = 0.6 / np.hypot(0.6, 1.8)
+    assert similarities.documents == pytest.approx([1, alone + 0.75 * (1 - alone)])
+
+
+def test_only_documents_with_wordings_are_raised() -> None:
+    """By row id; a document without chunks has none to raise."""
+    worded = Worded.of(np.array([7, 8, 8, 9]), np.array([8, 11]))
+    assert (worded.rows.tolist(), worded.owners.tolist()) == ([1, 2], [0, 0])
