@@ -83,7 +83,7 @@ class UsageMeter(Protocol):
         """The last result for a scope; None if there is none."""
 
     async def fresh(self, scope: Scope) -> MeasuredUsage | None:
-        """As `known`, measured again if that is allowed now."""
+        """As `known`, measured again if that is allowed now and does not take long."""
 
 
 class CounterStore(Protocol):

@@ -126,8 +126,8 @@ def check_builds() -> None:
     cuda = [found.version for found in distributions(name="torchvision") if "+cpu" not in found.version]
     if runs_on_cpu() and cuda:
         raise ConfigurationError(
-            f"torchvision {cuda[0]} is a CUDA build, with which vLLM's CPU build does not start. pip installs it, "
-            "and nothing here uses it. Run: "
+            f"torchvision {cuda[0]} is a CUDA build, which breaks vLLM's CPU build. pip installs such builds "
+            "though nothing here uses them. Run: "
             f"{sys.executable} -m pip uninstall --yes {' '.join(CUDA_BUILDS)}"
         )
 
