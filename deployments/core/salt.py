@@ -1,6 +1,7 @@
-"""Cache salts: only requests with the same salt share KV blocks.
+"""The secret, and what is derived from it.
 
-The server derives a salt from the tenant; no client can set one.
+Cache salts: only requests with the same salt share KV blocks. The server derives a salt from the tenant; no
+client can set one. The seal: entries in Redis count only if they were written with the same seal.
 """
 
 from __future__ import annotations
@@ -20,13 +21,18 @@ from deployments.core.private_files import make_private
 SECRET_FILE = "secret"  # noqa: S105 (a file's name)
 MIN_SECRET_BYTES = 16
 
-_PURPOSE = b"warmline cache salt v1\0"
-"""Keeps these digests apart from any other use of the same secret."""
+_SALT, _SEAL = b"warmline cache salt v1\0", b"warmline redis entries v1\0"
+"""Keep digests of different uses of the same secret apart."""
 
 
 def cache_salt(secret: bytes, tenant: TenantId) -> str:
     """The tenant's salt, 64 hex digits: as hard to guess as the secret, equal on all replicas."""
-    return hmac.new(secret, _PURPOSE + tenant.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret, _SALT + tenant.encode(), hashlib.sha256).hexdigest()
+
+
+def entry_seal(secret: bytes) -> bytes:
+    """The key of the checksums of entries in Redis: who can write there, but lacks it, can forge none."""
+    return hmac.new(secret, _SEAL, hashlib.sha256).digest()
 
 
 def load_secret(configured: str | None, state_dir: Path) -> bytes:

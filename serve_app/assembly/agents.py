@@ -52,7 +52,7 @@ from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import cached_retriever
-from serve_app.assembly.warming import prompt_source
+from serve_app.assembly.warming import prompt_head, prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
 from serve_app.settings import Settings
@@ -72,6 +72,8 @@ class AgentPeers:
     """Handle of the Engine deployment."""
     secret: bytes
     """Key of the cache salts."""
+    seal: bytes = b""
+    """Key of the checksums of entries in Redis."""
 
     def knowledge_base(self) -> KnowledgeBase:
         """A client of the documents."""
@@ -129,14 +131,15 @@ async def _parts(
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
-    cached = cached_retriever(spec, knowledge, link, templates)
+    cached = cached_retriever(spec, knowledge, link, peers.seal, templates)
     l1 = SegmentLru(settings.l1_bytes)
     order = ORDERS[settings.order_of(spec.name)]
-    prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
+    head = partial(prompt_head, encoder, bundle.scaffold)
+    prompts = prompt_source(peers.agents, link, head, peers.secret, peers.seal)
 
     return RagParts(
         retriever=cached if settings.retrieval_cache else templates or knowledge,
-        resolver=CachedResolver(encoder, l1, store, token_cache)
+        resolver=CachedResolver(encoder, l1, store, token_cache, seal=peers.seal)
         if settings.token_cache
         else UncachedResolver(encoder),
         generator=engine,

@@ -14,13 +14,18 @@ from deployments.retrieval.rhythms import Rhythms
 
 
 def cached_retriever(
-    spec: AgentSpec, knowledge: KnowledgeBase, link: RedisLink, inner: Retriever | None = None
+    spec: AgentSpec,
+    knowledge: KnowledgeBase,
+    link: RedisLink,
+    seal: bytes,
+    inner: Retriever | None = None,
 ) -> CachedRetriever:
     """An agent's cached retriever, over the knowledge base's search or over an `inner` retriever.
 
-    The shared store keeps retrievals no longer than the segments of the agent's collection.
+    The shared store keeps retrievals no longer than the segments of the agent's collection. `seal` is
+    the key of its entries' checksums.
     """
     rhythms = Rhythms(lease_clock)
     keeper = LeaseKeeper(knowledge, rhythms.changed)
-    parts = RetrievalCacheParts(keeper, rhythms, RedisRetrievalStore(link), spec.ttl_s)
+    parts = RetrievalCacheParts(keeper, rhythms, RedisRetrievalStore(link, seal), spec.ttl_s)
     return CachedRetriever(parts, inner, spec.name)

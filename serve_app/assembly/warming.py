@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import CacheUnavailable
 from deployments.core.messages import ChatScaffold, EngineInfo
 from deployments.core.ports import TextEncoder
-from deployments.core.salt import cache_salt
+from deployments.core.salt import cache_salt, entry_seal
 from deployments.core.services import TokenCache
 from deployments.core.token_ids import TokenIds
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
@@ -28,20 +28,27 @@ from serve_app.settings import Settings
 
 
 def prompt_source(
-    agents: Sequence[AgentSpec], link: RedisLink, encoder: TextEncoder, scaffold: ChatScaffold, secret: bytes
+    agents: Sequence[AgentSpec],
+    link: RedisLink,
+    head: Callable[[str], TokenIds],
+    secret: bytes,
+    seal: bytes,
 ) -> PromptSource:
-    """The source of prompts of `agents`. `secret` is the key for the cache salts."""
-
-    def head(preamble: str) -> TokenIds:
-        return PromptAssembler(encoder, scaffold, preamble).head
-
+    """The source of prompts of `agents`. `head` gives what prompts with a preamble begin with. `secret` is
+    the key of the cache salts, `seal` that of checksums in Redis.
+    """
     return PromptSource(
         paths=RedisHotPaths(link),
-        stored=partial(stored_segments, RedisSegmentStore(link)),
+        stored=partial(stored_segments, RedisSegmentStore(link), seal=seal),
         salt_of=partial(cache_salt, secret),
         heads={spec.collection: head(spec.preamble) for spec in agents},
         bare_heads=[head(DOCUMENTATION_WRITER.preamble)],
     )
+
+
+def prompt_head(encoder: TextEncoder, scaffold: ChatScaffold, preamble: str) -> TokenIds:
+    """What all prompts with a preamble begin with."""
+    return PromptAssembler(encoder, scaffold, preamble).head
 
 
 async def warm_prompts(
@@ -52,10 +59,10 @@ async def warm_prompts(
     `token_cache` is the handle of the TokenCache deployment. Raises Unavailable, ConfigurationError.
     """
     bundle = await client_of(TokenCache, token_cache, "the token cache").bundle()
-    encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
     try:
-        wanted = await prompt_source(agents, link, encoder, bundle.scaffold, secret).most_wanted()
+        head = partial(prompt_head, BundleEncoder(bundle), bundle.scaffold)
+        wanted = await prompt_source(agents, link, head, secret, entry_seal(secret)).most_wanted()
     finally:
         with suppress(CacheUnavailable):  # the hot paths have already been read
             await link.close()
