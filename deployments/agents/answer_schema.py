@@ -28,6 +28,10 @@ MAX_ENUM_VALUES = 500
 """Of all enums together."""
 MAX_BRANCHES = 50
 """Of all anyOf and oneOf together."""
+MAX_AMBIGUOUS = 10
+"""Branches that the engine can't tell apart by their beginnings, so that it follows all of them at once:
+arrays, and strings of `_COSTLY_FORMATS`, where an anyOf or oneOf has several. Of all of these together. Ten
+cost 0.3 ms a token, 49 cost 7 ms."""
 MAX_BOUND = 10_000
 """Of minItems and maxItems."""
 MAX_NUMBER = 2**53
@@ -80,7 +84,9 @@ def check_answer_schema(text: str) -> None:
     for schema in schemas:
         _check_keywords(schema)
     _check_totals(schemas)
-    _check_references(root, schemas)
+    targets = _targets(root)
+    _check_references(targets, schemas)
+    _check_ambiguity(targets, schemas)
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -189,10 +195,15 @@ def _check_totals(schemas: list[dict[str, Any]]) -> None:
     _at_most(costly, MAX_COSTLY_FORMATS, f"strings of the formats {', '.join(sorted(_COSTLY_FORMATS))}")
 
 
-def _check_references(root: dict[str, Any], schemas: list[dict[str, Any]]) -> None:
+def _targets(root: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that can be referred to."""
     targets = {"#": root}
     for place in _DEFINITIONS & root.keys():
         targets |= {f"#/{place}/{name}": schema for name, schema in root[place].items()}
+    return targets
+
+
+def _check_references(targets: Mapping[str, Any], schemas: list[dict[str, Any]]) -> None:
     for schema in schemas:
         if "$ref" in schema and (not isinstance(schema["$ref"], str) or schema["$ref"] not in targets):
             raise _refusal("a $ref must be # or #/$defs/ and the name of a definition in this schema")
@@ -202,6 +213,27 @@ def _check_references(root: dict[str, Any], schemas: list[dict[str, Any]]) -> No
             del leads_to[name]
     if leads_to:
         raise _refusal(f"{min(leads_to)} refers back to itself with no object or array in between")
+
+
+def _check_ambiguity(targets: Mapping[str, Any], schemas: list[dict[str, Any]]) -> None:
+    choices = (schema.get(keyword, ()) for schema in schemas for keyword in _CHOICES)
+    alike = [sum(_begins_like_others(branch, targets) for branch in branches) for branches in choices]
+    costly = ", ".join(sorted(_COSTLY_FORMATS))
+    what = f"arrays, or strings of the formats {costly}, that are branches of the same anyOf or oneOf"
+    _at_most(sum(count for count in alike if count > 1), MAX_AMBIGUOUS, what)
+
+
+def _begins_like_others(branch: Any, targets: Mapping[str, Any]) -> bool:
+    """Whether a branch is an array or a string of a costly format, itself or by references."""
+    while isinstance(branch, dict) and ("$ref" in branch or "allOf" in branch):
+        branch = targets[branch["$ref"]] if "$ref" in branch else branch["allOf"][0]
+    if not isinstance(branch, dict):
+        return False
+    return bool(
+        "array" in branch.get("type", ())
+        or {"items", "prefixItems"} & branch.keys()
+        or branch.get("format") in _COSTLY_FORMATS
+    )
 
 
 def _direct_references(schema: object) -> Iterator[str]:

@@ -43,6 +43,11 @@ def an_object(count, field, **more):
     return {"type": "object", "properties": dict.fromkeys(names, field), "required": names, **more}
 
 
+SELF_NESTED = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/a"}} for _ in range(49)]}
+LISTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}] * 10}
+OPTIONAL_LIST = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+
+
 def nested(depth):
     schema: dict[str, object] = {"type": "string"}
     for _ in range(depth):
@@ -64,6 +69,8 @@ def nested(depth):
         {"anyOf": [{"const": n} for n in range(50)]},
         {"oneOf": [{"const": "a"}, {"const": "b"}], "discriminator": {"propertyName": "kind"}},
         an_object(20, {"type": "string", "format": "email"}),
+        an_object(25, OPTIONAL_LIST),
+        LISTS,
         {"type": "array", "prefixItems": [True, {"type": "integer"}], "maxItems": 2},
         {"$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "$ref": "#/$defs/tree"},
     ],
@@ -84,6 +91,10 @@ def test_what_models_of_pydantic_need_is_allowed(schema):
         (an_object(101, {}), "101 properties .* at most 100"),
         ({"enum": list(range(501))}, "501 values .* at most 500"),
         ({"anyOf": [{}] * 51}, "51 branches .* at most 50"),
+        ({"anyOf": [{"items": {"type": "string"}, "maxItems": n} for n in range(11)]}, "11 arrays"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": SELF_NESTED}}, "49 arrays.* at most 10"),
+        ({"anyOf": [{"$ref": "#/$defs/a"}] * 11, "$defs": {"a": {"type": ["null", "array"]}}}, "11 arrays"),
+        ({"anyOf": [{"allOf": [{"type": "string", "format": "uri"}]}] * 11}, "11 arrays, or strings"),
         ({"type": "string", "maxLength": 5}, "'maxLength' can't be enforced: say it in a description"),
         ({"oneOf": [{"type": "string"}, {}]}, "oneOf needs a discriminator"),
         ({"type": "string", "anyOf": [{"const": "a"}]}, "anyOf, type can't be enforced together"),
