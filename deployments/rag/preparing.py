@@ -15,6 +15,7 @@ from deployments.core.reuse.paths import Step, ids_segment, pack_steps, segment_
 from deployments.core.reuse.placing import Placing
 from deployments.core.token_ids import TokenIds, token_ids
 from deployments.rag.budget import Budget, kept
+from deployments.rag.length_check import check_length
 from deployments.rag.parts import RagParts
 from deployments.rag.prompt import PromptAssembler, PromptTail, rank_hint
 from deployments.rag.stopwatch import Stopwatch
@@ -82,7 +83,10 @@ class PromptPreparer:
 
         Raises PromptTooLong, KnowledgeUnavailable.
         """
-        query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
+        encode = self._parts.encoder.encode_text
+        turns = (text for turn in question.history for text in (turn.user, turn.assistant))
+        check_length((question.text, question.instructions, *turns), encode, max_model_len)
+        query_tokens = len(encode(question.text.strip()))
         found = await self._found(question)
         passages = found.passages
         watch.lap("retrieve")
