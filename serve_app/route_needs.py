@@ -55,7 +55,7 @@ def claimed_quotas(method: str, path: str) -> Mapping[Quota, int]:
     claimed = {Quota.REQUESTS_IN_FLIGHT: 1, Quota.REQUESTS_PER_MINUTE: 1}
     if takes_file(method, path):
         claimed[Quota.UPLOADS_IN_FLIGHT] = 1
-    return claimed | _needs(method, path).quotas
+    return {**claimed, **_needs(method, path).quotas}
 
 
 def _needs(method: str, path: str) -> _Needs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import schemathesis
@@ -25,8 +26,15 @@ EXCLUDED = {
     # Numbers and booleans may come as text: "max_tokens": "96".
     negative_data_rejection,
 }
-IDS_WITH_SLASHES = "/v1/documentation/{identifier}/versions"
-"""PUT stores a document whose id ends in `/versions`, so it is not refused with 405."""
+
+
+def is_also_an_id(path):
+    """Whether a path can also be read as that of an object: a document may have the id `lookup`.
+
+    It then takes the methods of both, more than OpenAPI says of it.
+    """
+    others = (other for other in api.raw_schema["paths"] if other != path)
+    return any(re.fullmatch(re.sub(r"\\{.*?\\}", ".+", re.escape(other)), path) for other in others)
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -39,5 +47,5 @@ def lines(_, document):
 @api.parametrize()
 @settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_check_passes(case):
-    excluded = EXCLUDED | ({unsupported_method} if case.operation.path == IDS_WITH_SLASHES else set())
+    excluded = EXCLUDED | ({unsupported_method} if is_also_an_id(case.operation.path) else set())
     case.call_and_validate(headers=HEADERS, excluded_checks=list(excluded))

