@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
+from typing import get_args
 
 import ray
+from pydantic import SecretStr
 from ray.serve import Application
 
 from deployments.core.errors import ConfigurationError
@@ -13,17 +16,23 @@ from deployments.core.private_files import make_private
 from deployments.core.salt import load_secret
 from serve_app.local_models import embedded_llm, local_models
 from serve_app.local_ray import ensure_local_ray
-from serve_app.settings import Settings
+from serve_app.settings import Settings, variable
 from serve_app.wiring import build_graph
 
 log = logging.getLogger("ray.serve")
+
+_SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+)
 
 
 def build(args: dict[str, str]) -> Application:
     """The application, configured by the environment and by `args` (field name -> value), which win.
 
-    Starts Ray on loopback, unless this process has joined a cluster. Raises ConfigurationError.
+    Starts Ray on loopback, unless this process has joined a cluster. Raises ConfigurationError, also for a
+    secret in `args`.
     """
+    _refuse_secrets(args)
     settings = Settings.from_env(os.environ, **args)
     make_private(settings.state_dir)
     if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
@@ -38,14 +47,23 @@ def build(args: dict[str, str]) -> Application:
     return build_graph(settings, models, load_secret(secret, settings.state_dir))
 
 
+def _refuse_secrets(args: Iterable[str]) -> None:
+    if secrets := sorted(_SECRETS.intersection(args)):
+        names = ", ".join(map(variable, secrets))
+        raise ConfigurationError(
+            f"{', '.join(secrets)} can't be an argument, since Serve logs arguments: set {names} in the "
+            "environment, and replace a secret that was valid",
+            names,
+        )
+
+
 def _check_cluster(settings: Settings, nodes: int) -> None:
     """Raises ConfigurationError if a cluster of several nodes lacks a setting that all nodes must share.
 
     One machine has these in its state directory. On a cluster, SQLite's file would stay on its node when
-    the knowledge base moves to another.
+    the knowledge base moves to another. A single node may be the first one of a cluster, so that a warning
+    names what is missing.
     """
-    if nodes == 1:
-        return
     missing = [
         name
         for name, value in (
@@ -56,7 +74,15 @@ def _check_cluster(settings: Settings, nodes: int) -> None:
         )
         if value is None
     ]
-    if missing:
+    if missing and nodes > 1:
         raise ConfigurationError(
-            f"a cluster of {nodes} nodes needs {', '.join(missing)}: set them on the head"
+            f"a cluster of {nodes} nodes needs {', '.join(missing)}: set them on each node, since Ray may "
+            "build the application on any"
         )
+    if missing:
+        log.warning(
+            "Ray has one node now. Before a second one joins, set %s and deploy again", ", ".join(missing)
+        )
+    for field in ("model", "embedding_model"):
+        if os.path.isabs(getattr(settings, field) or ""):
+            log.warning("%s is a folder, which each node must have", variable(field))

@@ -17,10 +17,10 @@ from serve_app.auth import KeyRing, is_public
 from serve_app.body_limits import BodyLimit
 from serve_app.edge import EdgeClock
 from serve_app.host_names import check_addressed_to_loopback
-from serve_app.needed_scope import needed_scope
 from serve_app.problems import problem_response
 from serve_app.quota_gate import QuotaGate
 from serve_app.request_ids import identified
+from serve_app.route_needs import needed_scope
 
 
 class Edge:

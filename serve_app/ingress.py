@@ -27,6 +27,7 @@ from serve_app.assembly.spending import ingress_spending
 from serve_app.auth import KeyRing
 from serve_app.engine.handle import EngineHandle
 from serve_app.engine.own_call import serve_request_id
+from serve_app.garbage import collect_seldom
 from serve_app.http.application import build_api
 from serve_app.problems import message_of
 from serve_app.remote import client_of
@@ -95,6 +96,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         self._app = build_api(self._services)
+        collect_seldom()
         return self._app
 
     async def call(

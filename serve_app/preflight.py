@@ -12,14 +12,17 @@ from serve_app.local_models import embedded_llm
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB, MEMORY_BYTES, memory_bytes
 from serve_app.setup.catalog import EmbeddedModel
-from serve_app.setup.models import runs_on_cpu
+from serve_app.setup.models import check_builds, runs_on_cpu
 
 _STATE_BYTES = GIB
 """For converted models, the database and logs."""
 
 
 def check(settings: Settings) -> None:
-    """Raises ConfigurationError for the first of state directory, memory and port that can't be used."""
+    """Raises ConfigurationError for the first of installed packages, state directory, memory and port that
+    can't be used.
+    """
+    check_builds()
     _check_state_dir(settings)
     _check_memory(embedded_llm(settings))
     _check_port(settings.http_host, settings.http_port)

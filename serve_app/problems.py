@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 from starlette.types import ExceptionHandler
 
 from deployments.core import errors
@@ -113,10 +114,18 @@ async def _answer_validation(_: Request, error: RequestValidationError) -> Respo
 
 async def _answer_http(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
-    message = str(error.detail)
-    if status is HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
-        message = f"this path does not take {request.method[:20]}, only {error.headers.get('Allow')}"
-    return framework_problem(status, message, error.headers)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(sorted(_methods(request)))
+        message = f"this path does not take {request.method[:20]}, only {allowed}"
+        return framework_problem(status, message, {"Allow": allowed})
+    return framework_problem(status, str(error.detail), error.headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What the path of a request takes. A path can have several routes, of which Starlette names one."""
+    routes = [route for route in request.app.router.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in route.methods or ()}
 
 
 def _param(location: Sequence[int | str]) -> str | None:

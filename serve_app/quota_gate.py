@@ -11,7 +11,7 @@ from deployments.core.detached_task import detached_task
 from deployments.core.errors import QuotaExceeded
 from deployments.core.ids import TenantId
 from deployments.core.quotas import PLACES, Claim, Decision, Quota, Spending
-from serve_app.claimed_quotas import claimed_quotas
+from serve_app.route_needs import claimed_quotas
 from serve_app.stored_limits import StoredLimits
 
 PLACE_RETRY_S = 1.0

@@ -72,8 +72,8 @@ class Settings(BaseModel):
     model_dir: Path | None = None
     """Folder for converted models; unset: `models` in the state directory."""
     secret: SecretStr | None = None
-    """Key of the cache salts, the same on all nodes; unset: a key that the first start writes to the
-    state directory."""
+    """Key of cache salts and of checksums in Redis, the same on all nodes; unset: a key that the first
+    start writes to the state directory."""
     api_keys: SecretStr | None = None
     """`key=business_id` pairs, separated by commas; with `key=*` the header X-Business-Id names the
     tenant. Unset: requests need no key, and the header names the tenant."""

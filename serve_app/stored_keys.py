@@ -12,13 +12,12 @@ A reading brings only what changed since the last one.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
 from deployments.core.access import USE_PRECISION_S, KeyChanges, KeyDesk, KeyRecord
-from deployments.core.detached_task import detached_task
 from deployments.core.errors import Unavailable
+from serve_app.refreshed_copy import RefreshedCopy
 
 FRESH_S = 0.5
 """Age from which the copy is read again."""
@@ -44,27 +43,22 @@ class StoredKeys:
     ) -> None:
         self._desk = desk
         self._clock = clock
-        self._monotonic = monotonic
         self._revision = 0
         self._by_digest: dict[bytes, KeyRecord] = {}
         self._digests: dict[str, frozenset[bytes]] = {}
         self._used: dict[str, float] = {}
         self._reported: dict[str, float] = {}
-        self._read_at_s = float("-inf")
-        self._reading: asyncio.Task[None] | None = None
+        self._copy = RefreshedCopy(self._read, monotonic)
 
     async def find(self, digest: bytes) -> KeyRecord | None:
         """The key whose secret has this digest; None if there is none that is valid now.
 
         Raises Unavailable if the copy is too old and can't be read again.
         """
-        asked_s = self._monotonic()
-        if self._read_at_s < asked_s - MAX_AGE_S:
-            await self._read_since(asked_s - MAX_AGE_S)
-        elif self._read_at_s < asked_s - FRESH_S:
-            self._start_reading()
+        await self._at_most(MAX_AGE_S)
+        self._copy.refresh(FRESH_S)
         if digest not in self._by_digest:
-            await self._read_since(asked_s - NEW_KEY_S)
+            await self._at_most(NEW_KEY_S)
         record, now_s = self._by_digest.get(digest), self._clock()
         if record is None or record.valid_until_s[digest] <= now_s:
             return None
@@ -72,33 +66,20 @@ class StoredKeys:
             self._used[record.key_id] = self._reported[record.key_id] = now_s
         return record
 
-    async def _read_since(self, begun_s: float) -> None:
-        """Waits until the copy is from a reading that began at this time or later. One that is under way may
-        have begun too early, so that a second one can be needed.
-        """
+    async def _at_most(self, age_s: float) -> None:
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                while self._read_at_s < begun_s:
-                    await asyncio.shield(self._start_reading())
+            await self._copy.at_most(age_s, _TIMEOUT_S)
         except TimeoutError:
             raise Unavailable("the API keys can't be read at the moment; try again") from None
 
-    def _start_reading(self) -> asyncio.Task[None]:
-        if self._reading is None or self._reading.done():
-            self._reading = detached_task(self._read())
-            self._reading.add_done_callback(_ignore_failure)
-        return self._reading
-
     async def _read(self) -> None:
-        started_s, used = self._monotonic(), self._used
-        self._used = {}
+        used, self._used = self._used, {}
         try:
             changes = await self._desk.key_changes(self._revision, used)
         except BaseException:
             self._used = used | self._used
             raise
         self._take(changes)
-        self._read_at_s = started_s
 
     def _take(self, changes: KeyChanges) -> None:
         if changes.complete:
@@ -112,9 +93,3 @@ class StoredKeys:
                 self._digests[record.key_id] = frozenset(record.valid_until_s)
                 self._by_digest |= dict.fromkeys(record.valid_until_s, record)
         self._revision = changes.revision
-
-
-def _ignore_failure(reading: asyncio.Task[None]) -> None:
-    """Marks a failure as seen: those who wait get it; if nobody waits, the next request reads again."""
-    if not reading.cancelled():
-        reading.exception()

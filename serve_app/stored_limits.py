@@ -6,16 +6,15 @@ it is; without one, the defaults hold.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import TenantId
 from deployments.core.quotas import RULES, Quota, QuotaDesk
+from serve_app.refreshed_copy import RefreshedCopy
 
 log = logging.getLogger(__name__)
 
@@ -32,21 +31,18 @@ class StoredLimits:
 
     def __init__(self, desk: QuotaDesk, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._desk = desk
-        self._monotonic = monotonic
         self._own: dict[tuple[TenantId, Quota], int] = {}
         self._since_s = 0.0
-        self._tried_at_s: float | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._copy = RefreshedCopy(self._read, monotonic)
+        self._asked = False
 
     async def ready(self) -> None:
         """Starts a reading if one is due; waits for the first one, for a second at most."""
-        first = self._tried_at_s is None
-        if self._tried_at_s is None or self._monotonic() - self._tried_at_s > FRESH_S:
-            self._tried_at_s = self._monotonic()
-            self._reading = detached_task(self._read())
-        if first and self._reading is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._reading), _FIRST_WAIT_S)
+        self._copy.refresh(FRESH_S)
+        if not self._asked:
+            self._asked = True
+            with suppress(TimeoutError, WarmlineError):
+                await self._copy.at_most(FRESH_S, _FIRST_WAIT_S)
 
     def limit(self, tenant: TenantId, quota: Quota) -> int:
         """A tenant's limit, as far as the copy knows."""
@@ -57,7 +53,7 @@ class StoredLimits:
             changes = await self._desk.limit_changes(self._since_s)
         except WarmlineError as error:
             log.warning("tenants' limits can't be read at the moment: %s", error)
-            return
+            raise
         for change in changes:
             if change.limit is None:
                 self._own.pop((change.tenant, change.quota), None)

@@ -17,6 +17,7 @@ from ray.serve.config import RequestRouterConfig
 from deployments.agents.specs import AGENTS
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.replica import Build, Replica, Served
+from deployments.core.salt import entry_seal
 from deployments.engine.warming import WarmStart
 from serve_app import scaling
 from serve_app.agents import build_of
@@ -41,10 +42,11 @@ def build_graph(
 ) -> Application:
     """The application as Serve runs it. `models` must be available on every node."""
     bound = partial(deployed, settings)
+    seal = entry_seal(secret)
     token_cache = bound(
         "TokenCache",
         scaling.token_cache(settings),
-        partial(token_cache_services, settings, models.llm, agents),
+        partial(token_cache_services, settings, models.llm, agents, seal),
     )
     knowledge = bound(
         "Knowledge",
@@ -58,7 +60,7 @@ def build_graph(
         scaling.engine(settings) | _BY_PREFERENCE,
         partial(engine_services, settings, models, warm_start),
     )
-    peers = AgentPeers(agents, token_cache, knowledge, engine, secret)
+    peers = AgentPeers(agents, token_cache, knowledge, engine, secret, seal)
     handles = [
         AgentHandle(spec, bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))
         for spec in agents

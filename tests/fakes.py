@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -48,7 +48,9 @@ class FakeEncoder:
         self.encoded.append(text)
         return token_ids(map(ord, text))
 
-    def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
+    def encode_prompt(
+        self, pieces: Sequence[ScaffoldText | PlainText], known: MutableMapping[str, TokenIds] | None = None
+    ) -> TokenIds:
         ids = token_ids()
         for piece in pieces:
             text = str(piece)

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
@@ -109,9 +110,11 @@ class KeyStore:
     async def rotate_key(
         self, actor: Actor, tenant: TenantId, key_id: str, keep_former_s: float
     ) -> IssuedKey:
-        """Gives a key a new secret. The former one stays valid for `keep_former_s` seconds.
+        """Gives a key a new secret. The former one stays valid for `keep_former_s` seconds; 0 ends all
+        former ones at once.
 
-        Raises NotFound, Conflict if the key is revoked or has expired.
+        Raises NotFound, Conflict if the key is revoked or has expired, or if the secret before the present
+        one is valid and so is to be the present one: a key has two valid secrets at most.
         """
         now_s, secret = self.clock(), _new_secret()
         async with self._change() as connection:
@@ -119,6 +122,8 @@ class KeyStore:
             row = await _row(connection, tenant, key_id)
             if row.revoked_at_s is not None or (row.expires_at_s or inf) <= now_s:
                 raise Conflict("the key is revoked or has expired: make a new one")
+            if keep_former_s and (row.former_until_s or 0) > now_s:
+                raise Conflict(_kept_already(row.former_until_s))
             changed = {
                 "digest": digest_of(secret),
                 "former_digest": row.digest,
@@ -187,6 +192,14 @@ class KeyStore:
             yield connection
         self._changes += 1
         self._copy = None
+
+
+def _kept_already(until_s: float) -> str:
+    until = datetime.fromtimestamp(until_s, UTC).isoformat(timespec="seconds")
+    return (
+        f"the key's secret before the present one is valid until {until}: rotate again after that, or with "
+        "keep_former_s 0, which ends all former secrets at once"
+    )
 
 
 def _new_secret() -> str:

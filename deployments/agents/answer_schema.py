@@ -34,10 +34,17 @@ whole numbers."""
 MAX_PATTERNS = 20
 MAX_PATTERN_SIZE = 300
 """Characters that a pattern describes at most, see `pattern_size`."""
+MAX_ALTERNATIVES_SIZE = 60
+"""Characters that patterns describe together if they are branches of one anyOf or oneOf."""
+MAX_AMBIGUOUS = 10
+"""Branches that the engine can't tell apart by their beginnings, so that it follows all of them at once:
+arrays, and strings of `_COSTLY_FORMATS`, where an anyOf or oneOf has several. Of all of these together. Ten
+cost 1 ms a token, 49 cost 6 ms."""
 
 FORMATS = frozenset(
     {"date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid"}
 )
+_COSTLY_FORMATS = frozenset({"email", "hostname", "uri"})
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 _ANNOTATIONS = frozenset(
     {
@@ -79,7 +86,9 @@ def check_answer_schema(text: str) -> None:
     for schema in schemas:
         _check_keywords(schema)
     _check_totals(schemas)
-    _check_references(root, schemas)
+    targets = _targets(root)
+    _check_references(targets, schemas)
+    _check_ambiguity(targets, schemas)
     grammar = llguidance.LLMatcher.grammar_from_json_schema(text)
     if reason := llguidance.LLMatcher.validate_grammar(grammar):
         raise _refusal(" ".join(reason.split())[:300])
@@ -198,10 +207,15 @@ def _check_totals(schemas: list[dict[str, Any]]) -> None:
     _at_most(sum("pattern" in schema for schema in schemas), MAX_PATTERNS, "patterns")
 
 
-def _check_references(root: dict[str, Any], schemas: list[dict[str, Any]]) -> None:
+def _targets(root: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that can be referred to."""
     targets = {"#": root}
     for place in _DEFINITIONS & root.keys():
         targets |= {f"#/{place}/{name}": schema for name, schema in root[place].items()}
+    return targets
+
+
+def _check_references(targets: Mapping[str, Any], schemas: list[dict[str, Any]]) -> None:
     for schema in schemas:
         if "$ref" in schema and (not isinstance(schema["$ref"], str) or schema["$ref"] not in targets):
             raise _refusal("a $ref must be # or #/$defs/ and the name of a definition in this schema")
@@ -211,6 +225,37 @@ def _check_references(root: dict[str, Any], schemas: list[dict[str, Any]]) -> No
             del leads_to[name]
     if leads_to:
         raise _refusal(f"{min(leads_to)} refers back to itself with no object or array in between")
+
+
+def _check_ambiguity(targets: Mapping[str, Any], schemas: list[dict[str, Any]]) -> None:
+    ambiguous = 0
+    for schema in schemas:
+        for keyword in _CHOICES:
+            branches = [_resolved(branch, targets) for branch in schema.get(keyword, ())]
+            alike = sum(map(_begins_like_others, branches))
+            ambiguous += alike if alike > 1 else 0
+            sizes = [pattern_size(branch["pattern"]) for branch in branches if "pattern" in branch]
+            if len(sizes) > 1:
+                _at_most(sum(sizes), MAX_ALTERNATIVES_SIZE, f"characters in the patterns of one {keyword}")
+    costly = ", ".join(sorted(_COSTLY_FORMATS))
+    what = f"arrays, or strings of the formats {costly}, that are branches of the same anyOf or oneOf"
+    _at_most(ambiguous, MAX_AMBIGUOUS, what)
+
+
+def _resolved(branch: Any, targets: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a branch says of its values, itself or by references."""
+    while isinstance(branch, dict) and ("$ref" in branch or "allOf" in branch):
+        branch = targets[branch["$ref"]] if "$ref" in branch else branch["allOf"][0]
+    return branch if isinstance(branch, dict) else {}
+
+
+def _begins_like_others(branch: Mapping[str, Any]) -> bool:
+    """Whether values of a branch are arrays, or strings of a costly format."""
+    return bool(
+        "array" in branch.get("type", ())
+        or {"items", "prefixItems"} & branch.keys()
+        or branch.get("format") in _COSTLY_FORMATS
+    )
 
 
 def _direct_references(schema: object) -> Iterator[str]:

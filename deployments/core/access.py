@@ -139,9 +139,11 @@ class KeyDesk(Protocol):
     async def rotate_key(
         self, actor: Actor, tenant: TenantId, key_id: str, keep_former_s: float
     ) -> IssuedKey:
-        """Gives a key a new secret. The former one stays valid for `keep_former_s` seconds.
+        """Gives a key a new secret. The former one stays valid for `keep_former_s` seconds; 0 ends all
+        former ones at once.
 
-        Raises NotFound, Conflict if the key is revoked or has expired.
+        Raises NotFound, Conflict if the key is revoked or has expired, or if the secret before the present
+        one is valid and so is to be the present one: a key has two valid secrets at most.
         """
 
     async def revoke_key(self, actor: Actor, tenant: TenantId, key_id: str) -> ApiKey:

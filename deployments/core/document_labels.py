@@ -17,6 +17,8 @@ MAX_METADATA_KEYS = 32
 """Of one document."""
 MAX_KEY_CHARS = 64
 MAX_VALUE_CHARS = 500
+MAX_METADATA_CHARS = 8_000
+"""Of one document's keys and values together. A filtered search reads the metadata of a whole collection."""
 MAX_FILTER_KEYS = 8
 """Of one question or search."""
 MAX_FILTER_VALUES = 20
@@ -58,11 +60,23 @@ def as_metadata(given: Mapping[str, str], own: Mapping[str, str] | None = None) 
     """
     _check_count(given, MAX_METADATA_KEYS, "keys", "metadata")
     metadata = {_key(key, "metadata"): _value(value, "metadata") for key, value in given.items()}
+    left = MAX_METADATA_CHARS - sum(map(_chars, metadata.items()))
+    if left < 0:
+        limit = f"{MAX_METADATA_CHARS} characters in keys and values together"
+        raise InvalidRequest(f"metadata must have at most {limit}", "metadata")
     for key, value in (own or {}).items():
         with suppress(InvalidRequest):
-            if len(metadata) < MAX_METADATA_KEYS:
-                metadata.setdefault(_key(key, "metadata"), _value(value, "metadata"))
+            entry = _key(key, "metadata"), _value(value, "metadata")
+            fits = len(metadata) < MAX_METADATA_KEYS and _chars(entry) <= left
+            if fits and entry[0] not in metadata:
+                metadata[entry[0]] = entry[1]
+                left -= _chars(entry)
     return dict(sorted(metadata.items()))
+
+
+def _chars(entry: tuple[str, str]) -> int:
+    key, value = entry
+    return len(key) + len(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 from deployments.core.cache_figures import CacheStats, CacheUsage, MeasuredUsage
@@ -35,10 +35,13 @@ class TextEncoder(Protocol):
     def encode_text(self, text: str) -> TokenIds:
         """Ids of untrusted text. None is a control id, whatever the text spells."""
 
-    def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
+    def encode_prompt(
+        self, pieces: Sequence[ScaffoldText | PlainText], known: MutableMapping[str, TokenIds] | None = None
+    ) -> TokenIds:
         """Ids of scaffold and texts; control tokens come from the scaffold pieces only.
 
-        Neighbouring plain runs are encoded together, as the tokenizer would encode them whole.
+        What is between two control tokens is encoded as one text, as the tokenizer would encode it in the
+        whole. `known` has such texts' ids from earlier calls, and gets those of new ones.
         """
 
     def decode(self, ids: TokenIds) -> str:
@@ -80,7 +83,7 @@ class UsageMeter(Protocol):
         """The last result for a scope; None if there is none."""
 
     async def fresh(self, scope: Scope) -> MeasuredUsage | None:
-        """As `known`, measured again if that is allowed now."""
+        """As `known`, measured again if that is allowed now and does not take long."""
 
 
 class CounterStore(Protocol):

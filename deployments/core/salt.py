@@ -1,8 +1,11 @@
-"""Cache salts: only requests with the same salt share KV blocks.
+"""The secret, and what is derived from it.
 
-The server derives a salt from the tenant and its epoch; no client can set one. An erasure starts a new epoch:
-no later prompt can reach the KV blocks of earlier ones. An epoch is the state (`core.leases.Lease`) of a
-collection without documents, so agents learn it, and acknowledge a new one, as they do changes of documents.
+Cache salts: only requests with the same salt share KV blocks. The server derives a salt from the tenant and
+its epoch; no client can set one. An erasure starts a new epoch: no later prompt can reach the KV blocks of
+earlier ones. An epoch is the state (`core.leases.Lease`) of a collection without documents, so agents learn
+it, and acknowledge a new one, as they do changes of documents.
+
+The seal: entries in Redis count only if they were written with the same seal.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ MIN_SECRET_BYTES = 16
 SALT_COLLECTION = CollectionName("~salt")
 """Its state is the tenant's epoch. No caller can name it: `ids.collection_name` refuses it."""
 
-_PURPOSE = b"warmline cache salt v2\0"
-"""Keeps these digests apart from any other use of the same secret."""
+_SALT, _SEAL = b"warmline cache salt v2\0", b"warmline redis entries v1\0"
+"""Keep digests of different uses of the same secret apart."""
 
 
 class Salts(Protocol):
@@ -52,7 +55,12 @@ def salt_scope(tenant: TenantId) -> Scope:
 def cache_salt(secret: bytes, tenant: TenantId, epoch: str) -> str:
     """The tenant's salt in an epoch, 64 hex digits: as hard to guess as the secret, equal on all replicas."""
     named = f"{tenant}\0{epoch}".encode()  # a tenant's name has no NUL
-    return hmac.new(secret, _PURPOSE + named, hashlib.sha256).hexdigest()
+    return hmac.new(secret, _SALT + named, hashlib.sha256).hexdigest()
+
+
+def entry_seal(secret: bytes) -> bytes:
+    """The key of the checksums of entries in Redis: who can write there, but lacks it, can forge none."""
+    return hmac.new(secret, _SEAL, hashlib.sha256).digest()
 
 
 def load_secret(configured: str | None, state_dir: Path) -> bytes:

@@ -10,21 +10,22 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
+from deployments.core.errors import ConfigurationError, KnowledgeUnavailable
 from deployments.core.private_files import make_private_file
 from deployments.database.file_lock import FileLock
 from deployments.database.migrations import upgrade
+from deployments.database.named_locks import NamedLocks
+from deployments.database.translated_errors import translated_errors
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, lock: FileLock | None) -> None:
         self._engine = engine
-        self._lock = lock
+        self._file_lock = lock
+        self._locks = NamedLocks(engine)
         self.dialect = engine.dialect.name
         # A search reads generation, texts and vectors in several statements, which must see one state.
         # In SQLite's transactions they always do.
@@ -85,7 +87,7 @@ class Database:
 
         Raises KnowledgeUnavailable, and InternalFault if the database refuses a statement.
         """
-        async with _translated_errors(), self._engine.begin() as connection:
+        async with translated_errors(), self._engine.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -94,29 +96,23 @@ class Database:
 
         Raises KnowledgeUnavailable, and InternalFault if the database refuses a statement.
         """
-        async with _translated_errors(), self._reader.begin() as connection:
+        async with translated_errors(), self._reader.begin() as connection:
             yield connection
 
-    @asynccontextmanager
-    async def advisory_lock(self, key: int) -> AsyncIterator[None]:
-        """Holds a lock among processes; `key` is a signed 64-bit integer. Raises KnowledgeUnavailable.
+    def lock(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Locks a name among all processes, after waiting for its holder. Raises KnowledgeUnavailable.
 
-        Transactions can be opened inside. Does nothing on SQLite, which only one process uses.
+        Transactions can be opened inside. If the connection of the locks is lost, others get the lock.
         """
-        async with AsyncExitStack() as held:
-            if self.dialect != "sqlite":
-                async with _translated_errors():
-                    connection = await held.enter_async_context(self._engine.connect())
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
-            yield
+        return self._locks.held(name)
 
     @asynccontextmanager
     async def try_advisory_lock(self, key: int) -> AsyncIterator[bool]:
-        """As `advisory_lock`, but does not wait: yields whether this process has got the lock."""
+        """Locks a number among all processes, without waiting; yields whether this process got the lock."""
         async with AsyncExitStack() as held:
             is_ours = True
             if self.dialect != "sqlite":
-                async with _translated_errors():
+                async with translated_errors():
                     connection = await held.enter_async_context(self._engine.connect())
                     locked = text("SELECT pg_try_advisory_xact_lock(:key)")
                     is_ours = bool(await connection.scalar(locked, {"key": key}))
@@ -129,23 +125,11 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections and, on SQLite, releases the file for the next process."""
+        await self._locks.close()
         await self._engine.dispose()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-
-
-@asynccontextmanager
-async def _translated_errors() -> AsyncIterator[None]:
-    try:
-        yield
-    except (DataError, IntegrityError, ProgrammingError) as error:
-        raise InternalFault("the database refused a statement") from error
-    except (DBAPIError, PoolTimeoutError, OSError) as error:
-        # The driver's own message: SQLAlchemy's would add the statement with its values. It names hosts,
-        # users and paths, so callers don't get it.
-        log.error("the database can't be used: %s", getattr(error, "orig", None) or error)
-        raise KnowledgeUnavailable("the database can't be used; try again later") from error
+        if self._file_lock is not None:
+            self._file_lock.release()
+            self._file_lock = None
 
 
 def _parsed(url: str) -> URL:

@@ -15,19 +15,23 @@ from deployments.core.ids import Scope
 from deployments.knowledge.tables import documents
 
 # Keys and values are compared as rows of the JSON functions, never spliced into a JSON path, so they may
-# have any characters.
+# have any characters. The wanted pairs are the same for all documents, so a database looks them up in a table
+# that it makes once: a document costs its own metadata, however many values are wanted. A document has each
+# key once, so it matches if it has as many of the pairs as there are keys.
 _SQLITE = """
-    (:only_metadata IS NULL OR NOT EXISTS (
-        SELECT 1 FROM json_each(:only_metadata) AS wanted WHERE NOT EXISTS (
-            SELECT 1 FROM json_each({documents}.metadata) AS own, json_each(wanted.value) AS allowed
-            WHERE own.key = wanted.key AND own.value = allowed.value)))
+    (:only_metadata IS NULL OR :only_keys = (
+        SELECT count(*) FROM json_each({documents}.metadata) AS own WHERE (own.key, own.value) IN (
+            SELECT wanted.key, allowed.value
+            FROM json_each(:only_metadata) AS wanted, json_each(wanted.value) AS allowed)))
     AND (:only_ids IS NULL OR {documents}.doc_id IN (SELECT value FROM json_each(:only_ids)))
     """
 _POSTGRESQL = """
-    (CAST(:only_metadata AS json) IS NULL OR NOT EXISTS (
-        SELECT 1 FROM json_each(CAST(:only_metadata AS json)) AS wanted WHERE NOT EXISTS (
-            SELECT 1 FROM json_array_elements_text(wanted.value) AS allowed (value)
-            WHERE allowed.value = {documents}.metadata ->> wanted.key)))
+    (CAST(:only_metadata AS json) IS NULL OR CAST(:only_keys AS bigint) = (
+        SELECT count(*) FROM json_each_text(CAST({documents}.metadata AS json)) AS own
+        WHERE (own.key, own.value) IN (
+            SELECT wanted.key, allowed.value
+            FROM json_each(CAST(:only_metadata AS json)) AS wanted,
+                 json_array_elements_text(wanted.value) AS allowed (value))))
     AND (CAST(:only_ids AS json) IS NULL OR {documents}.doc_id IN (
         SELECT json_array_elements_text(CAST(:only_ids AS json))))
     """
@@ -43,10 +47,11 @@ def condition(dialect: str, table: str) -> str:
     return statement.format(documents=table)
 
 
-def parameters(only: DocumentFilter) -> Mapping[str, str | None]:
+def parameters(only: DocumentFilter) -> Mapping[str, str | int | None]:
     """The values of the parameters of `condition`."""
     return {
         "only_metadata": json.dumps(dict(only.metadata)) if only.metadata else None,
+        "only_keys": len(only.metadata),
         "only_ids": json.dumps(only.doc_ids) if only.doc_ids else None,
     }
 

@@ -28,8 +28,8 @@ from deployments.knowledge.tables import indexes
 log = logging.getLogger(__name__)
 
 _BATCH_DOCUMENTS = 16
-_LOCK = 0x5741524E
-"""Key of the lock among processes."""
+_LOCK = "rebuild"
+"""Name of the lock among processes."""
 _RETRY_S = 5.0
 """Pause after the database was unavailable."""
 
@@ -65,7 +65,7 @@ class Rebuild:
         while not self._finished:
             try:
                 # One process does the work. The others find nothing to do when they get the lock.
-                async with self._database.advisory_lock(_LOCK):
+                async with self._database.lock(_LOCK):
                     await self._fill()
                 self._finished = True
             except KnowledgeUnavailable as error:

@@ -200,12 +200,12 @@ class ChunkWriter:
             }
             for draft in change.added
         ]
-        inserted = await connection.execute(
-            insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True), rows
-        )
+        # Ids are read afterwards: with RETURNING, SQLite would get a statement for each row.
+        await connection.execute(insert(chunks), rows)
+        stored = await read_chunks(connection, within.index_id, document_id)
+        ids = {row.place[0]: row.id for row in stored}
         words = await words_of(change.added, made.words)
-        ids = inserted.scalars()
-        by_id = {id_: words[draft.segment_hash] for id_, draft in zip(ids, change.added, strict=True)}
+        by_id = {ids[draft.place[0]]: words[draft.segment_hash] for draft in change.added}
         await self.full_text.add(connection, within, by_id)
 
 

@@ -10,7 +10,7 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.errors import PromptTooLong
 from deployments.core.ids import SegmentKey
-from deployments.core.messages import Question, ResolvedSegments, SegmentSource
+from deployments.core.messages import Question, SegmentSource
 from deployments.core.reuse.misses import Absence
 from deployments.core.reuse.ordering import Candidate
 from deployments.core.reuse.paths import SegmentId, Step, ids_segment, pack_steps, segment_id
@@ -18,8 +18,9 @@ from deployments.core.reuse.placing import Placing
 from deployments.core.token_ids import TokenIds, token_ids
 from deployments.rag.budget import Budget, kept
 from deployments.rag.known_versions import KnownVersions
+from deployments.rag.length_check import check_length
 from deployments.rag.parts import RagParts
-from deployments.rag.prompt import PromptAssembler, rank_hint
+from deployments.rag.prompt import PromptAssembler, PromptTail, rank_hint
 from deployments.rag.stopwatch import Stopwatch
 from deployments.rag.talk import talk_of
 
@@ -40,6 +41,8 @@ class Selection:
     """The segments' ids, in rank order."""
     dropped: tuple[str, ...]
     """Ids of the documents of which a passage did not fit."""
+    tail: PromptTail
+    """What follows the documents."""
     fixed_tokens: int
     """An upper bound for the prompt without its documents."""
     query_tokens: int
@@ -91,7 +94,10 @@ class PromptPreparer:
         Raises PromptTooLong, KnowledgeUnavailable.
         """
         with watch.stage("retrieve"):
-            query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
+            encode = self._parts.encoder.encode_text
+            turns = (text for turn in question.history for text in (turn.user, turn.assistant))
+            check_length((question.text, question.instructions, *turns), encode, max_model_len)
+            query_tokens = len(encode(question.text.strip()))
             found, salt = await self._found_and_salt(question)
         passages = found.passages
         with watch.stage("tokens"):
@@ -99,8 +105,11 @@ class PromptPreparer:
             resolved = await self._parts.resolver.resolve(question.scope, segments)
         answerable = bool(passages) or question.passages is not None
         with watch.stage("assemble"):
-            fixed = self._fixed_tokens(question, passages) if answerable else 0
-            count = self._fitting(question, resolved, fixed, max_model_len) if answerable else 0
+            tail = self._assembler.tail(question.history, question.text, question.answer_start)
+            fixed = count = 0
+            if answerable:
+                sizes = [len(ids) for ids in resolved.ids]
+                fixed, count = self._fitting(question, tail, passages, sizes, max_model_len)
         return Selection(
             answerable=answerable,
             passages=passages[:count],
@@ -108,6 +117,7 @@ class PromptPreparer:
             sources=resolved.sources[:count],
             documents=resolved.ids[:count],
             dropped=tuple(dict.fromkeys(passage.doc_id for passage in passages[count:])),
+            tail=tail,
             fixed_tokens=fixed,
             query_tokens=query_tokens,
             cache_error=resolved.cache_error,
@@ -137,13 +147,12 @@ class PromptPreparer:
 
     def _joined(self, question: Question, selection: Selection, placing: Placing) -> PreparedPrompt:
         order = placing.order
-        doubt = "" if is_sure(selection.passages, self._spec.sure_from) else self._spec.doubt
-        tail = self._tail(self._hint(selection.passages, order), doubt, question)
+        before = self._before_question(question, selection.passages, order)
         documents = [selection.documents[i] for i in order]
         path = tuple(selection.keys[i] for i in order)
         steps = [Step(segment_id(key), len(ids)) for key, ids in zip(path, documents, strict=True)]
         return PreparedPrompt(
-            ids=self._assembler.join(documents, tail),
+            ids=self._assembler.join(documents, selection.tail.after(before)),
             selection=selection,
             placing=placing,
             layout=pack_steps([self._head, *steps]),
@@ -193,36 +202,45 @@ class PromptPreparer:
         )
         return await self._parts.retriever.search(query)
 
-    def _fixed_tokens(self, question: Question, passages: Sequence[Passage]) -> int:
-        # Counts the longest tail: hint and doubt depend on which documents fit, which is not known yet.
-        hint = self._hint(passages, range(len(passages))[::-1]) if len(passages) > 1 else ""
-        return len(self._assembler.head) + len(self._tail(hint, self._spec.doubt, question))
-
-    def _hint(self, passages: Sequence[Passage], order: Sequence[int]) -> str:
-        return rank_hint(_names(passages), order) if self._parts.rank_hint else ""
-
     def _fitting(
-        self, question: Question, resolved: ResolvedSegments, fixed_tokens: int, max_model_len: int
-    ) -> int:
-        budget = Budget(
-            max_model_len, self._spec.max_context_tokens, question.sampling.max_tokens, fixed_tokens
-        )
-        count = kept([len(ids) for ids in resolved.ids], budget.for_documents)
-        if resolved.ids and not count:
-            raise PromptTooLong("the question leaves no room for any document", "query")
-        return count
+        self,
+        question: Question,
+        tail: PromptTail,
+        passages: Sequence[Passage],
+        sizes: Sequence[int],
+        max_model_len: int,
+    ) -> tuple[int, int]:
+        """The most tokens that the prompt has without its documents, and how many passages fit.
 
-    def _tail(self, hint: str, doubt: str, question: Question) -> TokenIds:
-        texts = (self._spec.reminder, doubt, question.instructions.strip())
-        volatile = hint + "".join(f"\n\n{text}" for text in texts if text)
-        return self._assembler.tail(volatile, question.history, question.text, question.answer_start)
+        `sizes` are the passages' tokens. Raises PromptTooLong.
+        """
+
+        def fitting(these: Sequence[Passage]) -> tuple[int, int]:
+            # The longest hint: it depends on the order, which is not known yet.
+            longest = self._before_question(question, these, range(len(these))[::-1])
+            fixed = len(self._assembler.head) + len(tail.after(longest))
+            answer_tokens = question.sampling.max_tokens
+            budget = Budget(max_model_len, self._spec.max_context_tokens, answer_tokens, fixed)
+            return fixed, kept(sizes, budget.for_documents)
+
+        fixed, count = fitting(passages)
+        if count and self._doubt(passages[:count]) != self._doubt(passages):  # it takes room itself
+            fixed, count = fitting(passages[:count])
+        if sizes and not count:
+            raise PromptTooLong("the question leaves no room for any document", "query")
+        return fixed, count
+
+    def _before_question(self, question: Question, passages: Sequence[Passage], order: Sequence[int]) -> str:
+        """What stands between the documents and the user's turn."""
+        hint = rank_hint([passage.title for passage in passages], order) if self._parts.rank_hint else ""
+        texts = (self._spec.reminder, self._doubt(passages), question.instructions.strip())
+        return hint + "".join(f"\n\n{text}" for text in texts if text)
+
+    def _doubt(self, passages: Sequence[Passage]) -> str:
+        return "" if is_sure(passages, self._spec.sure_from) else self._spec.doubt
 
 
 def is_sure(passages: Sequence[Passage], sure_from: float) -> bool:
     """Whether a passage's similarity reaches `sure_from`. True where no similarity is known."""
     known = [passage.similarity for passage in passages if passage.similarity is not None]
     return not known or max(known) >= sure_from
-
-
-def _names(passages: Sequence[Passage]) -> list[str]:
-    return [passage.title for passage in passages]

@@ -18,6 +18,21 @@ _MAX_HINTED = 3
 """Names in a hint. More would cost prefill in every request and tell the model nothing new."""
 
 
+class PromptTail:
+    """The end of one question's prompt. Its ids are asked for several times, with different hints, but each
+    text between two control tokens is encoded once.
+    """
+
+    def __init__(self, encoder: TextEncoder, pieces: Sequence[PlainText | ScaffoldText]) -> None:
+        self._encoder = encoder
+        self._pieces = pieces
+        self._known: dict[str, TokenIds] = {}
+
+    def after(self, hint: str) -> TokenIds:
+        """Its ids where `hint` stands between the documents and the user's turn."""
+        return self._encoder.encode_prompt([PlainText(hint), *self._pieces], self._known)
+
+
 class PromptAssembler:
     """Joins one agent's prompts. `head` is the ids that all of them begin with."""
 
@@ -26,12 +41,9 @@ class PromptAssembler:
         self._scaffold = scaffold
         self.head = encoder.encode_prompt([ScaffoldText(scaffold.head), PlainText(preamble.strip())])
 
-    def tail(self, hint: str, history: Sequence[Turn], question: str, answer_start: str = "") -> TokenIds:
-        """Ids of everything after the documents."""
-        pieces: list[PlainText | ScaffoldText] = []
-        if hint:
-            pieces.append(PlainText(hint))
-        pieces.append(ScaffoldText(self._scaffold.to_user))
+    def tail(self, history: Sequence[Turn], question: str, answer_start: str = "") -> PromptTail:
+        """Everything after the documents, without its ids yet."""
+        pieces: list[PlainText | ScaffoldText] = [ScaffoldText(self._scaffold.to_user)]
         for turn in history:
             pieces.append(PlainText(turn.user.strip()))
             if not turn.assistant.strip():  # the user's next text is in the same turn
@@ -42,9 +54,8 @@ class PromptAssembler:
             pieces.append(ScaffoldText(self._scaffold.next_user))
         pieces.append(PlainText(question.strip()))
         pieces.append(ScaffoldText(self._scaffold.to_generation))
-        if answer_start:
-            pieces.append(PlainText(answer_start.strip()))
-        return self._encoder.encode_prompt(pieces)
+        pieces.append(PlainText(answer_start.strip()))
+        return PromptTail(self._encoder, pieces)
 
     def join(self, documents: Sequence[TokenIds], tail: TokenIds) -> TokenIds:
         """The whole prompt."""

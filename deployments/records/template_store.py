@@ -17,7 +17,6 @@ from deployments.core.records.ideas import TypeSummary
 from deployments.core.records.templates import BusinessType, Template, TemplateDraft, TemplateQuery
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
-from deployments.database.named_locks import NamedLocks
 from deployments.database.vectors import Vector, from_blob, to_blob
 from deployments.records.business_tables import templates
 from deployments.records.record_ids import is_id
@@ -45,11 +44,10 @@ class TemplateStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._locks = NamedLocks(database, "business_templates")
 
     def lock(self, tenant: TenantId, template_id: str) -> AbstractAsyncContextManager[None]:
         """Locks a template and its document for a change, against all processes."""
-        return self._locks.held(f"{tenant}/{template_id}")
+        return self._database.lock(f"business_templates/{tenant}/{template_id}")
 
     async def put(self, tenant: TenantId, template_id: str, draft: TemplateDraft, now_s: float) -> Template:
         """Stores a template or its new version, and returns it. An equal draft changes nothing."""

@@ -9,10 +9,11 @@ An entry, as bytes:
     offset  size  field
     0       2     magic
     2       1     version
-    3       16    BLAKE2b over the bytes before, the entry's name and the payload
+    3       16    BLAKE2b, keyed with the seal, over the bytes before, the entry's name and the payload
     19            payload: JSON, deflated: [generation, [[doc_id, title, ...], ...], searched_as]
 
-The checksum covers the names of hash and field, so an entry that was copied elsewhere counts as damaged.
+The checksum covers the names of hash and field, so an entry that was copied elsewhere counts as damaged. With
+a seal it is a MAC, and an entry by anybody who lacks the seal counts as damaged, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import astuple
 from hashlib import blake2b
+from hmac import compare_digest
 from typing import Any
 
 from deployments.core.documents import Passage, Retrieval
@@ -38,7 +40,7 @@ log = logging.getLogger(__name__)
 HEADER_BYTES = 19
 MAX_ENTRIES = 4096
 """Entries of a collection. Beyond that, random ones are deleted."""
-_HEAD = b"\xf1R\x03"
+_HEAD = b"\xf1R\x04"
 _MAX_PLAIN_BYTES = 32 * 2**20
 _REFUSING_S = 600
 """How long an emptied hash refuses late writers: longer than any request runs."""
@@ -90,8 +92,10 @@ ARGV: the generation, and for how many seconds they are refused. Returns how man
 class RedisRetrievalStore:
     """A `RetrievalStore`. `corrupt_entries` counts the damaged entries that it found and deleted."""
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisLink, seal: bytes = b"") -> None:
+        """`seal` is the key of the entries' checksums, b"" for a checksum without."""
         self._link = link
+        self._seal = seal
         self.corrupt_entries = 0
 
     async def get(self, key: RetrievalKey) -> Retrieval | None:
@@ -103,7 +107,7 @@ class RedisRetrievalStore:
         try:
             if reply is WRONG_TYPE:
                 raise CorruptRetrieval("the entry is in no hash")
-            return decode_retrieval(expect(bytes, reply), f"{name}:{field}", key.state)
+            return decode_retrieval(expect(bytes, reply), f"{name}:{field}", key.state, self._seal)
         except CorruptRetrieval as error:
             log.warning("damaged retrieval in %s, searching again: %s", key.query.scope, error)
             self.corrupt_entries += 1
@@ -118,7 +122,7 @@ class RedisRetrievalStore:
         Does nothing if the collection has changed since the search. Raises CacheUnavailable.
         """
         name, field = retrievals_name(key.query.scope), retrieval_field(key)
-        entry = encode_retrieval(retrieval, f"{name}:{field}")
+        entry = encode_retrieval(retrieval, f"{name}:{field}", self._seal)
         values = (retrieval.generation, field, entry, ttl_s, MAX_ENTRIES)
         await self._link.call(("EVAL", _PUT, 1, name, *values))
 
@@ -167,22 +171,23 @@ class CorruptRetrieval(Exception):
     """The bytes are not an entry of this version under this name; the caller deletes it and searches."""
 
 
-def encode_retrieval(retrieval: Retrieval, name: str) -> bytes:
+def encode_retrieval(retrieval: Retrieval, name: str, seal: bytes = b"") -> bytes:
     """The bytes of an entry that is stored under `name`."""
     passages = [astuple(passage) for passage in retrieval.passages]
     payload = zlib.compress(json.dumps([retrieval.generation, passages, retrieval.searched_as]).encode(), 1)
-    return _HEAD + _checksum(name, payload) + payload
+    return _HEAD + _checksum(name, payload, seal) + payload
 
 
-def decode_retrieval(raw: bytes, name: str, state: str) -> Retrieval:
+def decode_retrieval(raw: bytes, name: str, state: str, seal: bytes = b"") -> Retrieval:
     """The retrieval in an entry. The bytes don't contain its `state`, so the caller passes it.
 
-    Raises CorruptRetrieval on any bytes that `encode_retrieval` did not make for this name.
+    Raises CorruptRetrieval on any bytes that `encode_retrieval` did not make for this name and with this
+    seal.
     """
     payload = raw[HEADER_BYTES:]
     if len(raw) < HEADER_BYTES or not raw.startswith(_HEAD):
         raise CorruptRetrieval("not an entry of this version")
-    if raw[len(_HEAD) : HEADER_BYTES] != _checksum(name, payload):
+    if not compare_digest(raw[len(_HEAD) : HEADER_BYTES], _checksum(name, payload, seal)):
         raise CorruptRetrieval("wrong checksum or name")
     try:
         generation, passages, searched_as = json.loads(_inflate(payload))
@@ -196,10 +201,10 @@ def decode_retrieval(raw: bytes, name: str, state: str) -> Retrieval:
         raise CorruptRetrieval(str(error)) from error
 
 
-def _checksum(name: str, payload: bytes) -> bytes:
+def _checksum(name: str, payload: bytes, seal: bytes) -> bytes:
     bound = name.encode()
     head = _HEAD + len(bound).to_bytes(2, "little") + bound
-    return blake2b(head + payload, digest_size=HEADER_BYTES - len(_HEAD)).digest()
+    return blake2b(head + payload, digest_size=HEADER_BYTES - len(_HEAD), key=seal).digest()
 
 
 def _inflate(payload: bytes) -> bytes:

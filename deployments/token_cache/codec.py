@@ -8,7 +8,8 @@
     14            payload
 
 The checksum covers the key, which is not stored: an entry under the wrong key, or the reply to another
-request, fails like a damaged entry. The size of the vocabulary decides the form of the payload:
+request, fails like a damaged entry. With a seal it is a MAC (keyed BLAKE2b): an entry by anybody who lacks
+the seal fails, too. The size of the vocabulary decides the form of the payload:
 
 - below 2**16 ids: two bytes per id, little-endian (PLAIN), or the same deflated if smaller (DEFLATED);
 - otherwise `length_coded_ids` (LENGTHS), which is short because tokenizers give frequent tokens low ids;
@@ -21,6 +22,7 @@ import sys
 import zlib
 from array import array
 from hashlib import blake2b
+from hmac import compare_digest
 
 from deployments.core import token_ids
 from deployments.core.ids import SegmentKey
@@ -32,7 +34,7 @@ PEEK_BYTES = 6
 
 HEADER_BYTES = 14
 _MAGIC = b"\xf1W"
-_VERSION = 2
+_VERSION = 3
 _PLAIN, _WIDE, _DEFLATED, _LENGTHS = range(4)
 _NARROW_VOCAB = 65_536
 
@@ -41,20 +43,22 @@ class CorruptEntry(Exception):
     """The bytes are not an entry of this version under this key. Delete and recompute the entry."""
 
 
-def encode(ids: TokenIds, key: SegmentKey, vocab_size: int) -> bytes:
+def encode(ids: TokenIds, key: SegmentKey, vocab_size: int, seal: bytes = b"") -> bytes:
     """Returns an entry. Raises OverflowError on an id too large for its form, or on 2**24 ids."""
     form, payload = _payload(ids, vocab_size)
     head = _MAGIC + bytes([_VERSION << 2 | form]) + len(ids).to_bytes(3, "little")
-    return head + _checksum(key, head, payload) + payload
+    return head + _checksum(key, head, payload, seal) + payload
 
 
-def decode(raw: bytes, key: SegmentKey) -> TokenIds:
-    """Returns the ids of an entry. Raises CorruptEntry unless `encode` made the bytes for this key."""
+def decode(raw: bytes, key: SegmentKey, seal: bytes = b"") -> TokenIds:
+    """Returns the ids of an entry. Raises CorruptEntry unless `encode` made the bytes for this key and
+    with this seal.
+    """
     count = peek_count(raw)
     if count is None or len(raw) < HEADER_BYTES:
         raise CorruptEntry("not an entry of this version")
     head, checksum, payload = raw[:PEEK_BYTES], raw[PEEK_BYTES:HEADER_BYTES], raw[HEADER_BYTES:]
-    if checksum != _checksum(key, head, payload):
+    if not compare_digest(checksum, _checksum(key, head, payload, seal)):
         raise CorruptEntry("the checksum does not fit the bytes and the key")
     return _ids(head[2] & 3, count, payload)
 
@@ -91,8 +95,8 @@ def peek_count(head: bytes) -> int | None:
     return int.from_bytes(head[3:PEEK_BYTES], "little")
 
 
-def _checksum(key: SegmentKey, head: bytes, payload: bytes) -> bytes:
-    digest = blake2b(head, digest_size=HEADER_BYTES - PEEK_BYTES)
+def _checksum(key: SegmentKey, head: bytes, payload: bytes, seal: bytes) -> bytes:
+    digest = blake2b(head, digest_size=HEADER_BYTES - PEEK_BYTES, key=seal)
     bound = key.encode()
     digest.update(len(bound).to_bytes(2, "little") + bound)
     digest.update(payload)

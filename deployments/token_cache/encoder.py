@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -62,21 +62,23 @@ class BundleEncoder:
         except TypeError:
             raise InvalidRequest("the text holds half a character (a lone surrogate)") from None
 
-    def encode_prompt(self, pieces: Sequence[ScaffoldText | PlainText]) -> TokenIds:
+    def encode_prompt(
+        self, pieces: Sequence[ScaffoldText | PlainText], known: MutableMapping[str, TokenIds] | None = None
+    ) -> TokenIds:
         """Returns the ids of a prompt. What is between two control tokens is encoded as one text.
 
+        `known` has such texts' ids from earlier calls, and gets those of new ones.
         Raises InvalidRequest on lone surrogates.
         """
+        known = {} if known is None else known
         ids = token_ids()
-        run: list[str] = []
-        for part in self._parts(pieces):
-            if isinstance(part, str):
-                run.append(part)
+        for run in self._runs(pieces):
+            if isinstance(run, int):
+                ids.append(run)
                 continue
-            ids.extend(self.encode_text("".join(run)))
-            run.clear()
-            ids.append(part)
-        ids.extend(self.encode_text("".join(run)))
+            if run not in known:
+                known[run] = self.encode_text(run)
+            ids.extend(known[run])
         return ids
 
     def decode(self, ids: TokenIds) -> str:
@@ -91,17 +93,19 @@ class BundleEncoder:
     def _whole(self) -> Tokenizer:
         return _loaded(self._bundle.tokenizer_json)
 
-    def _parts(self, pieces: Sequence[ScaffoldText | PlainText]) -> Iterator[str | int]:
+    def _runs(self, pieces: Sequence[ScaffoldText | PlainText]) -> Iterator[str | int]:
+        """The prompt as texts without control tokens, and the ids of the control tokens between them."""
+        run: list[str] = []
         for piece in pieces:
-            if not isinstance(piece, ScaffoldText):
-                yield piece
-                continue
             end = 0
-            for found in self._control_pattern.finditer(piece):
-                yield piece[end : found.start()]
+            for found in self._control_pattern.finditer(piece) if isinstance(piece, ScaffoldText) else ():
+                run.append(piece[end : found.start()])
+                yield "".join(run)
                 yield self._control_ids[found.group().strip()]
+                run.clear()
                 end = found.end()
-            yield piece[end:]
+            run.append(piece[end:])
+        yield "".join(run)
 
 
 def _pattern(controls: Sequence[ControlToken]) -> re.Pattern[str]:

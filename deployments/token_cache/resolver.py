@@ -54,12 +54,16 @@ class CachedResolver:
         tokenizer: SegmentTokenizer | None,
         tokenizer_timeout_s: float = 1.0,
         *,
+        seal: bytes = b"",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` gives seconds to the circuit breaker of the TokenCache deployment."""
+        """`seal` is the key of the entries' checksums, b"" for a checksum without. `clock` gives seconds to
+        the circuit breaker of the TokenCache deployment.
+        """
         self._encoder = encoder
         self._l1 = l1
         self._store = store
+        self._seal = seal
         self._tokenizer = tokenizer
         self._tokenizer_timeout_s = tokenizer_timeout_s
         self._breaker = CircuitBreaker(
@@ -111,7 +115,7 @@ class CachedResolver:
         stored: dict[SegmentKey, TokenIds] = {}
         cache_error = None
         try:
-            stored, damaged = await stored_segments(self._store, scope, tuple(text_of))
+            stored, damaged = await stored_segments(self._store, scope, tuple(text_of), seal=self._seal)
             self.corrupt_entries += damaged
         except CacheUnavailable as error:
             cache_error = str(error)

@@ -46,12 +46,14 @@ class TokenCacheService:
         *,
         retrievals: Retrievals | None = None,
         paths: HotPaths | None = None,
+        seal: bytes = b"",
     ) -> None:
         """Makes the service.
 
         `ttl_for` returns for how many seconds a collection's segments are kept.
         `restart_store` starts this host's embedded store again if it is gone; None for any other store.
         `paths` are the hot paths to keep up to date when segments change.
+        `seal` is the key of the entries' checksums, the same in all processes; b"" for a checksum without.
         """
         self._bundle = bundle
         self._encoder = encoder
@@ -60,6 +62,7 @@ class TokenCacheService:
         self._restart_store = restart_store
         self._retrievals = retrievals
         self._paths = paths
+        self._seal = seal
         self._flights: SingleFlight[tuple[Scope, SegmentKey], TokenIds] = SingleFlight()
         self.corrupt_entries = 0
         """Damaged entries of the store that this service found, deleted and computed again."""
@@ -155,7 +158,7 @@ class TokenCacheService:
         self, scope: Scope, text_of: Mapping[SegmentKey, str]
     ) -> Mapping[SegmentKey, TokenIds]:
         try:
-            stored, damaged = await stored_segments(self._store, scope, tuple(text_of))
+            stored, damaged = await stored_segments(self._store, scope, tuple(text_of), seal=self._seal)
             self.corrupt_entries += damaged
         except CacheUnavailable:
             return {key: self._encoder.encode_text(text) for key, text in text_of.items()}
@@ -165,7 +168,8 @@ class TokenCacheService:
 
     async def _store_ids(self, scope: Scope, ids_of: Mapping[SegmentKey, TokenIds]) -> bool:
         """Stores segments; returns False if the store is down."""
-        values = {key: encode(ids, key, self._bundle.vocab_size) for key, ids in ids_of.items()}
+        vocab_size = self._bundle.vocab_size
+        values = {key: encode(ids, key, vocab_size, self._seal) for key, ids in ids_of.items()}
         try:
             if values:
                 await self._store.put_many(scope, values, self._ttl_for(scope.collection))

@@ -16,11 +16,12 @@ log = logging.getLogger(__name__)
 
 
 async def stored_segments(
-    store: SegmentStore, scope: Scope, keys: Sequence[SegmentKey]
+    store: SegmentStore, scope: Scope, keys: Sequence[SegmentKey], *, seal: bytes = b""
 ) -> tuple[dict[SegmentKey, TokenIds], int]:
     """Returns the ids of the keys that the store has, and how many damaged entries it found.
 
-    Deletes the damaged entries. Raises CacheUnavailable.
+    Entries that were written with another seal count as damaged. Deletes the damaged entries. Raises
+    CacheUnavailable.
     """
     found: dict[SegmentKey, TokenIds] = {}
     damaged: list[SegmentKey] = []
@@ -28,7 +29,7 @@ async def stored_segments(
         if raw is None:
             continue
         try:
-            found[key] = decode(raw, key)
+            found[key] = decode(raw, key, seal)
         except CorruptEntry as error:
             log.warning("a damaged cache entry of %s is computed again: %s", scope, error)
             damaged.append(key)

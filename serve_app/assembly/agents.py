@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from deployments.access.redis_spending import RedisSpending
@@ -51,7 +52,7 @@ from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from serve_app.assembly.question_log import question_log
 from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import KeptTexts, leased_parts
-from serve_app.assembly.warming import prompt_source
+from serve_app.assembly.warming import prompt_head, prompt_source
 from serve_app.engine.handle import EngineHandle
 from serve_app.remote import client_of
 from serve_app.settings import Settings
@@ -73,6 +74,8 @@ class AgentPeers:
     """Handle of the Engine deployment."""
     secret: bytes
     """Key of the cache salts."""
+    seal: bytes = b""
+    """Key of the checksums of entries in Redis."""
 
     def knowledge_base(self) -> KnowledgeBase:
         """A client of the documents."""
@@ -131,7 +134,7 @@ async def _parts(
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
     resolver = (
-        CachedResolver(encoder, SegmentLru(settings.l1_bytes), store, token_cache)
+        CachedResolver(encoder, SegmentLru(settings.l1_bytes), store, token_cache, seal=peers.seal)
         if settings.token_cache
         else UncachedResolver(encoder)
     )
@@ -139,7 +142,8 @@ async def _parts(
     kept = KeptTexts(resolver.forget, questions.erase)
     leased = leased_parts(spec, knowledge, link, peers.secret, kept, inner=templates)
     order = ORDERS[settings.order_of(spec.name)]
-    prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, leased.salts)
+    head = partial(prompt_head, encoder, bundle.scaffold)
+    prompts = prompt_source(peers.agents, link, head, leased.salts, peers.seal)
     as_fields = settings.log_format == "json"
     log = AnswerLog(spec.name, questions if settings.log_questions else None, as_fields=as_fields)
 

@@ -19,9 +19,12 @@ from serve_app.assembly.redis import restartable_redis_link
 from serve_app.settings import Settings
 
 
-async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec]) -> Sequence[Served]:
+async def token_cache(
+    settings: Settings, model: str, agents: Sequence[AgentSpec], seal: bytes = b""
+) -> Sequence[Served]:
     """The service with the tokenizer of `model` (a name or a folder), for the collections of `agents`.
 
+    `seal` is the key of the checksums of entries in Redis.
     Raises ConfigurationError, TokenizerRefused.
     """
     bundle = await asyncio.to_thread(load_bundle, model, settings.allow_text_roles)
@@ -35,5 +38,6 @@ async def token_cache(settings: Settings, model: str, agents: Sequence[AgentSpec
         restart_store,
         retrievals=RedisRetrievalStore(link),
         paths=RedisHotPaths(link),
+        seal=seal,
     )
     return [serving(TokenCache)(service)]

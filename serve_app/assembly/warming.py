@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import CacheUnavailable
 from deployments.core.messages import ChatScaffold, EngineInfo
 from deployments.core.ports import TextEncoder
-from deployments.core.salt import Salts
+from deployments.core.salt import Salts, entry_seal
 from deployments.core.services import KnowledgeBase, TokenCache
 from deployments.core.token_ids import TokenIds
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
@@ -31,20 +31,27 @@ from serve_app.settings import Settings
 
 
 def prompt_source(
-    agents: Sequence[AgentSpec], link: RedisLink, encoder: TextEncoder, scaffold: ChatScaffold, salts: Salts
+    agents: Sequence[AgentSpec],
+    link: RedisLink,
+    head: Callable[[str], TokenIds],
+    salts: Salts,
+    seal: bytes,
 ) -> PromptSource:
-    """The source of prompts of `agents`."""
-
-    def head(preamble: str) -> TokenIds:
-        return PromptAssembler(encoder, scaffold, preamble).head
-
+    """The source of prompts of `agents`. `head` gives what prompts with a preamble begin with. `seal` is the
+    key of checksums in Redis.
+    """
     return PromptSource(
         paths=RedisHotPaths(link),
-        stored=partial(stored_segments, RedisSegmentStore(link)),
+        stored=partial(stored_segments, RedisSegmentStore(link), seal=seal),
         salts=salts,
         heads={spec.collection: head(spec.preamble) for spec in agents},
         bare_heads=[head(DOCUMENTATION_WRITER.preamble)],
     )
+
+
+def prompt_head(encoder: TextEncoder, scaffold: ChatScaffold, preamble: str) -> TokenIds:
+    """What all prompts with a preamble begin with."""
+    return PromptAssembler(encoder, scaffold, preamble).head
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class WarmPeers:
     knowledge: Any
     """Handle of the Knowledge deployment."""
     secret: bytes
-    """Key of the cache salts."""
+    """Key of the cache salts, and of checksums in Redis."""
 
 
 async def warm_prompts(settings: Settings, peers: WarmPeers, info: EngineInfo) -> list[WarmPrompt]:
@@ -66,12 +73,13 @@ async def warm_prompts(settings: Settings, peers: WarmPeers, info: EngineInfo) -
     Raises Unavailable, ConfigurationError.
     """
     bundle = await client_of(TokenCache, peers.token_cache, "the token cache").bundle()
-    encoder = BundleEncoder(bundle)
     link = await redis_link(settings)
     keeper = LeaseKeeper(client_of(KnowledgeBase, peers.knowledge, "the knowledge base"))
     salts = TenantSalts(keeper, peers.secret)
     try:
-        wanted = await prompt_source(peers.agents, link, encoder, bundle.scaffold, salts).most_wanted()
+        head = partial(prompt_head, BundleEncoder(bundle), bundle.scaffold)
+        source = prompt_source(peers.agents, link, head, salts, entry_seal(peers.secret))
+        wanted = await source.most_wanted()
     finally:
         await keeper.close()
         with suppress(CacheUnavailable):  # the hot paths have already been read

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from deployments.core.document_labels import (
     MAX_KEY_CHARS,
+    MAX_METADATA_CHARS,
     MAX_METADATA_KEYS,
     MAX_URL_CHARS,
     MAX_VALUE_CHARS,
@@ -25,6 +26,10 @@ from deployments.core.limits import (
 from deployments.core.texts import check_storable
 
 _MAX_NAME_CHARS = 200
+_METADATA = (
+    "your own labels, by which questions can be filtered; "
+    f"at most {MAX_METADATA_CHARS} characters in keys and values together"
+)
 
 
 def at_most(entries: int) -> BeforeValidator:
@@ -88,7 +93,7 @@ Metadata = Annotated[
         Annotated[str, Field(max_length=MAX_VALUE_CHARS)],
     ],
     at_most(MAX_METADATA_KEYS),
-    Field(max_length=MAX_METADATA_KEYS, description="your own labels, by which questions can be filtered"),
+    Field(max_length=MAX_METADATA_KEYS, description=_METADATA),
 ]
 PageMark = Annotated[
     str,

@@ -57,7 +57,10 @@ class RotationRequest(Body):
     """How a key is rotated."""
 
     keep_former_s: int = Field(
-        0, ge=0, le=MAX_ROTATION_S, description="how long the former secret stays valid"
+        0,
+        ge=0,
+        le=MAX_ROTATION_S,
+        description="how long the former secret stays valid; 0 ends all former secrets",
     )
 
 
@@ -129,7 +132,10 @@ async def listing(
     return KeyPage(keys=shown, next=shown[-1].key_id if len(found) > limit else None)
 
 
-@router.post("/keys/{key_id}/rotation", responses=error_responses({409: "The key is revoked or has expired"}))
+@router.post(
+    "/keys/{key_id}/rotation",
+    responses=error_responses({409: "The key is revoked or has expired, or has two valid secrets already"}),
+)
 async def rotate(
     key_id: RecordId, parts: ServicesDep, owner: TenantDep, by: ActorDep, body: RotationRequest | None = None
 ) -> IssuedKeyBody:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from deployments.core.errors import InvalidRequest
 from deployments.core.limits import (
     MAX_ANSWER_TOKENS,
     MAX_HISTORY_TURNS,
@@ -29,6 +30,8 @@ MAX_CHOICES = 4
 """Of a request's `n`: each choice is a generation."""
 _MAX_MESSAGES = 2 * (MAX_HISTORY_TURNS + 1)
 """Every turn is two messages. The last two are the question and one of instructions."""
+_MAX_CALLS_IN_ALL = 1000
+"""Of a request's messages together. Each call becomes an object, though only its name is used."""
 _ANY_OBJECT = '{"type": "object"}'
 
 _STOP = {"type": "string", "maxLength": MAX_STOP_CHARS}
@@ -47,6 +50,14 @@ def _as_json(schema: Any) -> Any:
         return json.dumps(schema)
     except RecursionError:
         raise PydanticCustomError("too_deep", "is nested too deeply") from None
+
+
+def _check_calls(messages: Any) -> None:
+    listed = messages if isinstance(messages, list) else []
+    calls = (message.get("tool_calls") for message in listed if isinstance(message, dict))
+    if sum(len(made) for made in calls if isinstance(made, list)) > _MAX_CALLS_IN_ALL:
+        limit = f"at most {_MAX_CALLS_IN_ALL} tool calls together"
+        raise InvalidRequest(f"messages must have {limit}: leave out the oldest messages", "messages")
 
 
 SchemaText = Annotated[
@@ -143,7 +154,10 @@ class ChatRequest(Filtered):
     @model_validator(mode="before")
     @classmethod
     def _without_neutral(cls, body: Any) -> Any:
-        return asked_for(body) if isinstance(body, dict) else body
+        if not isinstance(body, dict):
+            return body
+        _check_calls(body.get("messages"))
+        return asked_for(body)
 
     def schema_text(self) -> str | None:
         """The JSON Schema of the answer; None for free text."""

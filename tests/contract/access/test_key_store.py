@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import UTC, datetime
 from math import inf
 
 import pytest
@@ -98,6 +100,22 @@ async def test_a_rotated_key_keeps_its_former_secret_for_some_time(store: KeySto
     assert await secrets_of(store, clock) == {}
     with pytest.raises(Conflict):
         await store.rotate_key(BY, ACME, former.key.key_id, 0)
+
+
+async def test_a_rotation_never_ends_a_kept_secret_early(store: KeyStore, clock: FakeClock) -> None:
+    """It is refused until then, and the error names the time, unless it is to end all former secrets."""
+    first = await made(store)
+    second = await store.rotate_key(BY, ACME, first.key.key_id, keep_former_s=60)
+    clock.pass_s(59)
+    until = datetime.fromtimestamp(clock.now_s + 1, UTC).isoformat(timespec="seconds")
+    with pytest.raises(Conflict, match=re.escape(until)):
+        await store.rotate_key(BY, ACME, first.key.key_id, keep_former_s=1)
+    assert set(await secrets_of(store, clock)) == {digest_of(first.secret), digest_of(second.secret)}
+    clock.pass_s(1)
+    third = await store.rotate_key(BY, ACME, first.key.key_id, keep_former_s=60)
+    assert set(await secrets_of(store, clock)) == {digest_of(second.secret), digest_of(third.secret)}
+    last = await store.rotate_key(BY, ACME, first.key.key_id, keep_former_s=0)
+    assert set(await secrets_of(store, clock)) == {digest_of(last.secret)}
 
 
 async def test_changes_are_those_after_a_revision(store: KeyStore) -> None:

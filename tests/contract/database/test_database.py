@@ -23,7 +23,6 @@ from deployments.core.errors import ConfigurationError, InternalFault, Knowledge
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata
 from deployments.database.migrations import upgrade
-from deployments.database.named_locks import NamedLocks
 
 INSERT = text("INSERT INTO milestones VALUES (:name, 0)")
 
@@ -119,13 +118,12 @@ async def processes(url: str) -> tuple[Database, Database]:
 async def test_a_name_has_one_holder_among_all_processes(database_url: str) -> None:
     """With more names than connections, and a transaction inside each lock."""
     databases = await processes(database_url)
-    of_process = {database: NamedLocks(database, "kind") for database in databases}
     inside = dict.fromkeys(map(str, range(20)), 0)
     most = 0
 
-    async def work(locks: NamedLocks, database: Database, name: str) -> None:
+    async def work(database: Database, name: str) -> None:
         nonlocal most
-        async with locks.held(name):
+        async with database.lock(name):
             inside[name] += 1
             most = max(most, inside[name])
             await database.ping()
@@ -133,8 +131,8 @@ async def test_a_name_has_one_holder_among_all_processes(database_url: str) -> N
 
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for name in [*inside, *inside]:
-            for database, locks in of_process.items():
-                tasks.create_task(work(locks, database, name))
+            for database in databases:
+                tasks.create_task(work(database, name))
     assert most == 1
     for database in databases:
         await database.close()
@@ -145,10 +143,66 @@ async def test_a_name_is_free_again_after_an_error(database_url: str, end: BaseE
     """The error itself passes through unchanged."""
     first, second = await processes(database_url)
     with pytest.raises(type(end)) as raised:
-        async with NamedLocks(first, "kind").held("name"):
+        async with first.lock("name"):
             raise end
     assert raised.value is end
-    async with asyncio.timeout(10), NamedLocks(second, "kind").held("name"):
+    async with asyncio.timeout(10), second.lock("name"):
+        pass
+    for database in (first, second):
+        await database.close()
+
+
+async def test_locks_of_any_number_are_held_at_once(database_url: str) -> None:
+    """By one connection, outside of a transaction: a change that holds one may wait for seconds."""
+    database = await Database.open(database_url)
+    everyone = asyncio.Barrier(50)
+
+    async def work(name: str) -> None:
+        async with database.lock(name):
+            await everyone.wait()
+            if name == "0" and database.dialect == "postgresql":
+                async with database.snapshot() as connection:
+                    own = "FROM pg_stat_activity WHERE datname = current_database()"
+                    idle = await connection.scalar(text(f"SELECT count(*) {own} AND state LIKE 'idle in%'"))
+                    holders = await connection.scalar(
+                        text("SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory'")
+                    )
+                    assert (idle, holders) == (0, 1)
+            await everyone.wait()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        for number in range(50):
+            tasks.create_task(work(str(number)))
+    await database.close()
+
+
+async def test_who_gives_up_waiting_leaves_the_lock_free(database_url: str) -> None:
+    """At any moment of the wait, the first statement included."""
+    first, second = await processes(database_url)
+    for steps in (0, 1, 2, 5):
+        async with first.lock("name"):
+            waiting = asyncio.create_task(second.lock("name").__aenter__())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(10), first.lock("name"), second.lock(f"other {steps}"):
+            pass
+    for database in {first, second}:
+        await database.close()
+
+
+async def test_a_lost_connection_frees_its_locks(database_url: str) -> None:
+    """What its holder does afterwards is no error, and later locks get a new connection."""
+    first, second = await processes(database_url)
+    async with first.lock("name"):
+        if first.dialect == "postgresql":
+            async with second.transaction() as connection:
+                holder = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                await connection.execute(text(holder))
+            async with asyncio.timeout(10), second.lock("name"):
+                pass
+    async with asyncio.timeout(10), first.lock("name"):
         pass
     for database in (first, second):
         await database.close()

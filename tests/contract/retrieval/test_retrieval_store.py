@@ -118,6 +118,17 @@ async def test_an_entry_does_not_shorten_the_life_of_others(link: RedisLink, adv
     assert await store.get(KEY) == FOUND
 
 
+async def test_a_forged_retrieval_is_nothing(link: RedisLink):
+    """It would be passages that the tenant never stored."""
+    ours, theirs = RedisRetrievalStore(link, b"seal"), RedisRetrievalStore(link, b"guess")
+    for forger in (theirs, RedisRetrievalStore(link)):
+        await forger.put(KEY, FOUND, 60)
+        assert await ours.get(KEY) is None
+    assert ours.corrupt_entries == 2
+    await ours.put(KEY, FOUND, 60)
+    assert await ours.get(KEY) == FOUND
+
+
 async def test_clearing_deletes_a_tenant_s_retrievals_only(link: RedisLink):
     store = RedisRetrievalStore(link)
     keys = [in_scope(*scope) for scope in (("a", "kb"), ("a", "kb_two"), ("ab", "kb"))]

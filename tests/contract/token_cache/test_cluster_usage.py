@@ -84,6 +84,28 @@ async def test_a_scope_without_segments_is_measured_too(
     assert again.usage == CacheUsage(0, 0, 0)
 
 
+async def test_nobody_waits_long_for_a_walk(
+    store: RedisSegmentStore, link: RedisLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last result is the answer; the walk goes on, and its result is the next one."""
+    monkeypatch.setattr(cluster_usage, "_PATIENCE_S", 0.05)
+    meter, gate, walk = ClusterUsage(link), asyncio.Event(), RedisSegmentStore.usage_by_scope
+
+    async def slow(store: RedisSegmentStore) -> dict[str, CacheUsage]:
+        await gate.wait()
+        return await walk(store)
+
+    monkeypatch.setattr(RedisSegmentStore, "usage_by_scope", slow)
+    async with asyncio.timeout(5):
+        assert await meter.fresh(A) is None
+    gate.set()
+    monkeypatch.setattr(cluster_usage, "_PATIENCE_S", 60.0)
+    found = await meter.fresh(A)
+    assert found is not None
+    assert found.usage == CacheUsage(3, 0, 9)
+    await meter.close()
+
+
 async def test_an_old_result_is_measured_again_meanwhile(
     store: RedisSegmentStore, meters: list[ClusterUsage], walks: list[float], advance_redis: Advance
 ) -> None:

@@ -25,6 +25,7 @@ from deployments.core.errors import ConfigurationError
 from deployments.core.ids import CollectionName
 from deployments.core.messages import Delta
 from deployments.core.replica import serving
+from deployments.core.salt import entry_seal
 from deployments.core.services import EngineReplica
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.counters import EngineCounters
@@ -271,6 +272,16 @@ def test_it_has_a_deployment_of_its_own(settings: Settings) -> None:
     )
     more = deployments["Knowledge"].max_ongoing_requests - three["Knowledge"].max_ongoing_requests
     assert more == settings.agent_max_replicas
+
+
+def test_all_that_read_entries_in_redis_get_the_seal(tmp_path: Path) -> None:
+    """It is derived from the secret."""
+    deployments = _deployments(Settings.from_env({}, state_dir=tmp_path), AGENTS)
+    seal = entry_seal(b"secret")
+    assert seal in deployments["TokenCache"].init_args[0].args
+    for spec in AGENTS:
+        (peers,) = (one for one in deployments[spec.deployment].init_args[0].args if hasattr(one, "seal"))
+        assert peers.seal == seal
 
 
 def _deployments(settings: Settings, agents: Sequence[AgentSpec]) -> dict[str, Any]:

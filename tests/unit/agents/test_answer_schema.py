@@ -43,6 +43,11 @@ def an_object(count, field, **more):
     return {"type": "object", "properties": dict.fromkeys(names, field), "required": names, **more}
 
 
+SELF_NESTED = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/a"}} for _ in range(49)]}
+LISTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}] * 10}
+OPTIONAL_LIST = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+
+
 def nested(depth):
     schema: dict[str, object] = {"type": "string"}
     for _ in range(depth):
@@ -70,6 +75,8 @@ def nested(depth):
         {"$defs": {"name": {"type": "string"}}, "$ref": "#/$defs/name", "maxLength": 3},
         {"type": "array", "minItems": 2},
         {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+        an_object(25, OPTIONAL_LIST),
+        LISTS,
         {"type": "array", "prefixItems": [True, {"type": "integer"}], "maxItems": 2},
         {"$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "$ref": "#/$defs/tree"},
     ],
@@ -93,6 +100,11 @@ def test_what_models_of_pydantic_need_is_allowed(schema):
         ({"type": "array", "uniqueItems": True}, "'uniqueItems' can't be enforced: say it in a description"),
         ({"oneOf": [{"type": "string"}, {}]}, "oneOf constraints are not supported"),
         (an_object(21, {"type": "string", "pattern": "a"}), "21 patterns; at most 20"),
+        ({"anyOf": [{"type": "string", "pattern": f"^{n}.{{20}}$"} for n in range(3)]}, "at most 60"),
+        ({"anyOf": [{"items": {"type": "string"}, "maxItems": n} for n in range(11)]}, "11 arrays"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": SELF_NESTED}}, "49 arrays.* at most 10"),
+        ({"anyOf": [{"$ref": "#/$defs/a"}] * 11, "$defs": {"a": {"type": ["null", "array"]}}}, "11 arrays"),
+        ({"anyOf": [{"allOf": [{"type": "string", "format": "uri"}]}] * 11}, "11 arrays, or strings"),
         ({"maxLength": 10_001}, "maxLength must be a whole number up to 10000"),
         ({"maxItems": 10_001}, "maxItems must be a whole number up to 10000"),
         ({"maxItems": True}, "maxItems must be"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ def test_the_clusters_ray_is_closed() -> None:
     redis = " ".join(cluster["head_setup_commands"])
     assert "port 6380" in redis
     assert "requirepass" in redis
+
+
+def test_every_node_has_the_settings() -> None:
+    """Ray may build the application on any node, and the fast path's variables depend on the settings."""
+    cluster = _read("cluster.yaml")
+    written = re.findall(r'echo "export (\w+)=', " ".join(cluster["head_setup_commands"]))
+    assert set(written) == {"REDIS_URL", "DATABASE_URL", "WARMLINE_SECRET", "WARMLINE_API_KEYS"}
+    assert cluster["cluster_synced_files"] == ["~/.warmline"]
+    for kind in ("head", "worker"):
+        start = cluster[f"{kind}_start_ray_commands"][-1]
+        assert start.index(". ~/.warmline") < start.index("warmline fast-path") < start.index("ray start")
 
 
 @pytest.mark.parametrize("path", ["serve_app/config/one_machine.yaml", "serve_app/config/cluster.yaml"])

@@ -105,6 +105,6 @@ def test_a_payload_that_is_not_exactly_one_deflate_stream_is_corrupt(payload):
 
 def _with_checksum(payload):
     head = encode_retrieval(Retrieval((), 0), "name")[:3]
-    entry = head + retrieval_store._checksum("name", payload) + payload
+    entry = head + retrieval_store._checksum("name", payload, b"") + payload
     assert len(entry) == HEADER_BYTES + len(payload)
     return entry

@@ -13,22 +13,13 @@ from deployments.access.local_spending import LocalSpending
 from deployments.core.errors import CacheUnavailable, KnowledgeUnavailable
 from deployments.core.ids import TenantId
 from deployments.core.quotas import RULES, Claim, Decision, LimitChange, Quota, Used
-from serve_app.claimed_quotas import claimed_quotas
+from serve_app.route_needs import claimed_quotas
 from serve_app.spending import ReplicaSpending
 from serve_app.stored_limits import FRESH_S, StoredLimits
 from tests.unit.rag.rig import Rig
 from tests.unit.serve_app.fake_services import Api, error_of
 
 DEFAULT = TenantId("default")
-GENERATING = {
-    "/v1/support/answer",
-    "/v1/documentation/lookup",
-    "/v1/documentation/generate",
-    "/v1/business/ideas",
-    "/v1/business/ideas/batch",
-    "/v1/cache/generate",
-    "/v1/chat/completions",
-}
 ASK = {"query": "How do I reset my password?"}
 
 
@@ -144,16 +135,26 @@ async def test_limits_without_keys_would_protect_nothing(api: Api) -> None:
     assert response.status_code == 409
 
 
+SPEC = Api().app.openapi()
+
+
 def operations() -> list[tuple[str, str]]:
-    paths = Api().app.openapi()["paths"]
-    return [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    return [(method.upper(), path) for path, methods in SPEC["paths"].items() for method in methods]
+
+
+def generates(method: str, path: str) -> bool:
+    """Whether a request's body says how much to generate."""
+    body = SPEC["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
+    reference = body.get("application/json", {}).get("schema", {}).get("$ref", "")
+    schema = SPEC["components"]["schemas"].get(reference.rsplit("/", 1)[-1], {})
+    return bool({"max_tokens", "max_attempts"} & set(schema.get("properties", {})))
 
 
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_each_route_claims_the_quotas_that_it_uses(method: str, path: str) -> None:
-    """Whoever adds a route that asks the model or takes a file adds it here too."""
+    """A new route that asks the model or takes a file is in the tables, or this fails."""
     claimed = set(claimed_quotas(method, path))
-    assert (Quota.PROMPT_TOKENS_PER_DAY in claimed) == (method == "POST" and path in GENERATING)
+    assert (Quota.PROMPT_TOKENS_PER_DAY in claimed) == generates(method, path)
     assert (Quota.WARM_UP_TOKENS_PER_DAY in claimed) == (path == "/v1/cache/warm")
     takes_file = (method == "PUT" and "document" in path) or path.endswith(("/images", "/ingest"))
     assert (Quota.UPLOADS_IN_FLIGHT in claimed) == takes_file

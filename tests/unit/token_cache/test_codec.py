@@ -46,6 +46,17 @@ def test_an_entry_under_another_key_is_corrupt(entry):
         decode(entry[1], OTHER_KEY)
 
 
+@given(entries, st.binary(max_size=64), st.binary(max_size=64))
+def test_an_entry_counts_only_under_the_seal_that_it_was_written_with(entry, seal, other):
+    """Whoever lacks it can write no entry, not even by a copy of the checksum's code."""
+    ids, _ = entry
+    sealed = encode(ids, KEY, 2**32, seal)
+    assert decode(sealed, KEY, seal) == ids
+    if seal != other:
+        with pytest.raises(CorruptEntry):
+            decode(sealed, KEY, other)
+
+
 @given(entries, st.data())
 def test_changed_bytes_never_come_back_as_ids(entry, data):
     _, raw = entry
@@ -74,7 +85,7 @@ def test_any_bytes_are_corrupt_and_nothing_worse(raw):
 def _forged(form: int, count: int, payload: bytes) -> bytes:
     """An entry with a valid checksum that only a bug or an attacker would write."""
     head = codec._MAGIC + bytes([codec._VERSION << 2 | form]) + count.to_bytes(3, "little")
-    return head + codec._checksum(KEY, head, payload) + payload
+    return head + codec._checksum(KEY, head, payload, b"") + payload
 
 
 @given(st.integers(0, 3), st.integers(0, 2**24 - 1), st.binary(max_size=200))

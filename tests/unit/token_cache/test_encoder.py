@@ -9,7 +9,9 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from deployments.core.errors import InvalidRequest, TokenizerRefused
+from deployments.core.messages import Turn
 from deployments.core.segments import PlainText, ScaffoldText
+from deployments.rag.prompt import PromptAssembler
 from deployments.token_cache.encoder import BundleEncoder
 from tests.unit.token_cache.families import (
     CHATML,
@@ -84,6 +86,37 @@ def test_text_alone_and_as_a_piece_of_a_prompt_are_the_same(family, text):
     """A segment has the same ids as a prompt that consists of this segment only."""
     encoder = ENCODERS[family]
     assert encoder.encode_text(text) == encoder.encode_prompt([PlainText(text)])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(hints=st.lists(TEXTS, max_size=3), turns=st.lists(st.tuples(TEXTS, TEXTS), max_size=3), asked=TEXTS)
+def test_a_prompts_end_has_the_same_ids_whatever_was_asked_for_before(family, hints, turns, asked):
+    """Texts that are not encoded again are those that the prompt contains."""
+    encoder = ENCODERS[family]
+    assembler = PromptAssembler(encoder, CHATML, "")
+    history = [Turn(*texts) for texts in turns]
+    tail = assembler.tail(history, asked)
+    for hint in [*hints, *hints]:
+        assert tail.after(hint) == assembler.tail(history, asked).after(hint)
+
+
+def test_each_text_of_a_prompts_end_is_encoded_once():
+    """With and without a hint, and for each attempt: a history can have 200,000 characters."""
+
+    encoded = []
+
+    class Recording(BundleEncoder):
+        def encode_text(self, text):
+            encoded.append(text)
+            return super().encode_text(text)
+
+    history = [Turn(f"question {n}", f"answer {n}") for n in range(5)]
+    tail = PromptAssembler(Recording(bundle_of(gpt2_like())), CHATML, "").tail(history, "the question")
+    encoded.clear()
+    for hint in ("", "\n\nhint", "\n\nhint", ""):
+        tail.after(hint)
+    assert [text for text in encoded if text.strip() and encoded.count(text) > 1] == []
+    assert sum("question" in text for text in encoded) == len(history) + 1
 
 
 def test_control_tokens_count_in_the_scaffold_only():

@@ -86,8 +86,8 @@ def test_seam_failures_name_the_cases_that_differ():
     """An encoder whose ids depend on where a run starts fails; one with an id per character passes."""
 
     class Opening(FakeEncoder):
-        def encode_prompt(self, pieces):
-            return super().encode_prompt([PlainText("^"), *pieces])
+        def encode_prompt(self, pieces, known=None):
+            return super().encode_prompt([PlainText("^"), *pieces], known)
 
     cases = [
         SeamCase("split", ((PlainText("a"),), (PlainText("b"),))),

@@ -6,7 +6,7 @@ import pytest
 
 from deployments.core.access import KeyScope
 from serve_app.auth import is_public
-from serve_app.needed_scope import needed_scope
+from serve_app.route_needs import needed_scope
 from tests.unit.serve_app.fake_services import Api
 
 ASKING = {

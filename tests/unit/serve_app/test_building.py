@@ -1,0 +1,55 @@
+"""What keeps an application from being built, before anything starts."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from deployments.core.errors import ConfigurationError
+from serve_app.building import _check_cluster, build
+from serve_app.settings import Settings
+
+WHOLE = {
+    "REDIS_URL": "redis://cache",
+    "DATABASE_URL": "postgresql://db/warmline",
+    "WARMLINE_SECRET": "0123456789abcdef",
+    "WARMLINE_MODEL": "some/model",
+}
+
+
+@pytest.mark.parametrize(
+    ("argument", "variable"),
+    [
+        ("redis_url", "REDIS_URL"),
+        ("database_url", "DATABASE_URL"),
+        ("secret", "WARMLINE_SECRET"),
+        ("api_keys", "WARMLINE_API_KEYS"),
+    ],
+)
+def test_a_secret_is_no_argument(argument: str, variable: str) -> None:
+    """Serve writes arguments to its log. The error names the variable, not the value."""
+    with pytest.raises(ConfigurationError, match=variable) as refused:
+        build({argument: "hunter2", "order": "rank"})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", [["REDIS_URL"], ["DATABASE_URL", "WARMLINE_SECRET"], []])
+def test_a_cluster_needs_what_its_nodes_share(missing: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    """A single node may be the first of a cluster: it gets a warning."""
+    caplog.set_level(logging.WARNING, "ray.serve")
+    settings = Settings.from_env({name: value for name, value in WHOLE.items() if name not in missing})
+    _check_cluster(settings, nodes=1)
+    assert [name for name in WHOLE if name in caplog.text] == missing
+    if missing:
+        with pytest.raises(ConfigurationError, match=", ".join(missing)):
+            _check_cluster(settings, nodes=2)
+    else:
+        _check_cluster(settings, nodes=2)
+
+
+def test_a_models_folder_must_be_on_each_node(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody can check that from here, so the log says it."""
+    caplog.set_level(logging.WARNING, "ray.serve")
+    _check_cluster(Settings.from_env(WHOLE | {"WARMLINE_MODEL": "/models/mine"}), nodes=2)
+    assert "WARMLINE_MODEL is a folder" in caplog.text
