@@ -32,6 +32,10 @@ class TextEncoder(Protocol):
     def fingerprint(self) -> Fingerprint:
         """Hash over vocabulary, merges, added tokens, normalizer and chat template."""
 
+    @property
+    def control_ids(self) -> Mapping[str, int]:
+        """Ids of the tokens that only a scaffold may contain, by the text that spells them."""
+
     def encode_text(self, text: str) -> TokenIds:
         """Ids of untrusted text. None is a control id, whatever the text spells."""
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from deployments.core.access import KeyDesk
 from deployments.core.cache_figures import CacheStats
+from deployments.core.conversations import ConversationDesk
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import LeasingKnowledge
 from deployments.core.ledger import Answer, PromptTokens
@@ -119,10 +120,18 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
 
 
 class Records(
-    TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, StoredAmounts, UsageDesk, Protocol
+    TicketDesk,
+    ConversationDesk,
+    IdempotencyKeys,
+    BusinessMemory,
+    KeyDesk,
+    QuotaDesk,
+    StoredAmounts,
+    UsageDesk,
+    Protocol,
 ):
-    """Tickets, templates, ideas, idempotency keys, API keys, limits, amounts of what is stored, and usage,
-    in the Knowledge deployment.
+    """Tickets, conversations, templates, ideas, idempotency keys, API keys, limits, amounts of what is stored,
+    and usage, in the Knowledge deployment.
     """
 
 

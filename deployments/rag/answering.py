@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from deployments.core.cache_figures import CacheStats
 from deployments.core.documents import Passage
-from deployments.core.ledger import Answer, Citation, PromptTokens, Reuse, timings
+from deployments.core.ledger import Answer, Citation, ConversationUse, PromptTokens, Reuse, timings
 from deployments.core.messages import Delta, Question, SegmentSource
 from deployments.core.token_ids import count_in, to_bytes
 from deployments.rag.preparing import PreparedPrompt
@@ -57,9 +57,9 @@ class Generation:
 def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reuse:
     """What a prompt and its answer reused."""
     selection = prompt.selection
-    by_source = Counter(selection.sources)
+    by_source = Counter(selection.all_sources)
     return Reuse(
-        segments=len(selection.sources),
+        segments=len(selection.all_sources),
         l1=by_source[SegmentSource.L1],
         redis=by_source[SegmentSource.REDIS],
         tokenized=by_source[SegmentSource.TOKENIZED],
@@ -68,6 +68,23 @@ def reuse_of(prompt: PreparedPrompt, order: str, generation: Generation) -> Reus
         order=order,
         dropped=selection.dropped,
         answer=generation.origin if prompt.ids else "no_context",
+    )
+
+
+def conversation_use(question: Question, prompt: PreparedPrompt) -> ConversationUse | None:
+    """What a prompt has of its conversation; None without one."""
+    continued, conversed = question.continues, prompt.selection.opening.conversed
+    if continued is None or conversed is None:
+        return None
+    plan = conversed.plan
+    return ConversationUse(
+        conversation_id=conversed.talk.conversation_id,
+        turn_id=continued.turn_id,
+        stored=continued.store,
+        turn_tokens=conversed.turn_tokens,
+        retold=len(plan.history),
+        stale=plan.stale,
+        dropped=plan.dropped,
     )
 
 
@@ -120,6 +137,7 @@ def answer_of(
         searched_as=prompt.selection.searched_as,
         prompt_ids=to_bytes(prompt.ids),
         answer_ids=bytes(generation.ids),
+        conversation=conversation_use(question, prompt),
     )
 
 

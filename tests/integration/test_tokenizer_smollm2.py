@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.messages import SegmentSource, Turn
 from deployments.core.segments import document_segment
+from deployments.core.token_ids import join
 from deployments.rag.prompt import PromptAssembler
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
@@ -142,7 +143,7 @@ async def test_prompt_ids_are_identical_cold_warm_and_off_and_the_tokenizers_own
         for resolver in (UncachedResolver(encoder), first, first, second):  # off, cold, L1, store
             resolved = await resolver.resolve(SCOPE, documents)
             sources |= set(resolved.sources)
-            prompts.append(assembler.join(resolved.ids, assembler.tail(hint, history, question)))
+            prompts.append(join([assembler.head, *resolved.ids, assembler.tail(hint, history, question)]))
         identical += all(prompt == prompts[0] for prompt in prompts)
         equal_own += prompts[0].tolist() == own(list(messages(documents, hint, history, question)))
     print(f"{CASES} prompts: {identical} identical in all modes, {equal_own} the tokenizer's own")

@@ -1,36 +1,18 @@
-"""Prompts: nothing volatile before the documents, and the whole is the concatenation of its parts."""
+"""The pieces of prompts that are no documents."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.messages import Turn
-from deployments.core.token_ids import token_ids
 from deployments.rag.prompt import PromptAssembler, rank_hint
 from tests.fakes import SCAFFOLD, FakeEncoder
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Co"]), max_size=30)
 turns = st.lists(st.builds(Turn, user=texts, assistant=texts), max_size=3)
-documents = st.lists(texts.map(lambda text: token_ids(map(ord, text))), max_size=4)
 names = st.lists(st.sampled_from(["Reset", "Lock", "Bill", "Refund", "Seats"]), min_size=1, max_size=7)
 
 ENCODER = FakeEncoder()
 ASSEMBLER = PromptAssembler(ENCODER, SCAFFOLD, "  You help.\n")
-
-
-@given(texts, turns, texts, documents)
-def test_a_prompt_is_head_documents_and_tail(hint, history, asked, found):
-    """Joining adds and changes nothing: the ids are those of the parts, one after the other."""
-    tail = ASSEMBLER.tail(hint, history, asked)
-    joined = ASSEMBLER.join(found, tail)
-    assert joined.tolist() == [*ASSEMBLER.head, *(i for ids in found for i in ids), *tail]
-
-
-@given(st.tuples(texts, turns, texts), st.tuples(texts, turns, texts), documents)
-def test_two_questions_over_the_same_documents_begin_alike(first, second, found):
-    """Hint, history and question follow the documents: everything before them is the same."""
-    stable = len(ASSEMBLER.head) + sum(map(len, found))
-    prompts = [ASSEMBLER.join(found, ASSEMBLER.tail(*asked)) for asked in (first, second)]
-    assert prompts[0][:stable] == prompts[1][:stable]
 
 
 def test_the_head_is_the_scaffold_and_the_stripped_preamble():
