@@ -16,6 +16,7 @@ _GENERATING_PATHS = frozenset(
         "/v1/business/ideas/batch",
         "/v1/cache/generate",
         "/v1/chat/completions",
+        "/v1/responses",
     }
 )
 """Paths whose POST asks the model."""

@@ -15,9 +15,12 @@ _ASKING_PATHS = frozenset(
         "/v1/cache/tokens",
         "/v1/cache/generate",
         "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/conversations",
     }
 )
-"""Paths whose POST changes nothing that is stored. Other methods do: a document can have the id `lookup`."""
+"""Paths whose POST changes nothing that is stored, but for the caller's own conversations. Other methods do:
+a document can have the id `lookup`."""
 
 
 def needed_scope(method: str, path: str) -> KeyScope:

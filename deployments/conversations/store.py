@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,10 +52,11 @@ class ConversationStore:
         self, tenant: TenantId, user_id: str | None, metadata: Mapping[str, str]
     ) -> StoredConversation:
         """Begins a conversation without turns."""
-        now_s, conversation_id = self._clock(), f"conv_{self._new_record_id()}"
+        conversation_id = f"conv_{self._new_record_id()}"
+        new = StoredConversation(tenant, conversation_id, user_id, dict(metadata), self._clock())
         async with self._database.transaction() as connection:
-            await _begin(connection, tenant, conversation_id, user_id, metadata, now_s)
-        return StoredConversation(tenant, conversation_id, user_id, metadata, now_s, None, 0)
+            await _begin(connection, new)
+        return new
 
     async def conversation(self, tenant: TenantId, conversation_id: str) -> StoredConversation:
         """Returns a conversation. Raises NotFound."""
@@ -123,7 +124,9 @@ class ConversationStore:
         turn = replace(turn, created_at_s=now_s)
         async with self._database.transaction() as connection:
             if turn.previous is None and not after_last:
-                await _begin(connection, turn.tenant, turn.conversation_id, user_id, {}, now_s)
+                await _begin(
+                    connection, StoredConversation(turn.tenant, turn.conversation_id, user_id, {}, now_s)
+                )
             await self._note_turn(connection, turn, now_s, after_last)
             await write_turn(connection, turn)
         self._added += 1
@@ -195,25 +198,8 @@ class ConversationStore:
         )
 
 
-async def _begin(
-    connection: AsyncConnection,
-    tenant: TenantId,
-    conversation_id: str,
-    user_id: str | None,
-    metadata: Mapping[str, str],
-    now_s: float,
-) -> None:
-    values = {
-        "tenant": tenant,
-        "conversation_id": conversation_id,
-        "user_id": user_id,
-        "metadata": dict(metadata),
-        "created_at_s": now_s,
-        "used_at_s": now_s,
-        "last_turn": None,
-        "turns": 0,
-        "stored_bytes": 0,
-    }
+async def _begin(connection: AsyncConnection, new: StoredConversation) -> None:
+    values = {**asdict(new), "used_at_s": new.created_at_s, "stored_bytes": 0}
     await connection.execute(insert(conversations).values(values))
 
 

@@ -21,8 +21,6 @@ MAX_CONVERSATIONS = 100_000
 """Conversations of one tenant. Beyond it, those that were used the longest ago are deleted."""
 MAX_CONVERSATION_BYTES = 2**30
 """Bytes of all conversations of one tenant. Beyond it, those that were used the longest ago are deleted."""
-MAX_NOTE_CHARS = 16_000
-"""Of `Continuation.note`."""
 
 
 def segment_digest(segment: str) -> str:
@@ -63,9 +61,9 @@ class StoredConversation:
     """The caller's own labels."""
     created_at_s: float
     """Unix seconds."""
-    last_turn: str | None
+    last_turn: str | None = None
     """Id of the turn that was added last; None before the first."""
-    turns: int
+    turns: int = 0
     """Number of its turns."""
 
 

@@ -130,8 +130,8 @@ class Records(
     UsageDesk,
     Protocol,
 ):
-    """Tickets, conversations, templates, ideas, idempotency keys, API keys, limits, amounts of what is stored,
-    and usage, in the Knowledge deployment.
+    """Tickets, conversations, templates, ideas, idempotency keys, API keys, limits, amounts of what is
+    stored, and usage, in the Knowledge deployment.
     """
 
 

@@ -90,8 +90,6 @@ def _without_stale(told: Sequence[Exchange], gone: frozenset[str]) -> tuple[tupl
     stale, is_stale = 0, False
     for exchange in told:
         is_stale = is_stale or not gone.isdisjoint(exchange.sources)
-        if is_stale:
-            stale += bool(exchange.answer)
-            exchange = replace(exchange, answer="", sources=())
-        found.append(exchange)
+        stale += is_stale and exchange.answer != ""
+        found.append(replace(exchange, answer="", sources=()) if is_stale else exchange)
     return tuple(found), stale

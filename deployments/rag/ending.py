@@ -22,7 +22,7 @@ class Endings:
         self._hints = hints
 
     def longest(self, question: Question, opening: Opening, added: Sequence[Passage]) -> TokenIds:
-        """The longest ending that the prompt can get: which documents fit, and their order, is not known yet."""
+        """The longest ending that the prompt can get, before documents are dropped and ordered."""
         order = range(len(added))[::-1]
         return self._ending(question, opening, added, order, doubt=self._spec.doubt)
 

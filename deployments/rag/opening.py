@@ -22,6 +22,7 @@ _TOLD_AGAIN = 4
 fourth, so that many turns can follow before it is too long again."""
 
 _Piece: TypeAlias = tuple[Step, TokenIds]
+_NO_DOCUMENTS = ResolvedSegments((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Opening:
     steps: tuple[Step, ...]
     ids: tuple[TokenIds, ...]
     """Of each step."""
-    documents: ResolvedSegments = ResolvedSegments((), (), ())
+    documents: ResolvedSegments = _NO_DOCUMENTS
     """The documents in it."""
     history: tuple[Turn, ...] = ()
     """Turns of the conversation that the prompt tells again, after its documents."""
@@ -126,7 +127,7 @@ def limit_of(question: Question) -> str:
 
 def _opening(
     pieces: list[_Piece],
-    documents: ResolvedSegments = ResolvedSegments((), (), ()),
+    documents: ResolvedSegments = _NO_DOCUMENTS,
     history: tuple[Turn, ...] = (),
     conversed: Conversed | None = None,
 ) -> Opening:

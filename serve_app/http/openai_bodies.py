@@ -29,7 +29,7 @@ MAX_CHOICES = 4
 """Of a request's `n`: each choice is a generation."""
 _MAX_MESSAGES = 2 * (MAX_HISTORY_TURNS + 1)
 """Every turn is two messages. The last two are the question and one of instructions."""
-_ANY_OBJECT = '{"type": "object"}'
+ANY_OBJECT = '{"type": "object"}'
 
 _STOP = {"type": "string", "maxLength": MAX_STOP_CHARS}
 Stops = Annotated[
@@ -81,7 +81,7 @@ class ResponseFormat(Body):
     def schema_text(self) -> str | None:
         """The schema as JSON; None for free text."""
         if self.type == "json_object":
-            return _ANY_OBJECT
+            return ANY_OBJECT
         return None if self.json_schema is None else self.json_schema.answer_schema
 
 

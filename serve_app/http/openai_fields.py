@@ -78,7 +78,7 @@ _INSTEAD: Mapping[str, str] = {
 
 
 def asked_for(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a request's body that ask for something. Raises InvalidRequest by a field's name."""
+    """The fields of a chat's body that ask for something. Raises InvalidRequest by a field's name."""
     asked = {name: value for name, value in body.items() if not _asks_for_nothing(name, value)}
     if "none" in (body.get("tool_choice"), body.get("function_call")):
         asked.pop("tools", None)

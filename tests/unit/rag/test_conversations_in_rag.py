@@ -1,0 +1,304 @@
+"""Conversations: each prompt begins with the one before it and its answer, until something changes."""
+
+from dataclasses import replace
+
+import pytest
+
+from deployments.core.conversations import Continuation, segment_digest
+from deployments.core.document_labels import document_filter
+from deployments.core.errors import Conflict, KnowledgeUnavailable, NotFound
+from deployments.core.ids import TenantId
+from deployments.core.messages import Turn
+from deployments.core.reuse.paths import unpack_steps
+from deployments.core.sampling import Sampling
+from deployments.core.token_ids import from_bytes, token_ids
+from tests.fakes import a_passage
+from tests.unit.rag.rig import ANSWER, HEAD, SCOPE, SPEC, Rig, delta, question
+
+PASSAGES = [a_passage(number) for number in range(9)]
+END = token_ids([0x110001]).tobytes()
+ENDED = (*ANSWER[:2], replace(ANSWER[2], ids=END))
+"""An answer that ends with the id that ends a turn."""
+
+
+class Chat:
+    """A conversation with the service of `rig`. `prompts` has the ids of each."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.prompts = []
+        self.answers = []
+
+    async def ask(self, text="How?", *, finds=(0, 1), previous=None, **changes):
+        """Asks a question for which these passages are found; returns the answer."""
+        self.rig.retriever.passages = tuple(PASSAGES[number] for number in finds)
+        number = len(self.answers)
+        last = f"resp_{number - 1}" if number else None
+        continued = Continuation(f"resp_{number}", previous=previous or last, user_id="ann", note="n")
+        asked = question(text, **({"continues": continued} | changes))
+        answer = await self.rig.answer(asked)
+        self.answers.append(answer)
+        if answer.prompt_ids:
+            self.prompts.append(from_bytes(answer.prompt_ids))
+        return answer
+
+    def text(self, number=-1):
+        """A prompt's text."""
+        return self.rig.encoder.decode(self.prompts[number])
+
+    def begins_with_the_one_before(self):
+        """Whether the last prompt begins with the prompt and the answer before it."""
+        earlier = self.text(-2) + "Press Reset."
+        return self.text().startswith(earlier)
+
+
+@pytest.fixture
+def chat():
+    """A conversation about nine passages, all of them current."""
+    return Chat(Rig(PASSAGES, deltas=ENDED))
+
+
+def change(chat, number):
+    """Changes the document of a passage."""
+    digest = segment_digest(PASSAGES[number].segment)
+    chat.rig.conversations.segments.pop(digest)
+
+
+async def test_six_turns_are_one_sequence(chat):
+    """Each prompt begins with the one before it and its answer, and no document is in it twice."""
+    for finds in [(0, 1), (1, 2), (2, 0), (3, 4, 1), (), (5,)]:
+        await chat.ask(f"Find {finds}?", finds=finds)
+        if len(chat.prompts) > 1:
+            assert chat.begins_with_the_one_before()
+    placed = [chat.text().count(PASSAGES[number].segment) for number in range(9)]
+    assert placed == [1, 1, 1, 1, 1, 1, 0, 0, 0]
+
+
+async def test_the_text_of_two_turns(chat):
+    """The second has its new documents in the user's message, before the question."""
+    await chat.ask("How?", finds=(0,))
+    await chat.ask("And then?", finds=(0, 1))
+    assert chat.text() == (
+        f"{HEAD}{PASSAGES[0].segment}<|im_end|>\n<|im_start|>user\nHow?<|im_end|>\n<|im_start|>assistant\n"
+        f"Press Reset.<|im_end|>\n<|im_start|>user\nFurther documents:{PASSAGES[1].segment}\n\n"
+        "Question: And then?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+async def test_a_turn_without_new_documents_is_the_question_alone(chat):
+    """As the model's template has it."""
+    await chat.ask("How?")
+    await chat.ask("And then?")
+    turn = "<|im_end|>\n<|im_start|>user\nAnd then?<|im_end|>\n<|im_start|>assistant\n"
+    assert chat.text() == f"{chat.text(0)}Press Reset.{turn}"
+
+
+async def test_the_first_prompt_is_that_of_a_question_without_a_conversation(chat):
+    """So it shares everything that others have cached."""
+    alone = await chat.rig.answer(question("How?"))
+    first = await chat.ask("How?", finds=range(5))
+    assert alone.prompt_ids == first.prompt_ids
+    assert alone.conversation is None
+    assert first.conversation is not None
+
+
+async def test_an_edit_cuts_at_its_document(chat):
+    """What is before it stays, what comes after it is told again, and no stale answer is."""
+    await chat.ask("One?", finds=(0, 1))
+    await chat.ask("Two?", finds=(2, 3))
+    change(chat, 3)
+    answer = await chat.ask("Three?", finds=(4, 0))
+    assert chat.text().startswith(chat.text(0) + "Press Reset.")
+    later = chat.text().removeprefix(chat.text(0) + "Press Reset.")
+    assert PASSAGES[2].segment in later
+    assert PASSAGES[3].segment not in later
+    assert "Question: Two?\n\nThree?" in later
+    assert "Press Reset." not in later
+    assert answer.conversation.stale == 1
+    assert answer.conversation.retold == 1
+    await chat.ask("Four?", finds=(4,))
+    assert chat.begins_with_the_one_before()
+
+
+async def test_a_deleted_document_of_the_first_turn_leaves_only_questions(chat):
+    """Every answer may repeat its text."""
+    await chat.ask("One?", finds=(0, 1))
+    await chat.ask("Two?", finds=(2,))
+    change(chat, 0)
+    await chat.ask("Three?", finds=(1, 2))
+    text = chat.text()
+    assert PASSAGES[0].segment not in text
+    assert "Press Reset." not in text
+    assert "One?\n\nTwo?\n\nThree?" in text
+    assert text.count(PASSAGES[1].segment) == text.count(PASSAGES[2].segment) == 1
+
+
+async def test_a_source_of_an_answer_that_is_told_again_can_go_stale(chat):
+    """Also where its document is no longer in the prompt."""
+    await chat.ask("One?", finds=(0,))
+    await chat.ask("Two?", finds=(1,), only=document_filter(None, ["doc-1"]))
+    assert PASSAGES[0].segment not in chat.text()
+    assert "Press Reset." in chat.text()
+    change(chat, 0)
+    await chat.ask("Three?", finds=(1,), only=document_filter(None, ["doc-1"]))
+    assert "Press Reset." not in chat.text()
+    assert PASSAGES[1].segment in chat.text()
+
+
+async def test_other_instructions_are_the_only_ones(chat):
+    """The earlier ones are not carried over; the documents stay where they are."""
+    await chat.ask("One?", instructions="Be brief.")
+    await chat.ask("Two?", instructions="Be brief.")
+    assert chat.begins_with_the_one_before()
+    assert chat.text().count("Be brief.") == 1
+    await chat.ask("Three?", instructions="Be polite.")
+    assert "Be brief." not in chat.text()
+    assert chat.text().startswith(HEAD + PASSAGES[0].segment + PASSAGES[1].segment + "\n\nBe polite.")
+
+
+async def test_over_budget_the_oldest_turns_are_dropped():
+    """The prompt begins again; the ledger says how many turns are missing."""
+    chat = Chat(Rig(PASSAGES, deltas=ENDED, max_model_len=420))
+    sampling = Sampling(50, 0.0)
+    for number in range(8):
+        answer = await chat.ask(f"Question {number}?", finds=(number,), sampling=sampling)
+        assert answer.reuse.prompt_tokens <= 370
+        assert PASSAGES[number].segment in chat.text()
+    dropped = [answer.conversation.dropped for answer in chat.answers]
+    assert any(dropped)
+    assert answer.reuse.dropped == ()
+
+
+async def test_a_question_that_finds_nothing_is_answered_from_the_conversation(chat):
+    """Thanks, or a question about the last answer, has no documents of its own."""
+    await chat.ask("How?")
+    answer = await chat.ask("Say it shorter", finds=())
+    assert answer.text == "Press Reset."
+    assert chat.begins_with_the_one_before()
+
+
+async def test_a_conversation_that_has_found_nothing_yet_goes_on(chat):
+    """Without documents there is no prompt, but the words are kept."""
+    first = await chat.ask("Hello", finds=())
+    assert (first.text, first.prompt_ids) == (SPEC.no_context, b"")
+    await chat.ask("How?", finds=(0,))
+    assert "Hello<|im_end|>\n<|im_start|>assistant\nI don't know.<|im_end|>" in chat.text()
+
+
+async def test_the_search_knows_the_earlier_questions(chat):
+    """As with a history that the caller sends."""
+    await chat.ask("How do I reset the invoice export?")
+    await chat.ask("And then?")
+    assert chat.rig.retriever.queries[-1].talk == ("How do I reset the invoice export?",)
+
+
+async def test_a_history_of_the_callers_own_is_told_in_its_turn(chat):
+    """And stays there."""
+    await chat.ask("Then?", history=(Turn("Hi", "Hello"),))
+    assert "user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>" in chat.text()
+    await chat.ask("And?")
+    assert chat.begins_with_the_one_before()
+    assert chat.text().count("Hello") == 1
+
+
+async def test_a_branch_continues_after_an_earlier_turn(chat):
+    """Another question after the first answer does not see the second."""
+    await chat.ask("One?")
+    await chat.ask("Two?")
+    await chat.ask("Other?", previous="resp_0")
+    assert chat.text().startswith(chat.text(0) + "Press Reset.")
+    assert "Two?" not in chat.text()
+
+
+async def test_a_deleted_turn_makes_the_rest_begin_again(chat):
+    """It is not in the prompt any more."""
+    await chat.ask("One?")
+    await chat.ask("Two?")
+    await chat.rig.conversations.delete_turn(SCOPE.tenant, "resp_0")
+    await chat.ask("Three?")
+    assert "One?" not in chat.text()
+    assert "Two?<|im_end|>\n<|im_start|>assistant\nPress Reset." in chat.text()
+
+
+async def test_the_ledger_counts_what_is_in_the_prompt(chat):
+    """Documents of earlier turns too. The earlier turns' tokens are those of their prompt and answer."""
+    first = await chat.ask("One?", finds=(0, 1))
+    second = await chat.ask("Two?", finds=(1, 2))
+    assert (first.reuse.segments, second.reuse.segments) == (2, 3)
+    assert [citation.doc_id for citation in second.citations] == ["doc-1", "doc-2"]
+    use = second.conversation
+    assert use.turn_tokens == (len(chat.prompts[0]) + len("Press Reset."),)
+    assert (use.retold, use.stale, use.dropped, use.stored) == (0, 0, 0, True)
+    assert second.context_tokens == sum(len(PASSAGES[n].segment) for n in (0, 1, 2))
+
+
+async def test_the_layout_names_every_segment(chat):
+    """So that replicas know the conversation's own path; the last segment is the question."""
+    await chat.ask("One?", finds=(0,))
+    await chat.ask("Two?", finds=(1,))
+    first, second = (unpack_steps(request.layout) for request in chat.rig.generator.requests)
+    assert second[: len(first)] == first
+    assert sum(step.tokens for step in second) == len(chat.prompts[1])
+
+
+async def test_what_is_not_to_be_stored_is_not(chat):
+    """It can continue a conversation all the same."""
+    await chat.ask("One?")
+    answer = await chat.ask("Two?", continues=Continuation("resp_9", previous="resp_0", store=False))
+    assert chat.begins_with_the_one_before()
+    assert answer.conversation.stored is False
+    assert set(chat.rig.conversations.turns) == {(SCOPE.tenant, "resp_0")}
+
+
+async def test_a_stored_turn_has_its_user_and_note(chat):
+    """Its conversation is named after it."""
+    await chat.ask("One?")
+    turn = chat.rig.conversations.turns[SCOPE.tenant, "resp_0"]
+    assert (turn.question, turn.answer, turn.note) == ("One?", "Press Reset.", "n")
+    assert chat.rig.conversations.conversations[SCOPE.tenant, "conv_0"].user_id == "ann"
+
+
+async def test_a_turn_is_stored_before_the_answer_is_complete(chat):
+    """An answer that was not stored is none."""
+    chat.rig.conversations.fault = KnowledgeUnavailable("the database is down")
+    with pytest.raises(KnowledgeUnavailable):
+        await chat.ask("One?")
+
+
+async def test_another_tenants_turn_is_not_found(chat):
+    """By its id, or by its conversation's."""
+    await chat.ask("One?")
+    scope = replace(SCOPE, tenant=TenantId("other"))
+    for continued in (Continuation("r", previous="resp_0"), Continuation("r", "conv_0")):
+        with pytest.raises(NotFound):
+            await chat.rig.answer(question("Two?", scope=scope, continues=continued))
+
+
+async def test_of_two_questions_at_once_in_a_conversation_one_is_refused(chat):
+    """Otherwise the second would be answered without the first."""
+    await chat.ask("One?")
+    held = chat.rig.conversations
+    found = held.conversations[SCOPE.tenant, "conv_0"]
+
+    class Late(type(held)):
+        async def resume_conversation(self, *arguments):
+            talk = await held.resume_conversation(*arguments)
+            held.conversations[SCOPE.tenant, "conv_0"] = replace(found, last_turn="resp_7")
+            return talk
+
+        async def add_turn(self, *arguments, **named):
+            await held.add_turn(*arguments, **named)
+
+    chat.rig.use(conversations=Late())
+    with pytest.raises(Conflict):
+        await chat.ask("Two?", continues=Continuation("resp_1", "conv_0"))
+
+
+async def test_only_the_shown_part_of_a_sampled_answer_is_repeated():
+    """A stop string ended it."""
+    rig = Rig(PASSAGES, deltas=[replace(delta("Press Reset. STOP"), text="Press Reset."), *ANSWER[2:]])
+    chat = Chat(rig)
+    await chat.ask("One?")
+    await chat.ask("Two?")
+    assert "STOP" not in chat.text()
+    assert chat.begins_with_the_one_before()
