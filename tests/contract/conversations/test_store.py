@@ -154,7 +154,7 @@ async def test_of_two_turns_after_the_same_last_one_is_stored(kept: Kept) -> Non
     turns = [a_turn(number, **own) for number in range(2)]
     calls = [kept.store.add_turn(turn, None, after_last=True) for turn in turns]
     results = await asyncio.gather(*calls, return_exceptions=True)
-    assert sorted(type(result) for result in results if result) == [Conflict]
+    assert [type(result) for result in results if result] == [Conflict]
     found = await kept.store.conversation(ACME, begun.conversation_id)
     assert (found.turns, found.metadata) == (1, {"channel": "web"})
 
@@ -219,7 +219,7 @@ async def test_a_tenant_keeps_its_latest_conversations(kept: Kept) -> None:
             await prune(connection, ACME, kept.clock(), **limits)
         for number in range(4):
             if str(number) in left:
-                assert await kept.store.conversation(ACME, f"conv_{number}")
+                assert (await kept.store.conversation(ACME, f"conv_{number}")).turns == 1
             else:
                 with pytest.raises(NotFound):
                     await kept.store.conversation(ACME, f"conv_{number}")

@@ -1,6 +1,7 @@
 """Conversations: each prompt begins with the one before it and its answer, until something changes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from deployments.core.ids import TenantId
 from deployments.core.messages import Turn
 from deployments.core.reuse.paths import unpack_steps
 from deployments.core.sampling import Sampling
-from deployments.core.token_ids import from_bytes, token_ids
+from deployments.core.token_ids import TokenIds, from_bytes, token_ids
 from tests.fakes import a_passage
 from tests.unit.rag.rig import ANSWER, HEAD, SCOPE, SPEC, Rig, delta, question
 
@@ -26,8 +27,8 @@ class Chat:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.prompts = []
-        self.answers = []
+        self.prompts: list[TokenIds] = []
+        self.answers: list[Any] = []
 
     async def ask(self, text="How?", *, finds=(0, 1), previous=None, **changes):
         """Asks a question for which these passages are found; returns the answer."""
@@ -274,22 +275,19 @@ async def test_another_tenants_turn_is_not_found(chat):
             await chat.rig.answer(question("Two?", scope=scope, continues=continued))
 
 
-async def test_of_two_questions_at_once_in_a_conversation_one_is_refused(chat):
+async def test_of_two_questions_at_once_in_a_conversation_one_is_refused(chat, monkeypatch):
     """Otherwise the second would be answered without the first."""
     await chat.ask("One?")
     held = chat.rig.conversations
-    found = held.conversations[SCOPE.tenant, "conv_0"]
+    resume = held.resume_conversation
 
-    class Late(type(held)):
-        async def resume_conversation(self, *arguments):
-            talk = await held.resume_conversation(*arguments)
-            held.conversations[SCOPE.tenant, "conv_0"] = replace(found, last_turn="resp_7")
-            return talk
+    async def resume_late(*arguments):
+        talk = await resume(*arguments)
+        key = (SCOPE.tenant, "conv_0")
+        held.conversations[key] = replace(held.conversations[key], last_turn="resp_7")
+        return talk
 
-        async def add_turn(self, *arguments, **named):
-            await held.add_turn(*arguments, **named)
-
-    chat.rig.use(conversations=Late())
+    monkeypatch.setattr(held, "resume_conversation", resume_late)
     with pytest.raises(Conflict):
         await chat.ask("Two?", continues=Continuation("resp_1", "conv_0"))
 

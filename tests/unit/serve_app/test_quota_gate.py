@@ -28,6 +28,7 @@ GENERATING = {
     "/v1/business/ideas/batch",
     "/v1/cache/generate",
     "/v1/chat/completions",
+    "/v1/responses",
 }
 ASK = {"query": "How do I reset my password?"}
 

@@ -211,7 +211,7 @@ async def test_errors_are_the_clients_own(api, client):
     with pytest.raises(openai.NotFoundError) as missing:
         await create(model="gpt-9", input=QUESTION)
     assert missing.value.code == "model_not_found"
-    refused = [
+    refused: list[tuple[str, dict[str, object]]] = [
         ("max_output_tokens", {"max_output_tokens": 10**6}),
         ("input", {"input": []}),
         ("input", {"input": [{"role": "assistant", "content": "Hi"}]}),
@@ -222,7 +222,7 @@ async def test_errors_are_the_clients_own(api, client):
     ]
     for param, fields in refused:
         with pytest.raises(openai.BadRequestError) as wrong:
-            await create(**({"model": "support", "input": QUESTION} | fields))
+            await create(**{"model": "support", "input": QUESTION, **fields})
         assert wrong.value.param == param
     with pytest.raises(openai.BadRequestError, match="not both"):
         await create(model="support", input="x", conversation="conv_1", previous_response_id="resp_1")
