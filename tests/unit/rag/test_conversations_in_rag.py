@@ -29,9 +29,11 @@ class Chat:
         self.rig = rig
         self.prompts: list[TokenIds] = []
         self.answers: list[Any] = []
+        self.found: tuple[int, ...] = ()
 
     async def ask(self, text="How?", *, finds=(0, 1), previous=None, **changes):
         """Asks a question for which these passages are found; returns the answer."""
+        self.found = tuple(finds)
         self.rig.retriever.passages = tuple(PASSAGES[number] for number in finds)
         number = len(self.answers)
         last = f"resp_{number - 1}" if number else None
@@ -168,6 +170,26 @@ async def test_over_budget_the_oldest_turns_are_dropped():
     dropped = [answer.conversation.dropped for answer in chat.answers]
     assert any(dropped)
     assert answer.reuse.dropped == ()
+
+
+@pytest.mark.parametrize("max_model_len", range(390, 440, 5))
+async def test_earlier_turns_make_room_for_all_documents_of_the_question(max_model_len):
+    """None is dropped that a prompt without a conversation would have."""
+    chat = Chat(Rig(PASSAGES, deltas=ENDED, max_model_len=max_model_len))
+    for number in range(4):
+        answer = await chat.ask(f"Question {number}?", finds=(2 * number, 2 * number + 1))
+        assert answer.reuse.dropped == ()
+        assert [citation.doc_id for citation in answer.citations] == [f"doc-{n}" for n in chat.found]
+
+
+async def test_the_documents_of_all_turns_have_a_limit_of_their_own():
+    """Four times that of one prompt, however much the model takes."""
+    tokens = len(PASSAGES[0].segment)
+    chat = Chat(Rig(PASSAGES, deltas=ENDED, spec=replace(SPEC, max_context_tokens=tokens)))
+    for number in range(8):
+        answer = await chat.ask(finds=(number,))
+        assert answer.context_tokens <= 4 * tokens
+    assert [len(answer.conversation.turn_tokens) for answer in chat.answers] == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
 async def test_a_question_that_finds_nothing_is_answered_from_the_conversation(chat):
