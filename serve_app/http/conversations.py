@@ -27,7 +27,10 @@ class NewConversation(Body):
     user_id: UserId | None = None
     metadata: Metadata | None = Field(None, description="labels of your own")
     items: list[object] | None = Field(
-        None, max_length=0, description="must be empty: send earlier messages with the first question"
+        None,
+        max_length=0,
+        fail_fast=True,
+        description="must be empty: send earlier messages with the first question",
     )
 
 
@@ -35,24 +38,26 @@ class ConversationBody(BaseModel):
     """A conversation. It is deleted `expires_after_s` seconds after its last turn."""
 
     id: str
-    object: Literal["conversation"] = "conversation"
+    object: Literal["conversation"]
     created_at: int
     metadata: dict[str, str]
     user_id: str | None
     turns: int
     last_response_id: str | None
-    expires_after_s: int = int(KEPT_S)
+    expires_after_s: int
 
     @classmethod
-    def of(cls, found: StoredConversation) -> ConversationBody:
+    def from_conversation(cls, found: StoredConversation) -> ConversationBody:
         """The body of a conversation."""
         return cls(
             id=found.conversation_id,
+            object="conversation",
             created_at=int(found.created_at_s),
             metadata=dict(found.metadata),
             user_id=found.user_id,
             turns=found.turns,
             last_response_id=found.last_turn,
+            expires_after_s=int(KEPT_S),
         )
 
 
@@ -68,13 +73,14 @@ class DeletedConversation(BaseModel):
 async def create(body: NewConversation, parts: ServicesDep, owner: TenantDep) -> ConversationBody:
     """Begins a conversation. Name its id in questions: `conversation_id`, or OpenAI's `conversation`."""
     made = await parts.conversations.create_conversation(owner, body.user_id, body.metadata or {})
-    return ConversationBody.of(made)
+    return ConversationBody.from_conversation(made)
 
 
 @router.get("/{conversation_id}", responses=_MISSING)
 async def get(conversation_id: RecordId, parts: ServicesDep, owner: TenantDep) -> ConversationBody:
     """Shows a conversation, without its turns."""
-    return ConversationBody.of(await parts.conversations.conversation(owner, conversation_id))
+    found = await parts.conversations.conversation(owner, conversation_id)
+    return ConversationBody.from_conversation(found)
 
 
 @router.delete("/{conversation_id}", responses=_MISSING)

@@ -67,7 +67,7 @@ _INSTEAD: Mapping[str, str] = {
     "logprobs": "probabilities are not reported: leave it out",
     "modalities": 'answers are text: leave it out, or send ["text"]',
     "reasoning_effort": "agents answer without thinking first: leave it out, or send none, low or medium",
-    "store": "requests are not stored: leave it out, or send false",
+    "store": "chats are not stored: leave it out, or use POST /v1/responses, which keeps conversations",
     "tool_choice": _TOOLS,
     "tools": _TOOLS,
     "top_logprobs": "probabilities are not reported: leave it out",
