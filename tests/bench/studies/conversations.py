@@ -1,6 +1,6 @@
 """Six-turn conversations on the real engine: what each turn finds in the cache, and its TTFT, in two layouts.
 
-    python -m tests.bench.studies.conversations [--conversations 8] [--model smollm2-135m]
+    python -m tests.bench.studies.conversations [--conversations 8] [--model FOLDER]
 
 Each turn retrieves five of 3,009 passages, two of which were in the conversation before, about as many as in
 the published week. Layout `documents first` is that of a chat whose caller sends the history: documents, then
@@ -230,8 +230,7 @@ def _retrieved(rng: Random) -> list[list[int]]:
 @asynccontextmanager
 async def _bench(model: str) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory() as folder:
-        settings = settings_for(Path(folder), **({"model": model} if model else {}))
-        path = local_models(settings, print).llm
+        path = model or local_models(settings_for(Path(folder)), print).llm
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             engine = await VllmEngine.start(EngineConfig(path, "asked", block_size=32))
@@ -251,6 +250,7 @@ async def measure(conversations: int, model: str) -> Report:
         bench.figures = {layout: [Figures() for _ in range(TURNS)] for layout in LAYOUTS}
         for number in range(conversations):
             await bench.converse(number)
+            print(f"{number + 1} of {conversations} conversations", flush=True)
     for layout, turns in bench.figures.items():
         rows = [
             {
@@ -283,7 +283,7 @@ def main() -> None:
     """Runs the study."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--conversations", type=int, default=8)
-    parser.add_argument("--model", default="", help="by default the benchmark's")
+    parser.add_argument("--model", default="", help="folder of another model than the benchmark's")
     chosen = parser.parse_args()
     with environment():
         report = asyncio.run(measure(chosen.conversations, chosen.model))
