@@ -236,3 +236,11 @@ def test_the_segments_before_the_documents_come_first(best, follow):
     assert sorted(done.order) == [0, 1, 2]
     apart = place(candidates, HEAD, PROMPT_TOKENS, states[:1], order=order, rng=Random(0), begin=begin)
     assert apart.cached_tokens == 100
+
+
+def test_the_last_document_counts_only_after_all_others():
+    """Also after earlier turns, whose segments are on the path too."""
+    order, states = Order("tried", by_rank, True, "last"), [replica("own", (8, 9, 1))]
+    candidates, begin = [candidate(number) for number in (1, 3, 2)], [SegmentId(8), SegmentId(9)]
+    done = place(candidates, HEAD, PROMPT_TOKENS, states, order=order, rng=Random(0), begin=begin)
+    assert done.cached_tokens == 300
