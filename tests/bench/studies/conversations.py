@@ -61,7 +61,7 @@ from tests.memory_stores import InMemoryCounterStore, InMemorySegmentStore
 PASSAGES, PASSAGE_TOKENS = 3009, 200
 TURNS, FOUND, AGAIN = 6, 5, 2
 """Turns of a conversation; passages that a turn retrieves; those of them that it had before."""
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 16
 LAYOUTS = ("documents first", "append-only")
 
 

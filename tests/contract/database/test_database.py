@@ -14,10 +14,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 import deployments.access.tables
+import deployments.conversations.tables
 import deployments.database.milestones
 import deployments.knowledge.tables
 import deployments.records.business_tables
-import deployments.records.tables  # noqa: F401  registers its tables, as the three above do
+import deployments.records.tables  # noqa: F401  registers its tables, as the four above do
 from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata

@@ -14,6 +14,7 @@ from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
 from deployments.core.access import KeyDesk
+from deployments.core.conversations import ConversationDesk
 from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.replica import Kind, operations
@@ -80,6 +81,15 @@ def test_a_client_can_leave_out_what_the_protocol_allows() -> None:
                 assert made[parameter.name].default == parameter.default
 
 
-def test_the_records_are_seven_services_together() -> None:
-    parts = (TicketDesk, IdempotencyKeys, BusinessMemory, KeyDesk, QuotaDesk, UsageDesk, StoredAmounts)
+def test_the_records_are_eight_services_together() -> None:
+    parts = (
+        TicketDesk,
+        ConversationDesk,
+        IdempotencyKeys,
+        BusinessMemory,
+        KeyDesk,
+        QuotaDesk,
+        UsageDesk,
+        StoredAmounts,
+    )
     assert operations(Records) == {name: kind for one in parts for name, kind in operations(one).items()}
