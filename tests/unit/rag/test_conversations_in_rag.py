@@ -1,70 +1,20 @@
 """Conversations: each prompt begins with the one before it and its answer, until something changes."""
 
-from dataclasses import replace
-from typing import Any
+import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from deployments.core.conversations import Continuation, segment_digest
 from deployments.core.document_labels import document_filter
-from deployments.core.errors import Conflict, KnowledgeUnavailable, NotFound
-from deployments.core.ids import TenantId
-from deployments.core.messages import Turn
-from deployments.core.reuse.paths import unpack_steps
-from deployments.core.sampling import Sampling
-from deployments.core.token_ids import TokenIds, from_bytes, token_ids
-from tests.fakes import a_passage
-from tests.unit.rag.rig import ANSWER, HEAD, SCOPE, SPEC, Rig, delta, question
-
-PASSAGES = [a_passage(number) for number in range(9)]
-END = token_ids([0x110001]).tobytes()
-ENDED = (*ANSWER[:2], replace(ANSWER[2], ids=END))
-"""An answer that ends with the id that ends a turn."""
-
-
-class Chat:
-    """A conversation with the service of `rig`. `prompts` has the ids of each."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-        self.prompts: list[TokenIds] = []
-        self.answers: list[Any] = []
-        self.found: tuple[int, ...] = ()
-
-    async def ask(self, text="How?", *, finds=(0, 1), previous=None, **changes):
-        """Asks a question for which these passages are found; returns the answer."""
-        self.found = tuple(finds)
-        self.rig.retriever.passages = tuple(PASSAGES[number] for number in finds)
-        number = len(self.answers)
-        last = f"resp_{number - 1}" if number else None
-        continued = Continuation(f"resp_{number}", previous=previous or last, user_id="ann", note="n")
-        asked = question(text, **({"continues": continued} | changes))
-        answer = await self.rig.answer(asked)
-        self.answers.append(answer)
-        if answer.prompt_ids:
-            self.prompts.append(from_bytes(answer.prompt_ids))
-        return answer
-
-    def text(self, number=-1):
-        """A prompt's text."""
-        return self.rig.encoder.decode(self.prompts[number])
-
-    def begins_with_the_one_before(self):
-        """Whether the last prompt begins with the prompt and the answer before it."""
-        earlier = self.text(-2) + "Press Reset."
-        return self.text().startswith(earlier)
+from tests.unit.rag.chat import ENDED, PASSAGES, Chat
+from tests.unit.rag.rig import HEAD, Rig, question
 
 
 @pytest.fixture
 def chat():
     """A conversation about nine passages, all of them current."""
     return Chat(Rig(PASSAGES, deltas=ENDED))
-
-
-def change(chat, number):
-    """Changes the document of a passage."""
-    digest = segment_digest(PASSAGES[number].segment)
-    chat.rig.conversations.segments.pop(digest)
 
 
 async def test_six_turns_are_one_sequence(chat):
@@ -75,6 +25,36 @@ async def test_six_turns_are_one_sequence(chat):
             assert chat.begins_with_the_one_before()
     placed = [chat.text().count(PASSAGES[number].segment) for number in range(9)]
     assert placed == [1, 1, 1, 1, 1, 1, 0, 0, 0]
+
+
+found_by_turns = st.lists(st.lists(st.integers(0, 8), max_size=4, unique=True), min_size=2, max_size=6)
+
+
+@settings(max_examples=40)
+@given(found_by_turns, st.sets(st.tuples(st.integers(0, 5), st.integers(0, 8)), max_size=2))
+def test_any_conversation_is_one_sequence_until_an_edit(found, edits):
+    """`edits` are documents that change before a turn. No prompt has one twice, or after its edit."""
+
+    async def converse():
+        chat, changed = Chat(Rig(PASSAGES, deltas=ENDED)), set[int]()
+        for turn, finds in enumerate(found):
+            now = {document for at, document in edits if at == turn} - changed
+            placed = [
+                number for number in range(9) if chat.prompts and PASSAGES[number].segment in chat.text()
+            ]
+            for number in now:
+                chat.change(number)
+            changed |= now
+            prompts = len(chat.prompts)
+            await chat.ask(f"Question {turn}?", finds=[number for number in finds if number not in changed])
+            if len(chat.prompts) > prompts > 0:
+                assert chat.begins_with_the_one_before() == now.isdisjoint(placed)
+            counts = [chat.text().count(passage.segment) if chat.prompts else 0 for passage in PASSAGES]
+            assert max(counts) <= 1
+            if len(chat.prompts) > prompts:
+                assert not any(counts[number] for number in changed)
+
+    asyncio.run(converse())
 
 
 async def test_the_text_of_two_turns(chat):
@@ -109,7 +89,7 @@ async def test_an_edit_cuts_at_its_document(chat):
     """What is before it stays, what comes after it is told again, and no stale answer is."""
     await chat.ask("One?", finds=(0, 1))
     await chat.ask("Two?", finds=(2, 3))
-    change(chat, 3)
+    chat.change(3)
     answer = await chat.ask("Three?", finds=(4, 0))
     assert chat.text().startswith(chat.text(0) + "Press Reset.")
     later = chat.text().removeprefix(chat.text(0) + "Press Reset.")
@@ -127,7 +107,7 @@ async def test_a_deleted_document_of_the_first_turn_leaves_only_questions(chat):
     """Every answer may repeat its text."""
     await chat.ask("One?", finds=(0, 1))
     await chat.ask("Two?", finds=(2,))
-    change(chat, 0)
+    chat.change(0)
     await chat.ask("Three?", finds=(1, 2))
     text = chat.text()
     assert PASSAGES[0].segment not in text
@@ -142,7 +122,7 @@ async def test_a_source_of_an_answer_that_is_told_again_can_go_stale(chat):
     await chat.ask("Two?", finds=(1,), only=document_filter(None, ["doc-1"]))
     assert PASSAGES[0].segment not in chat.text()
     assert "Press Reset." in chat.text()
-    change(chat, 0)
+    chat.change(0)
     await chat.ask("Three?", finds=(1,), only=document_filter(None, ["doc-1"]))
     assert "Press Reset." not in chat.text()
     assert PASSAGES[1].segment in chat.text()
@@ -157,168 +137,3 @@ async def test_other_instructions_are_the_only_ones(chat):
     await chat.ask("Three?", instructions="Be polite.")
     assert "Be brief." not in chat.text()
     assert chat.text().startswith(HEAD + PASSAGES[0].segment + PASSAGES[1].segment + "\n\nBe polite.")
-
-
-async def test_over_budget_the_oldest_turns_are_dropped():
-    """The prompt begins again; the ledger says how many turns are missing."""
-    chat = Chat(Rig(PASSAGES, deltas=ENDED, max_model_len=420))
-    sampling = Sampling(50, 0.0)
-    for number in range(8):
-        answer = await chat.ask(f"Question {number}?", finds=(number,), sampling=sampling)
-        assert answer.reuse.prompt_tokens <= 370
-        assert PASSAGES[number].segment in chat.text()
-    dropped = [answer.conversation.dropped for answer in chat.answers]
-    assert any(dropped)
-    assert answer.reuse.dropped == ()
-
-
-@pytest.mark.parametrize("max_model_len", range(390, 440, 5))
-async def test_earlier_turns_make_room_for_all_documents_of_the_question(max_model_len):
-    """None is dropped that a prompt without a conversation would have."""
-    chat = Chat(Rig(PASSAGES, deltas=ENDED, max_model_len=max_model_len))
-    for number in range(4):
-        answer = await chat.ask(f"Question {number}?", finds=(2 * number, 2 * number + 1))
-        assert answer.reuse.dropped == ()
-        assert [citation.doc_id for citation in answer.citations] == [f"doc-{n}" for n in chat.found]
-
-
-async def test_the_documents_of_all_turns_have_a_limit_of_their_own():
-    """Four times that of one prompt, however much the model takes."""
-    tokens = len(PASSAGES[0].segment)
-    chat = Chat(Rig(PASSAGES, deltas=ENDED, spec=replace(SPEC, max_context_tokens=tokens)))
-    for number in range(8):
-        answer = await chat.ask(finds=(number,))
-        assert answer.context_tokens <= 4 * tokens
-    assert [len(answer.conversation.turn_tokens) for answer in chat.answers] == [0, 1, 2, 3, 0, 1, 2, 3]
-
-
-async def test_a_question_that_finds_nothing_is_answered_from_the_conversation(chat):
-    """Thanks, or a question about the last answer, has no documents of its own."""
-    await chat.ask("How?")
-    answer = await chat.ask("Say it shorter", finds=())
-    assert answer.text == "Press Reset."
-    assert chat.begins_with_the_one_before()
-
-
-async def test_a_conversation_that_has_found_nothing_yet_goes_on(chat):
-    """Without documents there is no prompt, but the words are kept."""
-    first = await chat.ask("Hello", finds=())
-    assert (first.text, first.prompt_ids) == (SPEC.no_context, b"")
-    await chat.ask("How?", finds=(0,))
-    assert "Hello<|im_end|>\n<|im_start|>assistant\nI don't know.<|im_end|>" in chat.text()
-
-
-async def test_the_search_knows_the_earlier_questions(chat):
-    """As with a history that the caller sends."""
-    await chat.ask("How do I reset the invoice export?")
-    await chat.ask("And then?")
-    assert chat.rig.retriever.queries[-1].talk == ("How do I reset the invoice export?",)
-
-
-async def test_a_history_of_the_callers_own_is_told_in_its_turn(chat):
-    """And stays there."""
-    await chat.ask("Then?", history=(Turn("Hi", "Hello"),))
-    assert "user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>" in chat.text()
-    await chat.ask("And?")
-    assert chat.begins_with_the_one_before()
-    assert chat.text().count("Hello") == 1
-
-
-async def test_a_branch_continues_after_an_earlier_turn(chat):
-    """Another question after the first answer does not see the second."""
-    await chat.ask("One?")
-    await chat.ask("Two?")
-    await chat.ask("Other?", previous="resp_0")
-    assert chat.text().startswith(chat.text(0) + "Press Reset.")
-    assert "Two?" not in chat.text()
-
-
-async def test_a_deleted_turn_makes_the_rest_begin_again(chat):
-    """It is not in the prompt any more."""
-    await chat.ask("One?")
-    await chat.ask("Two?")
-    await chat.rig.conversations.delete_turn(SCOPE.tenant, "resp_0")
-    await chat.ask("Three?")
-    assert "One?" not in chat.text()
-    assert "Two?<|im_end|>\n<|im_start|>assistant\nPress Reset." in chat.text()
-
-
-async def test_the_ledger_counts_what_is_in_the_prompt(chat):
-    """Documents of earlier turns too. The earlier turns' tokens are those of their prompt and answer."""
-    first = await chat.ask("One?", finds=(0, 1))
-    second = await chat.ask("Two?", finds=(1, 2))
-    assert (first.reuse.segments, second.reuse.segments) == (2, 3)
-    assert [citation.doc_id for citation in second.citations] == ["doc-1", "doc-2"]
-    use = second.conversation
-    assert use.turn_tokens == (len(chat.prompts[0]) + len("Press Reset."),)
-    assert (use.retold, use.stale, use.dropped, use.stored) == (0, 0, 0, True)
-    assert second.context_tokens == sum(len(PASSAGES[n].segment) for n in (0, 1, 2))
-
-
-async def test_the_layout_names_every_segment(chat):
-    """So that replicas know the conversation's own path; the last segment is the question."""
-    await chat.ask("One?", finds=(0,))
-    await chat.ask("Two?", finds=(1,))
-    first, second = (unpack_steps(request.layout) for request in chat.rig.generator.requests)
-    assert second[: len(first)] == first
-    assert sum(step.tokens for step in second) == len(chat.prompts[1])
-
-
-async def test_what_is_not_to_be_stored_is_not(chat):
-    """It can continue a conversation all the same."""
-    await chat.ask("One?")
-    answer = await chat.ask("Two?", continues=Continuation("resp_9", previous="resp_0", store=False))
-    assert chat.begins_with_the_one_before()
-    assert answer.conversation.stored is False
-    assert set(chat.rig.conversations.turns) == {(SCOPE.tenant, "resp_0")}
-
-
-async def test_a_stored_turn_has_its_user_and_note(chat):
-    """Its conversation is named after it."""
-    await chat.ask("One?")
-    turn = chat.rig.conversations.turns[SCOPE.tenant, "resp_0"]
-    assert (turn.question, turn.answer, turn.note) == ("One?", "Press Reset.", "n")
-    assert chat.rig.conversations.conversations[SCOPE.tenant, "conv_0"].user_id == "ann"
-
-
-async def test_a_turn_is_stored_before_the_answer_is_complete(chat):
-    """An answer that was not stored is none."""
-    chat.rig.conversations.fault = KnowledgeUnavailable("the database is down")
-    with pytest.raises(KnowledgeUnavailable):
-        await chat.ask("One?")
-
-
-async def test_another_tenants_turn_is_not_found(chat):
-    """By its id, or by its conversation's."""
-    await chat.ask("One?")
-    scope = replace(SCOPE, tenant=TenantId("other"))
-    for continued in (Continuation("r", previous="resp_0"), Continuation("r", "conv_0")):
-        with pytest.raises(NotFound):
-            await chat.rig.answer(question("Two?", scope=scope, continues=continued))
-
-
-async def test_of_two_questions_at_once_in_a_conversation_one_is_refused(chat, monkeypatch):
-    """Otherwise the second would be answered without the first."""
-    await chat.ask("One?")
-    held = chat.rig.conversations
-    resume = held.resume_conversation
-
-    async def resume_late(*arguments):
-        talk = await resume(*arguments)
-        key = (SCOPE.tenant, "conv_0")
-        held.conversations[key] = replace(held.conversations[key], last_turn="resp_7")
-        return talk
-
-    monkeypatch.setattr(held, "resume_conversation", resume_late)
-    with pytest.raises(Conflict):
-        await chat.ask("Two?", continues=Continuation("resp_1", "conv_0"))
-
-
-async def test_only_the_shown_part_of_a_sampled_answer_is_repeated():
-    """A stop string ended it."""
-    rig = Rig(PASSAGES, deltas=[replace(delta("Press Reset. STOP"), text="Press Reset."), *ANSWER[2:]])
-    chat = Chat(rig)
-    await chat.ask("One?")
-    await chat.ask("Two?")
-    assert "STOP" not in chat.text()
-    assert chat.begins_with_the_one_before()
