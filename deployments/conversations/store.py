@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -20,10 +21,12 @@ from deployments.core.conversations import (
     StoredTurn,
     Talk,
 )
-from deployments.core.errors import Conflict, InvalidRequest, NotFound
+from deployments.core.errors import Conflict, InvalidRequest, KnowledgeUnavailable, NotFound
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
+
+log = logging.getLogger(__name__)
 
 _PRUNED_EVERY = 64
 """Turns that this process stores between two prunings, which read a tenant's index."""
@@ -131,8 +134,15 @@ class ConversationStore:
             await write_turn(connection, turn)
         self._added += 1
         if self._added % _PRUNED_EVERY == 1:
+            await self._prune(turn.tenant, now_s)
+
+    async def _prune(self, tenant: TenantId, now_s: float) -> None:
+        """Prunes. If that fails, as for a deadlock with another replica, the next pruning makes up for it."""
+        try:
             async with self._database.transaction() as connection:
-                await prune(connection, turn.tenant, now_s)
+                await prune(connection, tenant, now_s)
+        except KnowledgeUnavailable as error:
+            log.warning("conversations are not pruned yet: %s", error)
 
     async def _continued(
         self, connection: AsyncConnection, tenant: TenantId, continued: Continuation

@@ -18,7 +18,7 @@ from deployments.core.conversations import (
     segment_digest,
 )
 from deployments.core.documents import DocumentDraft
-from deployments.core.errors import Conflict, InvalidRequest, NotFound
+from deployments.core.errors import Conflict, InvalidRequest, KnowledgeUnavailable, NotFound
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
 from tests.contract.conversations.conftest import Kept, Open
 
@@ -223,6 +223,17 @@ async def test_a_tenant_keeps_its_latest_conversations(kept: Kept) -> None:
             else:
                 with pytest.raises(NotFound):
                     await kept.store.conversation(ACME, f"conv_{number}")
+
+
+async def test_a_turn_is_stored_though_pruning_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one makes up for it."""
+
+    async def fail(*_: object) -> None:
+        raise KnowledgeUnavailable("two replicas have deleted the same")
+
+    monkeypatch.setattr(store_module, "prune", fail)
+    await converse(kept, 1)
+    assert (await resumed(kept)).previous == "resp_0"
 
 
 async def test_a_conversation_has_a_limit_of_turns(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
