@@ -229,7 +229,9 @@ class Rag(Protocol):
         """The complete answer. Raises what `stream` raises."""
 
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
-        """Deltas, then the complete answer. Raises PromptTooLong, DeadlineExceeded, Unavailable."""
+        """Deltas, then the complete answer. Raises PromptTooLong, DeadlineExceeded, Unavailable; in a
+        conversation also NotFound, InvalidRequest and Conflict.
+        """
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
         """The prompt that the question would be answered with. Raises what `stream` raises."""

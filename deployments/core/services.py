@@ -33,7 +33,11 @@ class Agent(Protocol):
     """Every agent's deployment."""
 
     async def answer(self, ask: Ask) -> Answer:
-        """The complete answer. Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable."""
+        """The complete answer. Its turn is stored then, if the question belongs to a conversation.
+
+        Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable; in a conversation also NotFound
+        and Conflict (another question was answered in it meanwhile).
+        """
 
     def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas, then the complete answer. Closing the generator ends the generation.

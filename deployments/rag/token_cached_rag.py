@@ -70,8 +70,8 @@ class TokenCachedRAG:
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas as the engine makes them; the last event is the `Answer`.
 
-        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded.
-        Closing the iterator aborts the generation.
+        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded; in a
+        conversation also NotFound, InvalidRequest and Conflict. Closing the iterator aborts the generation.
         """
         return self._events(question, shown=True)
 
