@@ -70,7 +70,9 @@ def _message(item: Any) -> Any:
     if kind == "function_call_output":
         return {"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")}
     raise PydanticCustomError(
-        "no_text", "items of type {kind} can't be read: send messages", {"kind": ascii(kind)[:80]}
+        "no_text",
+        "items of type {kind} can't be read: send messages, or previous_response_id in place of earlier items",
+        {"kind": ascii(kind)[:80]},
     )
 
 

@@ -217,6 +217,7 @@ async def test_errors_are_the_clients_own(api, client):
         ("input", {"input": [{"role": "assistant", "content": "Hi"}]}),
         ("input", {"input": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "He"}]}),
         ("input", {"input": "x" * 9_000}),
+        ("input", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
         ("tools", {"tools": [{"type": "web_search"}]}),
         ("background", {"background": True}),
     ]
