@@ -71,7 +71,7 @@ def _message(item: Any) -> Any:
         return {"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")}
     raise PydanticCustomError(
         "no_text",
-        "items of type {kind} can't be read: send messages, or previous_response_id in place of earlier items",
+        "items of type {kind} can't be read: send messages, or previous_response_id for earlier items",
         {"kind": ascii(kind)[:80]},
     )
 
