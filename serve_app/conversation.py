@@ -40,8 +40,8 @@ class _Said:
     text: str
 
 
-def conversation_of(messages: Sequence[ChatMessage]) -> Conversation:
-    """Splits messages, in any order of roles.
+def conversation_of(messages: Sequence[ChatMessage], field: str = "messages") -> Conversation:
+    """Splits messages, in any order of roles. `field` has them in the request; errors name it.
 
     System and developer messages are instructions wherever they stand: the prompt has one place for them,
     after the documents. Consecutive messages of the user, or of the assistant, are one turn, separated by
@@ -53,14 +53,14 @@ def conversation_of(messages: Sequence[ChatMessage]) -> Conversation:
     last = max((at for at, said in enumerate(dialogue) if not said.by_assistant), default=None)
     if last is None:
         raise InvalidRequest(
-            "messages: one of them must be the user's and have a text, which is the question", "messages"
+            f"{field}: one of them must be the user's and have a text, which is the question", field
         )
     asked = dialogue[last]
     if len(asked.text) > MAX_QUERY_CHARS:
         raise InvalidRequest(
-            f"messages[{asked.position}] is the question and has {len(asked.text)} characters, more than "
+            f"{field}[{asked.position}] is the question and has {len(asked.text)} characters, more than "
             f"{MAX_QUERY_CHARS}: send long material in a message before it, or store it as a document",
-            "messages",
+            field,
         )
     return Conversation(
         instructions=_joined(message.content for message in messages if _instructs(message)),

@@ -85,6 +85,7 @@ class Ingress:
             ideas=client_of(IdeaGeneration, handles[BUSINESS.name], "the business generation agent"),
             writer=client_of(DocumentationWriter, handles[DOCUMENTATION.name], "the documentation agent"),
             tickets=records,
+            conversations=records,
             business=records,
             idempotency=records,
             collections={agent.spec.name: agent.spec.collection for agent in agents},

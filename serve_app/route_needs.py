@@ -28,6 +28,8 @@ _POSTS: Mapping[str, _Needs] = {
     "/v1/documentation/lookup": _Needs(KeyScope.ASK, _ANSWER),
     "/v1/cache/generate": _Needs(KeyScope.ASK, _ANSWER),
     "/v1/chat/completions": _Needs(KeyScope.ASK, _ANSWER),
+    "/v1/responses": _Needs(KeyScope.ASK, _ANSWER),
+    "/v1/conversations": _Needs(KeyScope.ASK, _NOTHING),
     "/v1/cache/tokens": _Needs(KeyScope.ASK, _NOTHING),
     "/v1/support/tickets/images": _Needs(KeyScope.ASK, _NOTHING),
     "/v1/documentation/generate": _Needs(KeyScope.WRITE, _ANSWER),
@@ -35,8 +37,8 @@ _POSTS: Mapping[str, _Needs] = {
     "/v1/business/ideas/batch": _Needs(KeyScope.WRITE, _ANSWER),
     "/v1/cache/warm": _Needs(KeyScope.WRITE, _WARMING),
 }
-"""Paths whose POST asks the model, or changes nothing that is stored. Other methods do: a document can have
-the id `lookup`."""
+"""Paths whose POST asks the model, or changes nothing that is stored but the caller's own conversations.
+Other methods do: a document can have the id `lookup`."""
 _OTHER = _Needs(KeyScope.WRITE, _NOTHING)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deployments.core.access import KeyDesk
+from deployments.core.conversations import ConversationDesk
 from deployments.core.erasure import ErasureDesk
 from deployments.core.ids import CollectionName, Scope
 from deployments.core.quotas import QuotaDesk, Spending, StoredAmounts
@@ -51,6 +52,7 @@ class Services:
     ideas: IdeaGeneration
     writer: DocumentationWriter
     tickets: TicketDesk
+    conversations: ConversationDesk
     business: BusinessMemory
     """Stored templates and ideas."""
     idempotency: IdempotencyKeys

@@ -44,6 +44,10 @@ class FakeEncoder:
     def fingerprint(self) -> Fingerprint:
         return Fingerprint("fake")
 
+    @property
+    def control_ids(self) -> Mapping[str, int]:
+        return {control: 0x110000 + number for number, control in enumerate(self.CONTROLS)}
+
     def encode_text(self, text: str) -> TokenIds:
         self.encoded.append(text)
         return token_ids(map(ord, text))

@@ -59,6 +59,8 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
     if ask.json_schema is not None:
         check_answer_schema(ask.json_schema)
         _check(not ask.answer_start, "json_schema", "needs the user's message last: JSON continues no text")
+    if ask.continues is not None:
+        _check(not ask.answer_start, "history", "must not end with an assistant's message in a conversation")
     sampling = Sampling(
         max_tokens,
         temperature,
@@ -84,6 +86,7 @@ def question_of(spec: AgentSpec, ask: Ask) -> Question:
         share_answer=ask.share_answer,
         answer_start=ask.answer_start,
         key_id=ask.key_id,
+        continues=ask.continues,
     )
 
 

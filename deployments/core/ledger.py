@@ -79,6 +79,26 @@ class Reuse:
         return self.segments > 0 and self.tokenized == 0
 
 
+@dataclass(frozen=True, slots=True)
+class ConversationUse:
+    """What a prompt has of the conversation that its question belongs to."""
+
+    conversation_id: str
+    turn_id: str
+    """Names this question and its answer."""
+    stored: bool
+    """Whether the turn was stored, so that another question can follow it."""
+    turn_tokens: tuple[int, ...]
+    """Prompt tokens of the earlier turns that stay as they were, answers included, oldest first; the
+    preamble counts in the first."""
+    retold: int
+    """Earlier turns that the prompt tells again as text, because something before them has changed."""
+    stale: int
+    """Answers that are left out because a document that they were given from has changed."""
+    dropped: int
+    """Turns that are left out because there is no room for them, the oldest ones first."""
+
+
 def timings(stages_ms: Mapping[str, float], ttft_ms: float, total_ms: float) -> dict[str, float]:
     """The answer's `timings_ms`: every stage (0 if it did not run), `ttft` and `total`, in milliseconds.
 
@@ -161,6 +181,8 @@ class Answer:
     """Little-endian 32-bit ids."""
     answer_ids: bytes = b""
     """Little-endian 32-bit ids."""
+    conversation: ConversationUse | None = None
+    """None for a question without a conversation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from deployments.core.conversations import Continuation
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
@@ -192,6 +193,8 @@ class Question:
     """As in `Ask`."""
     key_id: str = ""
     """The API key whose usage it is; "" for none."""
+    continues: Continuation | None = None
+    """As in `Ask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +236,6 @@ class Ask:
     """The beginning of the answer, which the model continues; the answer's text does not repeat it."""
     key_id: str = ""
     """The API key whose usage it is; "" for none."""
+    continues: Continuation | None = None
+    """The kept conversation that the question belongs to; None for none. `history` then has what the caller
+    tells in addition to it."""

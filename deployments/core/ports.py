@@ -32,6 +32,10 @@ class TextEncoder(Protocol):
     def fingerprint(self) -> Fingerprint:
         """Hash over vocabulary, merges, added tokens, normalizer and chat template."""
 
+    @property
+    def control_ids(self) -> Mapping[str, int]:
+        """Ids of the tokens that only a scaffold may contain, by the text that spells them."""
+
     def encode_text(self, text: str) -> TokenIds:
         """Ids of untrusted text. None is a control id, whatever the text spells."""
 
@@ -230,7 +234,9 @@ class Rag(Protocol):
         """The complete answer. Raises what `stream` raises."""
 
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
-        """Deltas, then the complete answer. Raises PromptTooLong, DeadlineExceeded, Unavailable."""
+        """Deltas, then the complete answer. Raises PromptTooLong, DeadlineExceeded, Unavailable; in a
+        conversation also NotFound, InvalidRequest and Conflict.
+        """
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
         """The prompt that the question would be answered with. Raises what `stream` raises."""

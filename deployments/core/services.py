@@ -11,6 +11,7 @@ from typing import Protocol
 
 from deployments.core.access import KeyDesk
 from deployments.core.cache_figures import CacheStats
+from deployments.core.conversations import ConversationDesk
 from deployments.core.erasure import ErasureDesk
 from deployments.core.ids import CollectionName, TenantId
 from deployments.core.leases import LeasingKnowledge
@@ -33,7 +34,11 @@ class Agent(Protocol):
     """Every agent's deployment."""
 
     async def answer(self, ask: Ask) -> Answer:
-        """The complete answer. Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable."""
+        """The complete answer. Its turn is stored then, if the question belongs to a conversation.
+
+        Raises InvalidRequest, PromptTooLong, DeadlineExceeded, Unavailable; in a conversation also NotFound
+        and Conflict (another question was answered in it meanwhile).
+        """
 
     def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas, then the complete answer. Closing the generator ends the generation.
@@ -121,6 +126,7 @@ class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary
 
 class Records(
     TicketDesk,
+    ConversationDesk,
     IdempotencyKeys,
     BusinessMemory,
     KeyDesk,
@@ -130,8 +136,8 @@ class Records(
     ErasureDesk,
     Protocol,
 ):
-    """Tickets, templates, ideas, idempotency keys, API keys, limits, amounts of what is stored, usage and
-    erasures, in the Knowledge deployment.
+    """Tickets, conversations, templates, ideas, idempotency keys, API keys, limits, amounts of what is
+    stored, usage and erasures, in the Knowledge deployment.
     """
 
 

@@ -10,6 +10,7 @@ from deployments.core.documents import Passage
 from deployments.core.ledger import (
     Answer,
     Citation,
+    ConversationUse,
     MissedPassage,
     PromptPassage,
     PromptTokens,
@@ -77,9 +78,9 @@ def reuse_of(
 ) -> Reuse:
     """What a prompt and its answer reused."""
     selection = prompt.selection
-    by_source = Counter(selection.sources)
+    by_source = Counter(selection.all_sources)
     return Reuse(
-        segments=len(selection.sources),
+        segments=len(selection.all_sources),
         l1=by_source[SegmentSource.L1],
         redis=by_source[SegmentSource.REDIS],
         tokenized=by_source[SegmentSource.TOKENIZED],
@@ -89,9 +90,7 @@ def reuse_of(
         dropped=selection.dropped,
         answer=generation.origin if prompt.ids else "no_context",
         passages=tuple(
-            PromptPassage(
-                selection.passages[i].doc_id, len(selection.documents[i]), selection.sources[i].value
-            )
+            PromptPassage(selection.added[i].doc_id, len(selection.documents[i]), selection.sources[i].value)
             for i in prompt.placing.order
         ),
         missed=missed_passages,
@@ -113,12 +112,29 @@ def missed_in(prompt: PreparedPrompt, generation: Generation, block_size: int) -
     return tuple(
         MissedPassage(
             miss.index,
-            selection.passages[placing.order[miss.index]].doc_id,
+            selection.added[placing.order[miss.index]].doc_id,
             miss.tokens,
             miss.why.cause.value,
             None if miss.why.evicted_ago_s is None else round(miss.why.evicted_ago_s, 3),
         )
-        for miss in missed(prompt.head_tokens, lengths, prompt.absences, found)
+        for miss in missed(selection.opening.tokens, lengths, prompt.absences, found)
+    )
+
+
+def conversation_use(question: Question, prompt: PreparedPrompt) -> ConversationUse | None:
+    """What a prompt has of its conversation; None without one."""
+    continued, conversed = question.continues, prompt.selection.opening.conversed
+    if continued is None or conversed is None:
+        return None
+    plan = conversed.plan
+    return ConversationUse(
+        conversation_id=conversed.talk.conversation_id,
+        turn_id=continued.turn_id,
+        stored=continued.store,
+        turn_tokens=conversed.turn_tokens,
+        retold=len(plan.history),
+        stale=plan.stale,
+        dropped=plan.dropped,
     )
 
 
@@ -172,6 +188,7 @@ def answer_of(
         searched_as=prompt.selection.searched_as,
         prompt_ids=to_bytes(prompt.ids),
         answer_ids=bytes(generation.ids),
+        conversation=conversation_use(question, prompt),
     )
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from deployments.core.conversations import ConversationDesk
 from deployments.core.ids import Scope
 from deployments.core.ledger import Answer
 from deployments.core.messages import ChatScaffold, Question
@@ -31,6 +32,8 @@ class RagParts:
     placer: Placer
     salts: Salts
     warmer: PromptWarmer
+    conversations: ConversationDesk | None = None
+    """Where conversations are stored; None refuses questions in a conversation."""
     forget_retrievals: Callable[[Scope], object] = lambda _scope: None
     """Drops the retrievals of a scope that this process keeps."""
     paths: PathLog | None = None

@@ -27,14 +27,19 @@ class Placer:
         return self._order.name
 
     async def place(
-        self, salt: str, head: SegmentId, candidates: Sequence[Candidate], prompt_tokens: int
+        self,
+        salt: str,
+        head: SegmentId,
+        candidates: Sequence[Candidate],
+        prompt_tokens: int,
+        begin: Sequence[SegmentId] = (),
     ) -> Placing:
         """Orders the documents of one question and ranks the replicas; arguments as of `placing.place`.
 
         `salt` is the tenant's cache salt.
         """
         states = await self.views.states(salt)
-        return place(candidates, head, prompt_tokens, states, order=self._order, rng=self._rng)
+        return place(candidates, head, prompt_tokens, states, order=self._order, rng=self._rng, begin=begin)
 
     def foresee(
         self, salt: str, placing: Placing, path: Sequence[SegmentId], changed: Callable[[int], bool]

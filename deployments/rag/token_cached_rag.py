@@ -16,11 +16,16 @@ from deployments.core.messages import Delta, Question, Warmed
 from deployments.core.sampling import Sampling
 from deployments.core.usage import Amounts
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
+from deployments.rag.conversing import Conversations
 from deployments.rag.described_engine import DescribedEngine
+from deployments.rag.ending import Endings
 from deployments.rag.engine_calls import Attempt, EngineCalls
 from deployments.rag.engine_usage import EngineUsage
+from deployments.rag.opening import Opener
 from deployments.rag.parts import RagParts
-from deployments.rag.preparing import PreparedPrompt, PromptPreparer, Selection
+from deployments.rag.preparing import PreparedPrompt, PromptPreparer
+from deployments.rag.prompt import PromptAssembler
+from deployments.rag.selecting import Selection, Selector
 from deployments.rag.stats import increments
 from deployments.rag.stopwatch import Stopwatch
 
@@ -34,7 +39,11 @@ class TokenCachedRAG:
         self.spec = spec
         self._parts = parts
         self._engine = DescribedEngine(parts.generator.describe)
-        self._preparer = PromptPreparer(spec, parts)
+        assembler = PromptAssembler(parts.encoder, parts.scaffold, spec.preamble)
+        endings = Endings(spec, assembler, hints=parts.rank_hint)
+        self._selector = Selector(spec, parts, Opener(parts, assembler), endings)
+        self._preparer = PromptPreparer(parts, endings)
+        self._conversations = Conversations(spec.name, spec.collection, parts.conversations, parts.encoder)
         self._calls = EngineCalls(parts.generator, parts.placer.views, share_answers=parts.share_answers)
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
@@ -59,8 +68,8 @@ class TokenCachedRAG:
     def stream(self, question: Question) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas as the engine makes them; the last event is the `Answer`.
 
-        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded.
-        Closing the iterator aborts the generation.
+        Raises PromptTooLong, DeadlineExceeded, KnowledgeUnavailable, EngineUnavailable, Overloaded; in a
+        conversation also NotFound, InvalidRequest and Conflict. Closing the iterator aborts the generation.
         """
         return self._events(question, shown=True)
 
@@ -88,6 +97,7 @@ class TokenCachedRAG:
                     raise
                 attempt = retry
         answer = await self._answer(question, prompt, generation, watch)
+        await self._conversations.keep(question, prompt, generation, answer)
         for notice in self._parts.answered:
             notice(question, answer)
         yield answer
@@ -138,7 +148,8 @@ class TokenCachedRAG:
 
     async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
         engine = await self._engine.info()
-        return await self._preparer.select(question, engine.max_model_len, watch)
+        talk = await self._conversations.resumed(question)
+        return await self._selector.select(question, engine.max_model_len, watch, talk)
 
     async def _deltas(
         self,

@@ -82,7 +82,7 @@ class AgentPeers:
         return client_of(KnowledgeBase, self.knowledge, "the knowledge base")
 
     def records(self) -> Records:
-        """A client of the templates and ideas."""
+        """A client of the records: templates, ideas, conversations, usage."""
         return client_of(Records, self.knowledge, "the knowledge base")
 
 
@@ -162,6 +162,7 @@ async def _parts(
         forget_retrievals=lambda scope: leased.retriever.clear(scope.tenant, scope.collection),
         paths=PathLog(RedisHotPaths(link)),
         usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
+        conversations=peers.records(),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
         answered=(log, answer_span(spec.name)),

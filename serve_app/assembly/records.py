@@ -9,7 +9,9 @@ from typing import Any
 from deployments.access.key_store import KeyStore
 from deployments.access.limit_store import LimitStore
 from deployments.access.usage_store import UsageStore
+from deployments.conversations.store import ConversationStore
 from deployments.core.access import KeyDesk
+from deployments.core.conversations import ConversationDesk
 from deployments.core.erasure import ErasureDesk
 from deployments.core.ports import DocumentLibrary
 from deployments.core.quotas import QuotaDesk, StoredAmounts
@@ -19,6 +21,7 @@ from deployments.core.services import KnowledgeBase, TokenCache
 from deployments.core.usage import UsageDesk
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
+from deployments.knowledge.current_segments import DocumentSegments
 from deployments.knowledge.document_eraser import StoredDocumentEraser
 from deployments.knowledge.document_quota import DocumentAmounts
 from deployments.knowledge.embedding import SentenceEmbedder
@@ -57,9 +60,12 @@ async def knowledge_and_records(
         await business.prepare(SAMPLES / "business_templates.json" if settings.samples else None)
     tickets = TicketStore(database)
     memory = SupportMemory(tickets, knowledge, knowledge)
+    segments = DocumentSegments(database)
+    conversations = ConversationStore(database, segments, time.time, new_record_id)
     return [
         serving(KnowledgeBase)(knowledge),
         serving(TicketDesk)(StoredTickets(tickets, memory, time.time, new_record_id)),
+        serving(ConversationDesk)(conversations),
         serving(IdempotencyKeys)(IdempotencyStore(database, time.time, new_record_id)),
         serving(BusinessMemory)(business),
         serving(KeyDesk)(KeyStore(database, time.time, new_record_id)),

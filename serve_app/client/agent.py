@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from deployments.core.ids import tenant_id
 from serve_app.client.connection import connect
 from serve_app.client.ingest import Files, ingested
 from serve_app.client.rag import TokenCachedRAG
-from serve_app.client.results import DocumentOutcome, Filter
+from serve_app.client.results import Conversation, DocumentOutcome, Filter
 
 
 class AgentClient:
@@ -52,6 +52,22 @@ class AgentClient:
         """
         collection = next(spec.collection for spec in AGENTS if spec.name == self.agent_name)
         return ingested(self._connection, collection, files)
+
+    async def begin_conversation(
+        self, user_id: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> Conversation:
+        """Begins a conversation with the agent: name its `id` in questions, as `conversation_id`.
+
+        `user_id` says whose it is; `metadata` are labels of your own.
+        """
+        begun: Conversation = await self._connection.post(
+            "/v1/conversations", user_id=user_id, metadata=metadata
+        )
+        return begun
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        """Deletes a conversation with all its questions and answers."""
+        await self._connection.request("DELETE", f"/v1/conversations/{path_part(conversation_id)}")
 
     async def aclose(self) -> None:
         """Closes the connections. A later call opens new ones."""

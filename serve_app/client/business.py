@@ -19,11 +19,20 @@ class BusinessGenerationAgent(AgentClient):
     agent_name = BUSINESS.name
 
     async def recall_business_templates_cached(
-        self, business_type: str, top_k: int = DEFAULT_TOP_K, max_tokens: int = BUSINESS.max_tokens
+        self,
+        business_type: str,
+        top_k: int = DEFAULT_TOP_K,
+        max_tokens: int = BUSINESS.max_tokens,
+        *,
+        conversation_id: str | None = None,
     ) -> TemplatesAnswer:
         """What the templates of a type teach, as the text `templates`, with what it reused."""
         answer: TemplatesAnswer = await self._connection.post(
-            "/v1/business/templates/recall", business_type=business_type, top_k=top_k, max_tokens=max_tokens
+            "/v1/business/templates/recall",
+            business_type=business_type,
+            top_k=top_k,
+            max_tokens=max_tokens,
+            conversation_id=conversation_id,
         )
         return answer
 

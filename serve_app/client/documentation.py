@@ -37,6 +37,7 @@ class DocumentationAgent(AgentClient):
         *,
         filter: Filter | None = None,
         doc_ids: Sequence[str] | None = None,
+        conversation_id: str | None = None,
     ) -> DocumentationAnswer:
         """The answer to a question as `documentation`, from one section or all."""
         answer: DocumentationAnswer = await self._connection.post(
@@ -47,6 +48,7 @@ class DocumentationAgent(AgentClient):
             max_tokens=max_tokens,
             filter=filter,
             doc_ids=doc_ids,
+            conversation_id=conversation_id,
         )
         return answer
 

@@ -54,6 +54,7 @@ class TokenCachedRAG:
         *,
         filter: Filter | None = None,
         doc_ids: Sequence[str] | None = None,
+        conversation_id: str | None = None,
     ) -> GeneratedAnswer:
         """The answer to a question: `response`, `cache_hit`, `latency_ms`, `cache_stats` and so on."""
         answer: GeneratedAnswer = await self._connection.post(
@@ -66,6 +67,7 @@ class TokenCachedRAG:
             section=section,
             filter=filter,
             doc_ids=doc_ids,
+            conversation_id=conversation_id,
         )
         return answer
 

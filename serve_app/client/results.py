@@ -76,6 +76,31 @@ class Reuse(TypedDict):
     answer: str  # "generated", "no_context", "shared" or "reused"
 
 
+class Conversation(TypedDict):
+    """A conversation that the application keeps. It is deleted `expires_after_s` after its last turn."""
+
+    id: str
+    object: Literal["conversation"]
+    created_at: int  # Unix seconds
+    metadata: dict[str, str]
+    user_id: str | None
+    turns: int
+    last_response_id: str | None
+    expires_after_s: int
+
+
+class ConversationUse(TypedDict):
+    """What the prompt of an answer has of its conversation."""
+
+    conversation_id: str
+    turn_id: str
+    stored: bool
+    turn_tokens: list[int]  # of each earlier turn that stays as it was, oldest first
+    retold: int  # earlier turns that the prompt tells again as text
+    stale: int  # answers left out because a document has changed
+    dropped: int  # turns left out because there is no room
+
+
 class Answer(TypedDict):
     """An answer with its ledger. Each agent adds the text in a field of its own."""
 
@@ -93,6 +118,7 @@ class Answer(TypedDict):
     timings_ms: dict[str, float]  # by stage, with `ttft` and `total`
     request_id: str
     searched_as: str  # the question, after earlier ones if it does not stand alone
+    conversation: ConversationUse | None
     prompt_token_ids: NotRequired[list[int] | None]
     token_ids: NotRequired[list[int] | None]  # of the answer
 

@@ -43,6 +43,7 @@ class SupportAgent(AgentClient):
         *,
         filter: Filter | None = None,
         doc_ids: Sequence[str] | None = None,
+        conversation_id: str | None = None,
     ) -> SupportAnswer:
         """The answer to a question as `response`, with what it reused and how long it took."""
         answer: SupportAnswer = await self._connection.post(
@@ -52,6 +53,7 @@ class SupportAgent(AgentClient):
             max_tokens=max_tokens,
             filter=filter,
             doc_ids=doc_ids,
+            conversation_id=conversation_id,
         )
         return answer
 

@@ -9,16 +9,18 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from deployments.core.cache_figures import CacheStats
-from deployments.core.ledger import Answer, Citation, Reuse
+from deployments.core.conversations import Continuation
+from deployments.core.ledger import Answer, Citation, ConversationUse, Reuse
 from deployments.core.limits import DEFAULT_TOP_K, MAX_SEED, MAX_TEMPERATURE, MAX_TOP_K
 from deployments.core.messages import Ask
 from deployments.core.services import Agent
 from deployments.core.token_ids import from_bytes
+from deployments.records.record_ids import new_record_id
 from serve_app.edge import EdgeClock
 from serve_app.http.body import FromCore
 from serve_app.http.context import Call
 from serve_app.http.error_bodies import Responses
-from serve_app.http.fields import AnswerTokens
+from serve_app.http.fields import AnswerTokens, ConversationId
 from serve_app.http.filters import Filtered
 from serve_app.sse import NamedEvents, event_stream
 
@@ -54,6 +56,9 @@ class AskBody(Filtered):
         None,
         description="true: the answer to an equal greedy request may be given again; null: as configured",
     )
+    conversation_id: ConversationId | None = Field(
+        None, description="continues this conversation, which POST /v1/conversations has begun"
+    )
     stream: bool = Field(False, description="server-sent events: `delta`s, then `ledger`, then [DONE]")
     return_token_ids: bool = Field(False, description="true: the response has the ids of prompt and answer")
 
@@ -66,6 +71,9 @@ class AskBody(Filtered):
             temperature=self.temperature,
             seed=self.seed,
             share_answer=self.share_answer,
+            continues=None
+            if self.conversation_id is None
+            else Continuation(new_turn_id(), self.conversation_id),
         )
 
 
@@ -88,6 +96,11 @@ class ReuseBody(FromCore, Reuse):
     """What this answer reused. `segments` = `l1` + `redis` + `tokenized`, counting document segments."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConversationUseBody(FromCore, ConversationUse):
+    """What the prompt has of its conversation. GET /v1/responses/{turn_id} shows the stored turn."""
+
+
 class AnswerBody(FromCore, BaseModel):
     """An answer with its ledger: the same fields in every case, besides the field with the text."""
 
@@ -108,8 +121,14 @@ class AnswerBody(FromCore, BaseModel):
     timings_ms: dict[str, float]
     request_id: str
     searched_as: str
+    conversation: ConversationUseBody | None
     prompt_token_ids: list[int] | None = None
     token_ids: list[int] | None = None
+
+
+def new_turn_id() -> str:
+    """An id for a turn of a conversation: OpenAI's clients know it as a response's."""
+    return f"resp_{new_record_id()}"
 
 
 async def answered(

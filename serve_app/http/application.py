@@ -7,6 +7,7 @@ from serve_app import problems
 from serve_app.edge_middleware import Edge
 from serve_app.http import (
     cache,
+    conversations,
     docs_page,
     documentation,
     documents,
@@ -19,6 +20,7 @@ from serve_app.http import (
     page,
     prompts,
     quotas,
+    responses,
     support,
     templates,
     ticket_images,
@@ -79,6 +81,8 @@ def build_api(parts: Services) -> FastAPI:
         documents,
         ingest,
         openai,
+        responses,
+        conversations,
         cache,
         erasures,
         keys,

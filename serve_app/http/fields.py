@@ -102,3 +102,5 @@ PageMark = Annotated[
 ]
 RecordId = Annotated[str, AfterValidator(_storable)]
 """The id of a record in a path. The database compares it with its own."""
+ConversationId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_storable)]
+"""The id of a conversation, or of a response, in a body."""

@@ -58,25 +58,26 @@ async def models(parts: ServicesDep, _: TenantDep) -> ModelList:
 @router.get("/models/{name}", responses=_NO_MODEL)
 async def model(name: str, parts: ServicesDep, _: TenantDep) -> ModelBody:
     """Shows one agent, as a model."""
-    _check_model(name, parts)
+    check_model(name, parts)
     return ModelBody(id=name, created=_SINCE_UNIX_S)
 
 
 @router.post("/chat/completions", response_model=ChatCompletion, responses=_NO_MODEL | _CHUNKS)
 async def chat(body: ChatRequest, parts: ServicesDep, call: CallDep) -> Response:
     """Answers the last message from the agent's documents, as JSON or, with `stream`, as chunks."""
-    _check_model(body.model, parts)
+    check_model(body.model, parts)
     asks = _choices(_ask(body, call), body.n)
     agent = parts.agents[body.model]
     head = _head(body, call)
-    with _renamed_params():
+    with renamed_params(_FIELDS):
         if body.stream:
             return await event_stream(call.clock, ChunkFraming(head), *map(agent.stream, asks))
         answers = await _all(agent.answer(ask) for ask in asks)
         return JSONResponse(completion(head, [call.clock.stamp(answer) for answer in answers]))
 
 
-def _check_model(name: str, parts: Services) -> None:
+def check_model(name: str, parts: Services) -> None:
+    """Raises ModelNotFound if no agent has this name."""
     if name not in parts.agents:
         raise ModelNotFound(f"there is no model {name!r}; there are: {', '.join(parts.agents)}", "model")
 
@@ -146,11 +147,11 @@ async def _all(calls: Iterable[Coroutine[Any, Any, Answer]]) -> Sequence[Answer]
 
 
 @contextmanager
-def _renamed_params() -> Iterator[None]:
-    """Makes errors name the request's fields, where the agent's parameters have other names."""
+def renamed_params(fields: Mapping[str | None, str]) -> Iterator[None]:
+    """Makes errors name the request's fields. `fields` has those for which the agent has another name."""
     try:
         yield
     except InvalidRequest as error:
-        if error.param in _FIELDS:
-            raise type(error)(error.message, _FIELDS[error.param]) from error
+        if error.param in fields:
+            raise type(error)(error.message, fields[error.param]) from error
         raise

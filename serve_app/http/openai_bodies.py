@@ -32,7 +32,7 @@ _MAX_MESSAGES = 2 * (MAX_HISTORY_TURNS + 1)
 """Every turn is two messages. The last two are the question and one of instructions."""
 _MAX_CALLS_IN_ALL = 1000
 """Of a request's messages together. Each call becomes an object, though only its name is used."""
-_ANY_OBJECT = '{"type": "object"}'
+ANY_OBJECT = '{"type": "object"}'
 
 _STOP = {"type": "string", "maxLength": MAX_STOP_CHARS}
 Stops = Annotated[
@@ -92,7 +92,7 @@ class ResponseFormat(Body):
     def schema_text(self) -> str | None:
         """The schema as JSON; None for free text."""
         if self.type == "json_object":
-            return _ANY_OBJECT
+            return ANY_OBJECT
         return None if self.json_schema is None else self.json_schema.answer_schema
 
 

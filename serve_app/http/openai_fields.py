@@ -67,7 +67,7 @@ _INSTEAD: Mapping[str, str] = {
     "logprobs": "probabilities are not reported: leave it out",
     "modalities": 'answers are text: leave it out, or send ["text"]',
     "reasoning_effort": "agents answer without thinking first: leave it out, or send none, low or medium",
-    "store": "requests are not stored: leave it out, or send false",
+    "store": "chats are not stored: leave it out, or use POST /v1/responses, which keeps conversations",
     "tool_choice": _TOOLS,
     "tools": _TOOLS,
     "top_logprobs": "probabilities are not reported: leave it out",
@@ -78,7 +78,7 @@ _INSTEAD: Mapping[str, str] = {
 
 
 def asked_for(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a request's body that ask for something. Raises InvalidRequest by a field's name."""
+    """The fields of a chat's body that ask for something. Raises InvalidRequest by a field's name."""
     asked = {name: value for name, value in body.items() if not _asks_for_nothing(name, value)}
     if "none" in (body.get("tool_choice"), body.get("function_call")):
         asked.pop("tools", None)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from deployments.core.conversations import Continuation
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.core.messages import SegmentSource, Turn
+from deployments.core.messages import Delta, SegmentSource, Turn
 from deployments.core.segments import document_segment
+from deployments.core.token_ids import from_bytes, join, to_bytes, token_ids
 from deployments.rag.prompt import PromptAssembler
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
@@ -17,7 +19,9 @@ from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
 from deployments.token_cache.seam_cases import HOSTILE_TEXTS
 from deployments.token_cache.service import TokenCacheService
+from tests.fakes import a_passage
 from tests.memory_stores import InMemorySegmentStore
+from tests.unit.rag import rig as rigs
 
 SCOPE = Scope(TenantId("default"), CollectionName("support_kb"))
 PREAMBLE = "You answer support questions of Tidewater from the articles below, and from nothing else."
@@ -142,12 +146,39 @@ async def test_prompt_ids_are_identical_cold_warm_and_off_and_the_tokenizers_own
         for resolver in (UncachedResolver(encoder), first, first, second):  # off, cold, L1, store
             resolved = await resolver.resolve(SCOPE, documents)
             sources |= set(resolved.sources)
-            prompts.append(assembler.join(resolved.ids, assembler.tail(history, question).after(hint)))
+            prompts.append(join([assembler.head, *resolved.ids, assembler.tail(hint, history, question)]))
         identical += all(prompt == prompts[0] for prompt in prompts)
         equal_own += prompts[0].tolist() == own(list(messages(documents, hint, history, question)))
     print(f"{CASES} prompts: {identical} identical in all modes, {equal_own} the tokenizer's own")
     assert (identical, equal_own) == (CASES, CASES)
     assert sources == set(SegmentSource)
+
+
+async def test_a_conversation_is_the_tokenizers_own_encoding(bundle, own):
+    """Six turns with hostile texts, each with the sampled answers of the turns before and new documents."""
+    encoder, rng = BundleEncoder(bundle), random.Random(3)
+    articles = [a_passage(number, body=hostile(rng).strip() or "-") for number in range(12)]
+    rig = rigs.Rig(articles)
+    rig.use(encoder=encoder, scaffold=bundle.scaffold, resolver=UncachedResolver(encoder))
+    end = token_ids([encoder.control_ids["<|im_end|>"]])
+    told: list[dict[str, str]] = []
+    for number in range(6):
+        found = articles[2 * number : 2 * number + 2]
+        rig.retriever.passages = (articles[0], *found) if number else tuple(found)
+        answer, asked = hostile(rng).strip() or "-", hostile(rng).strip() or "?"
+        sampled = to_bytes(encoder.encode_text(answer) + end)
+        rig.generator.deltas = (Delta(answer, sampled, "stop", kv_cached_tokens=0),)
+        previous = f"resp_{number - 1}" if number else None
+        continued = Continuation(f"resp_{number}", previous=previous)
+        ids = from_bytes((await rig.answer(rigs.question(asked, continues=continued))).prompt_ids)
+        documents = "".join(passage.segment for passage in found)
+        if number:
+            asked = f"Further documents:{documents}\n\nQuestion: {asked}"
+        else:
+            told.append({"role": "system", "content": rigs.SPEC.preamble + documents})
+        told.append({"role": "user", "content": asked})
+        assert ids.tolist() == own(told)
+        told.append({"role": "assistant", "content": answer})
 
 
 def test_the_cases_contain_every_article_and_much_that_is_hostile():

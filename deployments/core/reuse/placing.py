@@ -53,11 +53,13 @@ def place(
     *,
     order: Order,
     rng: random.Random,
+    begin: Sequence[SegmentId] = (),
 ) -> Placing:
     """Orders a prompt's documents and ranks the replicas for it.
 
-    `candidates` are the documents in rank order. `head` names the segment that opens the prompt.
-    `prompt_tokens` counts the whole prompt. `rng` chooses between replicas of equal cost.
+    `candidates` are the documents in rank order. `head` names the segment that opens the prompt, `begin`
+    the further ones before the documents. `prompt_tokens` counts the whole prompt. `rng` chooses between
+    replicas of equal cost.
     """
     wanted = [segment_id(candidate.key) for candidate in candidates]
     fixed = [0] if order.best and len(candidates) > 1 else []
@@ -69,15 +71,15 @@ def place(
         lengths = {wanted[i]: candidates[i].tokens for i in moved}
         segments, tokens = tuple(lengths), sum(lengths.values())
         searched = min(SEARCHED_NODES, SEARCHED_IN_ALL // len(replicas) + 1)
-        begin = [wanted[i] for i in first]
-        found = [state.view.longest_path(head, segments, tokens, searched, begin) for state in replicas]
+        begun = [*begin, *(wanted[i] for i in first)]
+        found = [state.view.longest_path(head, segments, tokens, searched, begun) for state in replicas]
         if last:
             found = [
-                _with_last(state.view, head, path, len(moved), wanted[0])
+                _with_last(state.view, head, path, len(begin) + len(moved), wanted[0])
                 for state, path in zip(replicas, found, strict=True)
             ]
     else:
-        ordered = [wanted[i] for i in first + moved + last]
+        ordered = [*begin, *(wanted[i] for i in first + moved + last)]
         found = [state.view.path_along(head, ordered) for state in replicas]
     costs = [
         max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens
@@ -87,21 +89,21 @@ def place(
     ranked = sorted(range(len(found)), key=lambda i: ((costs[i] - least) // TIE_TOKENS, rng.random()))
     chosen = found[ranked[0]]
     if order.follow_resident:
-        resident = chosen.segments[len(first) :]
+        resident = chosen.segments[len(begin) + len(first) :]
         moved = _resident_first(candidates, wanted, moved, resident, order.sorting)
     return Placing(
         order=first + moved + last,
         replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=chosen.cached_tokens,
-        resident=len(chosen.segments),
+        resident=max(len(chosen.segments) - len(begin), 0),
     )
 
 
 def _with_last(
-    view: ReplicaView, head: SegmentId, path: ResidentPath, moved: int, last: SegmentId
+    view: ReplicaView, head: SegmentId, path: ResidentPath, others: int, last: SegmentId
 ) -> ResidentPath:
-    """Extends the path by the last document if all `moved` others are already on it."""
-    return path if len(path.segments) < moved else view.path_along(head, (*path.segments, last))
+    """Extends the path by the last document if all `others` before it are already on it."""
+    return path if len(path.segments) < others else view.path_along(head, (*path.segments, last))
 
 
 def _resident_first(

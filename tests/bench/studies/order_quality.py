@@ -30,7 +30,7 @@ from deployments.core.ids import RequestId
 from deployments.core.messages import GenerateRequest
 from deployments.core.sampling import Sampling
 from deployments.core.segments import document_segment
-from deployments.core.token_ids import to_bytes
+from deployments.core.token_ids import join, to_bytes
 from deployments.engine.config import EngineConfig
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.rag.prompt import PromptAssembler, rank_hint
@@ -139,8 +139,8 @@ class Asker:
         """Whether the answer has the fact's number."""
         ids = [self._encoder.encode_text(document_segment(t, "", body)) for t, body in case.documents]
         hint = rank_hint([title for title, _ in case.documents], order) if hinted else ""
-        tail = self._assembler.tail((), case.question).after(hint)
-        prompt = self._assembler.join([ids[i] for i in order], tail)
+        tail = self._assembler.tail(hint, (), case.question)
+        prompt = join([self._assembler.head, *(ids[i] for i in order), tail])
         self._asked += 1
         request = GenerateRequest(
             RequestId(f"q{self._asked}"),

@@ -25,7 +25,7 @@ from deployments.agents.asking import question_of
 from deployments.agents.cached_agent import CachedAgent
 from deployments.core.ids import RequestId, Scope
 from deployments.core.messages import Ask
-from deployments.rag.preparing import is_sure
+from deployments.rag.ending import is_sure
 from deployments.rag.stopwatch import Stopwatch
 from serve_app.local_models import Models, local_models
 from tests.bench.harness.corpora import CORPORA, Corpus, documents, fetch

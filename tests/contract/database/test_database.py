@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 import deployments.access.tables
+import deployments.conversations.tables
 import deployments.database.milestones
 import deployments.erasure.tables
 import deployments.knowledge.tables

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.cache_figures import CacheUsage, MeasuredUsage
+from deployments.core.conversations import segment_digest
 from deployments.core.documents import Passage
 from deployments.core.ids import CollectionName, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
@@ -19,6 +20,7 @@ from deployments.rag.parts import RagParts
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
 from deployments.rag.token_cached_rag import TokenCachedRAG
+from tests.fake_conversations import FakeConversations
 from tests.fakes import (
     SCAFFOLD,
     FakeClock,
@@ -106,6 +108,8 @@ class Rig:
         self.forgotten: list[Scope] = []
         self.warmer = FakeWarmer()
         self.salts = FakeSalts()
+        self.conversations = FakeConversations()
+        self.conversations.segments = {segment_digest(one.segment): one.segment for one in passages}
         self.spec = spec
         self.parts = RagParts(
             retriever=self.retriever,
@@ -117,6 +121,7 @@ class Rig:
             placer=Placer(Order("named", sorting), EngineViews(self.replicas, self.clock)),
             salts=self.salts,
             warmer=self.warmer,
+            conversations=self.conversations,
             forget_retrievals=self.forgotten.append,
             answered=answered,
             clock=self.clock,

@@ -14,6 +14,7 @@ from deployments.agents.cached_agent import CachedAgent
 from deployments.agents.documentation import DocumentationService
 from deployments.agents.support import SupportService
 from deployments.core.access import KeyDesk
+from deployments.core.conversations import ConversationDesk
 from deployments.core.erasure import ErasureDesk
 from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
@@ -84,6 +85,7 @@ def test_a_client_can_leave_out_what_the_protocol_allows() -> None:
 def test_the_records_are_eight_services_together() -> None:
     parts = (
         TicketDesk,
+        ConversationDesk,
         IdempotencyKeys,
         BusinessMemory,
         KeyDesk,

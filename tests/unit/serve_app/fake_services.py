@@ -173,6 +173,7 @@ class Api:
                 ideas=self.ideas.service,
                 writer=self.documentation,
                 tickets=self.desk,
+                conversations=self.rig.conversations,
                 business=business or self.ideas.memory,
                 idempotency=keys or FakeKeys(),
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},

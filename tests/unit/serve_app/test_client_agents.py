@@ -33,6 +33,8 @@ PUBLIC = {
         "Answer",
         "CacheStats",
         "Citation",
+        "Conversation",
+        "ConversationUse",
         "DocumentationAnswer",
         "GeneratedAnswer",
         "MissedPassage",

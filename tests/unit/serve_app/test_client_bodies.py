@@ -117,6 +117,25 @@ ACCEPTED = {
         ]
     },
 }
+RESPONSES = {
+    "OpenAI Agents SDK": {"include": [], "input": ASKED, "instructions": "Brief.", "tools": []},
+    "OpenAI Agents SDK, second turn of a session": {
+        "include": [],
+        "input": [
+            *ASKED,
+            {
+                "id": "msg_1",
+                "content": [{"annotations": [], "text": "So.", "type": "output_text", "logprobs": []}],
+                "role": "assistant",
+                "status": "completed",
+                "type": "message",
+            },
+            *ASKED,
+        ],
+        "instructions": "Brief.",
+        "tools": [],
+    },
+}
 REFUSED = {
     "tools": {"tools": [TOOL], "tool_choice": "auto", "parallel_tool_calls": False},
     "tool_choice": {"tool_choice": {"type": "function", "function": {"name": "f"}}},
@@ -131,6 +150,14 @@ async def test_it_is_answered(api, body):
     response = await api.http.post(CHAT, json={"model": "support", "messages": ASKED, **body})
     assert response.status_code == 200, response.text
     assert "Reset." in response.text
+
+
+@pytest.mark.parametrize("body", RESPONSES.values(), ids=RESPONSES)
+async def test_a_response_is_made(api, body):
+    """With an answer from the documents."""
+    response = await api.http.post("/v1/responses", json={"model": "support", **body})
+    assert response.status_code == 200, response.text
+    assert response.json()["output"][0]["content"][0]["text"] == "Press Reset."
 
 
 @pytest.mark.parametrize(("param", "body"), REFUSED.items(), ids=REFUSED)

@@ -28,6 +28,8 @@ CALLS = [
     (SupportAgent, "search_knowledge_base", ("q", "api", 2)),
     (SupportAgent, "generate_support_report", ("2026-11-01", "2026-11-30")),
     (SupportAgent, "process_ticket_image", (b"picture", ["it fails"])),
+    (SupportAgent, "begin_conversation", ("ann", {"channel": "web"})),
+    (SupportAgent, "delete_conversation", ("conv_1",)),
     (BusinessGenerationAgent, "recall_business_templates_cached", ("saas", 2, 9)),
     (BusinessGenerationAgent, "store_business_template", TEMPLATE),
     (BusinessGenerationAgent, "recall_business_templates", ("saas", 0.5, 2, "ann")),
@@ -48,6 +50,7 @@ CALLS = [
 IDS = [name for _, name, _ in CALLS]
 RETURNED_PART = {
     "clear_cache": lambda body: body["cleared"][1],
+    "delete_conversation": lambda _: NoneType,
     "get_cache_stats": lambda by_agent: by_agent[2],
     "reset_stats": lambda _: NoneType,
     "retrieve_tokens": lambda body: ("list of", [body["token_ids"][1], body["metadata"][1]]),

@@ -17,6 +17,8 @@ ASKING = {
     "/v1/cache/tokens",
     "/v1/cache/generate",
     "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/conversations",
 }
 
 

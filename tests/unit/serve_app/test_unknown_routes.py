@@ -10,7 +10,6 @@ from tests.unit.serve_app.fake_services import Api, error_of
     [
         ("POST", "/v1/completions"),
         ("POST", "/v1/embeddings"),
-        ("POST", "/v1/responses"),
         ("POST", "/chat/completions"),
         ("GET", "/v1/nothing"),
         ("DELETE", "/nothing"),

@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from deployments.core.errors import InvalidRequest, TokenizerRefused
 from deployments.core.messages import Turn
 from deployments.core.segments import PlainText, ScaffoldText
-from deployments.rag.prompt import PromptAssembler
+from deployments.rag.prompt import KnownTexts, PromptAssembler
 from deployments.token_cache.encoder import BundleEncoder
 from tests.unit.token_cache.families import (
     CHATML,
@@ -95,9 +95,10 @@ def test_a_prompts_end_has_the_same_ids_whatever_was_asked_for_before(family, hi
     encoder = ENCODERS[family]
     assembler = PromptAssembler(encoder, CHATML, "")
     history = [Turn(*texts) for texts in turns]
-    tail = assembler.tail(history, asked)
+    known: KnownTexts = {}
     for hint in [*hints, *hints]:
-        assert tail.after(hint) == assembler.tail(history, asked).after(hint)
+        ending = assembler.tail(hint, history, asked, known=known)
+        assert ending == assembler.tail(hint, history, asked)
 
 
 def test_each_text_of_a_prompts_end_is_encoded_once():
@@ -111,10 +112,10 @@ def test_each_text_of_a_prompts_end_is_encoded_once():
             return super().encode_text(text)
 
     history = [Turn(f"question {n}", f"answer {n}") for n in range(5)]
-    tail = PromptAssembler(Recording(bundle_of(gpt2_like())), CHATML, "").tail(history, "the question")
+    assembler, known = PromptAssembler(Recording(bundle_of(gpt2_like())), CHATML, ""), {}
     encoded.clear()
     for hint in ("", "\n\nhint", "\n\nhint", ""):
-        tail.after(hint)
+        assembler.tail(hint, history, "the question", known=known)
     assert [text for text in encoded if text.strip() and encoded.count(text) > 1] == []
     assert sum("question" in text for text in encoded) == len(history) + 1
 

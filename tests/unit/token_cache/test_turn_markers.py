@@ -104,16 +104,16 @@ def test_no_question_has_the_ids_of_a_conversation(family: str, data: st.DataObj
     assembler, scaffold = assembler_of(family)
     pieces = [*astuple(scaffold), *(piece.strip() for piece in astuple(scaffold)), "hi", "\n", " ", "obey me"]
     question = "".join(data.draw(st.lists(st.sampled_from(pieces), max_size=8)))
-    forged = assembler.tail((), question).after("")
+    forged = assembler.tail("", (), question)
     words = st.sampled_from(["hi", "obey me", "hi\nobey me"])
     turn = Turn(data.draw(words), data.draw(words))
-    assert forged != assembler.tail((turn,), data.draw(words)).after("")
+    assert forged != assembler.tail("", (turn,), data.draw(words))
 
 
 @pytest.mark.parametrize("family", REFUSED)
 def test_with_markers_of_ordinary_text_a_question_can_begin_a_turn(family: str) -> None:
     """Which is why such templates are refused."""
     assembler, scaffold = assembler_of(family)
-    real = assembler.tail((), "hi").after("")
-    forged = assembler.tail((), f"hi{scaffold.to_generation}".rstrip()).after("")
+    real = assembler.tail("", (), "hi")
+    forged = assembler.tail("", (), f"hi{scaffold.to_generation}".rstrip())
     assert forged[: len(real) - 2] == real[:-2]

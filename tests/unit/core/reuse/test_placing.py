@@ -220,3 +220,27 @@ def test_many_replicas_are_searched_less_thoroughly_and_still_found():
     states = [*(replica(str(n), (n % 5,)) for n in range(300)), replica("all", (4, 2, 0, 1, 3))]
     done = placed(asked, *states)
     assert (done.replicas[0], done.order, done.cached_tokens) == ("all", [4, 2, 0, 1, 3], 600)
+
+
+@pytest.mark.parametrize("best", [None, "first", "last"])
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_segments_before_the_documents_come_first(best, follow):
+    """In a conversation they are its earlier turns. Only the documents after them are ordered."""
+    order = Order("tried", by_rank, follow, best)
+    states = [replica("other", (1, 2, 3)), replica("own", (8, 9, 3, 2, 1), (8, 9, 1, 3, 2))]
+    candidates = [candidate(number) for number in (1, 3, 2)]
+    begin = [SegmentId(8), SegmentId(9)]
+    done = place(candidates, HEAD, PROMPT_TOKENS, states, order=order, rng=Random(0), begin=begin)
+    assert done.replicas == ("own", "other")
+    assert done.cached_tokens == 600
+    assert sorted(done.order) == [0, 1, 2]
+    apart = place(candidates, HEAD, PROMPT_TOKENS, states[:1], order=order, rng=Random(0), begin=begin)
+    assert apart.cached_tokens == 100
+
+
+def test_the_last_document_counts_only_after_all_others():
+    """Also after earlier turns, whose segments are on the path too."""
+    order, states = Order("tried", by_rank, True, "last"), [replica("own", (8, 9, 1))]
+    candidates, begin = [candidate(number) for number in (1, 3, 2)], [SegmentId(8), SegmentId(9)]
+    done = place(candidates, HEAD, PROMPT_TOKENS, states, order=order, rng=Random(0), begin=begin)
+    assert done.cached_tokens == 300

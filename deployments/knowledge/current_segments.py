@@ -1,0 +1,39 @@
+"""Reads which segments the documents of a collection have now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from deployments.core.batches import batches
+from deployments.core.ids import Scope
+from deployments.core.segments import document_segment
+from deployments.database.connection import Database
+from deployments.knowledge.tables import chunks, documents
+
+_PER_STATEMENT = 500
+"""Digests in one statement; SQLite allows 32,766 values."""
+
+
+class DocumentSegments:
+    """Implements `CurrentSegments`. The database's owner closes it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def current_segments(self, scope: Scope, digests: Sequence[str]) -> dict[str, str]:
+        """Returns the texts, by digest, of those segments that a document of the collection has now.
+
+        Raises KnowledgeUnavailable.
+        """
+        found: dict[str, str] = {}
+        wanted = select(chunks.c.segment_hash, documents.c.title, chunks.c.heading, chunks.c.body).join(
+            documents
+        )
+        wanted = wanted.where(documents.c.tenant == scope.tenant, documents.c.collection == scope.collection)
+        async with self._database.snapshot() as connection:
+            for batch in batches(digests, _PER_STATEMENT):
+                for row in await connection.execute(wanted.where(chunks.c.segment_hash.in_(batch))):
+                    found[row.segment_hash] = document_segment(row.title, row.heading, row.body)
+        return found
