@@ -222,7 +222,9 @@ def _fingerprint(model: Any) -> Fingerprint:
     """Hashes weights, tokenizer, limit and prompts, since a name or path may change or be wrong."""
     import torch
 
-    digest = hashlib.sha256(f"{_SCHEMA_VERSION}/{model.max_seq_length}/{model.prompts}".encode())
+    # Earlier versions left no room for prompts in the windows, so the vectors of models with prompts differ.
+    schema = _SCHEMA_VERSION + any(model.prompts.values())
+    digest = hashlib.sha256(f"{schema}/{model.max_seq_length}/{model.prompts}".encode())
     digest.update(getattr(model.tokenizer, "backend_tokenizer", model.tokenizer).to_str().encode())
     for name, weights in sorted(model.state_dict().items()):
         digest.update(name.encode())
