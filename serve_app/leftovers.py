@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import SegmentKey
 from deployments.core.ports import TextEncoder
+from deployments.core.salt import entry_seal, load_secret
 from deployments.database.text_search import find_texts
 from deployments.redis.all_values import every_value
 from deployments.retrieval.retrieval_store import CorruptRetrieval, decode_retrieval
@@ -26,9 +28,6 @@ from serve_app.local_ray import sessions_folder
 from serve_app.settings import Settings
 
 _CHUNK_BYTES = 2**20
-
-Detokenize = Callable[[str, bytes], str]
-"""The text of a segment's entry, given its key and bytes. Raises CorruptEntry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,8 @@ async def search(settings: Settings, text: str) -> Search:
     needles = list(dict.fromkeys([text, json.dumps(text)[1:-1]]))
     leftovers: list[Leftover] = []
     unread: list[str] = []
-    for name, look in (("database", _in_database), ("redis", _in_redis), ("files", _in_files)):
+    in_redis = partial(_in_redis, unread=unread)
+    for name, look in (("database", _in_database), ("redis", in_redis), ("files", _in_files)):
         try:
             leftovers += await look(settings, needles)
         except (WarmlineError, OSError) as error:
@@ -75,11 +75,19 @@ def _has_database(settings: Settings) -> bool:
     return settings.on_postgresql or Path(database_url(settings).removeprefix("sqlite:///")).exists()
 
 
-async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Leftover]:
+async def _in_redis(settings: Settings, needles: Sequence[str], unread: list[str]) -> list[Leftover]:
     encoder = await asyncio.to_thread(_encoder_of, settings)
+    secret = settings.secret.get_secret_value() if settings.secret else None
+    seal = entry_seal(load_secret(secret, settings.state_dir))
+    undecoded = 0
 
-    def detokenize(key: str, raw: bytes) -> str:
-        return encoder.decode(decode(raw, SegmentKey(key)))
+    def text_of(name: str, field: str, raw: bytes) -> str:
+        nonlocal undecoded
+        try:
+            return _decoded(name, field, raw, encoder, seal)
+        except (CorruptEntry, CorruptRetrieval):
+            undecoded += 1
+            return raw.decode(errors="replace")
 
     link = await redis_link(settings)
     patient = link.patient()
@@ -89,12 +97,16 @@ async def _in_redis(settings: Settings, needles: Sequence[str]) -> list[Leftover
             texts = [
                 name,
                 *values,
-                *(_decoded(name, field, raw, detokenize) for field, raw in values.items()),
+                *(text_of(name, field, raw) for field, raw in values.items()),
             ]
             if count := sum(any(_has(one, needle) for needle in needles) for one in texts):
                 leftovers.append(Leftover("redis", name, count))
     finally:
         await link.close()
+    if undecoded:
+        unread.append(
+            f"redis: {undecoded} entries are damaged, or sealed with another secret than this one's"
+        )
     return leftovers
 
 
@@ -104,17 +116,17 @@ def _encoder_of(settings: Settings) -> TextEncoder:
     return BundleEncoder(load_bundle(models.llm, settings.allow_text_roles))
 
 
-def _decoded(name: str, field: str, raw: bytes, detokenize: Detokenize) -> str:
-    """The text in a value: that of a segment's ids, of a retrieval's passages, or else the bytes as text."""
-    try:
-        if name.startswith("warmline:seg:"):
-            return detokenize(name.rpartition(":")[2], raw)
-        if name.startswith("warmline:ret:") and field:
-            found = decode_retrieval(raw, f"{name}:{field}", "")
-            values = (str(value) for passage in found.passages for value in astuple(passage))
-            return "\n".join((*values, found.searched_as))
-    except (CorruptEntry, CorruptRetrieval):
-        pass  # damaged, or not written by this version
+def _decoded(name: str, field: str, raw: bytes, encoder: TextEncoder, seal: bytes) -> str:
+    """The text in a value: that of a segment's ids, of a retrieval's passages, or else the bytes as text.
+
+    Raises CorruptEntry and CorruptRetrieval for an entry that is damaged or not of this version and secret.
+    """
+    if name.startswith("warmline:seg:"):
+        return encoder.decode(decode(raw, SegmentKey(name.rpartition(":")[2]), seal))
+    if name.startswith("warmline:ret:") and field:
+        found = decode_retrieval(raw, f"{name}:{field}", "", seal)
+        values = (str(value) for passage in found.passages for value in astuple(passage))
+        return "\n".join((*values, found.searched_as))
     return raw.decode(errors="replace")
 
 

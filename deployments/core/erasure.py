@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -21,7 +21,7 @@ class ErasureKind(StrEnum):
     COLLECTION = "collection"
     """All documents of a collection."""
     CUSTOMER = "customer"
-    """Tickets, templates and ideas with a user_id."""
+    """Tickets, templates, ideas and conversations with a user_id."""
     TENANT = "tenant"
     """All of the above."""
 
@@ -117,6 +117,15 @@ class RecordEraser(Protocol):
 
     async def forget_responses(self, tenant: TenantId, names: Collection[str] | None) -> int:
         """Deletes the responses kept for repeated calls that contain one of the names; all if it is None."""
+
+
+class ConversationEraser(Protocol):
+    """Deletes conversations. Raises KnowledgeUnavailable. Each call can be repeated."""
+
+    async def erase(self, tenant: TenantId, target: ErasureTarget, emptied: Iterable[CollectionName]) -> int:
+        """Deletes the target's own conversations, and those that have a passage which none of the documents
+        in the collections `emptied` has any more; returns how many.
+        """
 
 
 class CacheEraser(Protocol):

@@ -1,9 +1,9 @@
 """Carries erasures out, store by store.
 
-Records go first, then their documents, then what was derived from both: responses kept for repeated calls,
-cached token ids and search results, and at last the cache salt. With the new salt, no prompt reaches the KV
-blocks that the engine still has, and each agent drops what it keeps of the tenant. Every step can be
-repeated, so an erasure that was interrupted starts again.
+Records go first, then their documents, then what was derived from both: conversations, responses kept for
+repeated calls, cached token ids and search results, and at last the cache salt. With the new salt, no prompt
+reaches the KV blocks that the engine still has, and each agent drops what it keeps of the tenant. Every step
+can be repeated, so an erasure that was interrupted starts again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from deployments.core.access import Actor
 from deployments.core.detached_task import detached_task
 from deployments.core.erasure import (
     CacheEraser,
+    ConversationEraser,
     DocumentEraser,
     Erasure,
     ErasureKind,
@@ -40,6 +41,7 @@ class ErasureParts:
     erasures: ErasureStore
     records: RecordEraser
     documents: DocumentEraser
+    conversations: ConversationEraser
     caches: CacheEraser
     erase_questions: Callable[[TenantId], int]
     """Deletes a tenant's questions from this machine's log; returns how many. Raises OSError."""
@@ -94,6 +96,7 @@ class Erasing:
             job.count(await self._parts.records.delete(job.tenant, found))
             await self._erase_documents_of_records(job)
         await self._erase_documents(job)
+        await self._erase_conversations(job)
         await self._erase_derived(job)
         await self._parts.erasures.finish(job)
         log.info("%s is complete: %s", job.erasure_id, job.removed)
@@ -120,6 +123,13 @@ class Erasing:
 
     async def _erase_from(self, job: Job, collection: CollectionName, ids: list[DocId] | None) -> None:
         job.count(await self._parts.documents.erase(Scope(job.tenant, collection), ids))
+
+    async def _erase_conversations(self, job: Job) -> None:
+        """After the documents: answers may tell what they said."""
+        collection = job.target.collection
+        emptied = self._parts.records.documented.values() if collection is None else [collection]
+        job.count({"conversations": await self._parts.conversations.erase(job.tenant, job.target, emptied)})
+        await self._parts.erasures.note(job)
 
     async def _erase_derived(self, job: Job) -> None:
         names = {job.target.subject} if job.target.subject else None

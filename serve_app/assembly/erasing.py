@@ -6,12 +6,15 @@ import time
 from collections.abc import Mapping
 
 from deployments.access.audit import Audit
+from deployments.agents.specs import AGENTS
+from deployments.conversations.eraser import StoredConversationEraser
 from deployments.core.detached_task import detached_task
 from deployments.core.erasure import CacheEraser, DocumentEraser
 from deployments.database.connection import Database
 from deployments.erasure.erasing import Erasing, ErasureParts
 from deployments.erasure.erasure_store import ErasureStore
 from deployments.erasure.upkeep import Prune, Upkeep
+from deployments.knowledge.current_segments import DocumentSegments
 from deployments.knowledge.document_versions import VersionRetention
 from deployments.records.record_eraser import StoredRecordEraser
 from deployments.records.record_ids import new_record_id
@@ -27,7 +30,16 @@ def start_erasing(
 ) -> Erasing:
     """The erasures of a database. Starts its upkeep, which runs as long as the process."""
     store = ErasureStore(database, time.time, new_record_id, Audit(time.time, new_record_id).record)
-    parts = ErasureParts(store, StoredRecordEraser(database), documents, caches, question_log(settings).erase)
+    parts = ErasureParts(
+        store,
+        StoredRecordEraser(database),
+        documents,
+        StoredConversationEraser(
+            database, DocumentSegments(database), {agent.name: agent.collection for agent in AGENTS}
+        ),
+        caches,
+        question_log(settings).erase,
+    )
     erasing = Erasing(parts)
     upkeep = Upkeep(database, erasing.resume, _prunings(settings, database, documents, store))
     erasing.keep(detached_task(upkeep.run()))

@@ -14,6 +14,8 @@ import pytest
 from deployments.access.audit import Audit
 from deployments.access.key_store import KeyStore
 from deployments.agents.specs import SUPPORT
+from deployments.conversations.eraser import StoredConversationEraser
+from deployments.conversations.store import ConversationStore
 from deployments.core.access import Actor
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.erasure import Erasure, ErasureTarget
@@ -21,10 +23,12 @@ from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 from deployments.core.messages import ChatScaffold, TokenizerBundle
 from deployments.core.records.ideas import BusinessIdea, IdeaDraft, IdeaText
 from deployments.core.records.templates import BusinessType
+from deployments.core.salt import entry_seal
 from deployments.database.connection import Database
 from deployments.database.milestones import Milestones
 from deployments.erasure.erasing import Erasing, ErasureParts
 from deployments.erasure.erasure_store import ErasureStore
+from deployments.knowledge.current_segments import DocumentSegments
 from deployments.knowledge.document_eraser import StoredDocumentEraser
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
 from deployments.rag.question_log import QuestionLog
@@ -55,6 +59,7 @@ from tests.in_process_documents import InProcessDocuments
 from tests.unit.serve_app.fake_services import Api
 
 ACME = TenantId("acme")
+SECRET = b"a secret of the cluster"
 SUPPORT_KB = CollectionName("support_kb")
 ACTOR = Actor("local", "req-1")
 OPERATOR = "operator-key-0123456789"
@@ -98,6 +103,7 @@ class Whole:
     knowledge: KnowledgeService
     tickets: TicketStore
     documents: StoredDocumentEraser
+    conversations: ConversationStore
 
     async def places(self, text: str) -> list[str]:
         """The places that have a text, as `warmline erase --verify` finds them."""
@@ -135,7 +141,12 @@ async def whole(
     # All applications of this user share the real one, if the path of their state is long.
     monkeypatch.setattr(leftovers, "sessions_folder", lambda _settings: tmp_path / "sessions")
     settings = Settings.from_env(
-        {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "WARMLINE_STATE_DIR": str(tmp_path)}
+        {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "WARMLINE_STATE_DIR": str(tmp_path),
+            "WARMLINE_SECRET": SECRET.decode(),
+        }
     )
     async with AsyncExitStack() as stack:
         database = await Database.open(database_url, lock_wait_s=0)
@@ -143,14 +154,15 @@ async def whole(
         # Alone on PostgreSQL too: waiting for unknown holders would take two seconds for each change.
         leases = Leases(alone=True, predecessor=False)
         encoder, embedder = FakeEncoder(), FakeEmbedder()
-        segments = RedisSegmentStore(link)
+        segments, seal = RedisSegmentStore(link), entry_seal(SECRET)
         caches = TokenCacheService(
             BUNDLE,
             encoder,
             segments,
             lambda _collection: 600,
-            retrievals=RedisRetrievalStore(link),
+            retrievals=RedisRetrievalStore(link, seal),
             paths=RedisHotPaths(link),
+            seal=seal,
         )
         parts = KnowledgeParts(
             database, embedder, InProcessDocuments(64), Fingerprint("words"), 0.0, caches, leases=leases
@@ -158,10 +170,10 @@ async def whole(
         knowledge = await KnowledgeService.start(parts)
         stack.push_async_callback(knowledge.close)
         l1 = SegmentLru(2**20)
-        resolver = CachedResolver(encoder, l1, segments, caches)
+        resolver = CachedResolver(encoder, l1, segments, caches, seal=seal)
         questions = QuestionLog(tmp_path / "questions")
         kept = KeptTexts(resolver.forget, questions.erase)
-        leased = leased_parts(SUPPORT, knowledge, link, b"0" * 16, kept)
+        leased = leased_parts(SUPPORT, knowledge, link, SECRET, kept)
         stack.push_async_callback(leased.salts.keeper.close)
         tickets, templates, ideas = TicketStore(database), TemplateStore(database), IdeaStore(database)
         evidence = IdeaEvidence(templates, ideas, TextVectors(embedder))
@@ -173,8 +185,16 @@ async def whole(
         documents = StoredDocumentEraser(database, leases)
         erasures = ErasureStore(database, time.time, new_record_id, Audit(time.time, new_record_id).record)
         erasing = Erasing(
-            ErasureParts(erasures, StoredRecordEraser(database), documents, caches, questions.erase)
+            ErasureParts(
+                erasures,
+                StoredRecordEraser(database),
+                documents,
+                StoredConversationEraser(database, DocumentSegments(database), {"support": SUPPORT_KB}),
+                caches,
+                questions.erase,
+            )
         )
+        conversations = ConversationStore(database, DocumentSegments(database), time.time, new_record_id)
         api = Api(
             desk=StoredTickets(
                 tickets, SupportMemory(tickets, knowledge, knowledge), time.time, new_record_id
@@ -200,5 +220,6 @@ async def whole(
             knowledge,
             tickets,
             documents,
+            conversations,
         )
         await asyncio.gather(*erasing._running)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text as sql
 
+from deployments.core.conversations import StoredTurn, segment_digest
 from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
 from deployments.core.errors import CacheUnavailable
-from deployments.core.ids import TenantId
+from deployments.core.ids import DocId, Fingerprint, Scope, TenantId
 from deployments.retrieval.forgetting import FORGET_AFTER_S
 from tests.contract.erasure.conftest import ACME, ACTOR, SUPPORT_KB, Whole, an_idea
 
@@ -61,10 +62,39 @@ async def plant_records(whole: Whole, word: str, user: str) -> None:
     await whole.business.put_idea(ACME, an_idea(word, user), None)
 
 
+async def plant_conversation(whole: Whole, word: str, user: str | None = None, said: str = "") -> None:
+    """A turn whose answer tells the word, from a passage of the tenant's first document or from none."""
+    passages = await whole.knowledge.passages_of(Scope(ACME, SUPPORT_KB), [DocId(said)]) if said else None
+    turn = StoredTurn(
+        tenant=ACME,
+        conversation_id=f"conv_{word}{user}",
+        turn_id=f"resp_{word}{user}",
+        follows=None,
+        previous=None,
+        agent="support",
+        question="What does it say?",
+        answer=f"It says {word}.",
+        finish_reason="stop",
+        documents=tuple(segment_digest(one.segment) for one in passages.passages) if passages else (),
+        history=(),
+        instructions="",
+        limited_to="",
+        tokenizer=Fingerprint("words"),
+        asked=b"",
+        answered=b"",
+        prompt_tokens=1,
+        cached_tokens=0,
+        answer_tokens=1,
+        note="",
+    )
+    await whole.conversations.add_turn(turn, user, after_last=False)
+
+
 async def test_a_planted_word_is_found_in_each_kind_of_store(whole: Whole) -> None:
     """Or its absence later would prove nothing."""
     await plant_document(whole, WORD)
     await plant_records(whole, WORD, USER)
+    await plant_conversation(whole, WORD, USER)
     places = await whole.places(WORD)
     columns = {place.partition(" ")[2] for place in places if place.startswith("database")}
     assert columns >= {
@@ -77,6 +107,7 @@ async def test_a_planted_word_is_found_in_each_kind_of_store(whole: Whole) -> No
         "idempotency_keys.response",
         "business_templates.template_data",
         "business_ideas.idea",
+        "conversation_turns.answer",
     }
     names = [place for place in places if place.startswith("redis")]
     assert any("warmline:seg:" in name for name in names)
@@ -92,6 +123,8 @@ async def test_after_an_erasure_it_is_nowhere(whole: Whole, kind: str) -> None:
     """Not in a table, an entry of Redis or a byte of SQLite's file, and in no cache of an agent."""
     await plant_document(whole, WORD)
     await plant_records(whole, WORD, USER)
+    await plant_conversation(whole, WORD, said="manual")
+    await plant_conversation(whole, WORD, USER)
     salt = await whole.agent.ask(ACME, f"What is {WORD}?")
     if kind == "tenant":
         erased = [await whole.erase(kind="tenant", confirm=ACME)]
@@ -113,6 +146,7 @@ async def test_after_an_erasure_it_is_nowhere(whole: Whole, kind: str) -> None:
         "ideas": 1,
     }
     assert (removed["documents"], removed["document_versions"], removed["responses"]) == (3, 1, 2)
+    assert removed["conversations"] == 2
     assert removed["cached_segments"] > 0
     assert await whole.places(USER) == []
 

@@ -112,7 +112,8 @@ def test_each_text_of_a_prompts_end_is_encoded_once():
             return super().encode_text(text)
 
     history = [Turn(f"question {n}", f"answer {n}") for n in range(5)]
-    assembler, known = PromptAssembler(Recording(bundle_of(gpt2_like())), CHATML, ""), {}
+    assembler = PromptAssembler(Recording(bundle_of(gpt2_like())), CHATML, "")
+    known: KnownTexts = {}
     encoded.clear()
     for hint in ("", "\n\nhint", "\n\nhint", ""):
         assembler.tail(hint, history, "the question", known=known)
