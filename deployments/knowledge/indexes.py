@@ -16,6 +16,7 @@ from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.ids import CollectionName, DocId, Fingerprint, Scope, TenantId
+from deployments.core.salt import SALT_COLLECTION
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.document_rows import asked_as
 from deployments.knowledge.stamps import new_stamp
@@ -131,7 +132,8 @@ async def activate(connection: AsyncConnection, index_id: int) -> bool:
     await connection.execute(delete(indexes).where(indexes.c.id != index_id))
     await connection.execute(update(indexes).values(status=_ACTIVE))
     raised = {"generation": collections.c.generation + 1, "stamp": new_stamp()}
-    await connection.execute(update(collections).values(raised))
+    with_texts = collections.c.name != SALT_COLLECTION
+    await connection.execute(update(collections).where(with_texts).values(raised))
     return True
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
+from deployments.core.salt import SALT_COLLECTION
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder
@@ -131,7 +132,9 @@ class HybridSearch:
         """Returns the current generation and `Lease.state` of each. Raises KnowledgeUnavailable."""
         async with self._database.snapshot() as connection:
             read = await read_states(connection, list(scopes))
-        return {scope: (state.generation, self._search_state(state.stamp)) for scope, state in read.items()}
+        return {
+            scope: (state.generation, self._state_of(scope, state.stamp)) for scope, state in read.items()
+        }
 
     async def search_text(
         self, scope: Scope, question: str, limit: int, only: DocumentFilter
@@ -187,6 +190,10 @@ class HybridSearch:
             if chunk_id in spelt or similarities.get(chunk_id, 1.0) >= self._threshold
         ]
         return sorted(kept, key=lambda hit: -hit[1])
+
+    def _state_of(self, scope: Scope, stamp: str) -> str:
+        # A tenant's epoch ends with an erasure only, not when another model embeds its texts.
+        return stamp if scope.collection == SALT_COLLECTION else self._search_state(stamp)
 
     def _search_state(self, stamp: str) -> str:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import text as sql
 
 from deployments.core.documents import DocumentDraft
-from deployments.core.erasure import ErasureKind, ErasureTarget
+from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
+from deployments.core.errors import NotFound
 from deployments.core.ids import DocId, Scope
 from deployments.core.records.tickets import Resolve, TicketDraft, TicketQuery
 from deployments.database.connection import Database
@@ -90,11 +92,13 @@ async def test_tickets_and_ideas_go_some_days_after_their_last_change(whole: Who
 
 async def test_erasures_are_forgotten_with_the_audit(whole: Whole) -> None:
     done = await whole.erased(ErasureTarget(ErasureKind.CUSTOMER, subject="ann"))
-    await whole.erasures.add(ACTOR, ACME, ErasureTarget(ErasureKind.TENANT))  # not finished
+    running = await whole.erasures.add(ACTOR, ACME, ErasureTarget(ErasureKind.TENANT))
     assert await whole.erasures.prune(10) == 0
     store = ErasureStore(whole.database, in_days(KEPT_S / DAY_S + 1), str, whole.erasures._record_audit)
     assert (await store.prune(10), await store.prune(10)) == (1, 0)
-    assert (await whole.erasures.claim_unfinished(), done.erasure_id) != ([], "")
+    with pytest.raises(NotFound):
+        await whole.erasures.get(ACME, done.erasure_id)
+    assert (await whole.erasures.get(ACME, running.erasure_id)).state is ErasureState.RUNNING
 
 
 async def test_one_process_prunes_at_a_time(whole: Whole, database_url: str) -> None:
