@@ -59,8 +59,7 @@ async def test_all_that_the_application_does_is_allowed(
     assert await counted.popularity(A) == {ONE: 1}
     await counted.reset(A)
     paths = RedisHotPaths(link, kept_scopes=1)
-    for scope in (A, Scope(TenantId("b"), A.collection)):
-        await paths.record({scope: [(ONE,)] * 2})
+    await paths.record({A: [(ONE,)] * 2, Scope(TenantId("b"), A.collection): [(ONE,)]})
     await paths.replace(A, {ONE: TWO})
     assert await paths.hottest(5)
     retrievals, key = RedisRetrievalStore(link), RetrievalKey(SearchQuery(A, "question", 5), "state", "")
