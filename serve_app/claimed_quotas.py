@@ -20,6 +20,8 @@ _GENERATING_PATHS = frozenset(
 )
 """Paths whose POST asks the model."""
 _WARMING_PATH = "/v1/cache/warm"
+_METRICS_PATH = "/metrics"
+"""Uses no quota: the operator has to see the metrics also while a tenant has used up its quotas."""
 _TOKENS = dict.fromkeys((*PROMPT_TOKENS, *COMPLETION_TOKENS), 0)
 
 
@@ -28,6 +30,8 @@ def claimed_quotas(method: str, path: str) -> Mapping[Quota, int]:
 
     Tokens are 0: they are counted when they have been computed.
     """
+    if path == _METRICS_PATH:
+        return {}
     claimed = {Quota.REQUESTS_IN_FLIGHT: 1, Quota.REQUESTS_PER_MINUTE: 1}
     if takes_file(method, path):
         claimed[Quota.UPLOADS_IN_FLIGHT] = 1

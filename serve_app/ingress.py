@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,15 @@ from fastapi import FastAPI
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import WarmlineError
+from deployments.core.ids import Scope
+from deployments.core.metrics import DOCUMENT_CHANGES, INVALIDATED, Meter
 from deployments.core.services import (
     Agent,
     DocumentationWriter,
     IdeaGeneration,
     KnowledgeBase,
     Records,
+    ReuseHistory,
     TicketImages,
     TokenCache,
 )
@@ -28,6 +31,8 @@ from serve_app.auth import KeyRing
 from serve_app.engine.handle import EngineHandle
 from serve_app.engine.own_call import serve_request_id
 from serve_app.http.application import build_api
+from serve_app.metrics.cluster_metrics import ClusterMetrics
+from serve_app.metrics.ray_metrics import RayMeter, agent_addresses
 from serve_app.problems import message_of
 from serve_app.remote import client_of
 from serve_app.rewarming import Pace, Rewarming
@@ -70,11 +75,13 @@ class Ingress:
         library = client_of(KnowledgeBase, knowledge, "the knowledge base")
         pace = Pace(within_s=settings.warm_up_s + _WARMING_GRACE_S)
         records = client_of(Records, knowledge, "the knowledge base")
+        meter = RayMeter()
+        rewarming = Rewarming(readers if settings.warm_after_update else {}, pace)
         self._services = Services(
             settings=settings,
             key_ring=KeyRing(settings.tenants_by_key(), StoredKeys(records)),
             keys=records,
-            spending=ingress_spending(settings),
+            spending=ingress_spending(settings, meter),
             limits=records,
             stored=records,
             usage=records,
@@ -88,8 +95,11 @@ class Ingress:
             collections={agent.spec.name: agent.spec.collection for agent in agents},
             library=library,
             cache=client_of(TokenCache, token_cache, "the token cache"),
+            reused=client_of(ReuseHistory, token_cache, "the token cache"),
             readiness=Probes({"engine": EngineHandle(engine).ready, "knowledge": library.status}),
-            changed=Rewarming(readers if settings.warm_after_update else {}, pace).changed,
+            metrics=ClusterMetrics(agent_addresses).text,
+            changed=_counted(meter, rewarming.changed),
+            meter=meter,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -111,6 +121,17 @@ class Ingress:
         request = httpx.Request(method, local, headers=others, content=body)
         response = await httpx.ASGITransport(self._app).handle_async_request(request)
         return response.status_code, response.headers.multi_items(), await response.aread()
+
+
+def _counted(meter: Meter, changed: Callable[[Scope, int], None]) -> Callable[[Scope, int], None]:
+    """`changed`, which also counts the changes of documents."""
+
+    def counted(scope: Scope, invalidated: int) -> None:
+        meter.record(DOCUMENT_CHANGES, collection=scope.collection)
+        meter.record(INVALIDATED, invalidated, collection=scope.collection)
+        changed(scope, invalidated)
+
+    return counted
 
 
 class Probes:

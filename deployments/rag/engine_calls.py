@@ -11,6 +11,7 @@ from deployments.core.ids import RequestId, TenantId
 from deployments.core.messages import Delta, GenerateRequest, Question
 from deployments.core.ports import Generator
 from deployments.core.token_ids import to_bytes
+from deployments.rag.answer_metrics import AnswerMetrics
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
@@ -42,6 +43,7 @@ class EngineCalls:
         generator: Generator,
         views: EngineViews,
         salt_of: Callable[[TenantId], str],
+        metrics: AnswerMetrics,
         *,
         share_answers: bool,
     ) -> None:
@@ -49,6 +51,7 @@ class EngineCalls:
         self._generator = generator
         self._views = views
         self._salt_of = salt_of
+        self._metrics = metrics
         self._share_answers = share_answers
 
     def refresh(self, question: Question) -> None:
@@ -63,6 +66,14 @@ class EngineCalls:
         Notes in the views what the error says about a replica.
         """
         self._note(prompt, error)
+        following = self._following(attempt, prompt, error)
+        if following is not None:
+            self._metrics.retried(error)
+        return following
+
+    def _following(
+        self, attempt: Attempt, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded
+    ) -> Attempt | None:
         if attempt.number + 1 == ATTEMPTS:
             return None
         if isinstance(error, EngineUnavailable):
@@ -104,6 +115,7 @@ class EngineCalls:
                 async for delta in deltas:
                     arrived()
                     if delta.residency is not None:
+                        self._metrics.routed(expected, delta.residency.replica)
                         self._views.apply(request.cache_salt, delta.residency)
                     yield replace(delta, prompt_ids=prompt_ids, residency=None) if prompt_ids else delta
                     prompt_ids = b""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import ChatScaffold, Question
+from deployments.core.metrics import SILENT, Meter
 from deployments.core.ports import Generator, PromptWarmer, Retriever, SegmentResolver, TextEncoder
+from deployments.rag.history_log import HistoryLog
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
@@ -36,6 +38,10 @@ class RagParts:
     """Where prompts are counted for warm-up; None counts none."""
     answered: Callable[[Question, Answer], None] = lambda _question, _answer: None
     """Called with every complete answer."""
+    history: HistoryLog | None = None
+    """Where what answers reused is added up; None adds nothing up."""
+    meter: Meter = SILENT
+    """Where answers are recorded as metrics."""
     usage: UsageReports | None = None
     """Where tenants' usage is reported; None reports none."""
     share_answers: bool = False

@@ -15,6 +15,7 @@ from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import Delta, Question, Warmed
 from deployments.core.sampling import Sampling
 from deployments.core.usage import Amounts
+from deployments.rag.answer_metrics import AnswerMetrics
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.described_engine import DescribedEngine
 from deployments.rag.engine_calls import Attempt, EngineCalls
@@ -35,8 +36,13 @@ class TokenCachedRAG:
         self._parts = parts
         self._engine = DescribedEngine(parts.generator.describe)
         self._preparer = PromptPreparer(spec, parts)
+        self._metrics = AnswerMetrics(spec.name, parts.meter)
         self._calls = EngineCalls(
-            parts.generator, parts.placer.views, parts.salt_of, share_answers=parts.share_answers
+            parts.generator,
+            parts.placer.views,
+            parts.salt_of,
+            self._metrics,
+            share_answers=parts.share_answers,
         )
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
@@ -90,7 +96,7 @@ class TokenCachedRAG:
                     raise
                 attempt = retry
         answer = await self._answer(question, prompt, generation, watch)
-        self._parts.answered(question, answer)
+        self._observe(question, answer, prompt)
         yield answer
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
@@ -173,6 +179,13 @@ class TokenCachedRAG:
         self._parts.counts.record(question.scope, increments(reuse, token_path_ms), prompt.selection.keys)
         if self._parts.paths is not None:
             self._parts.paths.add(question.scope, prompt.path)
+
+    def _observe(self, question: Question, answer: Answer, prompt: PreparedPrompt) -> None:
+        """Tells all who follow what is answered: the log, the metrics and the shared history."""
+        self._parts.answered(question, answer)
+        self._metrics.answered(answer, prompt)
+        if self._parts.history is not None:
+            self._parts.history.add(question.scope, answer)
 
     async def _answer(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, watch: Stopwatch

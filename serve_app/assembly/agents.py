@@ -37,6 +37,7 @@ from deployments.core.services import (
 from deployments.engine.warming import ClusterWarmer
 from deployments.rag.answer_log import AnswerLog
 from deployments.rag.engine_views import EngineViews
+from deployments.rag.history_log import HistoryLog
 from deployments.rag.parts import RagParts
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
@@ -46,6 +47,7 @@ from deployments.rag.usage_reports import UsageReports
 from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.history import RedisHistory
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
@@ -54,6 +56,7 @@ from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import cached_retriever
 from serve_app.assembly.warming import prompt_source
 from serve_app.engine.handle import EngineHandle
+from serve_app.metrics.ray_metrics import RayMeter
 from serve_app.remote import client_of
 from serve_app.settings import Settings
 
@@ -125,12 +128,13 @@ async def _parts(
     token_cache = client_of(TokenCache, peers.token_cache, "the token cache")
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
-    link = await redis_link(settings)
+    meter = RayMeter()
+    link = await redis_link(settings, meter)
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
     cached = cached_retriever(spec, knowledge, link, templates)
-    l1 = SegmentLru(settings.l1_bytes)
+    l1 = SegmentLru(settings.l1_bytes, meter)
     order = ORDERS[settings.order_of(spec.name)]
     prompts = prompt_source(peers.agents, link, encoder, bundle.scaffold, peers.secret)
 
@@ -153,5 +157,7 @@ async def _parts(
         usage=UsageReports(spec.name, RedisSpending(link), peers.records(), time.time),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
+        history=HistoryLog(RedisHistory(link)),
+        meter=meter,
         answered=AnswerLog(spec.name, with_questions=settings.log_questions),
     )

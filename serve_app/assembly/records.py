@@ -33,6 +33,7 @@ from deployments.records.ticket_desk import StoredTickets
 from deployments.records.ticket_store import TicketStore
 from serve_app.assembly.knowledge import database_url, knowledge_service
 from serve_app.local_models import usable_cores
+from serve_app.metrics.ray_metrics import RayMeter
 from serve_app.settings import Settings
 
 
@@ -43,7 +44,7 @@ async def knowledge_and_records(
 
     Raises ConfigurationError, KnowledgeUnavailable.
     """
-    database = await Database.open(database_url(settings))
+    database = await Database.open(database_url(settings), meter=RayMeter())
     embedder = await SentenceEmbedder.open(embedding_model, usable_cores())
     knowledge = await knowledge_service(settings, embedder, token_cache, database)
     business = _business(database, embedder, knowledge)

@@ -13,6 +13,7 @@ from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.access import KeyChanges, KeyDesk
+from deployments.core.cache_history import DAY, HOUR, CacheHistory, History, ReuseCounts
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.ports import Retriever
 from deployments.core.quotas import RULES, LimitChange, Quota, QuotaDesk, Spending
@@ -26,7 +27,7 @@ from serve_app.stored_keys import StoredKeys
 from tests.fake_business import BusinessRig
 from tests.fake_library import FakeLibrary
 from tests.fake_records import FakeDesk, FakeKeys, image_reader
-from tests.fakes import a_passage
+from tests.fakes import RecordingMeter, a_passage
 from tests.unit.rag.rig import Rig
 
 
@@ -75,6 +76,22 @@ class NoUsage:
         return ()
 
 
+class FakeHistory:
+    """The `ReuseHistory` of a tenant of whom `now` was counted in the present step."""
+
+    def __init__(self) -> None:
+        self.now = ReuseCounts()
+        self.asked: list[Scope] = []
+
+    async def history(self, scope: Scope) -> CacheHistory:
+        self.asked.append(scope)
+        hour, day = (
+            History(span.step_s, span.step_s * 1000, (*(span.steps - 1) * [ReuseCounts()], self.now))
+            for span in (HOUR, DAY)
+        )
+        return CacheHistory(hour, day)
+
+
 class FakeReadiness:
     """A `Readiness` that reports `parts`."""
 
@@ -104,6 +121,8 @@ class Api:
         self.library = FakeLibrary(retriever or self.rig.retriever)
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
+        self.history = FakeHistory()
+        self.recorded = RecordingMeter()
         self.changes: list[tuple[Scope, int]] = []
         self.desk = desk or FakeDesk()
         self.support = SupportService(SUPPORT, self.rig.rag, image_reader())
@@ -141,8 +160,11 @@ class Api:
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
                 library=self.library,  # type: ignore[arg-type]  # no route reads leases or passages
                 cache=self.cache,  # type: ignore[arg-type]  # routes only clear
+                reused=self.history,
                 readiness=self.readiness,
+                metrics=self._metrics,
                 changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),
+                meter=self.recorded,
             )
         )
         # An exception that leaves the application fails the test, since the application must answer all.
@@ -152,6 +174,9 @@ class Api:
     def expire_keys(self, seconds: float) -> None:
         """Makes this replica's copy of the stored keys older."""
         self._key_age_s += seconds
+
+    async def _metrics(self) -> bytes:
+        return b"warmline_answers_total 1.0\n"
 
     def _key_time(self) -> float:
         return time.time() + self.key_clock_ahead_s
