@@ -39,7 +39,7 @@ class RecordingMeter:
     def __init__(self) -> None:
         self.values: list[tuple[Metric, float, dict[str, str]]] = []
 
-    def record(self, metric: Metric, value: float = 1, **labels: str) -> None:
+    def record(self, metric: Metric, value: float = 1, /, **labels: str) -> None:
         assert set(labels) == set(metric.labels), metric.name
         assert all(isinstance(label, str) for label in labels.values())
         if value or metric.kind is not Kind.COUNTER:

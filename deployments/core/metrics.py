@@ -43,14 +43,14 @@ class Metric:
 class Meter(Protocol):
     """Where metrics are recorded. Recording never fails because of the receiver, and waits for nothing."""
 
-    def record(self, metric: Metric, value: float = 1, **labels: str) -> None:
+    def record(self, metric: Metric, value: float = 1, /, **labels: str) -> None:
         """Records a value, as the metric's kind says. Adding 0 to a counter does nothing."""
 
 
 class Silent:
     """A `Meter` that records nothing, for code that runs outside of the application."""
 
-    def record(self, metric: Metric, value: float = 1, **labels: str) -> None:
+    def record(self, metric: Metric, value: float = 1, /, **labels: str) -> None:
         """Does nothing."""
 
 

@@ -14,7 +14,7 @@ from dataclasses import astuple, fields
 from deployments.core.cache_history import DAY, HOUR, CacheHistory, History, ReuseCounts, Span
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope
-from deployments.redis.connection import WRONG_TYPE, RedisLink, Reply, expect
+from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.token_cache.keys import history_name
 
 _COUNTS = len(fields(ReuseCounts))
@@ -74,7 +74,7 @@ class RedisHistory:
         clock, stored = await self._link.call(("TIME",), ("GETRANGE", name, 0, SIZE - 1))
         if stored is WRONG_TYPE:
             await self._delete_unusable(name)
-        return unpacked(expect(bytes, stored), _unix_s(clock))
+        return unpacked(expect(bytes, stored), int(expect(tuple, clock)[0]))
 
     async def _delete_unusable(self, *names: str) -> None:
         await self._link.call(("UNLINK", *names))
@@ -87,10 +87,6 @@ def unpacked(stored: bytes, now_unix_s: int) -> CacheHistory:
     return CacheHistory(
         _history(rings[:_DAY_AT], HOUR, now_unix_s), _history(rings[_DAY_AT:], DAY, now_unix_s)
     )
-
-
-def _unix_s(clock: Reply) -> int:
-    return int(expect(list, clock)[0])
 
 
 def _history(ring: bytes, span: Span, now_s: int) -> History:

@@ -26,7 +26,8 @@ async def restartable_redis_link(
     """A link, and a function that starts the embedded server again if it is gone.
 
     The function is None if the settings name a server. This process uses the embedded server until it
-    exits. `meter` records the link's calls. Raises ConfigurationError on a bad URL, or if no server can run here.
+    exits. `meter` records the link's calls. Raises ConfigurationError on a bad URL, or if no server can
+    run here.
     """
     restart = None
     if settings.redis_url is None:

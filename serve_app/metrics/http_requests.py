@@ -60,7 +60,8 @@ class HttpMetrics:
 def _template(scope: Scope) -> str:
     """The path of the request's route, with the names of its parameters in place of their values."""
     route = scope.get("route") or _route(scope)
-    return getattr(route, "path_format", None) or getattr(route, "path", _OTHER)
+    template: str = getattr(route, "path_format", _OTHER)
+    return template
 
 
 def _route(scope: Scope) -> BaseRoute | None:

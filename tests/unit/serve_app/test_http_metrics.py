@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,8 +77,14 @@ async def test_a_client_that_leaves_a_stream_is_counted(api):
             raise OSError("the socket is closed")
 
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/v1/support/answer", "headers": headers}
-    scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("localhost", 80)}
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/v1/support/answer"}
+    scope |= {
+        "headers": headers,
+        "query_string": b"",
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("localhost", 80),
+    }
     with contextlib.suppress(OSError):
         await api.app(scope, receive, send)
     assert api.recorded.of(ERRORS, error=CLIENT_LEFT) == [1]
