@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.core.ledger import STAGES
-from deployments.core.metrics import METRICS, Meter, Metric
+from deployments.core.metrics import AGENTS_READ, METRICS, Meter, Metric
 from serve_app.local_ray import ensure_local_ray, prepare_environment
 from serve_app.metrics.cluster_metrics import ClusterMetrics
 from serve_app.metrics.exposition import CONTENT_TYPE
@@ -34,7 +34,6 @@ VALUES = {
     "gen_ai_token_type": ("input", "output"),
     "kind": ("transaction", "snapshot"),
     "outcome": ("ok", "failed"),
-    "read": ("yes", "no"),
     "source": ("l1", "redis", "tokenized"),
     "stage": STAGES,
     "status": ("200", "503"),
@@ -60,7 +59,8 @@ class Recorder:
         meter = RayMeter()
         while True:
             for metric in METRICS:
-                record(meter, metric)
+                if metric is not AGENTS_READ:  # which is not recorded, but made from what is read
+                    record(meter, metric)
             await asyncio.sleep(0.25)
 
     async def fails(self) -> bool:
