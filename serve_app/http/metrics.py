@@ -10,7 +10,9 @@ from serve_app.http.context import AccessDep, ServicesDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, Responses
 from serve_app.metrics.exposition import CONTENT_TYPE
 
-_TEXT: Responses = {200: {"description": "The metrics", "content": {"text/plain": {}}}}
+_TEXT: Responses = {
+    200: {"description": "The metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 router = APIRouter(tags=["metrics"], responses=ERROR_RESPONSES)
 
