@@ -23,12 +23,12 @@ def merged(texts: Iterable[str]) -> str:
     for text in texts:
         family: list[str] | None = None
         new = False
-        for line in text.splitlines():
+        for line in text.split("\n"):  # a label's value can have other line ends
             if line.startswith(_HELP):
                 name = line[len(_HELP) :].partition(" ")[0]
                 new = name not in families
                 family = families.setdefault(name, []) if name.startswith(_RAY) else None
-            if family is not None and (new or not line.startswith("#")):
+            if line and family is not None and (new or not line.startswith("#")):
                 family.append(_with_own_name(line))
     return "".join(f"{line}\n" for family in families.values() for line in family)
 

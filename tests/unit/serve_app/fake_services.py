@@ -80,7 +80,7 @@ class FakeHistory:
     """The `ReuseHistory` of a tenant of whom `now` was counted in the present step."""
 
     def __init__(self) -> None:
-        self.now = ReuseCounts()
+        self.now = ReuseCounts(2, 10, 2, 3000, 2400, 150)
         self.asked: list[Scope] = []
 
     async def history(self, scope: Scope) -> CacheHistory:

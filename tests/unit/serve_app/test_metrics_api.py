@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from deployments.core.cache_history import ReuseCounts
 from deployments.core.ids import TenantId
 from serve_app.claimed_quotas import claimed_quotas
 from tests.unit.serve_app.fake_services import Api, error_of
@@ -37,7 +36,6 @@ def test_reading_metrics_uses_no_quota():
 
 async def test_the_history_of_each_agent(api):
     """Columns of one length; the time to the first token is a mean, and null where nothing was answered."""
-    api.history.now = ReuseCounts(2, 10, 2, 3000, 2400, 150)
     body = (await api.http.get("/v1/cache/history", headers={"X-Business-Id": "acme"})).json()
     assert set(body) == {"support", "business", "documentation"}
     assert {scope.tenant for scope in api.history.asked} == {TenantId("acme")}
