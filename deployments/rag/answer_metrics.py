@@ -47,8 +47,8 @@ class AnswerMetrics:
 
     def routed(self, preferred: str | None, replica: str) -> None:
         """Records which engine replica took a prompt. `preferred` is None where the agent knew none."""
-        to = "unknown" if preferred is None else "preferred" if replica == preferred else "other"
-        self._meter.record(metrics.ROUTED, to=to, **self._agent)
+        to = "preferred" if replica == preferred else "other"
+        self._meter.record(metrics.ROUTED, to="unknown" if preferred is None else to, **self._agent)
 
     def retried(self, error: EngineUnavailable | Overloaded) -> None:
         """Records that a prompt is sent again after `error`."""

@@ -181,7 +181,7 @@ class TokenCachedRAG:
             self._parts.paths.add(question.scope, prompt.path)
 
     def _observe(self, question: Question, answer: Answer, prompt: PreparedPrompt) -> None:
-        """Tells all who follow what is answered: the log, the metrics and the shared history."""
+        """Passes a complete answer to the log, the metrics and the shared history."""
         self._parts.answered(question, answer)
         self._metrics.answered(answer, prompt)
         if self._parts.history is not None:

@@ -7,7 +7,7 @@ import { legend } from "./ledger.js";
 const SPANS = { hour: "Last hour", day: "Last day" };
 const LINES = [
 	["warm", "passages found", "segments_found", (s, i) => s.segments_found[i] + s.segments_tokenized[i]],
-	["cold", "prompt tokens reused", "kv_cached_tokens", (s, i) => s.prompt_tokens[i]],
+	["kv", "prompt tokens reused", "kv_cached_tokens", (s, i) => s.prompt_tokens[i]],
 ];
 
 // A chart for each span that has answers.
@@ -18,14 +18,13 @@ export function history(spans) {
 function chart(title, series) {
 	const answers = sum(series.answers);
 	if (!answers) return null;
-	const shares = LINES.map(([kind, name, part, whole]) => {
+	const lines = LINES.map(([kind, name, part, whole]) => {
 		const of = series.answers.map((_, i) => whole(series, i));
-		return { kind, name, all: sum(series[part]) / sum(of), each: series[part].map((one, i) => one / of[i]) };
+		const share = sum(series[part]) / sum(of);
+		const told = Number.isNaN(share) ? "–" : percent(100 * share);
+		return { kind, name, told, d: line(series[part].map((one, i) => one / of[i])) };
 	});
-	const told = shares.map(({ kind, name, all }) =>
-		legend(kind, name, Number.isNaN(all) ? "–" : percent(100 * all)),
-	);
-	const label = `${title}: ${told.map((one) => one.textContent).join(", ")}`;
+	const label = `${title}: ${lines.map(({ name, told }) => `${name} ${told}`).join(", ")}`;
 	return h(
 		"div",
 		{ class: "history" },
@@ -33,9 +32,9 @@ function chart(title, series) {
 		svg(
 			"svg",
 			{ viewBox: `0 0 ${series.answers.length} 1`, preserveAspectRatio: "none", role: "img", "aria-label": label },
-			...shares.map(({ kind, each }) => svg("path", { class: `line-${kind}`, d: line(each) })),
+			...lines.map(({ kind, d }) => svg("path", { class: `line-${kind}`, d })),
 		),
-		h("ul", { class: "legend" }, told),
+		h("ul", { class: "legend" }, lines.map(({ kind, name, told }) => legend(kind, name, told))),
 	);
 }
 

@@ -57,8 +57,7 @@ async def test_each_transaction_is_measured_by_its_outcome(database_url: str) ->
             raise Conflict("it is there already")
     with pytest.raises(InternalFault):
         async with database.transaction() as connection:
-            for _ in range(2):  # the name is a key
-                await connection.execute(INSERT, {"name": "one"})
+            await connection.execute(INSERT, [{"name": "one"}] * 2)  # the name is a key
     await database.close()
     assert len(meter.of(DATABASE_S, kind="transaction", outcome="ok")) == 1  # the migration
     assert len(meter.of(DATABASE_S, kind="snapshot", outcome="ok")) == 1

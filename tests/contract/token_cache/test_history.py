@@ -54,6 +54,20 @@ async def test_a_slot_of_an_earlier_hour_starts_again(link):
     assert (await history.history(SCOPE)).hour.steps[-1] == ONE
 
 
+async def test_adding_leaves_the_other_steps_as_they_are(link):
+    """All of the hour. The first and last ones are left out here: a minute may begin meanwhile."""
+    history, name = RedisHistory(link), history_name(SCOPE)
+    (clock,) = await link.call(("TIME",))
+    minute = int(clock[0]) // HOUR.step_s
+    for number in range(minute + 1 - HOUR.steps, minute):
+        slot = struct.pack("<7I", number, *[9] * 6)
+        await link.call(("SETRANGE", name, number % HOUR.steps * 28, slot))
+    await history.add({SCOPE: ONE})
+    found = (await history.history(SCOPE)).hour.steps
+    assert {step.answers for step in found[2:-2]} == {9}
+    assert total((await history.history(SCOPE)).day) == ONE
+
+
 async def test_a_count_stops_at_its_largest_value(link):
     """32 bits: a count that began again at zero would be a wrong figure."""
     history = RedisHistory(link)
