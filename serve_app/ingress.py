@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,6 @@ from fastapi import FastAPI
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, SUPPORT
 from deployments.core.agent_spec import AgentSpec
 from deployments.core.errors import WarmlineError
-from deployments.core.ids import Scope
-from deployments.core.metrics import DOCUMENT_CHANGES, INVALIDATED, Meter
 from deployments.core.services import (
     Agent,
     DocumentationWriter,
@@ -32,6 +30,7 @@ from serve_app.engine.handle import EngineHandle
 from serve_app.engine.own_call import serve_request_id
 from serve_app.http.application import build_api
 from serve_app.metrics.cluster_metrics import ClusterMetrics
+from serve_app.metrics.document_changes import counted
 from serve_app.metrics.ray_metrics import RayMeter, agent_addresses
 from serve_app.problems import message_of
 from serve_app.remote import client_of
@@ -98,7 +97,7 @@ class Ingress:
             reused=client_of(ReuseHistory, token_cache, "the token cache"),
             readiness=Probes({"engine": EngineHandle(engine).ready, "knowledge": library.status}),
             metrics=ClusterMetrics(agent_addresses).text,
-            changed=_counted(meter, rewarming.changed),
+            changed=counted(meter, rewarming.changed),
             meter=meter,
         )
 
@@ -121,17 +120,6 @@ class Ingress:
         request = httpx.Request(method, local, headers=others, content=body)
         response = await httpx.ASGITransport(self._app).handle_async_request(request)
         return response.status_code, response.headers.multi_items(), await response.aread()
-
-
-def _counted(meter: Meter, changed: Callable[[Scope, int], None]) -> Callable[[Scope, int], None]:
-    """`changed`, which also counts the changes of documents."""
-
-    def counted(scope: Scope, invalidated: int) -> None:
-        meter.record(DOCUMENT_CHANGES, collection=scope.collection)
-        meter.record(INVALIDATED, invalidated, collection=scope.collection)
-        changed(scope, invalidated)
-
-    return counted
 
 
 class Probes:
