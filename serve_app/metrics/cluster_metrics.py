@@ -17,7 +17,7 @@ AGENT_TIMEOUT_S = 5.0
 """How long an agent may take. Prometheus itself waits for 10 s by default."""
 MAX_AGENT_BYTES = 32 * 2**20
 """The most that is read of an agent. One with 10,000 series sends about 3 MiB."""
-AT_A_TIME = 16
+AT_A_TIME = 64
 """Agents that are read concurrently."""
 VALID_FOR_S = 1.0
 """How long a result is given again, so that many readers cost the agents no more than one."""
