@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from deployments.core.ids import TenantId
-from serve_app.claimed_quotas import claimed_quotas
 from tests.unit.serve_app.fake_services import Api, error_of
 
 KEY, OPERATOR = "acme-key-0123456789", "operator-key-0123456789"
@@ -26,12 +25,6 @@ async def test_only_the_operator_reads_metrics():
     assert statuses == [401, 403, 200]
     refused = await api.http.get("/metrics", headers={"Authorization": f"Bearer {KEY}"})
     assert "operator's key" in error_of(refused)["message"]
-
-
-def test_reading_metrics_uses_no_quota():
-    """A tenant's use must not blind its operator."""
-    assert claimed_quotas("GET", "/metrics") == {}
-    assert claimed_quotas("GET", "/v1/quotas")
 
 
 async def test_the_history_of_each_agent(api):
