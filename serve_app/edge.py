@@ -1,4 +1,4 @@
-"""Measures a request's TTFT and total time at the edge."""
+"""Measures a request's TTFT and total time at the edge, and remembers what it failed with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class EdgeClock:
     def __init__(self) -> None:
         self.arrived_unix_s = time.time()
         """The start as Unix seconds, for clients to read."""
+        self.error: str | None = None
+        """The code of the error that the request ended with; None if it did not fail."""
         self._start_s = time.monotonic()
         self._first_token_ms: float | None = None
 

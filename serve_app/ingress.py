@@ -19,6 +19,7 @@ from deployments.core.services import (
     IdeaGeneration,
     KnowledgeBase,
     Records,
+    ReuseHistory,
     TicketImages,
     TokenCache,
 )
@@ -29,6 +30,9 @@ from serve_app.engine.handle import EngineHandle
 from serve_app.engine.own_call import serve_request_id
 from serve_app.garbage import collect_seldom
 from serve_app.http.application import build_api
+from serve_app.metrics.cluster_metrics import ClusterMetrics
+from serve_app.metrics.document_changes import counted
+from serve_app.metrics.ray_metrics import RayMeter, agent_addresses
 from serve_app.problems import message_of
 from serve_app.remote import client_of
 from serve_app.rewarming import Pace, Rewarming
@@ -71,11 +75,13 @@ class Ingress:
         library = client_of(KnowledgeBase, knowledge, "the knowledge base")
         pace = Pace(within_s=settings.warm_up_s + _WARMING_GRACE_S)
         records = client_of(Records, knowledge, "the knowledge base")
+        meter = RayMeter()
+        rewarming = Rewarming(readers if settings.warm_after_update else {}, pace)
         self._services = Services(
             settings=settings,
             key_ring=KeyRing(settings.tenants_by_key(), StoredKeys(records)),
             keys=records,
-            spending=ingress_spending(settings),
+            spending=ingress_spending(settings, meter),
             limits=records,
             stored=records,
             usage=records,
@@ -91,8 +97,11 @@ class Ingress:
             collections={agent.spec.name: agent.spec.collection for agent in agents},
             library=library,
             cache=client_of(TokenCache, token_cache, "the token cache"),
+            reused=client_of(ReuseHistory, token_cache, "the token cache"),
             readiness=Probes({"engine": EngineHandle(engine).ready, "knowledge": library.status}),
-            changed=Rewarming(readers if settings.warm_after_update else {}, pace).changed,
+            metrics=ClusterMetrics(agent_addresses).text,
+            changed=counted(meter, rewarming.changed),
+            meter=meter,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
-from starlette.types import ExceptionHandler
+from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 from deployments.core import errors
 
@@ -53,6 +53,22 @@ _HEADERS = {
 _FAULT = errors.InternalFault("an internal error happened; its cause is in the server's log")
 
 
+class Problem(JSONResponse):
+    """The response for an error. Sending it tells the request's clock the error's code."""
+
+    def __init__(
+        self, status: HTTPStatus, body: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(body, status, headers={**(headers or {}), **_HEADERS.get(status, {})})
+        self._code = body["error"]["code"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the response."""
+        if clock := scope.get("state", {}).get("clock"):  # in Serve's proxy there is none
+            clock.error = self._code
+        await super().__call__(scope, receive, send)
+
+
 def problem(error: Exception) -> tuple[HTTPStatus, dict[str, Any]]:
     """Status and JSON body of an error. Errors other than WarmlineErrors, and all with status 500, are
     logged and shown as an internal error without details."""
@@ -72,21 +88,19 @@ def message_of(error: Exception) -> str:
     return str(body["error"]["message"])
 
 
-def problem_response(error: Exception) -> JSONResponse:
+def problem_response(error: Exception) -> Problem:
     """The response for an error, by `problem`."""
     status, body = problem(error)
-    response = _response(status, body)
+    response = Problem(status, body)
     if isinstance(error, errors.QuotaExceeded):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return response
 
 
-def framework_problem(
-    status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+def framework_problem(status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> Problem:
     """The response for an error of FastAPI, or of a server in front of it (Serve's proxy, HAProxy)."""
     code = _CODES.get(status) or status.phrase.lower().replace(" ", "_")
-    return _response(status, _body(status, message, code, None), headers)
+    return Problem(status, _body(status, message, code, None), headers)
 
 
 def install(app: FastAPI) -> None:
@@ -109,7 +123,7 @@ async def _answer_validation(_: Request, error: RequestValidationError) -> Respo
     param = _param(first["loc"])
     reason = "this field is not supported" if first["type"] == "extra_forbidden" else first["msg"]
     message = f"{param}: {reason}" if param else str(reason)
-    return _response(status, _body(status, message, errors.InvalidRequest.code, param))
+    return Problem(status, _body(status, message, errors.InvalidRequest.code, param))
 
 
 async def _answer_http(request: Request, error: HTTPException) -> Response:
@@ -142,7 +156,3 @@ def _param(location: Sequence[int | str]) -> str | None:
 def _body(status: HTTPStatus, message: str, code: str, param: str | None) -> dict[str, Any]:
     kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
     return {"error": {"message": message, "type": kind, "code": code, "param": param}}
-
-
-def _response(status: HTTPStatus, body: dict[str, Any], headers: Any = None) -> JSONResponse:
-    return JSONResponse(body, status, headers={**(headers or {}), **_HEADERS.get(status, {})})

@@ -10,6 +10,8 @@ from deployments.core.quotas import COMPLETION_TOKENS, PROMPT_TOKENS, Quota
 from serve_app.body_limits import takes_file
 
 _ADMIN_FOLDERS = ("/v1/keys", "/v1/audit", "/v1/usage", "/v1/erasures")
+_METRICS_PATH = "/metrics"
+"""Uses no quota: the operator has to see the metrics also while a tenant has used up its quotas."""
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -54,6 +56,8 @@ def needed_scope(method: str, path: str) -> KeyScope:
 
 def claimed_quotas(method: str, path: str) -> Mapping[Quota, int]:
     """What a request uses of each quota that it needs."""
+    if path == _METRICS_PATH:
+        return {}
     claimed = {Quota.REQUESTS_IN_FLIGHT: 1, Quota.REQUESTS_PER_MINUTE: 1}
     if takes_file(method, path):
         claimed[Quota.UPLOADS_IN_FLIGHT] = 1

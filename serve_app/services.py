@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from deployments.core.access import KeyDesk
 from deployments.core.conversations import ConversationDesk
 from deployments.core.erasure import ErasureDesk
 from deployments.core.ids import CollectionName, Scope
+from deployments.core.metrics import SILENT, Meter
 from deployments.core.quotas import QuotaDesk, Spending, StoredAmounts
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.services import (
@@ -17,6 +18,7 @@ from deployments.core.services import (
     DocumentationWriter,
     IdeaGeneration,
     KnowledgeBase,
+    ReuseHistory,
     TicketImages,
     TokenCache,
 )
@@ -60,6 +62,12 @@ class Services:
     """The collection that each agent answers from, by the agent's name."""
     library: KnowledgeBase
     cache: TokenCache
+    reused: ReuseHistory
+    """What answers reused."""
     readiness: Readiness
+    metrics: Callable[[], Awaitable[bytes]]
+    """Gives the metrics of the whole cluster, in Prometheus's text format."""
     changed: Callable[[Scope, int], None] = lambda _scope, _invalidated: None
     """Called after a change of documents, with the number of segments that the change invalidated."""
+    meter: Meter = SILENT
+    """Where requests are recorded."""

@@ -119,5 +119,7 @@ async def _frames(
         if answers:
             raise InternalFault("a stream ended without its answer")
     except Exception as error:  # headers are sent, so only an event can report the error
-        yield framing.error(problem(error)[1])
+        _, body = problem(error)
+        clock.error = body["error"]["code"]
+        yield framing.error(body)
     yield DONE

@@ -24,12 +24,34 @@ from deployments.core.messages import (
     SegmentSource,
     Warmed,
 )
+from deployments.core.metrics import Kind, Metric
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.token_ids import TokenIds, token_ids
 from tests.memory_stores import InMemoryCounterStore
 
 FAKE_VOCAB_SIZE = 0x110000 + 16
+
+
+class RecordingMeter:
+    """A `Meter` that keeps what it gets, and refuses other labels than the metric has."""
+
+    def __init__(self) -> None:
+        self.values: list[tuple[Metric, float, dict[str, str]]] = []
+
+    def record(self, metric: Metric, value: float = 1, /, **labels: str) -> None:
+        assert set(labels) == set(metric.labels), metric.name
+        assert all(isinstance(label, str) for label in labels.values())
+        if value or metric.kind is not Kind.COUNTER:
+            self.values.append((metric, value, labels))
+
+    def of(self, metric: Metric, **labels: str) -> list[float]:
+        """The values of a metric that have these labels, among others."""
+        return [
+            value
+            for recorded, value, given in self.values
+            if recorded is metric and labels.items() <= given.items()
+        ]
 
 
 class FakeEncoder:

@@ -40,16 +40,21 @@ class ByteLru(Generic[K, V]):
         """Returns the value without using it; None if there is none."""
         return self._values.get(key)
 
-    def put(self, key: K, value: V) -> None:
-        """Replaces the key's value. Keeps none that alone is larger than `max_bytes`."""
+    def put(self, key: K, value: V) -> int:
+        """Replaces the key's value; returns how many others it dropped to make room.
+
+        Keeps none that alone is larger than `max_bytes`.
+        """
         self.drop(key)
         size = self._size_of(value)
         if size > self._max_bytes:
-            return
+            return 0
         self._values[key] = value
+        before = len(self._values)
         self._bytes_used += size
         while self._bytes_used > self._max_bytes:
             self.drop(next(iter(self._values)))
+        return before - len(self._values)
 
     def drop(self, key: K) -> None:
         """Removes an entry, if it exists."""

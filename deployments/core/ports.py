@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from typing import Protocol
 
 from deployments.core.cache_figures import CacheStats, CacheUsage, MeasuredUsage
+from deployments.core.cache_history import ReuseCounts
 from deployments.core.counted_use import CountBatch, HotPath
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Document, DocumentDraft, Ingested, Retrieval, SearchQuery
@@ -109,6 +110,13 @@ class CounterStore(Protocol):
 
     async def popularity(self, scope: Scope) -> dict[SegmentKey, int]:
         """Number of uses, by segment, of the most used ones."""
+
+
+class HistoryWriter(Protocol):
+    """The shared history of what answers reused; each scope takes the same few bytes."""
+
+    async def add(self, counts: Mapping[Scope, ReuseCounts]) -> None:
+        """Adds counts to the present step of each span. Raises CacheUnavailable."""
 
 
 class SegmentResolver(Protocol):

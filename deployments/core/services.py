@@ -11,9 +11,10 @@ from typing import Protocol
 
 from deployments.core.access import KeyDesk
 from deployments.core.cache_figures import CacheStats
+from deployments.core.cache_history import CacheHistory
 from deployments.core.conversations import ConversationDesk
 from deployments.core.erasure import ErasureDesk
-from deployments.core.ids import CollectionName, TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LeasingKnowledge
 from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.library_ports import PassageReader, VersionedLibrary
@@ -112,6 +113,13 @@ class TokenCache(SegmentTokenizer, SegmentWriter, Protocol):
         """Deletes the tenant's segments and retrievals, of one collection or all; returns the exact
         count of segments. Raises CacheUnavailable.
         """
+
+
+class ReuseHistory(Protocol):
+    """The history of what answers reused, in the TokenCache deployment."""
+
+    async def history(self, scope: Scope) -> CacheHistory:
+        """A scope's last hour and day, cluster-wide. Raises CacheUnavailable."""
 
 
 class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary, Protocol):

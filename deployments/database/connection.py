@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -20,7 +21,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from deployments.core.errors import ConfigurationError, KnowledgeUnavailable
+from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
+from deployments.core.metrics import DATABASE_S, SILENT, Meter
 from deployments.core.private_files import make_private_file
 from deployments.database.file_lock import FileLock
 from deployments.database.migrations import upgrade
@@ -47,7 +49,8 @@ class Database:
     connection, which it holds itself.
     """
 
-    def __init__(self, engine: AsyncEngine, lock: FileLock | None) -> None:
+    def __init__(self, engine: AsyncEngine, lock: FileLock | None, meter: Meter = SILENT) -> None:
+        self._meter = meter
         self._engine = engine
         self._file_lock = lock
         self._locks = NamedLocks(engine)
@@ -61,8 +64,9 @@ class Database:
         )
 
     @classmethod
-    async def open(cls, url: str, lock_wait_s: float = 60.0) -> Database:
-        """Connects and migrates. `url` is sqlite:///path, postgresql:// or postgres://.
+    async def open(cls, url: str, lock_wait_s: float = 60.0, meter: Meter = SILENT) -> Database:
+        """Connects and migrates. `url` is sqlite:///path, postgresql:// or postgres://. `meter` gets the
+        time of each transaction.
 
         On SQLite, waits up to `lock_wait_s` seconds for another process that uses the file, since a
         rolling update overlaps two processes. Raises KnowledgeUnavailable, ConfigurationError.
@@ -70,9 +74,9 @@ class Database:
         parsed = _parsed(url)
         if parsed.get_backend_name() == "sqlite":
             lock = await _acquire_file_lock(parsed.database or "", lock_wait_s)
-            database = cls(_sqlite_engine(parsed), lock)
+            database = cls(_sqlite_engine(parsed), lock, meter)
         else:
-            database = cls(_postgresql_engine(parsed), None)
+            database = cls(_postgresql_engine(parsed), None, meter)
         try:
             async with database.transaction() as connection:
                 await connection.run_sync(_migrate)
@@ -87,8 +91,9 @@ class Database:
 
         Raises KnowledgeUnavailable, and InternalFault if the database refuses a statement.
         """
-        async with translated_errors(), self._engine.begin() as connection:
-            yield connection
+        with self._timed("transaction"):
+            async with translated_errors(), self._engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -96,8 +101,21 @@ class Database:
 
         Raises KnowledgeUnavailable, and InternalFault if the database refuses a statement.
         """
-        async with translated_errors(), self._reader.begin() as connection:
-            yield connection
+        with self._timed("snapshot"):
+            async with translated_errors(), self._reader.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        began_s, outcome = time.monotonic(), "rolled_back"
+        try:
+            yield
+            outcome = "ok"
+        except (InternalFault, KnowledgeUnavailable):
+            outcome = "failed"
+            raise
+        finally:
+            self._meter.record(DATABASE_S, time.monotonic() - began_s, kind=kind, outcome=outcome)
 
     def lock(self, name: str) -> AbstractAsyncContextManager[None]:
         """Locks a name among all processes, after waiting for its holder. Raises KnowledgeUnavailable.

@@ -63,6 +63,8 @@ class EngineConfig:
     """How many requests run concurrently."""
     seed: int = 0
     """Seed of the engine's own random generators."""
+    ray_metrics: bool = False
+    """Whether vLLM records its own metrics (`vllm:*`) through Ray. The process must be a worker of Ray."""
 
 
 def engine_arguments(config: EngineConfig, platform: Platform, cpu_flags: frozenset[str]) -> dict[str, Any]:

@@ -28,6 +28,12 @@ class EngineCounters:
     """Whether KV events are lost and the two counters above come from an estimate."""
     pending_tokens: int = 0
     """Prompt tokens that wait to be prefilled."""
+    evicted_blocks: int = 0
+    """Blocks that made room for others since the engine's start, by its KV events."""
+    admitted: int = 0
+    """Requests that were let in, and got a first token, since the engine's start."""
+    refused: int = 0
+    """Requests that were refused since then, because they would have waited too long."""
 
 
 class SchedulerLog:

@@ -48,6 +48,8 @@ class KvFeed:
 
     def __init__(self, residency: Residency, capacity_blocks: int) -> None:
         self.next_number = 0
+        self.evicted_blocks = 0
+        """Since the engine's start, as far as its events have arrived."""
         self._residency = residency
         self._capacity_blocks = capacity_blocks
         self._slots: Counter[int] = Counter()
@@ -103,6 +105,7 @@ class KvFeed:
                 self._until_known = max(self._until_known - len(blocks), 0)
                 self._residency.stored(blocks)
             case BlocksRemoved(blocks):
+                self.evicted_blocks += len(blocks)
                 self._residency.removed([block for block in blocks if self._lost_last_slot(block)])
             case CacheCleared():
                 self._slots.clear()

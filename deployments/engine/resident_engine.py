@@ -59,6 +59,7 @@ class ResidentEngine:
         self.feed = KvFeed(self._residency, capacity_blocks)
         self._admission = Admission(clock)
         self._turns = turns
+        self._admitted = self._refused = 0
         self._background: list[asyncio.Task[None]] = []
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -75,6 +76,7 @@ class ResidentEngine:
             first, hashes = await self._first_delta(request, deltas)
             if first is None:
                 return
+            self._admitted += 1
             if request.layout:
                 self._record_prompt(request, hashes, first.kv_cached_tokens or 0)
                 first = replace(first, residency=self.survey(request.cache_salt, request.known))
@@ -116,6 +118,9 @@ class ResidentEngine:
             resident_paths=self._residency.paths(),
             residency_estimated=self._residency.estimated,
             pending_tokens=self._admission.pending_tokens,
+            evicted_blocks=self.feed.evicted_blocks,
+            admitted=self._admitted,
+            refused=self._refused,
         )
 
     async def check_health(self) -> None:
@@ -137,6 +142,7 @@ class ResidentEngine:
         except EngineUnavailable as error:
             raise EngineUnavailable(error.message, error.param, self._name.replica) from error
         except Overloaded as error:
+            self._refused += 1
             waiting = self._admission.pending_tokens
             raise Overloaded(error.message, error.param, self._name.replica, waiting) from error
 

@@ -185,10 +185,14 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     events = KVEventsConfig(
         enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
     )
+    # With a logger of its own vLLM also measures each request's times, which deltas report.
+    stat_loggers: list[Any] = [lambda _config, _index: scheduler_log]
+    if config.ray_metrics:
+        from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
+
+        stat_loggers.append(RayPrometheusStatLogger)
     return AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments, kv_events_config=events),
-        # With a logger of its own vLLM also measures each request's times, which deltas report.
-        stat_loggers=[lambda _config, _index: scheduler_log],
+        AsyncEngineArgs(**arguments, kv_events_config=events), stat_loggers=stat_loggers
     )
 
 

@@ -11,6 +11,7 @@ from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest, Question
 from deployments.core.ports import Generator
 from deployments.core.token_ids import to_bytes
+from deployments.rag.answer_metrics import AnswerMetrics
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
@@ -41,12 +42,14 @@ class EngineCalls:
         self,
         generator: Generator,
         views: EngineViews,
+        metrics: AnswerMetrics,
         *,
         share_answers: bool,
     ) -> None:
         """`share_answers` is for questions that leave it open."""
         self._generator = generator
         self._views = views
+        self._metrics = metrics
         self._share_answers = share_answers
 
     def next_attempt(
@@ -57,6 +60,14 @@ class EngineCalls:
         Notes in the views what the error says about a replica.
         """
         self._note(prompt, error)
+        following = self._following(attempt, prompt, error)
+        if following is not None:
+            self._metrics.retried(error)
+        return following
+
+    def _following(
+        self, attempt: Attempt, prompt: PreparedPrompt, error: EngineUnavailable | Overloaded
+    ) -> Attempt | None:
         if attempt.number + 1 == ATTEMPTS:
             return None
         if isinstance(error, EngineUnavailable):
@@ -99,6 +110,7 @@ class EngineCalls:
                 async for delta in deltas:
                     arrived()
                     if delta.residency is not None:
+                        self._metrics.routed(expected, delta.residency.replica)
                         self._views.apply(request.cache_salt, delta.residency)
                     yield replace(delta, prompt_ids=prompt_ids) if prompt_ids else delta
                     prompt_ids = b""

@@ -15,6 +15,7 @@ from deployments.core.ledger import Answer, PromptTokens
 from deployments.core.messages import Delta, Question, Warmed
 from deployments.core.sampling import Sampling
 from deployments.core.usage import Amounts
+from deployments.rag.answer_metrics import AnswerMetrics
 from deployments.rag.answering import Generation, answer_of, reuse_of, tokens_of
 from deployments.rag.conversing import Conversations
 from deployments.rag.described_engine import DescribedEngine
@@ -44,7 +45,10 @@ class TokenCachedRAG:
         self._selector = Selector(spec, parts, Opener(parts, assembler), endings)
         self._preparer = PromptPreparer(parts, endings)
         self._conversations = Conversations(spec.name, spec.collection, parts.conversations, parts.encoder)
-        self._calls = EngineCalls(parts.generator, parts.placer.views, share_answers=parts.share_answers)
+        self._metrics = AnswerMetrics(spec.name, parts.meter)
+        self._calls = EngineCalls(
+            parts.generator, parts.placer.views, self._metrics, share_answers=parts.share_answers
+        )
 
     async def retrieve_tokens(self, question: Question) -> PromptTokens:
         """The prompt of a question and what it was made of. Generates and counts nothing.
@@ -98,8 +102,7 @@ class TokenCachedRAG:
                 attempt = retry
         answer = await self._answer(question, prompt, generation, watch)
         await self._conversations.keep(question, prompt, generation, answer)
-        for notice in self._parts.answered:
-            notice(question, answer)
+        self._observe(question, answer, prompt)
         yield answer
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
@@ -182,6 +185,14 @@ class TokenCachedRAG:
         self._parts.counts.record(question.scope, increments(reuse, token_path_ms), prompt.selection.keys)
         if self._parts.paths is not None:
             self._parts.paths.add(question.scope, prompt.path)
+
+    def _observe(self, question: Question, answer: Answer, prompt: PreparedPrompt) -> None:
+        """Passes a complete answer to the log, the trace, the metrics and the shared history."""
+        for notice in self._parts.answered:
+            notice(question, answer)
+        self._metrics.answered(answer, prompt)
+        if self._parts.history is not None:
+            self._parts.history.add(question.scope, answer)
 
     async def _answer(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, watch: Stopwatch

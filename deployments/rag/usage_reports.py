@@ -8,15 +8,14 @@ the database can be written.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from secrets import token_hex
 
-from deployments.core.detached_task import detached_task
 from deployments.core.errors import WarmlineError
 from deployments.core.ids import TenantId
+from deployments.core.later import Later
 from deployments.core.quotas import COMPLETION_TOKENS, PROMPT_TOKENS, Quota, Spending
 from deployments.core.usage import DAY_S, Account, Amounts, UsageBatch, UsageDesk
 
@@ -44,8 +43,8 @@ class UsageReports:
         self._sent: UsageBatch | None = None
         self._writer = token_hex(8)
         self._batches = 0
-        self._spend = _Later(self._spend_all, SPEND_EVERY_S)
-        self._store = _Later(self._store_all, STORE_EVERY_S)
+        self._spend = Later(self._spend_all, SPEND_EVERY_S)
+        self._store = Later(self._store_all, STORE_EVERY_S)
 
     def add(self, tenant: TenantId, key_id: str, amounts: Amounts, *, warming: bool = False) -> None:
         """Counts what was computed. Warming has a quota of its own."""
@@ -86,23 +85,3 @@ class UsageReports:
 
     def _today(self) -> int:
         return int(self._clock() // DAY_S)
-
-
-class _Later:
-    """Runs `work` some time after it was asked to, and again as long as `work` says that more is left."""
-
-    def __init__(self, work: Callable[[], Awaitable[bool]], after_s: float) -> None:
-        self._work = work
-        self._after_s = after_s
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Starts, unless it already runs."""
-        if self._task is None or self._task.done():
-            self._task = detached_task(self._run())
-
-    async def _run(self) -> None:
-        more = True
-        while more:
-            await asyncio.sleep(self._after_s)
-            more = await self._work()

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from deployments.core.errors import CacheUnavailable, ConfigurationError
+from deployments.core.metrics import REDIS_S, SILENT, Meter
 from deployments.redis.breaker import CircuitBreaker
 
 Command: TypeAlias = Sequence[str | bytes | int | float]
@@ -51,6 +52,7 @@ class RedisLink:
         pool_size: int = 10,
         timeout_s: float = 0.1,
         clock: Callable[[], float] = time.monotonic,
+        meter: Meter = SILENT,
     ) -> None:
         """Opens no connection yet.
 
@@ -59,11 +61,12 @@ class RedisLink:
         `pool_size` is the largest number of connections.
         `timeout_s` limits connecting, waiting for a reply, and waiting for a free connection; a whole
         call takes at most three times as long.
-        `clock` gives seconds to the circuit breaker.
+        `clock` gives seconds to the circuit breaker and to `meter`, which gets the time of each call.
         Raises ConfigurationError on a bad URL.
         """
         self._url = url
         self._clock = clock
+        self._meter = meter
         self._client = Redis.from_pool(_pool(url, pool_size, timeout_s))
         self._call_timeout_s = 3 * timeout_s
         self.breaker = CircuitBreaker(clock=clock)
@@ -76,9 +79,20 @@ class RedisLink:
         answer in time, or refuses a command. A refusal (OOM, READONLY, NOPERM) does not open the circuit,
         because other commands, such as reads, may still work.
         """
-        with self.breaker.call():
-            replies = await self._round_trip(commands)
-        return [_accepted(reply) for reply in replies]
+        began_s, outcome = self._clock(), "skipped"
+        try:
+            with self.breaker.call():
+                outcome = "failed"
+                replies = await self._round_trip(commands)
+            outcome = "refused"
+            accepted = [_accepted(reply) for reply in replies]
+            outcome = "ok"
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._meter.record(REDIS_S, self._clock() - began_s, outcome=outcome)
+        return accepted
 
     def patient(self) -> RedisLink:
         """Another link to this server: one connection, longer waiting, and a circuit breaker of its own.
@@ -86,7 +100,7 @@ class RedisLink:
         It is for background work, whose failures must not make requests do without the server. It is
         closed with this link.
         """
-        link = RedisLink(self._url, pool_size=1, timeout_s=_PATIENCE_S, clock=self._clock)
+        link = RedisLink(self._url, pool_size=1, timeout_s=_PATIENCE_S, clock=self._clock, meter=self._meter)
         self._patient.append(link)
         return link
 

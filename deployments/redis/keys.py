@@ -8,6 +8,7 @@
     warmline:counted:{name}:{writer}            string  a day after the writer's last batch
     warmline:measured, warmline:measured-next   hash    a day; a field for each scope
     warmline:measuring                          string  while segments are measured, and the pause after
+    warmline:history:{tenant}/{collection}      string  a day after the last answer; 5,712 bytes
     warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest paths
     warmline:path-scopes                        zset    none; trimmed, with paths, to the hottest scopes
     warmline:quota:{tenant}:windows             hash    2 days after the last request; 2 fields a quota

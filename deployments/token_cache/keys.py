@@ -1,4 +1,4 @@
-"""The keys of segments, and the names in Redis of segments, counters and hot paths."""
+"""The keys of segments, and the names in Redis of segments, counters, history and hot paths."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def counted_name(name: str, writer: str) -> str:
     `name` is the key to which it was added: a scope's counters or popularity.
     """
     return f"warmline:counted:{{{name}}}:{writer}"
+
+
+def history_name(scope: Scope) -> str:
+    """Returns the name of the string with a scope's history. Raises InvalidRequest."""
+    return scope_name("history", scope)
 
 
 def paths_name(scope: Scope) -> str:

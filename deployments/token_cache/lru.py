@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from deployments.core.byte_lru import ByteLru
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.core.metrics import L1_EVICTED, SILENT, Meter
 from deployments.core.token_ids import TokenIds
 
 ENTRY_OVERHEAD_BYTES = 400
@@ -18,7 +19,8 @@ class SegmentLru:
     Arrays are kept and returned without a copy, so callers must not change them.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, meter: Meter = SILENT) -> None:
+        self._meter = meter
         self._segments: ByteLru[tuple[Scope, SegmentKey], TokenIds] = ByteLru(max_bytes, _size)
 
     @property
@@ -36,7 +38,7 @@ class SegmentLru:
 
     def put(self, scope: Scope, key: SegmentKey, ids: TokenIds) -> None:
         """Keeps a segment. One that alone is larger than `max_bytes` is not kept."""
-        self._segments.put((scope, key), ids)
+        self._meter.record(L1_EVICTED, self._segments.put((scope, key), ids))
 
     def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Drops a tenant's segments, of one collection or all; returns how many there were."""

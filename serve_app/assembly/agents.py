@@ -36,6 +36,7 @@ from deployments.core.services import (
 from deployments.engine.warming import ClusterWarmer
 from deployments.rag.answer_log import AnswerLog
 from deployments.rag.engine_views import EngineViews
+from deployments.rag.history_log import HistoryLog
 from deployments.rag.parts import RagParts
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
@@ -45,6 +46,7 @@ from deployments.rag.usage_reports import UsageReports
 from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.history import RedisHistory
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
@@ -54,6 +56,7 @@ from serve_app.assembly.redis import redis_link
 from serve_app.assembly.retrieval import KeptTexts, leased_parts
 from serve_app.assembly.warming import prompt_head, prompt_source
 from serve_app.engine.handle import EngineHandle
+from serve_app.metrics.ray_metrics import RayMeter
 from serve_app.remote import client_of
 from serve_app.settings import Settings
 from serve_app.tracing.answers import answer_span
@@ -129,12 +132,13 @@ async def _parts(
     token_cache = client_of(TokenCache, peers.token_cache, "the token cache")
     bundle = await token_cache.bundle()
     encoder = BundleEncoder(bundle)
-    link = await redis_link(settings)
+    meter = RayMeter()
+    link = await redis_link(settings, meter)
     store = RedisSegmentStore(link)
     engine = EngineHandle(peers.engine)
     knowledge = peers.knowledge_base()
     resolver = (
-        CachedResolver(encoder, SegmentLru(settings.l1_bytes), store, token_cache, seal=peers.seal)
+        CachedResolver(encoder, SegmentLru(settings.l1_bytes, meter), store, token_cache, seal=peers.seal)
         if settings.token_cache
         else UncachedResolver(encoder)
     )
@@ -165,6 +169,8 @@ async def _parts(
         conversations=peers.records(),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
+        history=HistoryLog(RedisHistory(link)),
+        meter=meter,
         answered=(log, answer_span(spec.name)),
         stage_span=stage,
     )

@@ -17,9 +17,10 @@ from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.engine.warming import WarmStart
 from serve_app import scaling
-from serve_app.engine.gauges import export_engine_gauges
 from serve_app.engine.replica_name import replica_name
 from serve_app.local_models import Models
+from serve_app.metrics.engine_counters import export_engine_counters
+from serve_app.metrics.ray_metrics import RayMeter
 from serve_app.settings import Settings
 from serve_app.tracing.generations import generation_spans
 
@@ -42,7 +43,7 @@ async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
     turns = EngineTurns(vllm.seats, scaling.engine_places(settings))
     resident = ResidentEngine(vllm, info, name, turns, time.monotonic, hash_seed=vllm.hash_seed)
     resident.run_in_background(KvEvents(vllm.events, resident.feed).follow())
-    resident.run_in_background(export_engine_gauges(resident.counters))
+    resident.run_in_background(export_engine_counters(resident.counters, RayMeter()))
     keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
     return SharedAnswers(resident, info.model, keep, time.monotonic)
 
@@ -60,5 +61,6 @@ async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:
             gpus=settings.engine_gpus or 0,
             gpu_memory_utilization=settings.engine_gpu_memory_utilization,
             num_gpu_blocks=settings.engine_num_gpu_blocks,
+            ray_metrics=True,
         )
     )

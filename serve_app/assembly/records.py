@@ -39,6 +39,7 @@ from deployments.records.ticket_store import TicketStore
 from serve_app.assembly.erasing import start_erasing
 from serve_app.assembly.knowledge import database_url, knowledge_service, leases_of
 from serve_app.local_models import usable_cores
+from serve_app.metrics.ray_metrics import RayMeter
 from serve_app.remote import client_of
 from serve_app.settings import Settings
 
@@ -50,7 +51,7 @@ async def knowledge_and_records(
 
     Raises ConfigurationError, KnowledgeUnavailable.
     """
-    database = await Database.open(database_url(settings))
+    database = await Database.open(database_url(settings), meter=RayMeter())
     embedder = await SentenceEmbedder.open(embedding_model, usable_cores())
     leases = leases_of(settings)
     knowledge = await knowledge_service(settings, embedder, token_cache, database, leases)

@@ -8,14 +8,16 @@ from functools import partial
 
 from deployments.core.agent_spec import AgentSpec, segment_ttl_s
 from deployments.core.replica import Served, serving
-from deployments.core.services import TokenCache
+from deployments.core.services import ReuseHistory, TokenCache
 from deployments.retrieval.retrieval_store import RedisRetrievalStore
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.history import RedisHistory
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.service import TokenCacheService
 from serve_app.assembly.redis import restartable_redis_link
+from serve_app.metrics.ray_metrics import RayMeter
 from serve_app.settings import Settings
 
 
@@ -28,7 +30,7 @@ async def token_cache(
     Raises ConfigurationError, TokenizerRefused.
     """
     bundle = await asyncio.to_thread(load_bundle, model, settings.allow_text_roles)
-    link, restart_store = await restartable_redis_link(settings)
+    link, restart_store = await restartable_redis_link(settings, RayMeter())
     store = RedisSegmentStore(link)
     service = TokenCacheService(
         bundle,
@@ -40,4 +42,4 @@ async def token_cache(
         paths=RedisHotPaths(link),
         seal=seal,
     )
-    return [serving(TokenCache)(service)]
+    return [serving(TokenCache)(service), serving(ReuseHistory)(RedisHistory(link))]

@@ -1,5 +1,7 @@
 """The FastAPI application."""
 
+import time
+
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
@@ -16,6 +18,7 @@ from serve_app.http import (
     ideas,
     ingest,
     keys,
+    metrics,
     openai,
     page,
     prompts,
@@ -28,6 +31,7 @@ from serve_app.http import (
     unknown_routes,
     usage,
 )
+from serve_app.metrics.http_requests import HttpMetrics
 from serve_app.origins import origins
 from serve_app.quota_gate import QuotaGate
 from serve_app.services import Services
@@ -61,6 +65,7 @@ def build_api(parts: Services) -> FastAPI:
         max_file_bytes=parts.settings.max_body_bytes,
         allowed_origins=allowed,
     )
+    app.add_middleware(HttpMetrics, meter=parts.meter, clock=time.monotonic)
     app.add_middleware(TracedRequests)
     if allowed:  # added last, so it is the first that a request meets: a preflight has no API key
         app.add_middleware(
@@ -90,6 +95,7 @@ def build_api(parts: Services) -> FastAPI:
         usage,
         prompts,
         health,
+        metrics,
         docs_page,
         page,
     ):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.core.cache_history import History, ReuseCounts
 from deployments.core.errors import InvalidRequest, NotFound
 from deployments.core.ids import RequestId, Scope
 from deployments.core.limits import DEFAULT_TOP_K, MAX_TOP_K
@@ -25,6 +27,8 @@ router = APIRouter(
     tags=["cache"],
     responses=ERROR_RESPONSES | error_responses({404: "No such agent"}),
 )
+
+_COUNTS = [field.name for field in fields(ReuseCounts)]
 
 
 class ClearRequest(Body):
@@ -74,6 +78,35 @@ class WarmedBody(FromCore, Warmed):
     """
 
 
+class SeriesBody(BaseModel):
+    """Sums of a span's steps, oldest first: `begin_unix_s` is when the first one began, and the last one has
+    not ended yet. Segments are those of documents; `ttft_ms` is a mean, null without answers.
+    """
+
+    step_s: int
+    begin_unix_s: int
+    answers: list[int]
+    segments_found: list[int]
+    segments_tokenized: list[int]
+    prompt_tokens: list[int]
+    kv_cached_tokens: list[int]
+    ttft_ms: list[float | None]
+
+    @classmethod
+    def of(cls, history: History) -> Self:
+        """The series of a history."""
+        sums = {name: [getattr(step, name) for step in history.steps] for name in _COUNTS}
+        means = [round(one.ttft_ms / one.answers, 1) if one.answers else None for one in history.steps]
+        return cls(step_s=history.step_s, begin_unix_s=history.begin_unix_s, **{**sums, "ttft_ms": means})
+
+
+class HistoryBody(BaseModel):
+    """What answers reused: in the last hour by minute, in the last day by ten minutes."""
+
+    hour: SeriesBody
+    day: SeriesBody
+
+
 class ResetRequest(Body):
     """Whose counters to reset: one agent's, or those of all agents."""
 
@@ -92,6 +125,18 @@ class ResetBody(BaseModel):
 async def stats(parts: ServicesDep, owner: TenantDep) -> dict[str, CacheStatsBody]:
     """Shows the tenant's figures for each agent, in the whole cluster, counted and measured now."""
     return {name: CacheStatsBody.of(await agent.cache_stats(owner)) for name, agent in parts.agents.items()}
+
+
+@router.get("/history")
+async def history(parts: ServicesDep, owner: TenantDep) -> dict[str, HistoryBody]:
+    """Shows what answers to the tenant reused during the last hour and day, for each agent, in the whole
+    cluster.
+    """
+    found = {name: await parts.reused.history(Scope(owner, of)) for name, of in parts.collections.items()}
+    return {
+        name: HistoryBody(hour=SeriesBody.of(one.hour), day=SeriesBody.of(one.day))
+        for name, one in found.items()
+    }
 
 
 @router.post("/stats/reset")

@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import llguidance
 import numpy as np
 import pytest
-import xgrammar
-from tokenizers import Tokenizer
+from llguidance.hf import from_tokenizer
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+from transformers import AutoTokenizer
 
 from deployments.agents.answer_schema import (
     MAX_AMBIGUOUS,
     MAX_BRANCHES,
-    MAX_COSTLY_FORMATS,
     MAX_NUMBER,
+    MAX_PATTERN_SIZE,
+    MAX_PATTERNS,
+    MAX_PROPERTIES,
     check_answer_schema,
 )
 from deployments.core.limits import MAX_ANSWER_TOKENS, MAX_STOP_CHARS, MAX_STOPS
@@ -48,7 +52,14 @@ WORST: dict[str, Any] = {
     "addresses": {"type": "array", "items": {"anyOf": [{"type": "string", "format": "uri"}] * MAX_AMBIGUOUS}},
     "formats": {
         "type": "object",
-        "properties": {f"p{n}": {"type": "string", "format": "email"} for n in range(MAX_COSTLY_FORMATS)},
+        "properties": {f"p{n}": {"type": "string", "format": "email"} for n in range(MAX_PROPERTIES)},
+    },
+    "patterns": {
+        "type": "object",
+        "properties": {
+            f"p{n}": {"type": "string", "pattern": f"^.{{0,{MAX_PATTERN_SIZE - 4}}}a$"}
+            for n in range(MAX_PATTERNS)
+        },
     },
     "numbers": {
         "type": "array",
@@ -66,29 +77,27 @@ class Grammars:
     """Compiles and follows grammars over a model's vocabulary."""
 
     def __init__(self, folder: Path) -> None:
-        known = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        by_id = sorted(known.get_vocab(with_added_tokens=True).items(), key=lambda one: one[1])
-        stop = [known.token_to_id("<|im_end|>")]
-        kind = xgrammar.VocabType.BYTE_LEVEL
-        self._tokens = xgrammar.TokenizerInfo([token for token, _ in by_id], kind, stop_token_ids=stop)
-        self._open = known.token_to_id("[")
+        known = AutoTokenizer.from_pretrained(folder)
+        self._tokens = from_tokenizer(known, len(known))
+        (self._open,) = known.encode("[", add_special_tokens=False)
 
-    def compiled(self, schema: dict[str, Any]) -> xgrammar.CompiledGrammar:
-        compiler = xgrammar.GrammarCompiler(self._tokens, max_threads=1, cache_enabled=False)
-        return compiler.compile_json_schema(json.dumps(schema))
+    def compiled(self, schema: dict[str, Any]) -> llguidance.LLMatcher:
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, {"whitespace_flexible": False})
+        return llguidance.LLMatcher(self._tokens, grammar)
 
-    def step_s(self, grammar: xgrammar.CompiledGrammar) -> float:
+    def step_s(self, matcher: llguidance.LLMatcher) -> float:
         """CPU time of one step, the mean of up to 40. Opens another array where that is allowed."""
-        matcher = xgrammar.GrammarMatcher(grammar)
-        mask = xgrammar.allocate_token_bitmask(1, self._tokens.vocab_size)
+        matcher.reset()
+        mask = allocate_token_bitmask(1, self._tokens.vocab_size)
         steps = []
         for _ in range(40):
             with measured() as cost:
-                matcher.fill_next_token_bitmask(mask)
+                fill_next_token_bitmask(matcher, mask, 0)
             steps.append(cost.cpu_s)
-            allowed = np.flatnonzero(np.unpackbits(mask[0].numpy().view(np.uint8), bitorder="little"))
+            assert not matcher.get_error()
+            allowed = np.flatnonzero(np.unpackbits(mask[0].view(np.uint8), bitorder="little"))
             token = self._open if self._open in allowed else int(allowed[-1])
-            if not matcher.accept_token(token) or matcher.is_terminated():
+            if not matcher.consume_token(token) or matcher.is_stopped():
                 break
         return sum(steps) / len(steps)
 

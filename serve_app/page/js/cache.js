@@ -6,6 +6,7 @@ import { confirmed } from "./dialog.js";
 import { button, fill, h } from "./dom.js";
 import { count, decimal, milliseconds, percent, whole } from "./format.js";
 import { heading } from "./heading.js";
+import { history } from "./history.js";
 import { bar } from "./ledger.js";
 import { failure, success, waiting } from "./notice.js";
 
@@ -36,17 +37,17 @@ class Cache extends HTMLElement {
 	async #load() {
 		if (!this.#cards.children.length) fill(this.#cards, waiting());
 		try {
-			const stats = await call("v1/cache/stats");
+			const [stats, past] = await Promise.all([call("v1/cache/stats"), call("v1/cache/history")]);
 			fill(
 				this.#cards,
-				Object.entries(stats).map(([name, one]) => this.#card(agentOf(name), one)),
+				Object.entries(stats).map(([name, one]) => this.#card(agentOf(name), one, past[name])),
 			);
 		} catch (error) {
 			fill(this.#cards, failure(error));
 		}
 	}
 
-	#card(agent, stats) {
+	#card(agent, stats, past) {
 		const asked = stats.cache_hits + stats.cache_misses;
 		return h(
 			"section",
@@ -63,6 +64,7 @@ class Cache extends HTMLElement {
 				["cold", stats.cache_misses, `${count(stats.cache_misses, "passage")} tokenized`],
 			]),
 			figures(stats, asked),
+			history(past),
 			h(
 				"p",
 				{ class: "actions" },

@@ -131,7 +131,7 @@ function piece(kind, amount, title) {
 	return element;
 }
 
-function legend(kind, name, amount, title = name) {
+export function legend(kind, name, amount, title = name) {
 	return h("li", { title }, h("span", { class: `dot ${kind}` }), name, h("b", {}, amount));
 }
 

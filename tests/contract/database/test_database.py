@@ -19,11 +19,13 @@ import deployments.database.milestones
 import deployments.erasure.tables
 import deployments.knowledge.tables
 import deployments.records.business_tables
-import deployments.records.tables  # noqa: F401  registers its tables, as the four above do
-from deployments.core.errors import ConfigurationError, InternalFault, KnowledgeUnavailable
+import deployments.records.tables  # noqa: F401  registers its tables, as the five above do
+from deployments.core.errors import ConfigurationError, Conflict, InternalFault, KnowledgeUnavailable
+from deployments.core.metrics import DATABASE_S
 from deployments.database.connection import Database
 from deployments.database.metadata import metadata
 from deployments.database.migrations import upgrade
+from tests.fakes import RecordingMeter
 
 INSERT = text("INSERT INTO milestones VALUES (:name, 0)")
 
@@ -44,6 +46,24 @@ async def test_migrations_and_tables_agree(database_url: str) -> None:
     async with database.transaction() as connection:
         assert await connection.run_sync(differences) == []
     await database.close()
+
+
+async def test_each_transaction_is_measured_by_its_outcome(database_url: str) -> None:
+    """What the application rolls back is no fault of the database."""
+    meter = RecordingMeter()
+    database = await Database.open(database_url, meter=meter)
+    await milestones(database)
+    with pytest.raises(Conflict):
+        async with database.transaction():
+            raise Conflict("it is there already")
+    with pytest.raises(InternalFault):
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, [{"name": "one"}] * 2)  # the name is a key
+    await database.close()
+    assert len(meter.of(DATABASE_S, kind="transaction", outcome="ok")) == 1  # the migration
+    assert len(meter.of(DATABASE_S, kind="snapshot", outcome="ok")) == 1
+    assert len(meter.of(DATABASE_S, outcome="rolled_back")) == 1
+    assert len(meter.of(DATABASE_S, outcome="failed")) == 1
 
 
 async def test_opening_again_keeps_what_is_there(database_url: str) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from deployments.core.cache_history import ReuseCounts
 from deployments.core.documents import DocumentDraft
 from deployments.core.ids import DocId, Scope, TenantId
 from deployments.core.token_ids import from_bytes
@@ -175,6 +176,23 @@ async def test_a_ticket_is_opened_and_resolved(site, api):
     await page.click("dialog .primary")
     await page.locator("button:text-is('Reopen')").wait_for()
     assert await page.locator("button:text-is('Respond')").count() == 0
+
+
+async def test_the_cache_shows_what_the_last_hour_and_day_reused(site, api):
+    """As lines, and in words for who can't see them; an agent that nobody has asked has none."""
+    page = (await site.visit(api, "cache")).page
+    await page.locator(".history").first.wait_for()
+    assert await page.locator(".history").count() == 6
+    drawn = page.locator(".history svg")
+    assert await drawn.first.get_attribute("aria-label") == (
+        "Last hour: passages found 83.3 %, prompt tokens reused 80 %"
+    )
+    assert await drawn.first.locator("path").count() == 2
+    assert "2 answers" in await page.inner_text(".history >> nth=1")
+    api.history.now = ReuseCounts()
+    await page.click("text=Refresh")
+    await page.locator(".history").first.wait_for(state="detached")
+    assert await page.locator(".agent-card").count() == 3
 
 
 async def test_a_missing_key_leads_to_its_entry(site, guarded_api):

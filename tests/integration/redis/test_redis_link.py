@@ -9,11 +9,13 @@ import pytest
 
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import SegmentKey
+from deployments.core.metrics import REDIS_S
 from deployments.redis.breaker import BreakerState
 from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.contract.token_cache.counting import batch, totals
+from tests.fakes import RecordingMeter
 from tests.integration.redis.redis_peers import KEYS, PATIENT_S, A, opened, peer, saying, silent, valkey
 
 SOON_S = 2.0
@@ -57,6 +59,23 @@ async def test_a_server_that_hangs_is_reported_soon_and_then_not_asked_for_a_whi
         assert link.breaker.state is BreakerState.OPEN
         with pytest.raises(CacheUnavailable, match="a moment ago"):
             await link.call(("PING",))
+
+
+async def test_each_call_is_measured_by_its_outcome(tmp_path):
+    """Also one that the circuit breaker keeps from the server."""
+    meter = RecordingMeter()
+    async with valkey(tmp_path) as url, opened(url, meter=meter) as link:
+        await link.call(("SET", "name", "x"))
+        with pytest.raises(CacheUnavailable):
+            await link.call(("NO_SUCH_COMMAND",))
+        with pytest.raises(CacheUnavailable):
+            await link.patient().call(("NO_SUCH_COMMAND",))
+    assert [len(meter.of(REDIS_S, outcome=outcome)) for outcome in ("ok", "refused")] == [1, 2]
+    async with opened(f"unix://{tmp_path}/nothing", meter=meter) as link:
+        for _ in range(5):
+            with pytest.raises(CacheUnavailable):
+                await link.call(("PING",))
+    assert [len(meter.of(REDIS_S, outcome=outcome)) for outcome in ("failed", "skipped")] == [3, 2]
 
 
 async def test_a_server_that_drips_bytes_is_given_up_in_the_whole_and_not_by_the_byte(tmp_path):

@@ -152,3 +152,14 @@ def test_a_block_in_two_places_is_there_until_both_are_taken(removals: int, left
     feed, residency = followed()
     feed.take(0, [BlocksStored((1,)), BlocksStored((1,)), *[BlocksRemoved((1,))] * removals])
     assert known(residency) == left
+
+
+def test_blocks_that_made_room_are_counted() -> None:
+    """A cache that is cleared has evicted nothing."""
+    cache, (feed, _) = Cache(), followed()
+    for start in (0, 10, 20):
+        _, number, events = cache.request(list(range(start, start + 10)))
+        feed.take(number, events)
+    assert feed.evicted_blocks == 18
+    feed.take(*cache.clear())
+    assert feed.evicted_blocks == 18

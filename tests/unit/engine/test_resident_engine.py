@@ -202,6 +202,7 @@ async def test_a_refusal_tells_whose_it_is_and_what_waits_there(rig: Rig) -> Non
     with pytest.raises(Overloaded) as refusal:
         await rig.ask(replace(request("third"), prompt=LARGE, deadline_s=1.0))
     assert (refusal.value.replica, refusal.value.pending_tokens) == ("replica-1", 384)
+    assert rig.resident.counters().refused == 1
     rig.engine.gate.set()
     await waiting
 
@@ -263,7 +264,9 @@ async def test_a_fault_passes_and_nothing_is_learnt(rig: Rig) -> None:
 
 async def test_counters_are_the_engines_and_its_own(rig: Rig) -> None:
     await rig.ask(request())
-    assert rig.resident.counters() == EngineCounters(running=7, resident_blocks=7, resident_paths=3)
+    assert rig.resident.counters() == EngineCounters(
+        running=7, resident_blocks=7, resident_paths=3, admitted=1
+    )
     rig.resident.feed.silent()
     assert rig.resident.counters().residency_estimated
     assert rig.resident.survey("t", ()).estimated

@@ -14,6 +14,7 @@ from deployments.agents.documentation import DocumentationService
 from deployments.agents.specs import BUSINESS, DOCUMENTATION, DOCUMENTATION_WRITER, SUPPORT
 from deployments.agents.support import SupportService
 from deployments.core.access import Actor, KeyChanges, KeyDesk
+from deployments.core.cache_history import DAY, HOUR, CacheHistory, History, ReuseCounts
 from deployments.core.erasure import Erasure, ErasureDesk, ErasureState, ErasureTarget
 from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, Scope, TenantId
@@ -29,7 +30,7 @@ from serve_app.stored_keys import StoredKeys
 from tests.fake_business import BusinessRig
 from tests.fake_library import FakeLibrary
 from tests.fake_records import FakeDesk, FakeKeys, image_reader
-from tests.fakes import a_passage
+from tests.fakes import RecordingMeter, a_passage
 from tests.unit.rag.rig import Rig
 
 
@@ -107,6 +108,22 @@ class FakeErasures:
         return replace(found, state=ErasureState.DONE, finished_at_s=2.0)
 
 
+class FakeHistory:
+    """The `ReuseHistory` of a tenant of whom `now` was counted in the present step."""
+
+    def __init__(self) -> None:
+        self.now = ReuseCounts(2, 10, 2, 3000, 2400, 150)
+        self.asked: list[Scope] = []
+
+    async def history(self, scope: Scope) -> CacheHistory:
+        self.asked.append(scope)
+        hour, day = (
+            History(span.step_s, span.step_s * 1000, (*(span.steps - 1) * [ReuseCounts()], self.now))
+            for span in (HOUR, DAY)
+        )
+        return CacheHistory(hour, day)
+
+
 class FakeReadiness:
     """A `Readiness` that reports `parts`."""
 
@@ -139,6 +156,8 @@ class Api:
         self.library: FakeLibrary = library or FakeLibrary(retriever or self.rig.retriever)
         self.cache = FakeSharedCache()
         self.readiness = FakeReadiness()
+        self.history = FakeHistory()
+        self.recorded = RecordingMeter()
         self.changes: list[tuple[Scope, int]] = []
         self.desk = desk or FakeDesk()
         self.support = SupportService(SUPPORT, self.rig.rag, image_reader())
@@ -179,8 +198,11 @@ class Api:
                 collections={agent.name: agent.collection for agent in (SUPPORT, BUSINESS, DOCUMENTATION)},
                 library=self.library,  # type: ignore[arg-type]  # no route reads leases or passages
                 cache=self.cache,  # type: ignore[arg-type]  # routes only clear
+                reused=self.history,
                 readiness=self.readiness,
+                metrics=self._metrics,
                 changed=lambda scope, invalidated: self.changes.append((scope, invalidated)),
+                meter=self.recorded,
             )
         )
         # An exception that leaves the application fails the test, since the application must answer all.
@@ -190,6 +212,9 @@ class Api:
     def expire_keys(self, seconds: float) -> None:
         """Makes this replica's copy of the stored keys older."""
         self._key_age_s += seconds
+
+    async def _metrics(self) -> bytes:
+        return b"warmline_answers_total 1.0\n"
 
     def _key_time(self) -> float:
         return time.time() + self.key_clock_ahead_s

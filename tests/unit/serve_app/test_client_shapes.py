@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from deployments.core.ids import TenantId
+from deployments.core.metrics import SILENT
 from serve_app.auth import KeyRing, StoredKeyFinder
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
 from serve_app.client.connection import Connection
@@ -95,6 +96,7 @@ def app():
                 key_ring=KeyRing({}, cast(StoredKeyFinder, None)),
                 spending=None,
                 limits=None,
+                meter=SILENT,
             ),
         )
     )

@@ -1,0 +1,45 @@
+"""Exports an engine replica's counters as metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from deployments.core import metrics
+from deployments.core.metrics import Kind, Meter, Metric
+from deployments.engine.counters import EngineCounters
+
+EVERY_S = 5.0
+"""Seconds between updates. Prometheus seldom scrapes more often."""
+
+EXPORTED: Mapping[str, Metric] = {
+    "running": metrics.ENGINE_RUNNING,
+    "waiting": metrics.ENGINE_WAITING,
+    "kv_cache_usage": metrics.ENGINE_KV_USAGE,
+    "prefix_queries": metrics.ENGINE_LOOKED_UP,
+    "prefix_hits": metrics.ENGINE_HITS,
+    "resident_blocks": metrics.ENGINE_BLOCKS,
+    "resident_paths": metrics.ENGINE_PATHS,
+    "residency_estimated": metrics.ENGINE_ESTIMATED,
+    "pending_tokens": metrics.ENGINE_PENDING,
+    "evicted_blocks": metrics.ENGINE_EVICTED,
+    "admitted": metrics.ENGINE_ADMITTED,
+    "refused": metrics.ENGINE_REFUSED,
+}
+"""The metric of each field of `EngineCounters`."""
+
+
+async def export_engine_counters(
+    counters: Callable[[], EngineCounters], meter: Meter, every_s: float = EVERY_S
+) -> None:
+    """Records `counters` every `every_s` seconds, until it is cancelled."""
+    before = EngineCounters()
+    while True:
+        now = counters()
+        for field, metric in EXPORTED.items():
+            value = float(getattr(now, field))
+            if metric.kind is Kind.COUNTER:
+                value -= float(getattr(before, field))
+            meter.record(metric, value)
+        before = now
+        await asyncio.sleep(every_s)
