@@ -20,6 +20,7 @@ from pydantic import (
 
 from deployments.agents import specs
 from deployments.core.errors import ConfigurationError
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.ordering import ORDERS
 from serve_app.api_keys import tenants_by_key
 from serve_app.host_names import is_loopback
@@ -160,6 +161,8 @@ class Settings(BaseModel):
     """Share (0 to 1) of a GPU's memory that an engine replica uses."""
     engine_num_gpu_blocks: int | None = Field(None, ge=2)
     """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
+    eviction: EvictionPolicy = "documents"
+    """What leaves an engine's full KV cache first: documents (what is no document) or lru (the oldest)."""
     log_questions: bool = False
     """On: the log has the texts of questions."""
 

@@ -9,6 +9,7 @@ from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.sampling import UNSHAPED, Sampling, Shaping
 from deployments.core.time_spent import TimeSpent
@@ -139,6 +140,8 @@ class EngineInfo:
     """Tokens."""
     kv_cache_tokens: int
     """Size of the KV cache."""
+    eviction: EvictionPolicy = "lru"
+    """Which blocks leave the KV cache first."""
 
 
 @dataclass(frozen=True, slots=True)

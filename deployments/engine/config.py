@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.engine.owner import OWNER_PID, SOCKET_DIR
 
 Platform = Literal["cpu", "gpu"]
@@ -22,6 +23,9 @@ decode 48 tokens/s for one request and 226 for sixteen."""
 FEW_CORES = 4
 """Up to this many cores the engine uses all. On 2 cores this makes prefill 1.6-1.8 times as fast, and
 decoding no slower."""
+REUSABLE_TOKENS = "warmline_reusable_tokens"
+"""Key of a request's `SamplingParams.extra_args`: how many tokens of the prompt, from its first on, other
+prompts may begin with."""
 FAST_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 """A CPU without these emulates bfloat16: 2 times slower than float32 with AVX-512, 4 times with AVX2."""
 
@@ -61,6 +65,8 @@ class EngineConfig:
     """Number of blocks in the KV cache, on a CPU or a GPU; None is as many as fit."""
     max_num_seqs: int | None = None
     """How many requests run concurrently."""
+    eviction: EvictionPolicy = "documents"
+    """Which blocks leave the KV cache first: those of no documents, or the least recently used ones."""
     seed: int = 0
     """Seed of the engine's own random generators."""
 

@@ -23,8 +23,10 @@ from deployments.core.errors import (
     WarmlineError,
 )
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
+from deployments.core.reuse.paths import tokens_in
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.config import (
+    REUSABLE_TOKENS,
     EngineConfig,
     EventAddresses,
     Platform,
@@ -110,6 +112,8 @@ class VllmEngine:
                 ignore_eos=sampling.ignore_eos,
                 **asdict(sampling.shaping),  # has vLLM's names
                 output_kind=RequestOutputKind.DELTA,
+                # A prompt of unknown layout may be reused as a whole.
+                extra_args={REUSABLE_TOKENS: tokens_in(request.layout)} if request.layout else None,
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
         # Callers choose ids, so two requests can have the same one; vLLM would abort both when one ends.
@@ -132,11 +136,13 @@ class VllmEngine:
         """What runs here. Raises EngineUnavailable when the engine's processes have ended."""
         await self.check_health()
         cache = self._llm.vllm_config.cache_config
+        replaced = self._llm.vllm_config.scheduler_config.scheduler_cls is not None
         return EngineInfo(
             model=self._served_name,
             max_model_len=self._llm.model_config.max_model_len,
             block_size=cache.block_size,
             kv_cache_tokens=cache.num_gpu_blocks * cache.block_size,
+            eviction="documents" if replaced else "lru",
         )
 
     def counters(self) -> EngineCounters:
@@ -177,6 +183,7 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     from vllm.config import KVEventsConfig
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
+    from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
     platform: Platform = "cpu" if current_platform.is_cpu() else "gpu"
@@ -185,11 +192,34 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     events = KVEventsConfig(
         enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
     )
-    return AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments, kv_events_config=events),
+    args = AsyncEngineArgs(**arguments, kv_events_config=events)
+    vllm_config = args.create_engine_config(UsageContext.ENGINE_CONTEXT)
+    if config.eviction == "documents":
+        _evict_documents_last(vllm_config.scheduler_config)
+    return AsyncLLM.from_vllm_config(
+        vllm_config,
+        disable_log_stats=args.disable_log_stats,
         # With a logger of its own vLLM also measures each request's times, which deltas report.
         stat_loggers=[lambda _config, _index: scheduler_log],
     )
+
+
+def _evict_documents_last(scheduler_config: Any) -> None:
+    """Replaces vLLM's scheduler, unless this vLLM is not the one that the replacement was written for."""
+    try:
+        from deployments.engine.document_scheduler import changed_parts, scheduler_name
+    except ImportError as error:
+        changed = [str(error)]
+    else:
+        changed = changed_parts()
+    if changed:
+        log.warning(
+            "WARMLINE_EVICTION=documents is not written for this version of vLLM (%s): the engine evicts the "
+            "least recently used blocks; WARMLINE_EVICTION=lru ends this warning",
+            ", ".join(changed),
+        )
+        return
+    scheduler_config.scheduler_cls = scheduler_name(asynchronous=bool(scheduler_config.async_scheduling))
 
 
 def cpu_flags() -> frozenset[str]:

@@ -58,5 +58,6 @@ async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:
             gpus=settings.engine_gpus or 0,
             gpu_memory_utilization=settings.engine_gpu_memory_utilization,
             num_gpu_blocks=settings.engine_num_gpu_blocks,
+            eviction=settings.eviction,
         )
     )

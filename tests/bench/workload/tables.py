@@ -9,13 +9,15 @@ from typing import Any
 
 from tests.bench.workload import bounds
 from tests.bench.workload.cluster import POLICIES, Cluster, through_cluster
-from tests.bench.workload.one_cache import through_one_cache
+from tests.bench.workload.evictions import EVICTIONS
+from tests.bench.workload.one_cache import through_one_cache, with_foresight
 from tests.bench.workload.orders import RESTS
 from tests.bench.workload.prompts import Layout
 from tests.bench.workload.quantiles import QUANTILES, measure, misses
 from tests.bench.workload.trace import Trace
 
 CAPACITIES = (None, 1_000_000, 200_000)
+EVICTION_CAPACITIES = (20_000, 50_000, 200_000, 1_000_000)
 
 
 def fit(traces: Sequence[Trace]) -> Iterator[str]:
@@ -79,6 +81,36 @@ def clusters(traces: Sequence[Trace], cluster: Cluster, policies: Sequence[str])
                 _spread([outcome.p95_wait_s * 1000 for outcome in outcomes], _whole),
             ],
         )
+
+
+def evictions(traces: Sequence[Trace], cluster: Cluster, order: str) -> Iterator[str]:
+    """Share of document tokens found, by what the engines evict, and the ratio to the least recently used."""
+    yield f"{cluster.replicas} replicas, {order}, {cluster.layout}"
+    yield _row("% of document tokens found", [_tokens(capacity) for capacity in EVICTION_CAPACITIES])
+    least: list[list[float]] = []
+    for name in EVICTIONS:
+        found = [
+            [
+                through_cluster(
+                    trace,
+                    POLICIES[order],
+                    replace(cluster, capacity_tokens=capacity, eviction=name),
+                    seed,
+                ).share
+                for seed, trace in enumerate(traces)
+            ]
+            for capacity in EVICTION_CAPACITIES
+        ]
+        least = least or found
+        ratios = [mean(ours) / mean(theirs) for ours, theirs in zip(found, least, strict=True)]
+        cells = zip(map(_spread, found), ratios, strict=True)
+        yield _row(name, [f"{share} {ratio:.2f}" for share, ratio in cells])
+    if cluster.replicas == 1:
+        bound = [
+            _spread([with_foresight(trace, "rank", capacity, cluster.layout) for trace in traces])
+            for capacity in EVICTION_CAPACITIES
+        ]
+        yield _row("knows what comes (trie, then rank)", bound)
 
 
 def stale(traces: Sequence[Trace], cluster: Cluster, policy: str) -> Iterator[str]:
