@@ -23,14 +23,14 @@ from deployments.core.reuse.eviction import EvictionOrder
 from deployments.engine.config import REUSABLE_TOKENS
 
 KNOWN: dict[Any, str] = {
-    FreeKVCacheBlockQueue: "",
-    BlockPool: "",
-    KVCacheManager.free: "",
-    KVCacheManager.pop_blocks_for_free: "",
-    SingleTypeKVCacheManager.free: "",
-    SingleTypeKVCacheManager.pop_blocks_for_free: "",
-    Scheduler._free_request_blocks: "",
-    Scheduler.reset_prefix_cache: "",
+    FreeKVCacheBlockQueue: "9849f2e9",
+    BlockPool: "955b5845",
+    KVCacheManager.free: "6ee26cbc",
+    KVCacheManager.pop_blocks_for_free: "9d152d7c",
+    SingleTypeKVCacheManager.free: "8293f02e",
+    SingleTypeKVCacheManager.pop_blocks_for_free: "bc0da22a",
+    Scheduler._free_request_blocks: "f967ef09",
+    Scheduler.reset_prefix_cache: "8e03dcc5",
 }
 """What this module replaces in vLLM or relies on, and the digest of each part's source (`digest`) in the
 version for which it was written."""
@@ -60,9 +60,10 @@ class DocumentQueue:
 
     def __init__(self, pool: BlockPool) -> None:
         """Takes over the pool's free blocks."""
-        self.order = EvictionOrder(pool.num_gpu_blocks - 1)  # vLLM never fills one block
         self._pool = pool
         self._blocks: list[KVCacheBlock] = pool.blocks
+        # vLLM never fills one block.
+        self.order = EvictionOrder(pool.num_gpu_blocks - 1, lambda block: self._blocks[block].block_hash)
         self.append_n(pool.free_block_queue.get_all_free_blocks())
 
     @property

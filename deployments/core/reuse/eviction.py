@@ -1,13 +1,15 @@
 """The order in which a prefix cache evicts the blocks that no request uses.
 
 Other users ask for the same documents, but seldom for the same history, question and answer. So blocks after
-the documents go first, then documents that one request used, and last those that several requests used.
+the documents go first, then documents that one request used, and last those that several requests used: a
+segmented LRU. Evicted documents are remembered for a while. One that is asked for again then counts as used
+by several requests.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Literal
 
 EvictionPolicy = Literal["documents", "lru"]
@@ -28,12 +30,20 @@ class EvictionOrder:
     before it in a prompt: each request with the block has these too. Where nothing is reported as `used`,
     the order is that of vLLM: least recently used first.
 
-    Each operation takes O(1).
+    Each operation takes O(1). At most as many evicted blocks are remembered as the cache holds.
     """
 
-    def __init__(self, capacity_blocks: int | None) -> None:
-        """`capacity_blocks` is the size of the whole cache; None is unlimited."""
+    def __init__(
+        self, capacity_blocks: int | None, content_of: Callable[[int], Hashable] = lambda block: block
+    ) -> None:
+        """`capacity_blocks` is the size of the whole cache; None is unlimited.
+
+        `content_of` names what a block contains; the default is for blocks that are named by their content.
+        """
+        self._most_remembered = capacity_blocks
         self._most_again = None if capacity_blocks is None else int(capacity_blocks * PROTECTED_SHARE)
+        self._content_of = content_of
+        self._remembered: OrderedDict[Hashable, None] = OrderedDict()
         self._queues = tuple(OrderedDict[int, None]() for _ in (_OTHER, _ONCE, _AGAIN))
         self._standing: dict[int, int] = {}
 
@@ -50,7 +60,10 @@ class EvictionOrder:
 
     def used(self, block: int) -> None:
         """Records that one more request used this block of a document. The block must not be in the order."""
-        self._standing[block] = min(self._standing.get(block, _OTHER) + 1, _AGAIN)
+        content = self._content_of(block)
+        again = block in self._standing or content in self._remembered
+        self._remembered.pop(content, None)
+        self._standing[block] = _AGAIN if again else _ONCE
 
     def put(self, block: int) -> None:
         """Adds a block that no request uses any more."""
@@ -81,6 +94,12 @@ class EvictionOrder:
         for queue in self._queues:
             if queue:
                 block, _ = queue.popitem(last=False)
-                self._standing.pop(block, None)
+                if self._standing.pop(block, _OTHER) != _OTHER:
+                    self._remember(self._content_of(block))
                 return block
         raise KeyError("no block can be evicted: requests use all of them")
+
+    def _remember(self, content: Hashable) -> None:
+        self._remembered[content] = None
+        if self._most_remembered is not None and len(self._remembered) > self._most_remembered:
+            self._remembered.popitem(last=False)
