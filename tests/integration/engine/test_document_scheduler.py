@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -52,12 +52,17 @@ class Engine:
         self._hasher = kv_cache_utils.get_request_block_hasher(BLOCK_TOKENS, sha256)
         self._random = Random(1)
         self._steps_ahead = int(asynchronous)
+        self.found: dict[str, int] = {}
+        """Tokens that each request found in the cache."""
+        self.events: defaultdict[str, list[int]] = defaultdict(list)
+        """Numbers of the blocks of each type of event."""
         self.scheduler = scheduler(
             vllm_config=config,
             kv_cache_config=KVCacheConfig(BLOCKS + 1, [], [KVCacheGroupSpec(["layer"], spec)]),
             structured_output_manager=StructuredOutputManager(config),
             block_size=BLOCK_TOKENS,
         )
+        self.scheduler.kv_event_publisher = self
         self.pool = self.scheduler.kv_cache_manager.block_pool
 
     def add(self, name: str, prompt: list[int], output_tokens: int, reusable: int | None) -> Any:
@@ -89,14 +94,18 @@ class Engine:
         names = list(chunks)
         sampled = [[] if chunks[name] else [self._random.randrange(100, 10**6)] for name in names]
         index = {name: number for number, name in enumerate(names)}
-        self.scheduler.update_from_output(step, ModelRunnerOutput(names, index, sampled))
+        outputs = self.scheduler.update_from_output(step, ModelRunnerOutput(names, index, sampled))
+        for output in (one for of_client in outputs.values() for one in of_client.outputs):
+            if output.prefill_stats is not None:
+                self.found[output.request_id] = output.prefill_stats.num_cached_tokens
 
-    def events(self) -> dict[str, list[int]]:
-        """The last bytes of the hashes of blocks stored and removed since the last call."""
-        found: dict[str, list[int]] = {"BlockStored": [], "BlockRemoved": []}
-        for event in self.scheduler.kv_cache_manager.take_events():
-            found[type(event).__name__] += [number(block) for block in event.block_hashes]
-        return found
+    def publish(self, batch: Any) -> None:
+        """Collects the events of a step."""
+        for event in batch.events:
+            self.events[type(event).__name__] += [number(block) for block in event.block_hashes]
+
+    def shutdown(self) -> None:
+        """The scheduler's publisher has it."""
 
 
 def number(block_hash: Any) -> int:
@@ -157,10 +166,9 @@ def test_vllm_holds_what_the_model_with_documents_holds(embedded_llm: Path, asyn
             computed % BLOCK_TOKENS > 0,
             reusable // BLOCK_TOKENS,
         )
-        events = engine.events()
-        assert done.hit_blocks * BLOCK_TOKENS == request.num_cached_tokens
-        assert sorted(done.stored) == sorted(events["BlockStored"])
-        assert sorted(done.evicted) == sorted(events["BlockRemoved"])
+        assert done.hit_blocks * BLOCK_TOKENS == engine.found[str(count)]
+        assert sorted(done.stored) == sorted(engine.events.pop("BlockStored", []))
+        assert sorted(done.evicted) == sorted(engine.events.pop("BlockRemoved", []))
         hits += done.hit_blocks
         evictions += len(done.evicted)
     assert hits > REQUESTS
@@ -169,7 +177,7 @@ def test_vllm_holds_what_the_model_with_documents_holds(embedded_llm: Path, asyn
 
 def found_of(engine: Engine) -> int:
     """Tokens that requests find which come eight at a time. All blocks are free at the end."""
-    random, found = Random(5), 0
+    random = Random(5)
     for count in range(0, REQUESTS, 8):
         requests = []
         for extra in range(8):
@@ -178,8 +186,7 @@ def found_of(engine: Engine) -> int:
         engine.run()
         assert all(request.num_output_tokens == request.max_tokens for request in requests)
         assert engine.pool.get_num_free_blocks() == BLOCKS
-        found += sum(request.num_cached_tokens for request in requests)
-    return found
+    return sum(engine.found.values())
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -213,9 +220,9 @@ def test_a_prompt_of_unknown_layout_counts_as_a_whole(embedded_llm: Path) -> Non
     engine.run()
     found = {}
     for name, prompt in prompts.items():
-        request = engine.add(f"{name} again", prompt, 1, 0)
+        engine.add(f"{name} again", prompt, 1, 0)
         engine.run()
-        found[name] = request.num_cached_tokens // BLOCK_TOKENS
+        found[name] = engine.found[f"{name} again"] // BLOCK_TOKENS
     assert found == {"known": 2, "unknown": 9}
 
 
