@@ -18,9 +18,9 @@ from deployments.core.reuse.replica_view import SEARCHED_NODES, ReplicaView, Res
 TIE_TOKENS = 32
 """Costs that exceed the least by less count as equal. `place` chooses between equals at random: many
 callers that see the same state at the same time must not all choose the same replica."""
-PENDING_WEIGHT = 0.1
-"""Part of a waiting token in a prompt's cost. A prompt that avoids a queue waits less once; a prompt that is
-prefilled where its documents are not resident lengthens that replica's queue, and pushes others' out."""
+WAITING_PER_TOKEN = 10
+"""So many waiting tokens cost as much as one to be prefilled. A prompt that avoids a queue waits less itself,
+but where its documents are not resident it lengthens the queue for all others and evicts what they need."""
 SEARCHED_IN_ALL = 4 * SEARCHED_NODES
 """Bound of a decision, which so takes a few ms at most: of many replicas, each is searched less."""
 
@@ -81,7 +81,7 @@ def place(
         ordered = [wanted[i] for i in first + moved + last]
         found = [state.view.path_along(head, ordered) for state in replicas]
     costs = [
-        max(prompt_tokens - path.cached_tokens, 0) + PENDING_WEIGHT * state.pending_tokens
+        max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens // WAITING_PER_TOKEN
         for state, path in zip(replicas, found, strict=True)
     ]
     least = min(costs)

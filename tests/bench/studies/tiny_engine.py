@@ -150,7 +150,7 @@ class EngineReplica:
             prompt=to_bytes(join(segments)),
             sampling=Sampling(max_tokens=ANSWER_TOKENS, temperature=0.0, ignore_eos=True),
             cache_salt=self._salt,
-            deadline_s=60.0,
+            deadline_s=600.0,
             layout=pack_steps(sent.steps),
             known=tuple(known),
         )

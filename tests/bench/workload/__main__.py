@@ -30,12 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("fit", help="compare the generator with the published week")
     commands.add_parser("orders", help="reference orders in one cache")
+    commands.add_parser("evictions", help="policies of eviction in one cache, for several sizes")
     texts = commands.add_parser("texts", help="the first requests of seed 1, as text")
     texts.add_argument("--requests", type=int, default=1)
     for name, what in (
         ("cluster", "the application's order and routing, many replicas"),
         ("stale", "one policy with late updates and many agents"),
-        ("evictions", "what the engines evict, for caches of several sizes"),
     ):
         cluster = commands.add_parser(name, help=what)
         cluster.add_argument("--replicas", type=int, default=4)
@@ -68,6 +68,8 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
         return tables.fit(_traces(arguments))
     if arguments.command == "orders":
         return tables.orders(_traces(arguments), layout)
+    if arguments.command == "evictions":
+        return tables.evictions(_traces(arguments), layout)
     if arguments.command == "texts":
         return _texts(arguments.requests)
     cluster = Cluster(
@@ -80,8 +82,6 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
         eviction=arguments.eviction,
         layout=layout,
     )
-    if arguments.command == "evictions":
-        return tables.evictions(_traces(arguments), cluster, (arguments.policy or ["joint (rank behind)"])[0])
     if arguments.command == "stale":
         return tables.stale(_traces(arguments), cluster, (arguments.policy or ["joint"])[0])
     return tables.clusters(_traces(arguments), cluster, arguments.policy or [*POLICIES])

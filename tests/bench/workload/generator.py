@@ -44,7 +44,7 @@ class Habits:
     """Share of requests whose prompt begins with their agent's second preamble."""
     per_burst: int = 1
     """Mean number of requests in a burst; with 1 they come evenly spread."""
-    burst_s: float = 1800.0
+    burst_s: float = 100.0
     """How far a request is from the middle of its burst, in the mean."""
 
 
@@ -101,8 +101,9 @@ def miniature(requests: int, seed: int, habits: Habits = FROZEN) -> Trace:
 
 
 def _in_bursts(rng: Random, habits: Habits) -> list[float]:
-    """Times of requests, each near the middle of a random burst."""
-    middles = [rng.random() * WEEK_S for _ in range(max(habits.requests // habits.per_burst, 1))]
+    """Times of requests, each near the middle of a random burst. Bursts come mostly in the afternoon."""
+    bursts = max(habits.requests // habits.per_burst, 1)
+    middles = [(rng.randrange(7) * 24 + rng.gauss(14, 3.5)) * 3600 for _ in range(bursts)]
     around = [
         rng.choice(middles) + rng.choice((-1, 1)) * rng.expovariate(1 / habits.burst_s)
         for _ in range(habits.requests)

@@ -83,34 +83,33 @@ def clusters(traces: Sequence[Trace], cluster: Cluster, policies: Sequence[str])
         )
 
 
-def evictions(traces: Sequence[Trace], cluster: Cluster, order: str) -> Iterator[str]:
-    """Share of document tokens found, by what the engines evict, and the ratio to the least recently used."""
-    yield f"{cluster.replicas} replicas, {order}, {cluster.layout}"
+def evictions(traces: Sequence[Trace], layout: Layout) -> Iterator[str]:
+    """Share of document tokens found in one cache, longest cached path first, by what the cache evicts.
+
+    After each share comes its ratio to that of the least recently used block's eviction.
+    """
     yield _row("% of document tokens found", [_tokens(capacity) for capacity in EVICTION_CAPACITIES])
-    least: list[list[float]] = []
-    for name in EVICTIONS:
-        found = [
+    least: list[float] = []
+    for name, eviction in EVICTIONS.items():
+        shares = [
             [
-                through_cluster(
-                    trace,
-                    POLICIES[order],
-                    replace(cluster, capacity_tokens=capacity, eviction=name),
-                    seed,
+                through_one_cache(
+                    trace, "rank", trie=True, capacity_tokens=capacity, layout=layout, eviction=eviction
                 ).share
-                for seed, trace in enumerate(traces)
+                for trace in traces
             ]
             for capacity in EVICTION_CAPACITIES
         ]
-        least = least or found
-        ratios = [mean(ours) / mean(theirs) for ours, theirs in zip(found, least, strict=True)]
-        cells = zip(map(_spread, found), ratios, strict=True)
-        yield _row(name, [f"{share} {ratio:.2f}" for share, ratio in cells])
-    if cluster.replicas == 1:
-        bound = [
-            _spread([with_foresight(trace, "rank", capacity, cluster.layout) for trace in traces])
+        least = least or list(map(mean, shares))
+        ratios = (mean(found) / lru for found, lru in zip(shares, least, strict=True))
+        yield _row(name, [f"{_spread(s)} {r:.2f}" for s, r in zip(shares, ratios, strict=True)])
+    yield _row(
+        "knows the requests to come",
+        [
+            _spread([with_foresight(trace, "rank", capacity, layout) for trace in traces])
             for capacity in EVICTION_CAPACITIES
-        ]
-        yield _row("knows what comes (trie, then rank)", bound)
+        ],
+    )
 
 
 def stale(traces: Sequence[Trace], cluster: Cluster, policy: str) -> Iterator[str]:
