@@ -109,7 +109,7 @@ class DocumentQueue:
         return found is block
 
 
-class _KnowsDocuments(Scheduler):
+class _KnowsDocuments(Scheduler):  # type: ignore[misc]  # vLLM's classes are not followed by mypy
     """Replaces the queue of free blocks, and reports to it which blocks are documents."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -145,5 +145,5 @@ class DocumentScheduler(_KnowsDocuments):
     """For engines without asynchronous scheduling, such as those on CPUs."""
 
 
-class AsyncDocumentScheduler(_KnowsDocuments, AsyncScheduler):
+class AsyncDocumentScheduler(_KnowsDocuments, AsyncScheduler):  # type: ignore[misc]  # as above
     """For engines with asynchronous scheduling."""

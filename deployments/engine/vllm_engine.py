@@ -195,7 +195,7 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     args = AsyncEngineArgs(**arguments, kv_events_config=events)
     vllm_config = args.create_engine_config(UsageContext.ENGINE_CONTEXT)
     if config.eviction == "documents":
-        _evict_documents_last(vllm_config.scheduler_config)
+        use_document_scheduler(vllm_config.scheduler_config)
     return AsyncLLM.from_vllm_config(
         vllm_config,
         disable_log_stats=args.disable_log_stats,
@@ -204,8 +204,11 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     )
 
 
-def _evict_documents_last(scheduler_config: Any) -> None:
-    """Replaces vLLM's scheduler, unless this vLLM is not the one that the replacement was written for."""
+def use_document_scheduler(scheduler_config: Any) -> None:
+    """Replaces vLLM's scheduler by one that evicts documents last.
+
+    Leaves vLLM's own, with a warning, if the replacement was not written for this version of vLLM.
+    """
     try:
         from deployments.engine.document_scheduler import changed_parts, scheduler_name
     except ImportError as error:

@@ -13,7 +13,7 @@ Two simplifications: a request ends before the next one begins, and a block comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deployments.core.reuse.eviction import EvictionOrder
@@ -54,6 +54,10 @@ class BlockCacheModel:
 
     def __contains__(self, block: int) -> bool:
         return block in self._order
+
+    def __iter__(self) -> Iterator[int]:
+        """The resident blocks, in the order of their eviction."""
+        return iter(self._order)
 
     def leading(self, chain: Sequence[int]) -> int:
         """How many leading blocks of `chain` are resident. Does not change the order of eviction."""

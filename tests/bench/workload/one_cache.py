@@ -115,7 +115,7 @@ class _OneCache:
         fixed = passages[: int(self._best is not None)]
         first, last = (fixed, ()) if self._best == "first" else ((), fixed)
         moved = passages[len(fixed) :]
-        placed = ()
+        placed = tuple[int, ...]()
         if self._trie:
             placed = longest_resident(self.prompts, self._cache, moved, first, preamble)
         others = [passage for passage in moved if passage not in placed]

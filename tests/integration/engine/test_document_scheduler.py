@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from deployments.core.reuse.block_cache import BlockCacheModel, reusable_blocks
 from deployments.engine.config import REUSABLE_TOKENS
+from deployments.engine.vllm_engine import use_document_scheduler
 
 BLOCK_TOKENS = 32
 BLOCKS = 80
@@ -144,6 +147,27 @@ def test_the_adapter_was_written_for_this_vllm() -> None:
     from deployments.engine.document_scheduler import KNOWN, changed_parts, digest
 
     assert changed_parts() == [], {part.__qualname__: digest(part) for part in KNOWN}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_another_vllm_keeps_its_own_scheduler(
+    missing: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One whose classes have changed, or that lacks some of them. A warning says so."""
+    from deployments.engine import document_scheduler
+
+    config = SimpleNamespace(scheduler_cls=None, async_scheduling=True)
+    use_document_scheduler(config)
+    assert config.scheduler_cls == "deployments.engine.document_scheduler.AsyncDocumentScheduler"
+    config.scheduler_cls = None
+    if missing:
+        monkeypatch.setitem(sys.modules, "deployments.engine.document_scheduler", None)
+    else:
+        monkeypatch.setitem(document_scheduler.KNOWN, BlockCacheModel, "another")
+    use_document_scheduler(config)
+    assert config.scheduler_cls is None
+    assert "WARMLINE_EVICTION=lru ends this warning" in caplog.text
+    assert missing or "BlockCacheModel" in caplog.text
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

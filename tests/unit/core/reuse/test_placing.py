@@ -27,7 +27,7 @@ def candidate(number: int, uses: int = 0, tokens: int = 100) -> Candidate:
 
 
 def replica(name: str, *paths: tuple[int, ...], pending: int = 0, cached: int = 100) -> ReplicaState:
-    """One that holds these paths after the head; each segment saves `cached` tokens. Its queue costs `pending`."""
+    """One that holds these paths after the head; each segment saves `cached` tokens."""
     view = ReplicaView(name)
     known = {path[:length] for path in paths for length in range(len(path) + 1)}
     view.apply(
