@@ -137,7 +137,7 @@ class _KnowsDocuments(Scheduler):  # type: ignore[misc]  # vLLM's classes are no
         for group in self.kv_cache_manager.coordinator.single_type_managers:
             blocks = group.req_to_blocks.get(request.request_id, ())
             for block in blocks[: tokens // group.block_size]:
-                if not block.is_null and block.pool is self.kv_cache_manager.block_pool:
+                if block.block_hash is not None and block.pool is self.kv_cache_manager.block_pool:
                     self._queue.order.used(block.block_id)
 
 
