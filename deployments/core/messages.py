@@ -85,6 +85,9 @@ class GenerateRequest:
     """Replicas that failed lately."""
     known: tuple[Known, ...] = ()
     """The versions up to which the caller knows the replicas' caches."""
+    continued: bool = False
+    """Whether a later prompt is expected to begin with this prompt and its answer, as in a conversation. The
+    engine then keeps all of it as long as documents, otherwise only the segments of `layout`."""
     share_answer: bool = False
     """Whether the engine may return the answer of an equal request, complete or still running, instead
     of generating another one. For greedy sampling only."""

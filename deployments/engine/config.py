@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.messages import GenerateRequest
 from deployments.core.reuse.eviction import EvictionPolicy
+from deployments.core.reuse.paths import unpack_steps
+from deployments.core.token_ids import count_in
 from deployments.engine.owner import OWNER_PID, SOCKET_DIR
 
 Platform = Literal["cpu", "gpu"]
@@ -24,8 +27,7 @@ FEW_CORES = 4
 """Up to this many cores the engine uses all. On 2 cores this makes prefill 1.6-1.8 times as fast, and
 decoding no slower."""
 REUSABLE_TOKENS = "warmline_reusable_tokens"
-"""Key of a request's `SamplingParams.extra_args`: how many tokens of the prompt, from its first on, other
-prompts may begin with."""
+"""Key of a request's `SamplingParams.extra_args`. The value is `reusable_tokens` of the request."""
 FAST_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 """A CPU without these emulates bfloat16: 2 times slower than float32 with AVX-512, 4 times with AVX2."""
 
@@ -141,6 +143,16 @@ def _split(gpus: int) -> dict[str, Any]:
     replica's, and would not end with a replica that is killed.
     """
     return {"tensor_parallel_size": gpus, "distributed_executor_backend": "mp"}
+
+
+def reusable_tokens(request: GenerateRequest) -> int:
+    """How many tokens of a request, from the first on, other prompts may begin with.
+
+    Without a layout it is unknown what the prompt consists of, and all of it counts.
+    """
+    if request.layout and not request.continued:
+        return sum(step.tokens for step in unpack_steps(request.layout))
+    return count_in(request.prompt) + (request.sampling.max_tokens if request.continued else 0)
 
 
 def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[str, str]:

@@ -132,8 +132,7 @@ class _KnowsDocuments(Scheduler):  # type: ignore[misc]  # vLLM's classes are no
         super()._free_request_blocks(request)
 
     def _report_documents(self, request: Request) -> None:
-        extra = (request.sampling_params and request.sampling_params.extra_args) or {}
-        tokens = extra.get(REUSABLE_TOKENS, request.num_prompt_tokens)
+        tokens = (request.sampling_params.extra_args or {}).get(REUSABLE_TOKENS, request.num_prompt_tokens)
         for group in self.kv_cache_manager.coordinator.single_type_managers:
             blocks = group.req_to_blocks.get(request.request_id, ())
             for block in blocks[: tokens // group.block_size]:

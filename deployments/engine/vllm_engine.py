@@ -23,7 +23,6 @@ from deployments.core.errors import (
     WarmlineError,
 )
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
-from deployments.core.reuse.paths import tokens_in
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.config import (
     REUSABLE_TOKENS,
@@ -34,6 +33,7 @@ from deployments.engine.config import (
     environment,
     environment_defaults,
     event_addresses,
+    reusable_tokens,
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
 from deployments.engine.deadline import check_deadline, next_before
@@ -112,8 +112,7 @@ class VllmEngine:
                 ignore_eos=sampling.ignore_eos,
                 **asdict(sampling.shaping),  # has vLLM's names
                 output_kind=RequestOutputKind.DELTA,
-                # A prompt of unknown layout may be reused as a whole.
-                extra_args={REUSABLE_TOKENS: tokens_in(request.layout)} if request.layout else None,
+                extra_args={REUSABLE_TOKENS: reusable_tokens(request)},
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
         # Callers choose ids, so two requests can have the same one; vLLM would abort both when one ends.

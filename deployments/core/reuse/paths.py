@@ -105,11 +105,6 @@ def unpack_steps(raw: bytes) -> list[Step]:
     return [Step(SegmentId(segment), tokens) for segment, tokens in _rows(raw, 2)]
 
 
-def tokens_in(layout: bytes) -> int:
-    """How many tokens the segments of a layout have, as `pack_steps` wrote it."""
-    return sum(step.tokens for step in unpack_steps(layout))
-
-
 def pack_changes(changes: Iterable[Change]) -> bytes:
     """Changes as raw 64-bit words."""
     return _packed(word for change in changes for word in change)
