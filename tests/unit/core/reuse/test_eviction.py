@@ -113,16 +113,34 @@ def test_documents_asked_for_again_outlive_any_number_of_new_ones() -> None:
 
 
 def test_the_oldest_protected_block_makes_room_for_another() -> None:
-    order = EvictionOrder(5)
+    """It then leaves after the documents that were used once so far."""
+    order = EvictionOrder(6)
+    order.used(9)
+    order.put(9)
     for block in range(5):
         order.used(block)
         order.used(block)
         order.put(block)
-    assert list(order) == [0, 1, 2, 3, 4]
+    assert list(order) == [9, 0, 1, 2, 3, 4]
     order.take(0)
     order.used(0)
     order.put(0)
-    assert list(order) == [1, 2, 3, 4, 0]
+    assert list(order) == [9, 1, 2, 3, 4, 0]
+
+
+@pytest.mark.parametrize(("evicted_since", "remembered"), [(0, True), (3, True), (4, False)])
+def test_a_document_that_comes_back_counts_as_used_again(evicted_since: int, remembered: bool) -> None:
+    """In any block, and until as many others were evicted as the cache holds."""
+    content = {1: "document", 2: "document"}
+    order = EvictionOrder(4, lambda block: content.get(block, block))
+    for block in (1, *range(10, 10 + evicted_since)):
+        order.used(block)
+        order.put(block)
+        assert order.pop() == block
+    for block in (2, 3):
+        order.used(block)
+        order.put(block)
+    assert list(order) == ([3, 2] if remembered else [2, 3])
 
 
 def test_a_block_that_lost_its_content_starts_again() -> None:
