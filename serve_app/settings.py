@@ -20,6 +20,7 @@ from pydantic import (
 
 from deployments.agents import specs
 from deployments.core.errors import ConfigurationError
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.ordering import ORDERS
 from serve_app.api_keys import tenants_by_key
 from serve_app.host_names import is_loopback
@@ -162,6 +163,8 @@ class Settings(BaseModel):
     """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
     retention_days: int | None = Field(None, ge=1)
     """Days after which tickets that nobody changed and ideas are deleted; unset: they stay."""
+    eviction: EvictionPolicy = "documents"
+    """What leaves an engine's full KV cache first: documents (what is no document) or lru (the oldest)."""
     log_questions: bool = False
     """On: the texts of questions are kept in `questions` in the state directory, a file for each tenant."""
     log_format: Literal["text", "json"] = "text"

@@ -10,6 +10,7 @@ from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage
 from deployments.core.ids import Fingerprint, RequestId, Scope, SegmentKey, TenantId
 from deployments.core.limits import DEFAULT_TOP_K
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.sampling import UNSHAPED, Sampling, Shaping
 from deployments.core.time_spent import TimeSpent
@@ -85,6 +86,9 @@ class GenerateRequest:
     """Replicas that failed lately."""
     known: tuple[Known, ...] = ()
     """The versions up to which the caller knows the replicas' caches."""
+    continued: bool = False
+    """Whether a later prompt is expected to begin with this prompt and its answer, as in a conversation. The
+    engine then keeps all of it as long as documents, otherwise only the segments of `layout`."""
     share_answer: bool = False
     """Whether the engine may return the answer of an equal request, complete or still running, instead
     of generating another one. For greedy sampling only."""
@@ -140,6 +144,8 @@ class EngineInfo:
     """Tokens."""
     kv_cache_tokens: int
     """Size of the KV cache."""
+    eviction: EvictionPolicy = "lru"
+    """Which blocks leave the KV cache first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.messages import GenerateRequest
+from deployments.core.reuse.eviction import EvictionPolicy
+from deployments.core.reuse.paths import unpack_steps
+from deployments.core.token_ids import count_in
 from deployments.engine.owner import OWNER_PID, SOCKET_DIR
 
 Platform = Literal["cpu", "gpu"]
@@ -22,6 +26,8 @@ decode 48 tokens/s for one request and 226 for sixteen."""
 FEW_CORES = 4
 """Up to this many cores the engine uses all. On 2 cores this makes prefill 1.6-1.8 times as fast, and
 decoding no slower."""
+REUSABLE_TOKENS = "warmline_reusable_tokens"
+"""Key of a request's `SamplingParams.extra_args`. The value is `reusable_tokens` of the request."""
 FAST_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 """A CPU without these emulates bfloat16: 2 times slower than float32 with AVX-512, 4 times with AVX2."""
 
@@ -61,6 +67,8 @@ class EngineConfig:
     """Number of blocks in the KV cache, on a CPU or a GPU; None is as many as fit."""
     max_num_seqs: int | None = None
     """How many requests run concurrently."""
+    eviction: EvictionPolicy = "documents"
+    """Which blocks leave the KV cache first: those of no documents, or the least recently used ones."""
     seed: int = 0
     """Seed of the engine's own random generators."""
     ray_metrics: bool = False
@@ -137,6 +145,16 @@ def _split(gpus: int) -> dict[str, Any]:
     replica's, and would not end with a replica that is killed.
     """
     return {"tensor_parallel_size": gpus, "distributed_executor_backend": "mp"}
+
+
+def reusable_tokens(request: GenerateRequest) -> int:
+    """How many tokens of a request, from the first on, other prompts may begin with.
+
+    Without a layout it is unknown what the prompt consists of, and all of it counts.
+    """
+    if request.layout and not request.continued:
+        return sum(step.tokens for step in unpack_steps(request.layout))
+    return count_in(request.prompt) + (request.sampling.max_tokens if request.continued else 0)
 
 
 def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[str, str]:

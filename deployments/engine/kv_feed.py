@@ -1,10 +1,10 @@
 """Follows which blocks an engine's KV cache holds, from its numbered batches of events.
 
 Batches that are lost for ever leave a gap: some of the blocks stored before it may be gone. After a gap
-the content is known again once as many blocks have been stored as the cache has slots. vLLM overwrites
-the least recently used block first, so by then no block from before the gap is left, except those that
-requests have found in the cache since. (A block that is in two slots may be known in one of them only,
-and then counts as gone when that slot is overwritten.)
+the content counts as known again once as many blocks have been stored as the cache has slots. By then
+nearly all blocks from before the gap are overwritten. Those that are left are known again when a request
+finds them. (A block that is in two slots may be known in one of them only, and then counts as gone when that
+slot is overwritten.)
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class KvFeed:
     def skip_to(self, number: int) -> None:
         """Gives up the batches before `number`: they are lost for ever."""
         self.next_number = number
+        if not self._until_known:
+            self._doubtful.clear()  # those of an earlier gap, which no request has found since
         self._doubtful.update(self._slots)
         self._slots.clear()
         self._until_known = self._capacity_blocks
@@ -93,15 +95,21 @@ class KvFeed:
 
     def reused(self, blocks: Sequence[int]) -> None:
         """Records that a request found these blocks in the cache. After a gap, they are known again."""
-        if self._until_known:
-            found = [block for block in blocks if block not in self._slots]
+        if self._until_known or self._doubtful:
+            found = [
+                block
+                for block in blocks
+                if block not in self._slots and (self._until_known or block in self._doubtful)
+            ]
             self._slots.update(found)
+            self._doubtful.difference_update(found)
             self._residency.stored(found)
 
     def _apply(self, event: BlockEvent) -> None:
         match event:
             case BlocksStored(blocks):
                 self._slots.update(blocks)
+                self._doubtful.difference_update(blocks)
                 self._until_known = max(self._until_known - len(blocks), 0)
                 self._residency.stored(blocks)
             case BlocksRemoved(blocks):
@@ -119,10 +127,10 @@ class KvFeed:
             self._slots[block] -= 1
             return False
         del self._slots[block]
+        self._doubtful.discard(block)
         return True
 
     def _stop_estimating_if_complete(self) -> None:
         if self.complete and self._residency.estimated:
-            self._residency.removed(self._doubtful - self._slots.keys())
-            self._doubtful.clear()
+            self._residency.removed(self._doubtful)
             self._residency.stop_estimating()

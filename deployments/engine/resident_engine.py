@@ -55,7 +55,9 @@ class ResidentEngine:
         self._block_size = info.block_size
         self._hash_seed = hash_seed
         capacity_blocks = info.kv_cache_tokens // info.block_size - 1  # vLLM never fills one
-        self._residency = Residency(name.replica, name.epoch, info.block_size, capacity_blocks, clock)
+        self._residency = Residency(
+            name.replica, name.epoch, info.block_size, capacity_blocks, clock, eviction=info.eviction
+        )
         self.feed = KvFeed(self._residency, capacity_blocks)
         self._admission = Admission(clock)
         self._turns = turns

@@ -25,6 +25,7 @@ from deployments.core.errors import (
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.token_ids import from_bytes, to_bytes, token_ids
 from deployments.engine.config import (
+    REUSABLE_TOKENS,
     EngineConfig,
     EventAddresses,
     Platform,
@@ -32,6 +33,7 @@ from deployments.engine.config import (
     environment,
     environment_defaults,
     event_addresses,
+    reusable_tokens,
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
 from deployments.engine.deadline import check_deadline, next_before
@@ -110,6 +112,7 @@ class VllmEngine:
                 ignore_eos=sampling.ignore_eos,
                 **asdict(sampling.shaping),  # has vLLM's names
                 output_kind=RequestOutputKind.DELTA,
+                extra_args={REUSABLE_TOKENS: reusable_tokens(request)},
             )
         prompt = tokens_input(ids.tolist(), cache_salt=request.cache_salt)
         # Callers choose ids, so two requests can have the same one; vLLM would abort both when one ends.
@@ -132,11 +135,13 @@ class VllmEngine:
         """What runs here. Raises EngineUnavailable when the engine's processes have ended."""
         await self.check_health()
         cache = self._llm.vllm_config.cache_config
+        replaced = self._llm.vllm_config.scheduler_config.scheduler_cls is not None
         return EngineInfo(
             model=self._served_name,
             max_model_len=self._llm.model_config.max_model_len,
             block_size=cache.block_size,
             kv_cache_tokens=cache.num_gpu_blocks * cache.block_size,
+            eviction="documents" if replaced else "lru",
         )
 
     def counters(self) -> EngineCounters:
@@ -177,6 +182,7 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     from vllm.config import KVEventsConfig
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.platforms import current_platform
+    from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
     platform: Platform = "cpu" if current_platform.is_cpu() else "gpu"
@@ -185,15 +191,42 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     events = KVEventsConfig(
         enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
     )
+    args = AsyncEngineArgs(**arguments, kv_events_config=events)
+    vllm_config = args.create_engine_config(UsageContext.ENGINE_CONTEXT)
+    if config.eviction == "documents":
+        use_document_scheduler(vllm_config.scheduler_config)
     # With a logger of its own vLLM also measures each request's times, which deltas report.
     stat_loggers: list[Any] = [lambda _config, _index: scheduler_log]
     if config.ray_metrics:
         from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 
         stat_loggers.append(RayPrometheusStatLogger)
-    return AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments, kv_events_config=events), stat_loggers=stat_loggers
+    return AsyncLLM.from_vllm_config(
+        vllm_config,
+        disable_log_stats=args.disable_log_stats,
+        stat_loggers=stat_loggers,
     )
+
+
+def use_document_scheduler(scheduler_config: Any) -> None:
+    """Replaces vLLM's scheduler by one that evicts documents last.
+
+    Leaves vLLM's own, with a warning, if the replacement was not written for this version of vLLM.
+    """
+    try:
+        from deployments.engine.document_scheduler import changed_parts, scheduler_name
+    except ImportError as error:
+        changed = [str(error)]
+    else:
+        changed = changed_parts()
+    if changed:
+        log.warning(
+            "WARMLINE_EVICTION=documents is not written for this version of vLLM (%s): the engine evicts the "
+            "least recently used blocks; WARMLINE_EVICTION=lru ends this warning",
+            ", ".join(changed),
+        )
+        return
+    scheduler_config.scheduler_cls = scheduler_name(asynchronous=bool(scheduler_config.async_scheduling))
 
 
 def cpu_flags() -> frozenset[str]:

@@ -62,5 +62,6 @@ async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:
             gpu_memory_utilization=settings.engine_gpu_memory_utilization,
             num_gpu_blocks=settings.engine_num_gpu_blocks,
             ray_metrics=True,
+            eviction=settings.eviction,
         )
     )

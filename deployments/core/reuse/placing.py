@@ -1,8 +1,8 @@
 """Chooses the order of a prompt's documents and its replica, in one decision.
 
-A prompt's cost in a replica is the number of tokens that the replica would prefill: those of the prompt
-that are not resident there, and those that wait there already. The replica of least cost gets the
-prompt, with its documents in the order that this replica's tree has them.
+A prompt's cost in a replica is the number of its tokens that the replica would prefill, plus a part of
+those that wait there already. The replica of least cost gets the prompt, with its documents in the order
+that this replica's tree has them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from deployments.core.reuse.replica_view import SEARCHED_NODES, ReplicaView, Res
 TIE_TOKENS = 32
 """Costs that exceed the least by less count as equal. `place` chooses between equals at random: many
 callers that see the same state at the same time must not all choose the same replica."""
+WAITING_PER_TOKEN = 10
+"""So many waiting tokens cost as much as one to be prefilled. A prompt that avoids a queue waits less itself,
+but where its documents are not resident it lengthens the queue for all others and evicts what they need."""
 SEARCHED_IN_ALL = 4 * SEARCHED_NODES
 """Bound of a decision, which so takes a few ms at most: of many replicas, each is searched less."""
 
@@ -82,7 +85,7 @@ def place(
         ordered = [*begin, *(wanted[i] for i in first + moved + last)]
         found = [state.view.path_along(head, ordered) for state in replicas]
     costs = [
-        max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens
+        max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens // WAITING_PER_TOKEN
         for state, path in zip(replicas, found, strict=True)
     ]
     least = min(costs)

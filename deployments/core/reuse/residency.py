@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from deployments.core.reuse.block_cache import BlockCacheModel
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.paths import Known, ResidencyUpdate, Step, pack_changes
 from deployments.core.reuse.resident_tree import ResidentTree
 
@@ -33,18 +34,26 @@ class Residency:
     trees together, however many tenants there are.
 
     `epoch` is unique for this start of the engine. `block_size` is in tokens, `capacity_blocks` the
-    size of the engine's cache, `clock` gives monotonic seconds. Hashes of different tenants never meet,
-    because the salt is a part of them.
+    size of the engine's cache, `eviction` what leaves it first; `clock` gives monotonic seconds. Hashes of
+    different tenants never meet, because the salt is a part of them.
     """
 
     def __init__(
-        self, replica: str, epoch: str, block_size: int, capacity_blocks: int, clock: Callable[[], float]
+        self,
+        replica: str,
+        epoch: str,
+        block_size: int,
+        capacity_blocks: int,
+        clock: Callable[[], float],
+        *,
+        eviction: EvictionPolicy = "lru",
     ) -> None:
         self._replica = replica
         self._epoch = epoch
         self._block_size = block_size
         self._capacity_blocks = capacity_blocks
         self._clock = clock
+        self._keeps_documents = eviction == "documents"
         self._resident: set[int] = set()
         self._unconfirmed: OrderedDict[int, float] = OrderedDict()
         self._trees: dict[str, _Tree] = {}
@@ -79,7 +88,7 @@ class Residency:
     def served(self, salt: str, steps: Sequence[Step], hashes: Sequence[int]) -> None:
         """A prompt of the tenant with this salt was prefilled, so its full blocks are resident now."""
         if self._estimate is not None:
-            effect = self._estimate.admit(hashes)
+            effect = self._estimate.admit(hashes, documents=self._documents(steps))
             self._add(effect.stored)
             self._remove(effect.evicted)
         else:
@@ -130,7 +139,8 @@ class Residency:
         model = BlockCacheModel(self._capacity_blocks)
         for one in self._trees.values():
             for path in one.tree.paths():
-                model.admit([block for block in path if block in self._resident])
+                known = [block for block in path if block in self._resident]
+                model.admit(known, documents=len(known) if self._keeps_documents else 0)
         self._estimate = model
         self._remove([block for block in self._resident if block not in model])
 
@@ -157,6 +167,11 @@ class Residency:
             pending_tokens=pending_tokens,
             estimated=self.estimated,
         )
+
+    def _documents(self, steps: Sequence[Step]) -> int:
+        """How many leading blocks of a prompt with these segments the engine prefers to keep."""
+        tokens = sum(step.tokens for step in steps) if self._keeps_documents else 0
+        return tokens // self._block_size
 
     def _tree(self, salt: str) -> _Tree:
         """A tenant's tree. A new one gets a new epoch, which tells readers to start again."""

@@ -13,6 +13,7 @@ from tests.bench.harness.arms import Arm, asked
 from tests.bench.harness.observation import Observation, row
 from tests.bench.harness.summaries import Ratio, ratio_of_medians, ratio_of_sums
 from tests.bench.harness.testbed import Testbed
+from tests.bench.workload.evictions import EVICTIONS
 from tests.bench.workload.one_cache import through_one_cache
 from tests.bench.workload.prompts import Layout
 from tests.bench.workload.texts import Texts
@@ -86,11 +87,20 @@ def _share(seen: Sequence[Observation]) -> float:
 def modelled(trace: Trace, bed: Testbed, capacity_tokens: int | None = None) -> dict[str, float]:
     """Share of document tokens prefilled by b and d, and their ratio, by a model of vLLM's cache.
 
-    The model of d puts the longest cached path first, then the other documents by popularity.
+    The model of d puts the longest cached path first, then the other documents by popularity, and evicts
+    documents last.
     """
     layout = Layout(preamble_tokens=bed.head_tokens(AGENT))
     rank, trie = (
-        1 - through_one_cache(trace, rest, trie=trie, capacity_tokens=capacity_tokens, layout=layout).share
-        for rest, trie in (("rank", False), ("popularity", True))
+        1
+        - through_one_cache(
+            trace,
+            rest,
+            trie=trie,
+            capacity_tokens=capacity_tokens,
+            layout=layout,
+            eviction=EVICTIONS[eviction],
+        ).share
+        for rest, trie, eviction in (("rank", False, "lru"), ("popularity", True, "documents"))
     )
     return {"b": round(rank, 4), "d": round(trie, 4), "d_to_b": round(trie / rank, 4)}

@@ -1,4 +1,7 @@
-"""The mixed workload in a cache too small for it: b and d have an engine each, of the same cache size."""
+"""The mixed workload in a cache too small for it: b and d have an engine each, of the same cache size.
+
+b's evicts as vLLM does, d's as the application does by default.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tests.bench.workload.generator import miniature
 
 BLOCK_TOKENS = 32
 MODEL_LEN = 4096
+EVICTIONS = {"b": "lru", "d": "documents"}
 SHARE = 0.25
 """Size of the cache, as a share of the document tokens that b leaves in an unlimited cache."""
 
@@ -33,8 +37,9 @@ async def run(bench: Bench) -> None:
     )
     async with AsyncExitStack() as stack:
         arms: dict[str, Arm] = {}
-        for name in "bd":
-            engine = await stack.enter_async_context(open_engine(settings, bed.models, f"bounded-{name}"))
+        for name, eviction in EVICTIONS.items():
+            own = settings.model_copy(update={"eviction": eviction})
+            engine = await stack.enter_async_context(open_engine(own, bed.models, f"bounded-{name}"))
             arms |= await build_arms(bed, engine, name)
         outcome = await replayed(bed, arms, trace, seed, always="bd", seldom="")
     title = f"Mixed workload, cache of {capacity_tokens} tokens ({requests} requests)"

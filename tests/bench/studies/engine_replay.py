@@ -4,9 +4,10 @@
 
 `replay` sends requests of the generated week, one after the other, through the application's own ordering and
 routing: once to real engines, which report `num_cached_tokens`, and once to modelled caches of the same size.
-It does so with one and with two replicas, and with two policies: rank order to a random replica, and resident
-order ("trie") to the best replica. Both sides start with an empty cache in the middle of the week. `restart`
-compares a restarted replica with and without warming. `faults` loses events of the engine.
+It does so with one and with two replicas, with two policies: rank order to a random replica, and resident
+order ("trie") to the best replica, and with both evictions. In rank order the prompts are the same whatever
+is evicted, so the answers are compared too. All start with an empty cache in the middle of the week.
+`restart` compares a restarted replica with and without warming. `faults` loses events of the engine.
 
 The engines run a tiny model with random weights (`tiny_engine.py`), since hits depend on the ids only.
 Percentages are of document tokens, as in `tests.bench.workload`.
@@ -22,9 +23,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from deployments.core.ids import DEFAULT_TENANT, CollectionName, Scope
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.paths import SegmentId, segment_id
 from deployments.engine.resident_engine import ResidentEngine
 from deployments.engine.vllm_engine import VllmEngine
@@ -45,6 +47,7 @@ from tests.bench.studies.through_replicas import (
     share,
 )
 from tests.bench.studies.tiny_engine import (
+    ANSWER_TOKENS,
     BLOCK_TOKENS,
     EngineReplica,
     make_model,
@@ -55,7 +58,7 @@ from tests.bench.studies.tiny_engine import (
 )
 from tests.bench.workload.cluster import POLICIES
 from tests.bench.workload.generator import generate
-from tests.bench.workload.prompts import Prompts
+from tests.bench.workload.prompts import Layout, Prompts
 from tests.bench.workload.trace import Trace
 from tests.memory_stores import InMemoryHotPaths
 
@@ -66,6 +69,7 @@ CACHE_TOKENS = 50_000
 SETTLE_S = 0.02
 """Wait after each answer for the engine's events."""
 WARM_WITHIN_S = 60.0
+EVICTION_POLICIES: tuple[EvictionPolicy, ...] = get_args(EvictionPolicy)
 LOSSES = ("nothing", "every 5th batch, repeated when asked for", "every 5th batch for good", "all")
 QUICK = {"ask_every_s": 0.3, "answer_within_s": 1.0}
 """Short timeouts for the follower of the events: here requests come every few hundredths of a second."""
@@ -88,26 +92,47 @@ class Study:
         return Through(self.trace, self.prompts, policy, replicas, self.seed)
 
 
-async def replay(study: Study, capacities: Sequence[int]) -> None:
+async def replay(study: Study, capacities: Sequence[int], most_replicas: int) -> None:
     """Compares engines with models."""
     rows: list[dict[str, Any]] = []
     for capacity in capacities:
-        async with AsyncExitStack() as stack:
-            names = ("a", "b")
-            vllms = [await stack.enter_async_context(open_vllm(study.model, capacity)) for _ in names]
-            engines = {name: await resident(vllm, name) for name, vllm in zip(names, vllms, strict=True)}
-            for count in (1, 2):
-                for shown, policy in (("rank", RANK), ("trie", TRIE)):
-                    salt = secrets.token_hex(8)
-                    real = [EngineReplica(n, engines[n], salt, SETTLE_S) for n in names[:count]]
-                    modelled = [ModelReplica(n, capacity, BLOCK_TOKENS) for n in names[:count]]
-                    founds = [await _all(study, policy, side) for side in (real, modelled)]
-                    rows.append({"cache": capacity, "replicas": count, "policy": shown} | _compared(*founds))
-                    print(f"  {rows[-1]}", flush=True)
+        answers: dict[int, list[bytes]] = {}
+        for eviction in EVICTION_POLICIES:
+            async for row in _replayed(study, capacity, eviction, most_replicas, answers):
+                rows.append({"cache": capacity, "eviction": eviction} | row)
+                print(f"  {rows[-1]}", flush=True)
     study.report.table(f"{study.requests} requests, % of document tokens found", rows)
     study.report.sections["replay"] = rows
     worst = max(abs(row["points"]) for row in rows)
     study.report.claim(Claim("engine against model", worst, "points", GOAL_POINTS, "lower", "the worst row"))
+
+
+async def _replayed(
+    study: Study,
+    capacity: int,
+    eviction: EvictionPolicy,
+    most_replicas: int,
+    answers: dict[int, list[bytes]],
+) -> AsyncIterator[dict[str, Any]]:
+    """A row for each number of replicas and policy. `answers` has those of the first eviction."""
+    async with AsyncExitStack() as stack:
+        names = ("a", "b")[:most_replicas]
+        vllms = [await stack.enter_async_context(open_vllm(study.model, capacity, eviction)) for _ in names]
+        engines = {name: await resident(vllm, name) for name, vllm in zip(names, vllms, strict=True)}
+        for count in range(1, most_replicas + 1):
+            for shown, policy in (("rank", RANK), ("trie", TRIE)):
+                for vllm in vllms:
+                    assert await vllm._llm.reset_prefix_cache()
+                salt = secrets.token_hex(8)
+                real = [EngineReplica(n, engines[n], salt, SETTLE_S) for n in names[:count]]
+                modelled = [ModelReplica(n, capacity, BLOCK_TOKENS, eviction) for n in names[:count]]
+                founds = [await _all(study, policy, side) for side in (real, modelled)]
+                row = {"replicas": count, "policy": shown} | _compared(*founds)
+                if policy is RANK:
+                    given = [answer for replica in real for answer in replica.answers]
+                    before = answers.setdefault(count, given)
+                    row["same_answers"] = sum(map(bytes.__eq__, given, before))
+                yield row
 
 
 async def _all(study: Study, policy: Any, replicas: Sequence[Replica]) -> list[Found]:
@@ -184,6 +209,7 @@ async def faults(study: Study, capacity: int) -> None:
     rows: list[dict[str, Any]] = []
     async with open_vllm(study.model, capacity) as vllm:
         for shown in LOSSES:
+            assert await vllm._llm.reset_prefix_cache()
             async with _lossy(vllm) as (events, engine):
                 through = study.through(TRIE, [EngineReplica("a", engine, secrets.token_hex(8), SETTLE_S)])
                 await through.open()
@@ -236,9 +262,11 @@ async def _set(events: LossyEvents, loss: str) -> None:
 async def run(options: argparse.Namespace, model: Path, report: Report) -> None:
     """Runs the chosen comparisons."""
     trace = generate(options.seed)
-    study = Study(trace, Prompts(trace.tokens), model, report, options.first, options.requests, options.seed)
+    layout = Layout(question_tokens=options.question_tokens, output_tokens=ANSWER_TOKENS - 1)
+    prompts = Prompts(trace.tokens, layout)
+    study = Study(trace, prompts, model, report, options.first, options.requests, options.seed)
     if "replay" in options.only:
-        await replay(study, options.capacity_tokens)
+        await replay(study, options.capacity_tokens, options.replicas)
     if "restart" in options.only:
         await restart(study, CACHE_TOKENS)
     if "faults" in options.only:
@@ -254,6 +282,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=2000, help="number of the first request in the week")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--capacity-tokens", type=int, nargs="+", default=[200_000, 50_000, 10_000])
+    parser.add_argument("--replicas", type=int, choices=[1, 2], default=2, help="most engines of `replay`")
+    parser.add_argument("--question-tokens", type=int, default=30, help="tokens after the documents")
     parser.add_argument("--only", nargs="+", default=["replay", "restart", "faults"])
     options = parser.parse_args()
     report = Report(vars(options))

@@ -13,12 +13,14 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from deployments.core.ids import SegmentKey
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.ordering import Candidate
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, segment_id
 from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.placer import Placer
 from tests.bench.workload.cluster import Policy, no_pause
+from tests.bench.workload.evictions import EVICTIONS
 from tests.bench.workload.prompts import Prompt, Prompts
 from tests.bench.workload.simulated_replica import SimulatedReplica
 from tests.bench.workload.trace import Ask, Trace
@@ -61,10 +63,14 @@ class Replica(Protocol):
 class ModelReplica:
     """A replica whose cache is a model."""
 
-    def __init__(self, name: str, capacity_tokens: int, block_tokens: int) -> None:
+    def __init__(
+        self, name: str, capacity_tokens: int, block_tokens: int, eviction: EvictionPolicy = "documents"
+    ) -> None:
         self.name = name
         self._now_s = 0.0
-        self._modelled = SimulatedReplica(name, capacity_tokens, block_tokens, 1.0, lambda: self._now_s)
+        self._modelled = SimulatedReplica(
+            name, capacity_tokens, block_tokens, 1.0, lambda: self._now_s, EVICTIONS[eviction]
+        )
 
     async def serve(self, sent: Sent, known: Sequence[Known]) -> Served:
         """Admits the prompt to the modelled cache."""

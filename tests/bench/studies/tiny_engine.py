@@ -20,6 +20,7 @@ from random import Random
 
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest
+from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.paths import Known, ResidencyUpdate, pack_steps
 from deployments.core.sampling import Sampling
 from deployments.core.token_ids import TokenIds, join, to_bytes, token_ids
@@ -31,8 +32,10 @@ from deployments.engine.vllm_engine import VllmEngine
 from tests.bench.studies.through_replicas import Sent, Served
 
 BLOCK_TOKENS = 32
-MODEL_LEN = 4096
+MODEL_LEN = 8192
 VOCABULARY = 49_152
+ANSWER_TOKENS = 8
+"""The KV of the last one is never computed."""
 ORDINARY = 1_000
 """The first id that is no control token."""
 
@@ -61,7 +64,9 @@ def make_model(folder: Path, tokenizer_of: Path) -> Path:
 
 
 @asynccontextmanager
-async def open_vllm(model: Path, capacity_tokens: int) -> AsyncIterator[VllmEngine]:
+async def open_vllm(
+    model: Path, capacity_tokens: int, eviction: EvictionPolicy = "documents"
+) -> AsyncIterator[VllmEngine]:
     """An engine with an empty cache of this capacity, plus the one block that vLLM never fills."""
     config = EngineConfig(
         str(model),
@@ -71,6 +76,7 @@ async def open_vllm(model: Path, capacity_tokens: int) -> AsyncIterator[VllmEngi
         max_model_len=MODEL_LEN,
         kv_cache_gib=0.25,
         num_gpu_blocks=capacity_tokens // BLOCK_TOKENS + 1,
+        eviction=eviction,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # importing torch and vLLM raises deprecation warnings
@@ -120,17 +126,16 @@ class EngineReplica:
     """A replica that is a real engine."""
 
     def __init__(self, name: str, engine: ResidentEngine, salt: str, settle_s: float) -> None:
-        """With a new `salt` the cache is as good as empty: blocks of other salts are evicted first.
-
-        Each answer is followed by a wait of `settle_s`, until the engine's events have arrived.
-        """
+        """Each answer is followed by a wait of `settle_s`, until the engine's events have arrived."""
         self.name = name
         self._engine = engine
         self._salt = salt
         self._settle_s = settle_s
+        self.answers: list[bytes] = []
+        """Ids of all answers."""
 
     async def serve(self, sent: Sent, known: Sequence[Known]) -> Served:
-        """Prefills the prompt and samples one token."""
+        """Prefills the prompt and samples an answer."""
         preamble, *documents = sent.steps
         segments = [preamble_ids(preamble.tokens)]
         segments += [
@@ -143,9 +148,9 @@ class EngineReplica:
         request = GenerateRequest(
             request_id=RequestId(secrets.token_hex(8)),
             prompt=to_bytes(join(segments)),
-            sampling=Sampling(max_tokens=1, temperature=0.0),
+            sampling=Sampling(max_tokens=ANSWER_TOKENS, temperature=0.0, ignore_eos=True),
             cache_salt=self._salt,
-            deadline_s=60.0,
+            deadline_s=600.0,
             layout=pack_steps(sent.steps),
             known=tuple(known),
         )
@@ -157,6 +162,7 @@ class EngineReplica:
     async def _first(self, request: GenerateRequest) -> Delta:
         async with aclosing(self._engine.generate(request)) as deltas:
             found = [delta async for delta in deltas]
+        self.answers.append(b"".join(delta.ids for delta in found))
         return found[0]
 
     def survey(self, known: Sequence[Known]) -> ResidencyUpdate:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from tests.bench.workload import tables
 from tests.bench.workload.cluster import POLICIES, Cluster
-from tests.bench.workload.generator import generate
+from tests.bench.workload.evictions import EVICTIONS
+from tests.bench.workload.generator import FROZEN, generate
 from tests.bench.workload.prompts import Layout
 from tests.bench.workload.texts import Texts
 from tests.bench.workload.trace import Trace, read_trace
@@ -23,9 +25,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--block-tokens", type=int, default=32)
     parser.add_argument("--question-tokens", type=int, default=30)
     parser.add_argument("--output-tokens", type=int, default=0, help="of each answer; they take cache space")
+    parser.add_argument("--second-preamble", type=float, default=0.0, help="share of requests with it")
+    parser.add_argument("--per-burst", type=int, default=1, help="requests that come in a burst, in the mean")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("fit", help="compare the generator with the published week")
     commands.add_parser("orders", help="reference orders in one cache")
+    commands.add_parser("evictions", help="policies of eviction in one cache, for several sizes")
     texts = commands.add_parser("texts", help="the first requests of seed 1, as text")
     texts.add_argument("--requests", type=int, default=1)
     for name, what in (
@@ -41,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         cluster.add_argument(
             "--tokens-per-s", type=float, default=20_000.0, help="prefill speed of one engine"
         )
+        cluster.add_argument("--eviction", choices=[*EVICTIONS], default="lru")
         cluster.add_argument("--policy", choices=[*POLICIES], action="append", help="(default all, or joint)")
     return parser
 
@@ -48,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 def _traces(arguments: argparse.Namespace) -> Sequence[Trace]:
     if arguments.trace is not None:
         return [read_trace(arguments.trace, arguments.lengths)]
-    return [generate(seed) for seed in range(1, arguments.seeds + 1)]
+    habits = replace(FROZEN, second_preamble=arguments.second_preamble, per_burst=arguments.per_burst)
+    return [generate(seed, habits) for seed in range(1, arguments.seeds + 1)]
 
 
 def _lines(arguments: argparse.Namespace) -> Iterator[str]:
@@ -61,6 +68,8 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
         return tables.fit(_traces(arguments))
     if arguments.command == "orders":
         return tables.orders(_traces(arguments), layout)
+    if arguments.command == "evictions":
+        return tables.evictions(_traces(arguments), layout)
     if arguments.command == "texts":
         return _texts(arguments.requests)
     cluster = Cluster(
@@ -70,6 +79,7 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
         lag_s=arguments.lag_ms / 1000,
         use=arguments.use,
         tokens_per_s=arguments.tokens_per_s,
+        eviction=arguments.eviction,
         layout=layout,
     )
     if arguments.command == "stale":

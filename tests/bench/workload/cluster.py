@@ -22,11 +22,13 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step
 from deployments.core.reuse.placing import Placing, place
 from deployments.rag.engine_views import EngineViews
 from deployments.rag.placer import Placer
+from tests.bench.workload.evictions import EVICTIONS
 from tests.bench.workload.prompts import Layout, Prompts
 from tests.bench.workload.simulated_replica import Job, SimulatedReplica
 from tests.bench.workload.trace import Ask, Trace
 
 HEAD = SegmentId(2**63)
+"""The preamble's segment; that of a further preamble is the next number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Cluster:
     """Utilization of the engines if nothing were reused; None keeps the trace's own times."""
     tokens_per_s: float = 20_000.0
     """Prefill speed of one engine."""
+    eviction: str = "lru"
+    """One of `EVICTIONS`."""
     layout: Layout = field(default_factory=Layout)
 
 
@@ -99,9 +103,15 @@ class _Replay:
         self._prompts = Prompts(trace.tokens, cluster.layout)
         self._rng = Random(seed)
         self._now_s = 0.0
-        size, speed = cluster.layout.block_tokens, cluster.tokens_per_s
         self._replicas = {
-            name: SimulatedReplica(name, cluster.capacity_tokens, size, speed, lambda: self._now_s)
+            name: SimulatedReplica(
+                name,
+                cluster.capacity_tokens,
+                cluster.layout.block_tokens,
+                cluster.tokens_per_s,
+                lambda: self._now_s,
+                EVICTIONS[cluster.eviction],
+            )
             for name in (f"replica{number}" for number in range(cluster.replicas))
         }
         self._agents = [
@@ -128,15 +138,17 @@ class _Replay:
     async def run(self) -> Outcome:
         pace = self._pace()
         for replica in self._replicas.values():  # a replica prefills the preamble before it takes requests
-            replica.finish(replica.take(self._prompts.prompt((), -1), self._steps(())))
+            for preamble in sorted({ask.preamble for ask in self._trace.asks}):
+                prompt = self._prompts.prompt((), -1, preamble)
+                replica.finish(replica.take(prompt, self._steps((), preamble)))
         found = documents = prompt_tokens = hit_tokens = 0
         for number, ask in enumerate(self._trace.asks):
             await self._advance(ask.at_s * pace)
             agent = self._agents[self._rng.randrange(len(self._agents))]
             placing, replica = await self._place(agent, ask)
             ordered = [ask.passages[i] for i in placing.order]
-            prompt = self._prompts.prompt(ordered, number)
-            job = replica.take(prompt, self._steps(ordered))
+            prompt = self._prompts.prompt(ordered, number, ask.preamble)
+            job = replica.take(prompt, self._steps(ordered, ask.preamble))
             self._send(agent, placing, replica, job, prompt.prompt_tokens)
             self._uses.update(ask.passages)
             documents += prompt.document_tokens
@@ -153,15 +165,16 @@ class _Replay:
         ]
         layout = self._cluster.layout
         prompt_tokens = layout.preamble_tokens + self._trace.tokens_of(ask.passages) + layout.question_tokens
+        head = SegmentId(HEAD + ask.preamble)
         agent.views.refresh("tenant")
         await asyncio.sleep(0)  # lets the survey run, if there is no lag
         if self._policy.routed:
-            placing = await agent.place("tenant", HEAD, candidates, prompt_tokens)
+            placing = await agent.place("tenant", head, candidates, prompt_tokens)
             name = placing.replicas[0] if placing.replicas else self._rng.choice([*self._replicas])
             return placing, self._replicas[name]
         replica = self._rng.choice([*self._replicas.values()])
         states = [s for s in await agent.views.states("tenant") if s.view.replica == replica.name]
-        placing = place(candidates, HEAD, prompt_tokens, states, order=self._policy.order, rng=self._rng)
+        placing = place(candidates, head, prompt_tokens, states, order=self._policy.order, rng=self._rng)
         return placing, replica
 
     def _send(
@@ -184,9 +197,9 @@ class _Replay:
         self._at(job.done_at_s, finished)
         self._waits_s.append(job.done_at_s - self._now_s)
 
-    def _steps(self, ordered: Sequence[int]) -> list[Step]:
+    def _steps(self, ordered: Sequence[int], preamble: int) -> list[Step]:
         documents = [Step(segment_id(_key(passage)), self._trace.tokens[passage]) for passage in ordered]
-        return [Step(HEAD, self._cluster.layout.preamble_tokens), *documents]
+        return [Step(SegmentId(HEAD + preamble), self._cluster.layout.preamble_tokens), *documents]
 
     def _pace(self) -> float:
         """The factor for the trace's times that gives the wanted utilization."""

@@ -20,7 +20,11 @@ WEEK_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Parameters of the generator. The defaults were fitted to the figures in `quantiles.py`."""
+    """Parameters of the generator.
+
+    The defaults were fitted to the figures in `quantiles.py`. A second preamble and bursts change none of
+    these, and are off.
+    """
 
     requests: int = 5641
     passages: int = 3235
@@ -36,6 +40,12 @@ class Habits:
     recent: int = 12
     mean_passage_tokens: int = 220
     spread_passage_tokens: int = 85
+    second_preamble: float = 0.0
+    """Share of requests whose prompt begins with their agent's second preamble."""
+    per_burst: int = 1
+    """Mean number of requests in a burst; with 1 they come evenly spread."""
+    burst_s: float = 100.0
+    """How far a request is from the middle of its burst, in the mean."""
 
 
 FROZEN = Habits()
@@ -68,11 +78,14 @@ def generate(seed: int, habits: Habits = FROZEN) -> Trace:
         retrieved.append(_retrieve(topics[topic], rng, habits))
     _use_all(retrieved, rng, habits)
     names = rng.sample(range(habits.passages), habits.passages)  # an id tells nothing about popularity
+    lengths = {passage: _length(rng, habits) for passage in range(habits.passages)}
+    if habits.per_burst > 1:
+        times = _in_bursts(rng, habits)
     asks = [
-        Ask(at_s, tuple(names[passage] for passage in passages))
+        Ask(at_s, tuple(names[passage] for passage in passages), int(rng.random() < habits.second_preamble))
         for at_s, passages in zip(times, retrieved, strict=True)
     ]
-    return Trace(asks, {passage: _length(rng, habits) for passage in range(habits.passages)})
+    return Trace(asks, lengths)
 
 
 def miniature(requests: int, seed: int, habits: Habits = FROZEN) -> Trace:
@@ -85,6 +98,17 @@ def miniature(requests: int, seed: int, habits: Habits = FROZEN) -> Trace:
         topics=max(round(habits.topics * scale), 2),
     )
     return generate(seed, small)
+
+
+def _in_bursts(rng: Random, habits: Habits) -> list[float]:
+    """Times of requests, each near the middle of a random burst. Bursts come mostly in the afternoon."""
+    bursts = max(habits.requests // habits.per_burst, 1)
+    middles = [(rng.randrange(7) * 24 + rng.gauss(14, 3.5)) * 3600 for _ in range(bursts)]
+    around = [
+        rng.choice(middles) + rng.choice((-1, 1)) * rng.expovariate(1 / habits.burst_s)
+        for _ in range(habits.requests)
+    ]
+    return sorted(min(max(at_s, 0.0), WEEK_S) for at_s in around)
 
 
 def _pools(habits: Habits) -> list[range]:

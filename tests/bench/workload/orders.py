@@ -95,11 +95,15 @@ RESTS: dict[str, Rest] = {
 
 
 def longest_resident(
-    prompts: Prompts, cache: BlockCacheModel, documents: Sequence[int], first: Sequence[int] = ()
+    prompts: Prompts,
+    cache: BlockCacheModel,
+    documents: Sequence[int],
+    first: Sequence[int] = (),
+    preamble: int = 0,
 ) -> tuple[int, ...]:
     """The documents, in the order of the cache, that find most blocks when they follow `first`."""
     best_blocks, best = 0, tuple[int, ...]()
-    start = prompts.root
+    start = prompts.start(preamble)
     for document in first:
         start = prompts.extended(start, document)
         if cache.leading(start.own_blocks) < len(start.own_blocks):

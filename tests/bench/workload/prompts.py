@@ -33,6 +33,8 @@ class Prompt:
     """How many blocks may be found in a cache."""
     partial: bool
     """Whether a block that is not full follows."""
+    documents: int
+    """How many blocks end with the last document or before."""
     document_tokens: int
     prompt_tokens: int
 
@@ -49,15 +51,19 @@ class Path:
 
 
 class Prompts:
-    """Makes the prompts of a trace. Documents are numbers of passages; the preamble is always the same."""
+    """Makes the prompts of a trace. Numbers name passages and preambles, which all have the same length."""
 
     def __init__(self, tokens: Mapping[int, int], layout: Layout | None = None) -> None:
         self.layout = layout or Layout()
         self._tokens = tokens
         self._paths: dict[tuple[int, int], Path] = {}
+        self.root = self.start(0)
+
+    def start(self, preamble: int) -> Path:
+        """The path of this preamble alone."""
         blocks = self.layout.preamble_tokens // self.layout.block_tokens
-        own = tuple(hash((0, index)) for index in range(blocks))
-        self.root = Path(0, self.layout.preamble_tokens, blocks, own)
+        own = tuple(hash((preamble, index)) for index in range(blocks))
+        return Path(preamble, self.layout.preamble_tokens, blocks, own)
 
     def extended(self, path: Path, document: int) -> Path:
         """The path with one more document."""
@@ -70,13 +76,14 @@ class Prompts:
             longer = self._paths[key] = Path(name, end, full, own)
         return longer
 
-    def prompt(self, documents: Sequence[int], nonce: int) -> Prompt:
+    def prompt(self, documents: Sequence[int], nonce: int, preamble: int = 0) -> Prompt:
         """The whole prompt. `nonce` makes its question unique."""
-        size, path = self.layout.block_tokens, self.root
+        size, path = self.layout.block_tokens, self.start(preamble)
         chain = [*path.own_blocks]
         for document in documents:
             path = self.extended(path, document)
             chain += path.own_blocks
+        documents_end = len(chain)
         prompt_tokens = path.end_tokens + self.layout.question_tokens
         all_tokens = prompt_tokens + self.layout.output_tokens
         chain += (hash((nonce, path.hash, index)) for index in range(len(chain), all_tokens // size))
@@ -84,6 +91,7 @@ class Prompts:
             chain=tuple(chain),
             reusable=reusable_blocks(prompt_tokens, size),
             partial=all_tokens % size > 0,
+            documents=documents_end,
             document_tokens=path.end_tokens - self.root.end_tokens,
             prompt_tokens=prompt_tokens,
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deployments.core.reuse.block_cache import BlockCacheModel, CacheEffect
+from deployments.core.reuse.block_cache import CacheEffect
+from deployments.core.reuse.eviction import EvictionOrder
 from deployments.core.reuse.paths import Known, ResidencyUpdate, Step
 from deployments.core.reuse.residency import Residency
+from tests.bench.workload.evictions import EVICTIONS, PolicyCache
 from tests.bench.workload.prompts import Prompt
 
 MASK = 2**64 - 1
@@ -39,11 +41,12 @@ class SimulatedReplica:
         block_tokens: int,
         tokens_per_s: float,
         clock: Callable[[], float],
+        eviction: Callable[[int | None], EvictionOrder] = EVICTIONS["lru"],
     ) -> None:
         blocks = None if capacity_tokens is None else capacity_tokens // block_tokens
         self.name = name
         self.prefilled_tokens = 0
-        self._cache = BlockCacheModel(blocks)
+        self._cache = PolicyCache(blocks, eviction)
         self._residency = Residency(name, "1", block_tokens, blocks or 2**40, clock)
         self._block_tokens = block_tokens
         self._tokens_per_s = tokens_per_s
@@ -53,7 +56,7 @@ class SimulatedReplica:
     def take(self, prompt: Prompt, steps: Sequence[Step]) -> Job:
         """Puts a prompt at the end of the queue."""
         blocks = tuple(block & MASK for block in prompt.chain)
-        effect = self._cache.admit(blocks, prompt.reusable, prompt.partial)
+        effect = self._cache.admit(blocks, prompt.reusable, prompt.partial, prompt.documents)
         hit_tokens = effect.hit_blocks * self._block_tokens
         prefilled = prompt.prompt_tokens - hit_tokens
         self.prefilled_tokens += prefilled

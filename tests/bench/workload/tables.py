@@ -9,13 +9,15 @@ from typing import Any
 
 from tests.bench.workload import bounds
 from tests.bench.workload.cluster import POLICIES, Cluster, through_cluster
-from tests.bench.workload.one_cache import through_one_cache
+from tests.bench.workload.evictions import EVICTIONS
+from tests.bench.workload.one_cache import through_one_cache, with_foresight
 from tests.bench.workload.orders import RESTS
 from tests.bench.workload.prompts import Layout
 from tests.bench.workload.quantiles import QUANTILES, measure, misses
 from tests.bench.workload.trace import Trace
 
 CAPACITIES = (None, 1_000_000, 200_000)
+EVICTION_CAPACITIES = (20_000, 50_000, 200_000, 1_000_000)
 
 
 def fit(traces: Sequence[Trace]) -> Iterator[str]:
@@ -79,6 +81,35 @@ def clusters(traces: Sequence[Trace], cluster: Cluster, policies: Sequence[str])
                 _spread([outcome.p95_wait_s * 1000 for outcome in outcomes], _whole),
             ],
         )
+
+
+def evictions(traces: Sequence[Trace], layout: Layout) -> Iterator[str]:
+    """Share of document tokens found in one cache, longest cached path first, by what the cache evicts.
+
+    After each share comes its ratio to that of the least recently used block's eviction.
+    """
+    yield _row("% of document tokens found", [_tokens(capacity) for capacity in EVICTION_CAPACITIES])
+    least: list[float] = []
+    for name, eviction in EVICTIONS.items():
+        shares = [
+            [
+                through_one_cache(
+                    trace, "rank", trie=True, capacity_tokens=capacity, layout=layout, eviction=eviction
+                ).share
+                for trace in traces
+            ]
+            for capacity in EVICTION_CAPACITIES
+        ]
+        least = least or list(map(mean, shares))
+        ratios = (mean(found) / lru for found, lru in zip(shares, least, strict=True))
+        yield _row(name, [f"{_spread(s)} {r:.2f}" for s, r in zip(shares, ratios, strict=True)])
+    yield _row(
+        "knows the requests to come",
+        [
+            _spread([with_foresight(trace, "rank", capacity, layout) for trace in traces])
+            for capacity in EVICTION_CAPACITIES
+        ],
+    )
 
 
 def stale(traces: Sequence[Trace], cluster: Cluster, policy: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ class Ask:
 
     at_s: float
     passages: tuple[int, ...]
+    preamble: int = 0
+    """Which of its agent's preambles the prompt begins with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+from statistics import mean
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,3 +49,19 @@ def test_more_passages_than_requests_can_ask_for_are_refused():
 def test_it_is_like_the_published_week():
     """For one seed, popularity, sharing and reuse in rank order are each in their published range."""
     assert misses(measure(generate(1))) == []
+
+
+def test_bursts_and_a_second_preamble_change_nothing_else():
+    """The same passages are asked for in the same order; more requests come within a minute of another."""
+    plain = generate(3, SMALL)
+    trace = generate(3, replace(SMALL, per_burst=10, second_preamble=0.3))
+    assert [ask.passages for ask in trace.asks] == [ask.passages for ask in plain.asks]
+    assert trace.tokens == plain.tokens
+    assert {ask.preamble for ask in plain.asks} == {0}
+    assert 0.2 < mean(ask.preamble for ask in trace.asks) < 0.4
+
+    def close(asks):
+        return mean(later.at_s - sooner.at_s < 60 for sooner, later in pairwise(asks))
+
+    assert [ask.at_s for ask in trace.asks] == sorted(ask.at_s for ask in trace.asks)
+    assert close(trace.asks) > 2 * close(plain.asks)

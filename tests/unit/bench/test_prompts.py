@@ -39,6 +39,17 @@ def test_two_prompts_share_the_blocks_whose_tokens_they_share(layout, one, other
         assert (block == other_block) == (tokens[:end] == other_tokens[:end])
 
 
+@given(layouts, orders)
+def test_each_preamble_begins_other_prompts(layout, documents):
+    """They share no block; in both as many blocks end with the documents or before."""
+    prompts = Prompts(TOKENS, layout)
+    first, second = (prompts.prompt(documents, 0, preamble) for preamble in (0, 1))
+    assert set(first.chain).isdisjoint(second.chain)
+    assert first.documents == second.documents
+    end = layout.preamble_tokens + first.document_tokens
+    assert first.documents == end // layout.block_tokens
+
+
 @given(layouts, orders, st.integers(0, 100))
 def test_only_documents_count_as_found(layout, documents, hit_blocks):
     """At most all of their tokens, and none until the whole preamble is found."""

@@ -28,7 +28,7 @@ def test_one_modelled_replica_finds_what_a_simulated_cluster_of_one_finds(
 ) -> None:
     """Order and views are the same, so the hits are the same, and every expectation is right."""
     found = asyncio.run(_found(policy, capacity_tokens))
-    cluster = Cluster(replicas=1, capacity_tokens=capacity_tokens)
+    cluster = Cluster(replicas=1, capacity_tokens=capacity_tokens, eviction="documents")
     simulated = through_cluster(TRACE, POLICIES[policy], cluster, 3)
     assert share(found) == pytest.approx(100 * simulated.share)
     assert as_expected(found) == 100

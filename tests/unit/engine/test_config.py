@@ -12,12 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.errors import ConfigurationError
+from deployments.core.ids import RequestId
+from deployments.core.messages import GenerateRequest
+from deployments.core.reuse.paths import SegmentId, Step, pack_steps
+from deployments.core.sampling import Sampling
+from deployments.core.token_ids import to_bytes, token_ids
 from deployments.engine.config import (
     EngineConfig,
     Platform,
     engine_arguments,
     environment,
     environment_defaults,
+    reusable_tokens,
 )
 
 CONFIG = EngineConfig(model="/models/smollm2", served_name="smollm2")
@@ -98,6 +104,26 @@ def test_a_cpu_refuses_blocks_its_attention_cannot_use(block_size: int) -> None:
     with pytest.raises(ConfigurationError, match="multiple of 32"):
         engine_arguments(replace(CONFIG, block_size=block_size), "cpu", BF16)
     assert engine_arguments(replace(CONFIG, block_size=block_size), "gpu", BF16)["block_size"] == block_size
+
+
+@pytest.mark.parametrize(
+    ("layout", "continued", "tokens"),
+    [((512, 200), False, 712), ((512, 200), True, 1040), ((), False, 1000), ((), True, 1040)],
+)
+def test_a_request_says_how_much_of_it_others_may_begin_with(
+    layout: tuple[int, ...], continued: bool, tokens: int
+) -> None:
+    """Its segments; a conversation's answer too, which may have 40 tokens; all of an unknown prompt."""
+    request = GenerateRequest(
+        RequestId("r"),
+        to_bytes(token_ids(range(1000))),
+        Sampling(40, 0.0),
+        "salt",
+        9.0,
+        layout=pack_steps([Step(SegmentId(number), length) for number, length in enumerate(layout)]),
+        continued=continued,
+    )
+    assert reusable_tokens(request) == tokens
 
 
 def test_sockets_stay_on_loopback_and_in_the_private_directory() -> None:

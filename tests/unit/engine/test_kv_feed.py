@@ -108,6 +108,20 @@ def test_a_gap_is_open_until_the_cache_has_turned_over() -> None:
     assert known(residency) == {2, *range(20, 19 + CAPACITY), 40}
 
 
+def test_what_outlived_a_gap_is_known_again_when_a_request_finds_it() -> None:
+    """The engine may keep documents for longer than the cache takes to turn over."""
+    feed, residency = followed()
+    feed.take(0, [BlocksStored((1, 2, 3))])
+    feed.skip_to(5)
+    feed.take(5, [BlocksStored(tuple(range(20, 20 + CAPACITY)))])
+    assert feed.complete
+    feed.reused([1, 2, 50])
+    assert known(residency) == {1, 2, *range(20, 20 + CAPACITY)}
+    feed.take(6, [BlocksRemoved((1, 3))])
+    feed.reused([3])  # by a request that ran before the engine removed it
+    assert known(residency) == {2, *range(20, 20 + CAPACITY)}
+
+
 def test_an_emptied_cache_closes_a_gap() -> None:
     feed, residency = followed()
     feed.take(0, [BlocksStored((1, 2, 3))])

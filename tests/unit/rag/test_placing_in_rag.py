@@ -158,7 +158,7 @@ async def test_a_prompt_whose_replica_dies_is_ordered_again_for_another() -> Non
 async def test_the_replica_that_failed_is_kept_out_and_not_the_one_that_was_preferred() -> None:
     """The router skips a full replica, and the caller does not see that."""
     rig = rig_with()
-    rig.replicas.updates = [resident(rig, "full", "c"), resident(rig, "dead", "b", pending=50)]
+    rig.replicas.updates = [resident(rig, "full", "c"), resident(rig, "dead", "b", pending=500)]
     dying = Dying(rig, times=1, replica="dead")
     rig.use(generator=dying)
     await rig.answer()
@@ -170,7 +170,7 @@ async def test_the_replica_that_failed_is_kept_out_and_not_the_one_that_was_pref
 
 async def test_what_a_replica_refuses_is_tried_in_the_next_one_and_its_load_noted() -> None:
     rig = rig_with()
-    rig.replicas.updates = [resident(rig, "one", "c"), resident(rig, "two", "b", pending=50)]
+    rig.replicas.updates = [resident(rig, "one", "c"), resident(rig, "two", "b", pending=500)]
     busy = Dying(rig, times=1, fault=Overloaded("much waits", None, "one", 10_000))
     rig.use(generator=busy)
     assert (await rig.answer()).text == "Press Reset."

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
+from deployments.core.reuse.residency import Residency
 from tests.unit.core.reuse.asking import NOTHING, caught_up, found
-from tests.unit.core.reuse.engine import Engine
+from tests.unit.core.reuse.engine import Clock, Engine
+from tests.unit.core.reuse.library import BLOCK
 
 
 def test_while_events_are_missing_an_estimate_says_so(library):
@@ -41,6 +45,18 @@ def test_an_estimate_claims_no_more_than_the_same_model_holds(library):
         path = found(engine, library, "a", asked)
         order = [asked[[library.segment(n) for n in asked].index(segment)] for segment in path.segments]
         assert path.cached_tokens <= engine.really_cached(library.prompt("a", 0, order))
+
+
+@pytest.mark.parametrize(("eviction", "kept"), [("documents", 24), ("lru", 8)])
+def test_an_estimate_evicts_as_the_engine_does(library, eviction, kept):
+    """Documents that were asked for twice outlive others; least recently used, only the head is left."""
+    residency = Residency("r1", "e1", BLOCK, 20, Clock(), eviction=eviction)
+    residency.start_estimating()
+    for documents in ([0, 1], [0, 1], *([number] for number in range(2, 5)), [3, 2], [4, 2]):
+        prompt = library.prompt("a", 0, documents, question_tokens=20)
+        residency.served("a", prompt.steps, prompt.hashes)
+    again = library.prompt("a", 0, [0, 1])
+    assert residency.leading(again.hashes) * BLOCK == kept
 
 
 def test_known_paths_that_do_not_fit_are_not_estimated(library):

@@ -113,7 +113,7 @@ class Following(RuleBasedStateMachine):
 
     @rule()
     def evict_all(self) -> None:
-        blocks = tuple(self.engine.cache._blocks)
+        blocks = tuple(self.engine.cache)
         self.engine.cache.remove(blocks)
         self.engine.events.append(("removed", blocks))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deployments.core.ids import SegmentKey
 from deployments.core.reuse.ordering import ORDERS, Candidate, Order, by_popularity, by_rank
 from deployments.core.reuse.paths import SegmentId, segment_id
-from deployments.core.reuse.placing import TIE_TOKENS, Placing, ReplicaState, place
+from deployments.core.reuse.placing import TIE_TOKENS, WAITING_PER_TOKEN, Placing, ReplicaState, place
 from deployments.core.reuse.replica_view import ReplicaView
 from tests.unit.core.reuse.test_replica_view import HEAD, change, update
 
@@ -36,7 +36,7 @@ def replica(name: str, *paths: tuple[int, ...], pending: int = 0, cached: int = 
             replica=name,
         )
     )
-    return ReplicaState(view, pending)
+    return ReplicaState(view, pending * WAITING_PER_TOKEN)
 
 
 def placed(candidates, *replicas, sorting=by_rank, follow=True, best=None, seed=0, head=HEAD):
@@ -82,7 +82,8 @@ def test_the_first_replica_holds_what_is_claimed_of_it_in_that_order(asked, clus
         view = replicas[name].view
         wanted = [segment_id(c.key) for c in candidates]
         path = view.longest_path(HEAD, wanted) if follow else view.path_along(HEAD, names)
-        costs.append(max(PROMPT_TOKENS - path.cached_tokens, 0) + replicas[name].pending_tokens)
+        waiting = replicas[name].pending_tokens // WAITING_PER_TOKEN
+        costs.append(max(PROMPT_TOKENS - path.cached_tokens, 0) + waiting)
     assert costs[0] < min(costs) + TIE_TOKENS
     assert all(later > sooner - TIE_TOKENS for sooner, later in pairwise(costs))
 
@@ -175,10 +176,13 @@ def test_another_head_gives_nothing():
 
 @pytest.mark.parametrize(("pending", "first"), [(0, "holds"), (260, "holds"), (340, "idle"), (5000, "idle")])
 def test_what_waits_outweighs_what_is_saved_where_it_is_more(pending, first):
-    """Both in tokens: the replica saves 300."""
+    """Both in tokens, those that wait by their weight: the replica saves 300."""
     asked = [candidate(1), candidate(2)]
     for seed in range(10):
-        states = replica("holds", (2, 1), pending=pending), ReplicaState(ReplicaView("idle"), 0)
+        states = (
+            replica("holds", (2, 1), pending=pending),
+            ReplicaState(ReplicaView("idle"), 0),
+        )
         done = placed(asked, *states, seed=seed)
         assert done.replicas[0] == first
         assert (done.order, done.cached_tokens) == (([1, 0], 300) if first == "holds" else ([0, 1], 0))
@@ -210,7 +214,10 @@ def test_equals_are_chosen_from_at_random(first_pending):
 
 def test_a_cached_prompt_costs_nothing_and_not_less():
     """A view that claims more than the prompt has does not make up for what waits."""
-    states = replica("more", (1,), cached=3000, pending=500), replica("all", (1,), cached=500)
+    states = (
+        replica("more", (1,), cached=3000, pending=500),
+        replica("all", (1,), cached=500),
+    )
     assert placed([candidate(1)], *states).replicas == ("all", "more")
 
 

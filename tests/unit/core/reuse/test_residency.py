@@ -43,7 +43,7 @@ def test_a_path_taken_for_gone_is_known_again_once_it_is_used(library):
     engine = Engine(50)
     for _ in range(2):
         engine.ask(library.prompt("a", 0, [0]))
-        engine.events.append(("removed", tuple(engine.cache._blocks)))
+        engine.events.append(("removed", tuple(engine.cache)))
         engine.cache.clear()
     engine.events.pop()
     engine.cache.admit(engine.unserved[-1].hashes)
@@ -60,7 +60,7 @@ def test_nothing_resident_leaves_nothing_behind(library):
         engine, random = Engine(200), Random(seed)
         for _ in range(20):
             engine.answer(library.prompt("a", random.randrange(2), random.sample(range(5), 3)))
-        blocks = list(engine.cache._blocks)
+        blocks = list(engine.cache)
         random.shuffle(blocks)
         while blocks:
             some, blocks = blocks[:7], blocks[7:]
@@ -76,7 +76,7 @@ def test_a_path_goes_with_the_last_blocks_before_and_after_it():
     """One event may take a path's end first and then its beginning, which a gap has made useless before."""
     library, engine = Library([4], [8, 4]), Engine(20)
     engine.answer(library.prompt("a", 0, [0, 1], question_tokens=1))
-    head, first, second, third = engine.cache._blocks.__reversed__()
+    head, first, second, third = reversed(list(engine.cache))
     engine.residency.removed([first])
     assert found(engine, library, "a", [0, 1]) == ResidentPath((), 4)
     engine.residency.removed([third, second])
@@ -108,7 +108,7 @@ def test_whatever_comes_and_goes_no_more_is_claimed_than_is_there(seed):
     ]
     for prompt in prompts:
         engine.answer(prompt)
-    blocks, there = list(engine.cache._blocks), set(engine.cache._blocks)
+    blocks, there = list(engine.cache), set(engine.cache)
     view = ReplicaView("r1")
     for _ in range(150):
         block = random.choice(blocks)
