@@ -26,7 +26,7 @@ from serve_app.assembly.engine import engine as engine_services
 from serve_app.assembly.records import knowledge_and_records
 from serve_app.assembly.token_cache import token_cache as token_cache_services
 from serve_app.assembly.warming import WarmPeers, warm_prompts
-from serve_app.engine.router import PreferenceRouter
+from serve_app.engine.preference_router import PreferenceRouter
 from serve_app.ingress import AgentHandle, Ingress
 from serve_app.local_models import Models
 from serve_app.logs import log_as_serve, serve_logging

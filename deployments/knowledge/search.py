@@ -11,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
-from deployments.core.salt import SALT_COLLECTION
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
-from deployments.database.vectors import Embedder
-from deployments.knowledge.collection_states import read_state, read_states
+from deployments.database.vectors import Embedder, Vector
+from deployments.knowledge.collection_states import CollectionState, read_state, read_states
 from deployments.knowledge.document_filter import matching_documents
 from deployments.knowledge.follow_up import searched_texts, weigh
 from deployments.knowledge.fulltext import Place, TextScope, WordQuery, full_text
@@ -24,7 +23,7 @@ from deployments.knowledge.search_terms import Term, search_terms
 from deployments.knowledge.snippets import snippet
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
-from deployments.knowledge.text_ranking import TextRanking, rank, spelt_limit
+from deployments.knowledge.text_ranking import TextRanking, exact_limit, rank
 from deployments.knowledge.vector_cache import VectorCache
 
 _MIN_DEPTH = 50
@@ -41,9 +40,21 @@ class _TextQuestion:
     section: str | None = None
     only: DocumentFilter = EVERY_DOCUMENT
 
-    def unlimited(self) -> _TextQuestion:
-        """The same in the whole collection."""
-        return _TextQuestion(self.within)
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Chunks that were found for a question."""
+
+    near: Sequence[int]
+    """The most similar ones, best first; none where only full text ranks."""
+    words: Sequence[int]
+    """Those that full text found, best first."""
+    exact_matches: Mapping[int, int]
+    """As in `TextRanking`."""
+    similarities: Mapping[int, float]
+    """Cosines of both with the question, as far as they have vectors."""
+    searched_as: str
+    """The text that was searched for."""
 
 
 class HybridSearch:
@@ -77,40 +88,54 @@ class HybridSearch:
         Raises KnowledgeUnavailable.
         """
         texts = searched_texts(query)
-        if query.talk:
-            questions = list(await self._embedder.embed_queries(texts))
-        else:
-            questions = [await self._embedder.embed_query(query.text)]
-        depth = max(_MIN_DEPTH, 4 * query.top_k)
+        questions = await self._embedded(query, texts)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, query.scope)
-            asked = _TextQuestion(
-                TextScope(state.index_id, state.word_key, query.scope), query.section, query.only
-            )
-            searched_as, near = texts[-1], list[int]()
-            similarities: dict[int, float] = {}
-            if state.embedding != self._embedder.fingerprint:
-                ranking = await self._rank_text(connection, asked, search_terms(searched_as))
-                words = ranking.chunk_ids[:depth]
+            if state.embedding == self._embedder.fingerprint:
+                found = await self._by_both(connection, query, state, texts, questions)
             else:
-                vectors = await self._vectors.load(connection, query.scope, state)
-                weighed = weigh(texts, await vectors.similarities_to(questions))
-                searched_as = weighed.text
-                terms, chunk_count = search_terms(searched_as), len(vectors.chunk_ids)
-                # All chunks of the collection decide how rare a word is, whatever limits the question has.
-                ranking = await self._rank_text(connection, asked.unlimited(), terms, chunk_count)
-                only = await matching_documents(connection, query.scope, query.only) if query.only else None
-                allowed = vectors.chunks_of(query.section, only)
-                spelt = (chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.spelt)
-                words = [chunk_id for chunk_id in spelt if allowed is None or chunk_id in allowed][:depth]
-                near = vectors.nearest(weighed.similarities, query.section, depth, query.top_k, only)
-                similarities = vectors.by_chunk(weighed.similarities, [*near, *words])
-            fused = self._selected(fuse([near, words]), ranking.spelt, similarities)
-            rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in fused])
-        readable = [hit for hit in fused if hit[0] in rows]
+                found = await self._by_text(connection, query, state, texts[-1])
+            hits = self._selected(found)
+            rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in hits])
+        readable = [hit for hit in hits if hit[0] in rows]
         best = best_of_groups(readable, lambda hit: rows[hit[0]].doc_id, query.top_k, query.further)
-        passages = tuple(_passage(rows[id_], score, similarities.get(id_)) for id_, score in best)
-        return Retrieval(passages, state.generation, self._search_state(state.stamp), searched_as)
+        passages = tuple(_passage(rows[id_], score, found.similarities.get(id_)) for id_, score in best)
+        return Retrieval(passages, state.generation, self._search_state(state.stamp), found.searched_as)
+
+    async def _embedded(self, query: SearchQuery, texts: Sequence[str]) -> Sequence[Vector]:
+        if query.talk:
+            return list(await self._embedder.embed_queries(texts))
+        return [await self._embedder.embed_query(query.text)]
+
+    async def _by_text(
+        self, connection: AsyncConnection, query: SearchQuery, state: CollectionState, text: str
+    ) -> _Candidates:
+        """Finds chunks by full text alone."""
+        asked = _TextQuestion(_text_scope(query.scope, state), query.section, query.only)
+        ranking = await self._rank_text(connection, asked, search_terms(text))
+        return _Candidates((), ranking.chunk_ids[: _depth(query)], ranking.exact_matches, {}, text)
+
+    async def _by_both(
+        self,
+        connection: AsyncConnection,
+        query: SearchQuery,
+        state: CollectionState,
+        texts: Sequence[str],
+        questions: Sequence[Vector],
+    ) -> _Candidates:
+        """Finds chunks by vectors, and those that have what the question spells."""
+        vectors = await self._vectors.load(connection, query.scope, state)
+        weighed = weigh(texts, await vectors.similarities_to(questions))
+        only = await matching_documents(connection, query.scope, query.only) if query.only else None
+        near = vectors.nearest(weighed.similarities, query.section, _depth(query), query.top_k, only)
+        # All chunks of the collection decide how rare a word is, whatever limits the question has.
+        asked = _TextQuestion(_text_scope(query.scope, state))
+        ranking = await self._rank_text(connection, asked, search_terms(weighed.text), len(vectors.chunk_ids))
+        allowed = vectors.chunks_of(query.section, only)
+        exact = (chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.exact_matches)
+        words = [chunk_id for chunk_id in exact if allowed is None or chunk_id in allowed][: _depth(query)]
+        similarities = vectors.by_chunk(weighed.similarities, [*near, *words])
+        return _Candidates(near, words, ranking.exact_matches, similarities, weighed.text)
 
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """Returns all passages of documents, in the order of `doc_ids` and then of their text.
@@ -146,7 +171,7 @@ class HybridSearch:
         terms = search_terms(question)
         async with self._database.snapshot() as connection:
             state = await read_state(connection, scope)
-            asked = _TextQuestion(TextScope(state.index_id, state.word_key, scope), None, only)
+            asked = _TextQuestion(_text_scope(scope, state), None, only)
             ranking = await self._rank_text(connection, asked, terms)
             ids = ranking.chunk_ids[: max(_MIN_DEPTH, 4 * limit)]
             rows = await _read_rows(connection, scope, ids)
@@ -174,20 +199,20 @@ class HybridSearch:
             return TextRanking([], {})
         places, limit = tuple(Place), _MAX_HITS
         if chunk_count is not None:
-            places, limit = (Place.ANYWHERE,), spelt_limit(chunk_count) + 1
+            places, limit = (Place.ANYWHERE,), exact_limit(chunk_count) + 1
         words = [term.word for term in terms]
         wanted = WordQuery(asked.within, asked.section, words, places, limit, asked.only)
         return rank(terms, await self._full_text.find(connection, wanted), chunk_count)
 
-    def _selected(
-        self, fused: Sequence[tuple[int, float]], spelt: Mapping[int, int], similarities: Mapping[int, float]
-    ) -> list[tuple[int, float]]:
-        """Drops chunks that are neither in `spelt` nor similar. Adds to the score of a chunk
-        the number that `spelt` gives it, so that those come first."""
+    def _selected(self, found: _Candidates) -> list[tuple[int, float]]:
+        """Fuses both rankings. Drops chunks that neither match exactly nor are similar.
+
+        Adds to the score of an exact match its number in `exact_matches`, so that those come first.
+        """
         kept = [
-            (chunk_id, score + spelt.get(chunk_id, 0))
-            for chunk_id, score in fused
-            if chunk_id in spelt or similarities.get(chunk_id, 1.0) >= self._threshold
+            (chunk_id, score + found.exact_matches.get(chunk_id, 0))
+            for chunk_id, score in fuse([found.near, found.words])
+            if chunk_id in found.exact_matches or found.similarities.get(chunk_id, 1.0) >= self._threshold
         ]
         return sorted(kept, key=lambda hit: -hit[1])
 
@@ -225,6 +250,15 @@ async def _read_rows(
         for row in await connection.execute(query)
         if (row.tenant, row.collection) == (scope.tenant, scope.collection)
     }
+
+
+def _depth(query: SearchQuery) -> int:
+    """How many ranks to read from each ranking."""
+    return max(_MIN_DEPTH, 4 * query.top_k)
+
+
+def _text_scope(scope: Scope, state: CollectionState) -> TextScope:
+    return TextScope(state.index_id, state.word_key, scope)
 
 
 def _within(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -27,14 +27,14 @@ class TextRanking:
     """Chunks that have terms of a question."""
 
     chunk_ids: list[int]
-    """Those that spell most of the question first, then by score, then by id."""
-    spelt: dict[int, int]
-    """For chunks that spell what the question asks for: how many of its identifiers they have, or 1 if the
+    """Those that match most of the question exactly first, then by score, then by id."""
+    exact_matches: dict[int, int]
+    """For chunks that have what the question asks for word by word: how many of its identifiers, or 1 if the
     question has no identifiers and they have all its rare words."""
 
 
-def spelt_limit(chunks: int) -> int:
-    """Returns how many of so many chunks can spell the same thing: more are not worth to be read."""
+def exact_limit(chunks: int) -> int:
+    """Returns how many of so many chunks can match exactly: more are not worth to be read."""
     return max(_TELLING, _rare_limit(chunks))
 
 
@@ -43,7 +43,7 @@ def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> Text
 
     A chunk's score is the sum of its terms' weights: a term that few of the `chunks` have weighs more, and
     one in a title more than one in a heading or body. `chunks` is the size of the collection, if the caller
-    knows it, else those that were found stand for it. Of words that more than `spelt_limit` chunks have,
+    knows it, else those that were found stand for it. Of words that more than `exact_limit` chunks have,
     `found` may be incomplete.
     """
     ids = np.unique(np.concatenate(list(found.values()))) if found else np.empty(0, np.int64)
@@ -54,16 +54,16 @@ def rank(terms: Sequence[Term], found: Found, chunks: int | None = None) -> Text
         weights = _weights(ids, term.word, found)
         count = int(np.count_nonzero(weights))
         scores += weights * _rarity(count, chunks)
-        if term.is_identifier and count <= spelt_limit(chunks):
+        if term.is_identifier and count <= exact_limit(chunks):
             identifiers += weights > 0
             identifier_terms += 1
         if count <= _rare_limit(chunks):
             rare += weights > 0
             rare_terms += 1
-    spelt = identifiers if identifier_terms else 1.0 * (rare == max(rare_terms, 1))
+    exact = identifiers if identifier_terms else 1.0 * (rare == max(rare_terms, 1))
     # Sums of equal numbers in different order differ in the last digits, hence the rounding.
-    order = np.lexsort((ids, -scores.round(9), -spelt))
-    return TextRanking(ids[order].tolist(), {int(ids[i]): int(spelt[i]) for i in np.flatnonzero(spelt)})
+    order = np.lexsort((ids, -scores.round(9), -exact))
+    return TextRanking(ids[order].tolist(), {int(ids[i]): int(exact[i]) for i in np.flatnonzero(exact)})
 
 
 def _weights(ids: ChunkIds, word: str, found: Found) -> npt.NDArray[np.float64]:

@@ -134,4 +134,5 @@ class EngineCalls:
             avoid=(*self._views.avoided(), *refused_by),
             known=self._views.known(salt, replicas),
             share_answer=share and question.sampling.temperature == 0,
+            continued=prompt.selection.opening.conversed is not None,
         )

@@ -17,7 +17,7 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
-from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.held_leases import LeaseKeeper
 from deployments.retrieval.retrieval_lru import RetrievalLru
 from deployments.retrieval.rhythms import Rhythms, retrieval_ttl_s
 

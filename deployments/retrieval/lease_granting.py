@@ -10,7 +10,7 @@ from typing import Protocol
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import Scope
 from deployments.core.leases import LEASE_S, POLL_S, HolderId, Lease, LeasedRetrieval, lease_clock
-from deployments.retrieval.lease_table import GRANTED_S, LeaseTable
+from deployments.retrieval.granted_leases import GRANTED_S, LeaseTable
 
 
 class StatefulSearch(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deployments.core.ids import Scope
 from deployments.core.salt import cache_salt, salt_scope
-from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.held_leases import LeaseKeeper
 
 
 @dataclass(frozen=True, slots=True)

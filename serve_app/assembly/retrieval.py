@@ -15,7 +15,7 @@ from deployments.core.services import KnowledgeBase
 from deployments.redis.connection import RedisLink
 from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
 from deployments.retrieval.forgetting import Forgetting
-from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.held_leases import LeaseKeeper
 from deployments.retrieval.retrieval_store import RedisRetrievalStore
 from deployments.retrieval.rhythms import Rhythms
 from deployments.retrieval.tenant_salts import TenantSalts

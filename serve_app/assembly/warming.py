@@ -19,7 +19,7 @@ from deployments.core.token_ids import TokenIds
 from deployments.engine.warm_prompts import PromptSource, WarmPrompt, plan_for
 from deployments.rag.prompt import PromptAssembler
 from deployments.redis.connection import RedisLink
-from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.held_leases import LeaseKeeper
 from deployments.retrieval.tenant_salts import TenantSalts
 from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.hot_paths import RedisHotPaths

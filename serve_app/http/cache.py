@@ -163,7 +163,7 @@ async def warm(body: WarmRequest, parts: ServicesDep, call: CallDep) -> dict[str
 
 @router.post("/clear")
 async def clear(body: ClearRequest, parts: ServicesDep, owner: TenantDep) -> ClearedBody:
-    """Deletes the tenant's cached token ids; the next questions are tokenized again.
+    """Deletes the tenant's cached token ids and search results; the next questions are searched for again.
 
     `cleared` counts the entries of the shared cache; each replica's own copies are dropped as well.
     """

@@ -14,7 +14,7 @@ from deployments.core.conversations import StoredTurn, segment_digest
 from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import DocId, Fingerprint, Scope, TenantId
-from deployments.retrieval import lease_keeper
+from deployments.retrieval import held_leases
 from deployments.retrieval.forgetting import FORGET_AFTER_S
 from tests.contract.erasure.conftest import ACME, ACTOR, SUPPORT_KB, Whole, an_idea
 
@@ -185,7 +185,7 @@ async def test_deleting_a_document_leaves_no_text_of_it_anywhere(whole: Whole) -
 
 async def test_an_agent_that_nobody_asks_keeps_nothing(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would not hear of a deletion."""
-    monkeypatch.setattr(lease_keeper, "WATCHED_S", 0.1)
+    monkeypatch.setattr(held_leases, "WATCHED_S", 0.1)
     await plant_document(whole, WORD)
     assert whole.agent.kept() > 0
     async with asyncio.timeout(60):

@@ -16,9 +16,9 @@ from deployments.core.errors import CacheUnavailable, KnowledgeUnavailable
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.leases import HolderId, Lease, LeasedRetrieval
 from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts, RetrievalKey
+from deployments.retrieval.granted_leases import GRANTED_S
+from deployments.retrieval.held_leases import LeaseKeeper
 from deployments.retrieval.lease_granting import Leases
-from deployments.retrieval.lease_keeper import LeaseKeeper
-from deployments.retrieval.lease_table import GRANTED_S
 from deployments.retrieval.rhythms import Rhythms
 from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
 

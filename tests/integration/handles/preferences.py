@@ -25,7 +25,7 @@ from ray import serve  # noqa: E402  it reads the environment
 from ray.serve.config import RequestRouterConfig  # noqa: E402
 
 from serve_app.engine.handle import EngineHandle  # noqa: E402
-from serve_app.engine.router import PreferenceRouter  # noqa: E402
+from serve_app.engine.preference_router import PreferenceRouter  # noqa: E402
 
 REPLICAS = 3
 AT_ONCE = 2

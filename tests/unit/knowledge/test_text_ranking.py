@@ -1,4 +1,4 @@
-"""Full text ranks by what is spelt first, then by rare words and by places."""
+"""Full text ranks by what is exact first, then by rare words and by places."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ def test_a_title_counts_more_than_a_heading_and_that_more_than_a_body() -> None:
 def test_chunks_that_spell_more_identifiers_come_first() -> None:
     result = ranked({"e08": [2, 3], "e09": [3], "lamp": [1]}, identifiers="e08 e09")
     assert result.chunk_ids == [3, 2, 1]
-    assert result.spelt == {2: 1, 3: 2}
+    assert result.exact_matches == {2: 1, 3: 2}
 
 
 def test_an_identifier_that_many_chunks_have_counts_as_a_word() -> None:
     year, quokka = [*range(400)], [*range(390, 400)]
-    assert ranked({"2023": year}, 1000, identifiers="2023").spelt == {}
-    assert set(ranked({"2023": year, "quokka": quokka}, 1000, identifiers="2023").spelt) == {*quokka}
+    assert ranked({"2023": year}, 1000, identifiers="2023").exact_matches == {}
+    assert set(ranked({"2023": year, "quokka": quokka}, 1000, identifiers="2023").exact_matches) == {*quokka}
 
 
 def test_without_identifiers_a_chunk_must_have_all_rare_words() -> None:
     often = [*range(50)]
-    assert ranked({"quokka": [7], "change": often}).spelt == {7: 1}
-    assert ranked({"quokka": [7], "wombat": [8], "change": often}).spelt == {}
-    assert ranked({"quokka": [7, 8], "wombat": [8], "change": often}).spelt == {8: 1}
+    assert ranked({"quokka": [7], "change": often}).exact_matches == {7: 1}
+    assert ranked({"quokka": [7], "wombat": [8], "change": often}).exact_matches == {}
+    assert ranked({"quokka": [7, 8], "wombat": [8], "change": often}).exact_matches == {8: 1}
 
 
 def test_a_rare_word_that_no_chunk_has_means_another_topic() -> None:
-    assert ranked({"sourdough": [], "capital": [7]}).spelt == {}
+    assert ranked({"sourdough": [], "capital": [7]}).exact_matches == {}
 
 
 def test_frequent_words_alone_spell_nothing() -> None:
-    assert ranked({"change": [*range(50)]}).spelt == {}
+    assert ranked({"change": [*range(50)]}).exact_matches == {}
 
 
 IDS = st.lists(st.integers(1, 40), unique=True).map(sorted)
@@ -68,5 +68,5 @@ def test_each_chunk_is_ranked_once_and_the_order_does_not_depend_on_that_of_term
     result = ranked(found, chunks, identifiers="a")
     assert sorted(result.chunk_ids) == sorted({id_ for ids in found.values() for id_ in ids})
     assert ranked(dict(reversed(found.items())), chunks, identifiers="a") == result
-    spelt = [result.spelt.get(id_, 0) for id_ in result.chunk_ids]
-    assert spelt == sorted(spelt, reverse=True)
+    exact = [result.exact_matches.get(id_, 0) for id_ in result.chunk_ids]
+    assert exact == sorted(exact, reverse=True)

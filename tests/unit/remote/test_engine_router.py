@@ -10,7 +10,7 @@ import pytest
 from deployments.core.ids import RequestId
 from deployments.core.messages import GenerateRequest
 from deployments.core.sampling import Sampling
-from serve_app.engine.router import PreferenceRouter
+from serve_app.engine.preference_router import PreferenceRouter
 
 
 def replica(name: str) -> Any:

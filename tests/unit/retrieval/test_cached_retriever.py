@@ -14,7 +14,7 @@ from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease, LeasedRetrieval
 from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts, RetrievalKey
-from deployments.retrieval.lease_keeper import LeaseKeeper
+from deployments.retrieval.held_leases import LeaseKeeper
 from deployments.retrieval.rhythms import Rhythms
 from tests.fakes import FakeClock, a_passage
 

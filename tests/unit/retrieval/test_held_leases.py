@@ -2,7 +2,7 @@
 
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, Lease
-from deployments.retrieval.lease_keeper import KEPT_SCOPES, HeldLeases
+from deployments.retrieval.held_leases import KEPT_SCOPES, HeldLeases
 from tests.fakes import FakeClock
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease
-from deployments.retrieval.lease_keeper import HeldLeases
-from deployments.retrieval.lease_table import GRANTED_S, LeaseTable, Reading
+from deployments.retrieval.granted_leases import GRANTED_S, LeaseTable, Reading
+from deployments.retrieval.held_leases import HeldLeases
 from tests.fakes import FakeClock
 
 SCOPE = Scope(TenantId("acme"), CollectionName("kb"))

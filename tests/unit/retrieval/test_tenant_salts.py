@@ -12,7 +12,7 @@ from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease, LeasedRetrieval
 from deployments.core.salt import cache_salt, salt_scope
-from deployments.retrieval.lease_keeper import WATCHED_S, LeaseKeeper
+from deployments.retrieval.held_leases import WATCHED_S, LeaseKeeper
 from deployments.retrieval.tenant_salts import TenantSalts
 from tests.fakes import FakeClock
 

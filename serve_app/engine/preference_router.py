@@ -1,4 +1,6 @@
-"""Chooses the replica that gets a call: those that the caller prefers, in its order, then the others.
+"""Gives a call to a replica: those that the caller prefers, in its order, then the others.
+
+The preference was chosen before, with the order of the documents (`core.reuse.placing`).
 
 A replica that the caller avoids, because it has failed, gets no call while others run, even if those are
 full.
