@@ -68,10 +68,12 @@ class Grammars:
     def __init__(self, folder: Path) -> None:
         known = Tokenizer.from_file(str(folder / "tokenizer.json"))
         by_id = sorted(known.get_vocab(with_added_tokens=True).items(), key=lambda one: one[1])
-        stop = [known.token_to_id("<|im_end|>")]
+        ids = dict(by_id)
         kind = xgrammar.VocabType.BYTE_LEVEL
-        self._tokens = xgrammar.TokenizerInfo([token for token, _ in by_id], kind, stop_token_ids=stop)
-        self._open = known.token_to_id("[")
+        self._tokens = xgrammar.TokenizerInfo(
+            [token for token, _ in by_id], kind, stop_token_ids=[ids["<|im_end|>"]]
+        )
+        self._open = ids["["]
 
     def compiled(self, schema: dict[str, Any]) -> xgrammar.CompiledGrammar:
         compiler = xgrammar.GrammarCompiler(self._tokens, max_threads=1, cache_enabled=False)
