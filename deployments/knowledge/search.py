@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
+from deployments.core.salt import SALT_COLLECTION
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder, Vector

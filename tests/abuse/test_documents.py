@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.abuse.attacked import Attacked, effect_on, measured
+from tests.abuse.attacked import Attacked, effect_on, measured, p95
 from tests.office_files import docx, zipped
 from tests.pdf_files import pdf_of_one_stream
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.system
 MB = 10**6
 WORST_S = 18.0
 """Above the 5 s of CPU and the 10 s that one document may take here."""
-QUIET_S = 3.0
-"""Of a document with 50 characters, on a machine whose two cores others use, too."""
+QUIET_S = 2.0
+"""The p95 of storing a short document meanwhile, on a machine whose two cores others use, too."""
 
 PICTURE = "![x](data:image/png;base64,{})"
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "{0}">' + "".join(
@@ -81,7 +81,7 @@ async def test_a_hostile_document_is_cut_or_refused_and_nobody_waits(app: Attack
     effect = await effect_on(
         lambda: app.put("quiet", "small", "thirty-four characters of plain text"), attack()
     )
-    assert max(effect.while_s) < QUIET_S
+    assert p95(effect.while_s) < QUIET_S
 
 
 async def test_many_hostile_documents_hold_no_other_tenants_place(app: Attacked) -> None:
@@ -97,4 +97,4 @@ async def test_many_hostile_documents_hold_no_other_tenants_place(app: Attacked)
         await asyncio.gather(*puts, return_exceptions=True)
 
     effect = await effect_on(lambda: app.put("quiet", "small"), attack())
-    assert max(effect.while_s) < QUIET_S
+    assert p95(effect.while_s) < QUIET_S

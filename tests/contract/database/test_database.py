@@ -198,19 +198,21 @@ async def test_locks_of_any_number_are_held_at_once(database_url: str) -> None:
 
 
 async def test_who_gives_up_waiting_leaves_the_lock_free(database_url: str) -> None:
-    """At any moment of the wait, the first statement included."""
-    first, second = await processes(database_url)
-    for steps in (0, 1, 2, 5):
-        async with first.lock("name"):
-            waiting = asyncio.create_task(second.lock("name").__aenter__())
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-        async with asyncio.timeout(10), first.lock("name"), second.lock(f"other {steps}"):
-            pass
-    for database in {first, second}:
-        await database.close()
+    """At any moment, also while the database gives it the lock."""
+    database = await Database.open(database_url)
+    for steps in (0, 1, 2, 3, 5, 8, 13):
+        waiting = asyncio.create_task(database.lock("name").__aenter__())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        while statements := set(database._locks._statements):
+            await asyncio.gather(*statements)
+        if database.dialect == "postgresql":
+            async with database.snapshot() as connection:
+                held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+                assert await connection.scalar(held) == 0
+    await database.close()
 
 
 async def test_a_lost_connection_frees_its_locks(database_url: str) -> None:
