@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
-from deployments.core.documents import Passage, Retrieval, SearchQuery, TextHit
+from deployments.core.documents import Retrieval, SearchQuery, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.core.salt import SALT_COLLECTION
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder, Vector
+from deployments.knowledge.chunk_rows import hit_of, passage_of, read_rows
 from deployments.knowledge.collection_states import CollectionState, read_state, read_states
 from deployments.knowledge.document_filter import matching_documents
 from deployments.knowledge.follow_up import searched_texts, weigh
@@ -97,10 +98,10 @@ class HybridSearch:
             else:
                 found = await self._by_text(connection, query, state, texts[-1])
             hits = self._selected(found)
-            rows = await _read_rows(connection, query.scope, [chunk_id for chunk_id, _ in hits])
+            rows = await read_rows(connection, query.scope, [chunk_id for chunk_id, _ in hits])
         readable = [hit for hit in hits if hit[0] in rows]
         best = best_of_groups(readable, lambda hit: rows[hit[0]].doc_id, query.top_k, query.further)
-        passages = tuple(_passage(rows[id_], score, found.similarities.get(id_)) for id_, score in best)
+        passages = tuple(passage_of(rows[id_], score, found.similarities.get(id_)) for id_, score in best)
         return Retrieval(passages, state.generation, self._search_state(state.stamp), found.searched_as)
 
     async def _embedded(self, query: SearchQuery, texts: Sequence[str]) -> Sequence[Vector]:
@@ -149,9 +150,9 @@ class HybridSearch:
         async with self._database.snapshot() as connection:
             state = await read_state(connection, scope)
             found = await connection.scalars(wanted.where(chunks.c.index_id == state.index_id))
-            rows = (await _read_rows(connection, scope, found.all())).values()
+            rows = (await read_rows(connection, scope, found.all())).values()
         ordered = sorted(rows, key=lambda row: (position[row.doc_id], row.ordinal))
-        passages = tuple(_passage(row, 0.0, None) for row in ordered)
+        passages = tuple(passage_of(row, 0.0, None) for row in ordered)
         return Retrieval(passages, state.generation, self._search_state(state.stamp))
 
     async def states(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[int, str]]:
@@ -175,14 +176,16 @@ class HybridSearch:
             asked = _TextQuestion(_text_scope(scope, state), None, only)
             ranking = await self._rank_text(connection, asked, terms)
             ids = ranking.chunk_ids[: max(_MIN_DEPTH, 4 * limit)]
-            rows = await _read_rows(connection, scope, ids)
+            rows = await read_rows(connection, scope, ids)
         best: dict[str, AnyRow] = {}
         for chunk_id in ids:
             if chunk_id in rows:
                 best.setdefault(rows[chunk_id].doc_id, rows[chunk_id])
         ranked = fuse([list(best)[:limit]])
         words = {term.word for term in terms}
-        return tuple(_hit(best[doc_id], score, snippet(best[doc_id].body, words)) for doc_id, score in ranked)
+        return tuple(
+            hit_of(best[doc_id], score, snippet(best[doc_id].body, words)) for doc_id, score in ranked
+        )
 
     async def _rank_text(
         self,
@@ -225,34 +228,6 @@ class HybridSearch:
         return search_state(stamp, self._embedder.fingerprint, self._threshold)
 
 
-async def _read_rows(
-    connection: AsyncConnection, scope: Scope, chunk_ids: Sequence[int]
-) -> dict[int, AnyRow]:
-    """Reads chunks with their documents, by chunk id. Chunks outside the scope are left out."""
-    columns = (
-        chunks.c.id,
-        chunks.c.ordinal,
-        chunks.c.heading,
-        chunks.c.body,
-        chunks.c.start_char,
-        chunks.c.end_char,
-        documents.c.tenant,
-        documents.c.collection,
-        documents.c.doc_id,
-        documents.c.title,
-        documents.c.section,
-        documents.c.url,
-        documents.c.version,
-    )
-    query = select(*columns).join(documents).where(chunks.c.id.in_(chunk_ids))
-    # With the scope as a condition, SQLite would read all of the collection for more than some 60 ids.
-    return {
-        row.id: row
-        for row in await connection.execute(query)
-        if (row.tenant, row.collection) == (scope.tenant, scope.collection)
-    }
-
-
 def _depth(query: SearchQuery) -> int:
     """How many ranks to read from each ranking."""
     return max(_MIN_DEPTH, 4 * query.top_k)
@@ -264,33 +239,3 @@ def _text_scope(scope: Scope, state: CollectionState) -> TextScope:
 
 def _within(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return documents.c.tenant == scope.tenant, documents.c.collection == scope.collection
-
-
-def _passage(row: AnyRow, score: float, similarity: float | None) -> Passage:
-    return Passage(
-        DocId(row.doc_id),
-        row.title,
-        row.heading,
-        row.section,
-        row.version,
-        row.ordinal,
-        row.body,
-        score,
-        similarity,
-        row.url,
-        row.start_char,
-        row.end_char,
-    )
-
-
-def _hit(row: AnyRow, score: float, cut: str) -> TextHit:
-    return TextHit(
-        DocId(row.doc_id),
-        row.title,
-        row.heading,
-        row.section,
-        row.version,
-        score,
-        cut,
-        row.url,
-    )
