@@ -9,7 +9,7 @@ import pytest
 from serve_app.http.page import FOLDER, INDEX, MEDIA_TYPES, files
 from tests.unit.serve_app.fake_services import Api
 
-MAX_BYTES = 120_000
+MAX_BYTES = 130_000
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
