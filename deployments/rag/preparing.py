@@ -87,16 +87,18 @@ class PromptPreparer:
             absences=self._absences(question, selection, placing),
         )
 
+    def answered(self, question: Question, prompt: PreparedPrompt) -> None:
+        """Notes which versions of documents an answered question used."""
+        self._versions.note(question.scope, prompt.selection.added)
+
     def _absences(
         self, question: Question, selection: Selection, placing: Placing
     ) -> tuple[Absence | None, ...]:
         scope, added = question.scope, [selection.added[i] for i in placing.order]
         path = [segment_id(selection.keys[i]) for i in placing.order]
-        absences = self._parts.placer.foresee(
+        return self._parts.placer.foresee(
             selection.salt, placing, path, lambda index: self._versions.changed(scope, added[index])
         )
-        self._versions.note(scope, added)
-        return absences
 
     def _ending(self, question: Question, selection: Selection, order: Sequence[int]) -> TokenIds:
         return self._endings.ending(

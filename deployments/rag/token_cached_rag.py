@@ -100,6 +100,7 @@ class TokenCachedRAG:
                 if retry is None or (shown and generation.text):
                     raise
                 attempt = retry
+        self._preparer.answered(question, prompt)
         answer = await self._answer(question, prompt, generation, watch)
         await self._conversations.keep(question, prompt, generation, answer)
         self._observe(question, answer, prompt)

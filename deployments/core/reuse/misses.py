@@ -31,7 +31,8 @@ class Cause(StrEnum):
     ORDER = "order"
     """The replica holds it after other documents than those of this prompt."""
     REPLICA = "replica"
-    """Another replica holds it, but had too much to do or held less of the rest."""
+    """Another replica holds it, but had too much to do or held less of the rest; or another one than the
+    chosen served the prompt."""
     UNALIGNED = "unaligned"
     """The replica holds it, apart from its last tokens, which do not fill a block of the cache."""
     EVENTS_LOST = "events_lost"
@@ -142,12 +143,14 @@ def missed(
         end += length
         tokens = min(end - found.tokens, length)
         if tokens > 0:
-            misses.append(Miss(index, tokens, absence or _unexpected(tokens, length, found)))
+            misses.append(Miss(index, tokens, _cause(absence, tokens, length, found)))
     return tuple(misses)
 
 
-def _unexpected(tokens: int, length: int, found: Found) -> Absence:
-    """Why tokens of a document are absent that was expected to be there."""
+def _cause(foreseen: Absence | None, tokens: int, length: int, found: Found) -> Absence:
+    """Why tokens of a document are absent. What was foreseen of the chosen replica may not hold elsewhere."""
+    if foreseen is not None and not (found.elsewhere and foreseen.cause is Cause.ORDER):
+        return foreseen
     if found.elsewhere:
         return _REPLICA
     if found.estimated:

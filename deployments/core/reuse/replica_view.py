@@ -163,18 +163,21 @@ class ReplicaView:
 
     def _remove(self, node_id: NodeId, gone: set[SegmentId]) -> None:
         """Removes a path and all that continue it. Adds their last segments to `gone`."""
-        node = self._nodes.pop(node_id, None)
-        if node is None:
+        first = self._nodes.get(node_id)
+        if first is None:
             return
-        gone.add(node.segment)
-        self._held[node.segment] -= 1
-        if not self._held[node.segment]:
-            del self._held[node.segment]
-        parent = self._nodes.get(node.parent)
+        parent = self._nodes.get(first.parent)
         if parent is not None:
-            parent.children.pop(node.segment, None)
-        for child in tuple(node.children.values()):
-            self._remove(child.name, gone)
+            parent.children.pop(first.segment, None)
+        waiting = [first]
+        while waiting:
+            node = waiting.pop()
+            del self._nodes[node.name]
+            waiting += node.children.values()
+            gone.add(node.segment)
+            self._held[node.segment] -= 1
+            if not self._held[node.segment]:
+                del self._held[node.segment]
 
     def _clear(self) -> None:
         self._nodes = {ROOT: _Node(ROOT, ROOT, SegmentId(0), 0)}
