@@ -9,12 +9,13 @@ processor time.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
+from itertools import count as count_from
 from typing import Any
 
 import llguidance
 
+from deployments.agents.pattern_size import pattern_size
 from deployments.core.errors import InvalidRequest
 
 MAX_SCHEMA_CHARS = 10_000
@@ -26,6 +27,8 @@ MAX_ENUM_VALUES = 500
 """Of all enums together."""
 MAX_BRANCHES = 50
 """Of all anyOf, oneOf and allOf together."""
+MAX_REFERRED = 1_000
+"""Branches of one anyOf, oneOf or allOf with those that they refer to: each reference counts them again."""
 MAX_BOUND = 10_000
 """Of minItems, maxItems, minLength and maxLength."""
 MAX_NUMBER = 2**53
@@ -76,7 +79,6 @@ _KNOWN = (
     | {"required", "type"}
 )
 _KINDS: Mapping[type, str] = {list: "a list", dict: "an object", str: "a text"}
-_PATTERN_PART = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|.", re.DOTALL)
 
 
 def check_answer_schema(text: str) -> None:
@@ -92,28 +94,6 @@ def check_answer_schema(text: str) -> None:
     grammar = llguidance.LLMatcher.grammar_from_json_schema(text)
     if reason := llguidance.LLMatcher.validate_grammar(grammar):
         raise _refusal(" ".join(reason.split())[:300])
-
-
-def pattern_size(pattern: str) -> int:
-    """How many characters a pattern describes at most, if nothing is repeated without end.
-
-    Counts operators too, so it is at most a little too high.
-    """
-    groups, last = [0], 0
-    for part in _PATTERN_PART.finditer(pattern):
-        if part[1] is not None:
-            count = int(part[2] or part[1])
-            groups[-1] += last * (count - 1)
-            last *= count
-        elif part[0] == "(":
-            groups.append(0)
-        elif part[0] == ")" and len(groups) > 1:
-            last = groups.pop()
-            groups[-1] += last
-        else:
-            last = 1
-            groups[-1] += last
-    return sum(groups)
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -230,23 +210,31 @@ def _check_references(targets: Mapping[str, Any], schemas: list[dict[str, Any]])
 def _check_ambiguity(targets: Mapping[str, Any], schemas: list[dict[str, Any]]) -> None:
     ambiguous = 0
     for schema in schemas:
-        for keyword in _CHOICES:
-            branches = [_resolved(branch, targets) for branch in schema.get(keyword, ())]
-            alike = sum(map(_begins_like_others, branches))
-            ambiguous += alike if alike > 1 else 0
-            sizes = [pattern_size(branch["pattern"]) for branch in branches if "pattern" in branch]
-            if len(sizes) > 1:
-                _at_most(sum(sizes), MAX_ALTERNATIVES_SIZE, f"characters in the patterns of one {keyword}")
+        branches = list(_branches(schema, targets))
+        alike = sum(map(_begins_like_others, branches))
+        ambiguous += alike if alike > 1 else 0
+        sizes = [pattern_size(branch["pattern"]) for branch in branches if "pattern" in branch]
+        if len(sizes) > 1:
+            _at_most(sum(sizes), MAX_ALTERNATIVES_SIZE, "characters in the patterns of one anyOf or oneOf")
     costly = ", ".join(sorted(_COSTLY_FORMATS))
     what = f"arrays, or strings of the formats {costly}, that are branches of the same anyOf or oneOf"
     _at_most(ambiguous, MAX_AMBIGUOUS, what)
 
 
-def _resolved(branch: Any, targets: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a branch says of its values, itself or by references."""
-    while isinstance(branch, dict) and ("$ref" in branch or "allOf" in branch):
-        branch = targets[branch["$ref"]] if "$ref" in branch else branch["allOf"][0]
-    return branch if isinstance(branch, dict) else {}
+def _branches(schema: Mapping[str, Any], targets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """All that a schema's values can be, also by references and by choices within choices."""
+    waiting = [branch for keyword in _CHOICES for branch in schema.get(keyword, ())]
+    for count in count_from(1):
+        if not waiting:
+            return
+        _at_most(count, MAX_REFERRED, "branches, with those of references, in one anyOf, oneOf or allOf")
+        branch = waiting.pop()
+        if not isinstance(branch, dict):
+            continue
+        yield branch
+        waiting += [inner for keyword in _CHOICES for inner in branch.get(keyword, ())]
+        if "$ref" in branch:
+            waiting.append(targets[branch["$ref"]])
 
 
 def _begins_like_others(branch: Mapping[str, Any]) -> bool:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from deployments.agents import answer_schema
-from deployments.agents.answer_schema import check_answer_schema, pattern_size
+from deployments.agents.answer_schema import check_answer_schema
+from deployments.agents.pattern_size import pattern_size
 from deployments.core.errors import InvalidRequest
 
 KEYWORDS = st.sampled_from([*sorted(answer_schema._KNOWN), "uniqueItems", "x"])
@@ -44,6 +45,11 @@ def an_object(count, field, **more):
 
 
 SELF_NESTED = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/a"}} for _ in range(49)]}
+DOUBLING = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n - 1}"}] * 2} for n in range(1, 24)} | {
+    "a0": {"type": "null"},
+    "a24": {"$ref": "#/$defs/a23"},
+    "a25": {"$ref": "#/$defs/a24"},
+}
 LISTS = {"anyOf": [{"type": "array", "items": {"type": "string"}}] * 10}
 OPTIONAL_LIST = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
@@ -105,6 +111,12 @@ def test_what_models_of_pydantic_need_is_allowed(schema):
         ({"$ref": "#/$defs/a", "$defs": {"a": SELF_NESTED}}, "49 arrays.* at most 10"),
         ({"anyOf": [{"$ref": "#/$defs/a"}] * 11, "$defs": {"a": {"type": ["null", "array"]}}}, "11 arrays"),
         ({"anyOf": [{"allOf": [{"type": "string", "format": "uri"}]}] * 11}, "11 arrays, or strings"),
+        ({"type": "string", "pattern": "^.*a.{200}$"}, "characters; at most 300"),
+        (
+            {"anyOf": [{"anyOf": [{"type": "string", "pattern": f"^{n}.{{20}}$"}]} for n in range(3)]},
+            "at most 60",
+        ),
+        ({"anyOf": [{"$ref": "#/$defs/a25"}, {}], "$defs": DOUBLING}, "at most 1000"),
         ({"maxLength": 10_001}, "maxLength must be a whole number up to 10000"),
         ({"maxItems": 10_001}, "maxItems must be a whole number up to 10000"),
         ({"maxItems": True}, "maxItems must be"),
@@ -169,10 +181,13 @@ def test_any_json_is_allowed_or_refused(schema):
         ("(ab){3}", 6),
         ("((a|b){2}c){10}", 70),
         (r"\(\{[\]{9}]{4}", 6),
-        ("a{2,}b", 3),
         ("a{0,40}", 40),
         (")){3}", 4),
         ("(a", 1),
+        ("a*b{20}", 106),
+        ("(a+b){3}c", 38),
+        ("a{2,}b", 7),
+        (r"a\*b", 3),
     ],
 )
 def test_the_size_of_a_pattern_is_what_it_describes(pattern, size):
