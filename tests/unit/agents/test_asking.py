@@ -85,7 +85,7 @@ def test_what_a_caller_says_wins_and_arrives():
         ("repetition_penalty", {"shaping": Shaping(repetition_penalty=0)}),
         ("presence_penalty", {"shaping": Shaping(presence_penalty=2.1)}),
         ("frequency_penalty", {"shaping": Shaping(frequency_penalty=-2.1)}),
-        ("json_schema", {"json_schema": '{"pattern": "a"}'}),
+        ("json_schema", {"json_schema": '{"uniqueItems": true}'}),
         ("json_schema", {"json_schema": "{}", "answer_start": "{"}),
         ("history", {"history": (Turn("", ""),) * 501}),
         ("history", {"history": (Turn("x" * 100_000, "x" * 100_000),), "instructions": "x"}),

@@ -74,7 +74,7 @@ def test_values_are_labels_as_they_are_spelt() -> None:
 
 def test_escapes_of_what_databases_refuse_are_replaced() -> None:
     for text in ('{"title": "a\\ud800\\u0000b"}\n\nx', '---\ntitle: "a\\ud800\\0b"\n---\nx'):
-        assert split_front_matter(text)[0].titles == ("a? b",)
+        assert split_front_matter(text)[0].titles == ("a?b",)
 
 
 def test_toml_and_json_are_read_too() -> None:

@@ -147,7 +147,7 @@ def generates(method: str, path: str) -> bool:
     body = SPEC["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
     reference = body.get("application/json", {}).get("schema", {}).get("$ref", "")
     schema = SPEC["components"]["schemas"].get(reference.rsplit("/", 1)[-1], {})
-    return bool({"max_tokens", "max_attempts"} & set(schema.get("properties", {})))
+    return bool({"max_tokens", "max_output_tokens", "max_attempts"} & set(schema.get("properties", {})))
 
 
 @pytest.mark.parametrize(("method", "path"), operations())
