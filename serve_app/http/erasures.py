@@ -31,14 +31,20 @@ KEPT_OF_TENANT = ("api_keys", "audit", "quotas", "usage")
 
 
 class CustomerErasure(Body):
-    """Erases the tickets, templates and ideas with this `user_id`."""
+    """Erases the tickets, templates, ideas and conversations with this `user_id`, and other conversations
+    that used the passages of such a ticket.
+    """
 
     kind: Literal["customer"]
     user_id: UserId
 
 
 class DocumentErasure(Body):
-    """Erases a document with its versions."""
+    """Erases a document with its versions, and conversations that used its passages.
+
+    If the document was changed or is deleted already, nothing tells its former passages. Then conversations
+    go that used any passage which the collection no longer has, up to an hour after the last change.
+    """
 
     kind: Literal["document"]
     collection: str = Field(max_length=64)
@@ -46,7 +52,7 @@ class DocumentErasure(Body):
 
 
 class CollectionErasure(Body):
-    """Erases all documents of a collection."""
+    """Erases all documents of a collection, and conversations that used them."""
 
     kind: Literal["collection"]
     collection: str = Field(max_length=64)
@@ -82,8 +88,8 @@ class ErasureBody(FromCore, BaseModel):
 
 @router.post("", responses={202: {"model": ErasureBody, "description": "It goes on in the background"}})
 async def erase(body: ErasureRequest, response: Response, parts: ServicesDep, call: CallDep) -> ErasureBody:
-    """Deletes texts and all that was derived from them: database, caches, and responses kept for repeated
-    calls. A new cache salt makes KV blocks unreachable.
+    """Deletes texts and all that was derived from them: database, caches, conversations that used the
+    documents, and responses kept for repeated calls. A new cache salt makes KV blocks unreachable.
 
     Returns when everything is deleted, or after 30 seconds with the status 202; `GET` follows it then. It
     goes on after a crash. All cached tokens of the tenant go with it: they are computed again when needed.
