@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, select, tuple_
 
 from deployments.conversations.tables import conversations, turns
 from deployments.conversations.turn_rows import turn_of
@@ -16,6 +16,8 @@ from deployments.database.connection import Database
 
 _PAGE = 50
 """Turns that are read at a time."""
+_BATCH = 500
+"""Conversations that one transaction deletes. Others get the database in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,10 @@ class StoredConversationEraser:
         """Deletes the target's own conversations, and those that used `erased` passages."""
         own = conversations.c.tenant == tenant
         if target.kind is ErasureKind.TENANT:
-            return await self._delete(own)
+            return await self._delete_all(own)
         removed = 0
         if target.kind is ErasureKind.CUSTOMER:
-            removed = await self._delete(and_(own, conversations.c.user_id == target.subject))
+            removed = await self._delete_all(and_(own, conversations.c.user_id == target.subject))
         for collection, passages in erased.items():
             async for named in self._that_used(Scope(tenant, collection), passages):
                 removed += await self._delete(and_(own, conversations.c.conversation_id.in_(named)))
@@ -66,6 +68,15 @@ class StoredConversationEraser:
             wanted |= _digests(turn) if turn.created_at_s <= until_s else _told(turn)
         current = await self.segments.current_segments(scope, sorted(wanted)) if wanted else {}
         return wanted - current.keys()
+
+    async def _delete_all(self, condition: ColumnElement[bool]) -> int:
+        """Takes a transaction for each batch."""
+        some = select(conversations.c.tenant, conversations.c.conversation_id).where(condition).limit(_BATCH)
+        in_batch = tuple_(conversations.c.tenant, conversations.c.conversation_id).in_(some)
+        removed = 0
+        while batch := await self._delete(in_batch):
+            removed += batch
+        return removed
 
     async def _delete(self, condition: ColumnElement[bool]) -> int:
         async with self.database.transaction() as connection:

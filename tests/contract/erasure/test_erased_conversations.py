@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text as sql
 
+from deployments.conversations import eraser
 from deployments.core.erasure import ALL_GONE, MAX_SEGMENTS, ErasedPassages, ErasureKind, ErasureTarget
 from tests.contract.erasure.conftest import ACME, ACTOR, SUPPORT_KB, Whole
 from tests.contract.erasure.planting import (
@@ -16,6 +17,7 @@ from tests.contract.erasure.planting import (
     put_text,
     send,
 )
+from tests.contract.knowledge.conftest import statements
 
 
 async def conversations_left(whole: Whole) -> set[str]:
@@ -62,6 +64,23 @@ async def test_an_erasure_that_goes_on_knows_the_passages_of_what_it_erased(whol
     await forget_hold(whole)
     await whole.erasing.resume()
     assert await conversations_left(whole) == {f"conv_{OTHER_WORD}None"}
+
+
+@pytest.mark.parametrize(
+    "body", [{"kind": "customer", "user_id": "ann"}, {"kind": "tenant", "confirm": ACME}]
+)
+async def test_many_conversations_go_in_several_transactions(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch, body: dict[str, str]
+) -> None:
+    """Others get the database in between, and no statement has more values than PostgreSQL takes."""
+    monkeypatch.setattr(eraser, "_BATCH", 2)
+    for number in range(5):
+        await plant_conversation(whole, f"{WORD}{number}-", "ann")
+    with statements(whole.database) as made:
+        erased = await whole.erase(**body)
+    assert erased["removed"]["conversations"] == 5  # type: ignore[index]
+    assert await conversations_left(whole) == set()
+    assert sum(one.startswith("DELETE FROM conversations") for one in made) == 4
 
 
 def test_of_too_many_passages_all_that_are_gone_count() -> None:
