@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.erasure import MAX_SEGMENTS, ErasedPassages
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
+from deployments.core.ports import SegmentWriter
 from deployments.core.salt import SALT_COLLECTION, salt_scope
 from deployments.database.connection import Database
 from deployments.knowledge.document_rows import increment_generation, lock_collection, read_generation
@@ -31,6 +32,8 @@ class StoredDocumentEraser:
 
     database: Database
     leases: Leases
+    caches: SegmentWriter
+    """Whose retrievals from before an erasure are deleted, and refused if they are stored late."""
 
     async def passages(self, scope: Scope, doc_ids: Sequence[DocId]) -> ErasedPassages | None:
         """The passages of documents before they are erased; None if there are no such documents."""
@@ -57,6 +60,7 @@ class StoredDocumentEraser:
         async with self.database.snapshot() as connection:
             generation = await read_generation(connection, scope)
         await self._settle(scope, generation)
+        await self.caches.invalidate(scope, (), generation)
         return dict(removed)
 
     async def collections(self, tenant: TenantId) -> Sequence[CollectionName]:

@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 
+from deployments.core.documents import SearchQuery
 from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
 from deployments.core.errors import CacheUnavailable
-from deployments.core.ids import TenantId
+from deployments.core.ids import Scope, TenantId
+from deployments.core.salt import entry_seal
+from deployments.redis.connection import RedisLink
 from deployments.retrieval import held_leases
+from deployments.retrieval.cached_retriever import RetrievalKey
 from deployments.retrieval.forgetting import FORGET_AFTER_S
-from tests.contract.erasure.conftest import ACME, ACTOR, SUPPORT_KB, Whole
+from deployments.retrieval.retrieval_store import RedisRetrievalStore
+from tests.contract.erasure.conftest import ACME, ACTOR, SECRET, SUPPORT_KB, Whole
 from tests.contract.erasure.planting import (
     DOCUMENTS,
     OTHER_WORD,
@@ -106,6 +111,24 @@ async def test_what_others_have_stays(whole: Whole) -> None:
     assert columns >= {"documents.content", "tickets.solution", "idempotency_keys.response"}
     assert (await whole.api.http.get(f"{DOCUMENTS}/theirs", headers=other)).status_code == 200
     assert await whole.agent.ask(TenantId("other"), "What is theirs?") == theirs
+    assert await whole.places(WORD) == []
+
+
+@pytest.mark.parametrize("kind", ["tenant", "document"])
+async def test_a_search_from_before_an_erasure_stores_nothing_after_it(
+    whole: Whole, link: RedisLink, kind: str
+) -> None:
+    """Its passages are the erased ones."""
+    await plant_document(whole, WORD)
+    query = SearchQuery(Scope(ACME, SUPPORT_KB), "a late question", 5)
+    early = await whole.knowledge.search(query)
+    assert WORD in early.passages[0].body
+    if kind == "tenant":
+        await whole.erase(kind="tenant", confirm=ACME)
+    else:
+        await whole.erase(kind="document", collection=SUPPORT_KB, doc_id="manual")
+    late = RedisRetrievalStore(link, entry_seal(SECRET))
+    await late.put(RetrievalKey(query, early.state, ""), early, 600)
     assert await whole.places(WORD) == []
 
 
