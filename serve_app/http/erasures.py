@@ -23,9 +23,14 @@ router = APIRouter(
     responses=ERROR_RESPONSES | error_responses({404: "No such erasure or collection"}),
 )
 
-UNREACHABLE = ("kv_blocks", "kept_answers", "search_vectors")
-"""What an erasure leaves in memory, where no request can reach it: KV blocks until the engine evicts them,
-answers kept for equal requests until their TTL ends, vectors of a collection until its next search."""
+UNREACHABLE = {
+    "kv_blocks": "until the engine evicts them",
+    "kept_answers": "answers kept for equal requests, until their TTL ends",
+    "search_vectors": "vectors of a collection, until its next search",
+    "question_logs": "files on machines where no agent has answered the tenant lately, until newer questions "
+    "replace them (a tenant has at most 32 MiB on each)",
+}
+"""What an erasure leaves where no request can reach it, and for how long."""
 KEPT_OF_TENANT = ("api_keys", "audit", "quotas", "usage")
 """What the erasure of a tenant keeps: it has no texts of documents or customers."""
 
@@ -80,7 +85,9 @@ class ErasureBody(FromCore, BaseModel):
     finished_at: Moment | None
     removed: dict[str, int] = Field(description="how many things were deleted, by what they are")
     unreachable: list[str] = Field(
-        list(UNREACHABLE), description="what stays in memory for some time, where no request can reach it"
+        list(UNREACHABLE),
+        description="what may stay for some time, where no request can reach it: "
+        + "; ".join(f"`{name}`: {how_long}" for name, how_long in UNREACHABLE.items()),
     )
     kept: list[str] = Field([], description="what stays stored, since it has no texts of the tenant")
     problem: str | None = Field(description="why the last attempt did not finish; it is tried again")
