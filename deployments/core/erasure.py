@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -70,6 +70,37 @@ RecordIds: TypeAlias = "Mapping[str, Sequence[str]]"
 """Ids of records by what they are: "tickets", "templates", "ideas"."""
 
 
+ALWAYS_S = 1e12
+"""Unix seconds after all times. JSON has no infinity."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPassages:
+    """Passages of erased documents: conversations that used them tell what the documents said."""
+
+    segments: frozenset[str] = frozenset()
+    """Digests of the passages that the documents had at last."""
+    gone_until_s: float = 0.0
+    """Unix seconds. A passage that no document has any more may be an earlier one of the erased documents if
+    it was used before; 0 if they had no earlier ones."""
+
+    def __or__(self, other: ErasedPassages) -> ErasedPassages:
+        """The passages of both."""
+        return ErasedPassages(
+            self.segments | other.segments, max(self.gone_until_s, other.gone_until_s)
+        ).bounded()
+
+    def bounded(self) -> ErasedPassages:
+        """With at most `MAX_SEGMENTS` digests: instead of more, all passages that are gone count."""
+        return self if len(self.segments) <= MAX_SEGMENTS else ALL_GONE
+
+
+MAX_SEGMENTS = 5000
+"""Digests that are noted of the documents that an erasure erases from one collection."""
+ALL_GONE = ErasedPassages(gone_until_s=ALWAYS_S)
+"""All passages that no document of the collection has any more."""
+
+
 class ErasureDesk(Protocol):
     """Erasures. Raises KnowledgeUnavailable."""
 
@@ -85,6 +116,11 @@ class ErasureDesk(Protocol):
 
 class DocumentEraser(Protocol):
     """Deletes documents in bulk. Raises KnowledgeUnavailable. Each call can be repeated."""
+
+    async def passages(self, scope: Scope, doc_ids: Sequence[DocId]) -> ErasedPassages | None:
+        """The passages of documents of a collection, before they are erased; None if there are no such
+        documents.
+        """
 
     async def erase(self, scope: Scope, doc_ids: Sequence[DocId] | None) -> Mapping[str, int]:
         """Deletes documents of a collection, all if `doc_ids` is None; returns how many of what.
@@ -122,9 +158,12 @@ class RecordEraser(Protocol):
 class ConversationEraser(Protocol):
     """Deletes conversations. Raises KnowledgeUnavailable. Each call can be repeated."""
 
-    async def erase(self, tenant: TenantId, target: ErasureTarget, emptied: Iterable[CollectionName]) -> int:
-        """Deletes the target's own conversations, and those that have a passage which none of the documents
-        in the collections `emptied` has any more; returns how many.
+    async def erase(
+        self, tenant: TenantId, target: ErasureTarget, erased: Mapping[CollectionName, ErasedPassages]
+    ) -> int:
+        """Deletes the target's own conversations, and those that used `erased` passages; returns how many.
+
+        Call it after the documents are erased.
         """
 
 

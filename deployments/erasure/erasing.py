@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from deployments.core.access import Actor
 from deployments.core.detached_task import detached_task
 from deployments.core.erasure import (
+    ALL_GONE,
     CacheEraser,
     ConversationEraser,
     DocumentEraser,
+    ErasedPassages,
     Erasure,
     ErasureKind,
     ErasureTarget,
@@ -117,18 +119,24 @@ class Erasing:
         if target.collection is not None:
             ids = [DocId(target.subject)] if target.kind is ErasureKind.DOCUMENT else None
             await self._erase_from(job, target.collection, ids)
+            if target.collection not in job.passages:  # deleted before the erasure: nothing tells what it had
+                job.passages[target.collection] = ALL_GONE
         elif target.kind is ErasureKind.TENANT:
             for collection in await self._parts.documents.collections(job.tenant):
                 await self._erase_from(job, collection, None)
 
     async def _erase_from(self, job: Job, collection: CollectionName, ids: list[DocId] | None) -> None:
-        job.count(await self._parts.documents.erase(Scope(job.tenant, collection), ids))
+        scope = Scope(job.tenant, collection)
+        passages = ALL_GONE if ids is None else await self._parts.documents.passages(scope, ids)
+        if passages is not None:
+            job.passages[collection] = job.passages.get(collection, ErasedPassages()) | passages
+            await self._parts.erasures.note(job)  # stored first, as the ids of records are
+        job.count(await self._parts.documents.erase(scope, ids))
 
     async def _erase_conversations(self, job: Job) -> None:
         """After the documents: answers may tell what they said."""
-        collection = job.target.collection
-        emptied = self._parts.records.documented.values() if collection is None else [collection]
-        job.count({"conversations": await self._parts.conversations.erase(job.tenant, job.target, emptied)})
+        conversations = self._parts.conversations
+        job.count({"conversations": await conversations.erase(job.tenant, job.target, job.passages)})
         await self._parts.erasures.note(job)
 
     async def _erase_derived(self, job: Job) -> None:

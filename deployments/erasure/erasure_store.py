@@ -10,7 +10,14 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.access import Actor
-from deployments.core.erasure import Erasure, ErasureKind, ErasureState, ErasureTarget, RecordIds
+from deployments.core.erasure import (
+    ErasedPassages,
+    Erasure,
+    ErasureKind,
+    ErasureState,
+    ErasureTarget,
+    RecordIds,
+)
 from deployments.core.errors import NotFound
 from deployments.core.ids import CollectionName, TenantId
 from deployments.database.connection import Database
@@ -23,6 +30,9 @@ RETRY_AFTER_S = 30.0
 """How long a failed erasure waits for its next attempt, at least."""
 KEPT_S = 400 * 24 * 3600.0
 """How long a finished one can be looked up, as the audit."""
+
+_PASSAGES = "passages"
+"""Where the column `found` has them, besides the kinds of records."""
 
 RecordAudit = Callable[[AsyncConnection, Actor, TenantId, str, str], Awaitable[None]]
 """Adds an `AuditEntry` with an action and a subject, in the caller's transaction."""
@@ -38,6 +48,8 @@ class Job:
     found: RecordIds
     """Deleted records whose documents are still to be deleted."""
     removed: dict[str, int] = field(default_factory=dict)
+    passages: dict[CollectionName, ErasedPassages] = field(default_factory=dict)
+    """Of the documents that it has erased, or is about to."""
 
     def count(self, removed: Mapping[str, int]) -> None:
         """Adds to what was removed."""
@@ -101,7 +113,8 @@ class ErasureStore:
 
     async def note(self, job: Job) -> None:
         """Stores how far an erasure is."""
-        await self._set(job, found=job.found, held_until_s=self._clock() + HELD_S)
+        passages = {name: [sorted(one.segments), one.gone_until_s] for name, one in job.passages.items()}
+        await self._set(job, found={**job.found, _PASSAGES: passages}, held_until_s=self._clock() + HELD_S)
 
     async def fail(self, job: Job, problem: str) -> None:
         """Stores why an attempt failed, and lets any process make the next one."""
@@ -128,7 +141,12 @@ class ErasureStore:
 def _job(row: AnyRow) -> Job:
     collection = None if row.collection is None else CollectionName(row.collection)
     target = ErasureTarget(ErasureKind(row.kind), collection, row.subject)
-    return Job(TenantId(row.tenant), row.erasure_id, target, row.found, dict(row.removed))
+    found = dict(row.found)
+    passages = {
+        CollectionName(name): ErasedPassages(frozenset(segments), gone_until_s)
+        for name, (segments, gone_until_s) in found.pop(_PASSAGES, {}).items()
+    }
+    return Job(TenantId(row.tenant), row.erasure_id, target, found, dict(row.removed), passages)
 
 
 def _erasure(row: AnyRow) -> Erasure:

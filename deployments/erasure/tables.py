@@ -15,7 +15,8 @@ erasures = Table(
     Column("collection", String(64)),
     # Emptied at the end: it names what was erased.
     Column("subject", Text, nullable=False),
-    # Ids of deleted records whose documents are still to be deleted.
+    # Ids of deleted records whose documents are still to be deleted, by kind; and "passages": by collection,
+    # the digests of erased documents' passages, and until when those that are gone count.
     Column("found", JSON, nullable=False),
     Column("removed", JSON, nullable=False),
     Column("problem", Text),

@@ -74,7 +74,7 @@ async def knowledge_and_records(
         serving(StoredAmounts)(DocumentAmounts(database)),
         serving(UsageDesk)(UsageStore(database)),
         serving(ErasureDesk)(
-            start_erasing(settings, database, StoredDocumentEraser(database, leases), caches)
+            start_erasing(settings, database, StoredDocumentEraser(database, leases, caches), caches)
         ),
     ]
 

@@ -23,22 +23,33 @@ router = APIRouter(
     responses=ERROR_RESPONSES | error_responses({404: "No such erasure or collection"}),
 )
 
-UNREACHABLE = ("kv_blocks", "kept_answers", "search_vectors")
-"""What an erasure leaves in memory, where no request can reach it: KV blocks until the engine evicts them,
-answers kept for equal requests until their TTL ends, vectors of a collection until its next search."""
+UNREACHABLE = {
+    "kv_blocks": "until the engine evicts them",
+    "kept_answers": "answers kept for equal requests, until their TTL ends",
+    "search_vectors": "vectors of a collection, until its next search",
+    "question_logs": "files on machines where no agent has answered the tenant lately, until newer questions "
+    "replace them (a tenant has at most 32 MiB on each)",
+}
+"""What an erasure leaves where no request can reach it, and for how long."""
 KEPT_OF_TENANT = ("api_keys", "audit", "quotas", "usage")
 """What the erasure of a tenant keeps: it has no texts of documents or customers."""
 
 
 class CustomerErasure(Body):
-    """Erases the tickets, templates and ideas with this `user_id`."""
+    """Erases the tickets, templates, ideas and conversations with this `user_id`, and other conversations
+    that used the passages of such a ticket.
+    """
 
     kind: Literal["customer"]
     user_id: UserId
 
 
 class DocumentErasure(Body):
-    """Erases a document with its versions."""
+    """Erases a document with its versions, and conversations that used its passages.
+
+    If the document was changed or is deleted already, nothing tells its former passages. Then conversations
+    go that used any passage which the collection no longer has, up to an hour after the last change.
+    """
 
     kind: Literal["document"]
     collection: str = Field(max_length=64)
@@ -46,7 +57,7 @@ class DocumentErasure(Body):
 
 
 class CollectionErasure(Body):
-    """Erases all documents of a collection."""
+    """Erases all documents of a collection, and conversations that used them."""
 
     kind: Literal["collection"]
     collection: str = Field(max_length=64)
@@ -74,7 +85,9 @@ class ErasureBody(FromCore, BaseModel):
     finished_at: Moment | None
     removed: dict[str, int] = Field(description="how many things were deleted, by what they are")
     unreachable: list[str] = Field(
-        list(UNREACHABLE), description="what stays in memory for some time, where no request can reach it"
+        list(UNREACHABLE),
+        description="what may stay for some time, where no request can reach it: "
+        + "; ".join(f"`{name}`: {how_long}" for name, how_long in UNREACHABLE.items()),
     )
     kept: list[str] = Field([], description="what stays stored, since it has no texts of the tenant")
     problem: str | None = Field(description="why the last attempt did not finish; it is tried again")
@@ -82,8 +95,8 @@ class ErasureBody(FromCore, BaseModel):
 
 @router.post("", responses={202: {"model": ErasureBody, "description": "It goes on in the background"}})
 async def erase(body: ErasureRequest, response: Response, parts: ServicesDep, call: CallDep) -> ErasureBody:
-    """Deletes texts and all that was derived from them: database, caches, and responses kept for repeated
-    calls. A new cache salt makes KV blocks unreachable.
+    """Deletes texts and all that was derived from them: database, caches, conversations that used the
+    documents, and responses kept for repeated calls. A new cache salt makes KV blocks unreachable.
 
     Returns when everything is deleted, or after 30 seconds with the status 202; `GET` follows it then. It
     goes on after a crash. All cached tokens of the tenant go with it: they are computed again when needed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from deployments.core.limits import (
     MAX_SECTION_CHARS,
     MAX_USER_ID_CHARS,
 )
-from deployments.core.texts import check_storable
+from deployments.core.texts import check_storable, check_text
 
 _MAX_NAME_CHARS = 200
 _METADATA = (
@@ -57,12 +58,20 @@ def json_parameter(kind: Any, raw: str, param: str) -> Any:
 
 
 def _storable(value: str) -> str:
+    return _checked(value, lambda: check_storable(value, "value"))
+
+
+def _checked(value: str, check: Callable[[], None]) -> str:
     try:
-        check_storable(value, "value")
+        check()
     except InvalidRequest as error:
         reason = error.message.removeprefix("value ")
         raise PydanticCustomError("not_storable", "{reason}", {"reason": reason}) from None
     return value
+
+
+def _names_a_user(value: str) -> str:
+    return _checked(value, lambda: check_text(value, "value", MAX_USER_ID_CHARS))
 
 
 def _in_utc(value: object) -> object:
@@ -74,7 +83,8 @@ Moment = Annotated[datetime, BeforeValidator(_in_utc)]
 Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
 """A duration, rounded to the millisecond."""
 QueryText = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARS)]
-UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_ID_CHARS)]
+UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_ID_CHARS), AfterValidator(_names_a_user)]
+"""Whose a record is. An erasure takes the same ones."""
 AnswerTokens = Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS, description="of the answer")]
 """The most tokens that an answer may have."""
 UsesMemory = Annotated[bool, Field(description="false: this call neither reads nor writes memory")]

@@ -150,6 +150,8 @@ class S3Fifo(EvictionOrder):
         self._tails.pop(block, None)
 
     def pop(self) -> int:
+        if not self._free:
+            raise KeyError("no block can be evicted: requests use all of them")
         if self._tails:
             block, _ = self._tails.popitem(last=False)
         else:
@@ -158,22 +160,34 @@ class S3Fifo(EvictionOrder):
         return block
 
     def _pop_document(self) -> int:
+        in_use = 0  # blocks in a row that requests use: a queue that has no others gives way to the other one
+        from_small = self._prefers_small()
         while True:
-            from_small = len(self._small) > self.SMALL * self._most or not self._main
             queue = self._small if from_small else self._main
+            if in_use >= len(queue):
+                from_small, in_use = not from_small, 0
+                continue
             block = queue.popleft()
             if block not in self._free:
                 queue.append(block)
+                in_use += 1
             elif self._again[block]:
                 self._again[block] -= 1
                 self._main.append(block)
+                from_small, in_use = self._prefers_small(), 0
             else:
-                del self._again[block]
-                if from_small:
-                    self._gone[block] = None
-                    if len(self._gone) > self._most:
-                        self._gone.popitem(last=False)
+                self._forget(block, from_small)
                 return block
+
+    def _prefers_small(self) -> bool:
+        return len(self._small) > self.SMALL * self._most or not self._main
+
+    def _forget(self, block: int, from_small: bool) -> None:
+        del self._again[block]
+        if from_small:
+            self._gone[block] = None
+            if len(self._gone) > self._most:
+                self._gone.popitem(last=False)
 
 
 class TinyLfu(EvictionOrder):

@@ -182,7 +182,7 @@ async def whole(
                 templates, ideas, evidence, knowledge, Milestones(database), time.time, new_record_id
             )
         )
-        documents = StoredDocumentEraser(database, leases)
+        documents = StoredDocumentEraser(database, leases, caches)
         erasures = ErasureStore(database, time.time, new_record_id, Audit(time.time, new_record_id).record)
         erasing = Erasing(
             ErasureParts(

@@ -8,87 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text as sql
 
-from deployments.core.conversations import StoredTurn, segment_digest
+from deployments.core.documents import SearchQuery
 from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
 from deployments.core.errors import CacheUnavailable
-from deployments.core.ids import DocId, Fingerprint, Scope, TenantId
+from deployments.core.ids import Scope, TenantId
+from deployments.core.salt import entry_seal
+from deployments.redis.connection import RedisLink
 from deployments.retrieval import held_leases
+from deployments.retrieval.cached_retriever import RetrievalKey
 from deployments.retrieval.forgetting import FORGET_AFTER_S
-from tests.contract.erasure.conftest import ACME, ACTOR, SUPPORT_KB, Whole, an_idea
+from deployments.retrieval.retrieval_store import RedisRetrievalStore
+from tests.contract.erasure.conftest import ACME, ACTOR, SECRET, SUPPORT_KB, Whole
+from tests.contract.erasure.planting import (
+    DOCUMENTS,
+    OTHER_WORD,
+    WORD,
+    forget_hold,
+    plant_conversation,
+    plant_document,
+    plant_records,
+    send,
+)
 
-WORD = "quagmirella"
-OTHER_WORD = "zanzibaretto"
 USER = "annabellina"
-DOCUMENTS = f"/v1/collections/{SUPPORT_KB}/documents"
-
-
-async def send(whole: Whole, method: str, path: str, key: str = "", **more: Any) -> dict[str, Any]:
-    headers = {"idempotency-key": key} if key else {}
-    answer = await whole.api.http.request(method, path, headers=headers, **more)
-    assert answer.status_code < 300, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-async def plant_document(whole: Whole, word: str, doc_id: str = "manual") -> None:
-    """A document with two versions, which has been asked for."""
-    for version in ("first", "second"):
-        body = {
-            "title": f"The {word} manual",
-            "content": f"# {word}\n\nThe {version} text of {word} \u00e9.",
-            "asked_as": [f"what is {word}"],
-            "url": f"https://example.com/{word}",
-            "metadata": {"product": word},
-        }
-        await send(whole, "PUT", f"{DOCUMENTS}/{doc_id}", json=body)
-    await whole.agent.ask(ACME, f"What is {word}?")
-
-
-async def plant_records(whole: Whole, word: str, user: str) -> None:
-    """A resolved ticket that memory has, a template and an idea of a user."""
-    ticket = {"user_id": user, "issue_description": f"My {word} is broken"}
-    made = await send(whole, "POST", "/v1/support/tickets", f"ticket-of-{user}", json=ticket)
-    path = f"/v1/support/tickets/{made['ticket_id']}"
-    await send(whole, "POST", f"{path}/responses", json={"response": f"Shake the {word}"})
-    await send(whole, "POST", f"{path}/resolution", json={"solution": f"Shook the {word}"})
-    template = {
-        "business_type": "saas",
-        "template_data": {"name": word, "summary": f"{word} does something."},
-        "success_metrics": {"success_score": 0.9},
-        "user_id": user,
-    }
-    await send(whole, "POST", "/v1/business/templates", f"template-of-{user}", json=template)
-    await whole.business.put_idea(ACME, an_idea(word, user), None)
-
-
-async def plant_conversation(whole: Whole, word: str, user: str | None = None, said: str = "") -> None:
-    """A turn whose answer tells the word, from a passage of the tenant's first document or from none."""
-    passages = await whole.knowledge.passages_of(Scope(ACME, SUPPORT_KB), [DocId(said)]) if said else None
-    turn = StoredTurn(
-        tenant=ACME,
-        conversation_id=f"conv_{word}{user}",
-        turn_id=f"resp_{word}{user}",
-        follows=None,
-        previous=None,
-        agent="support",
-        question="What does it say?",
-        answer=f"It says {word}.",
-        finish_reason="stop",
-        documents=tuple(segment_digest(one.segment) for one in passages.passages) if passages else (),
-        history=(),
-        instructions="",
-        limited_to="",
-        tokenizer=Fingerprint("words"),
-        asked=b"",
-        answered=b"",
-        prompt_tokens=1,
-        cached_tokens=0,
-        answer_tokens=1,
-        note="",
-    )
-    await whole.conversations.add_turn(turn, user, after_last=False)
 
 
 async def test_a_planted_word_is_found_in_each_kind_of_store(whole: Whole) -> None:
@@ -171,6 +114,24 @@ async def test_what_others_have_stays(whole: Whole) -> None:
     assert await whole.places(WORD) == []
 
 
+@pytest.mark.parametrize("kind", ["tenant", "document"])
+async def test_a_search_from_before_an_erasure_stores_nothing_after_it(
+    whole: Whole, link: RedisLink, kind: str
+) -> None:
+    """Its passages are the erased ones."""
+    await plant_document(whole, WORD)
+    query = SearchQuery(Scope(ACME, SUPPORT_KB), "a late question", 5)
+    early = await whole.knowledge.search(query)
+    assert WORD in early.passages[0].body
+    if kind == "tenant":
+        await whole.erase(kind="tenant", confirm=ACME)
+    else:
+        await whole.erase(kind="document", collection=SUPPORT_KB, doc_id="manual")
+    late = RedisRetrievalStore(link, entry_seal(SECRET))
+    await late.put(RetrievalKey(query, early.state, ""), early, 600)
+    assert await whole.places(WORD) == []
+
+
 async def test_deleting_a_document_leaves_no_text_of_it_anywhere(whole: Whole) -> None:
     """The engine's KV blocks excepted: an erasure has a new salt, a deletion has not."""
     await plant_document(whole, WORD)
@@ -224,7 +185,7 @@ async def test_an_erasure_that_fails_says_why_and_goes_on_later(whole: Whole) ->
     assert await whole.places(WORD) != []
     await whole.erasing.resume()
     assert (await whole.erasures.get(ACME, first.erasure_id)).state is ErasureState.RUNNING  # waits a little
-    await _forget_hold(whole)
+    await forget_hold(whole)
     await whole.erasing.resume()
     done = await whole.erasures.get(ACME, first.erasure_id)
     assert (done.state, done.problem, done.removed["tickets"]) == (ErasureState.DONE, None, 1)
@@ -240,7 +201,7 @@ async def test_a_process_that_dies_between_records_and_their_documents_leaves_no
     job.found = await records.find(ACME, target)
     await whole.erasures.note(job)
     await records.delete(ACME, job.found)
-    await _forget_hold(whole)
+    await forget_hold(whole)
     await whole.erasing.resume()
     assert (await whole.erasures.get(ACME, job.erasure_id)).state is ErasureState.DONE
     assert await whole.places(WORD) == []
@@ -265,8 +226,3 @@ async def test_the_file_keeps_no_bytes_of_what_is_deleted(whole: Whole, tmp_path
     await send(whole, "DELETE", f"{DOCUMENTS}/manual")
     for one in await asyncio.to_thread(lambda: [path for path in tmp_path.iterdir() if path.is_file()]):
         assert WORD.encode() not in await asyncio.to_thread(one.read_bytes)
-
-
-async def _forget_hold(whole: Whole) -> None:
-    async with whole.database.transaction() as connection:
-        await connection.execute(sql("UPDATE erasures SET held_until_s = 0"))

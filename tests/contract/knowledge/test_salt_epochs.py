@@ -7,7 +7,7 @@ from deployments.core.leases import UNKNOWN, HolderId
 from deployments.core.salt import salt_scope
 from deployments.knowledge.document_eraser import StoredDocumentEraser
 from deployments.retrieval.lease_granting import Leases
-from tests.contract.knowledge.conftest import SCOPE, Knowledge, Start, until
+from tests.contract.knowledge.conftest import SCOPE, FakeWriter, Knowledge, Start, until
 
 OTHER = TenantId("other")
 
@@ -18,7 +18,7 @@ async def epoch(knowledge: Knowledge, tenant: TenantId = SCOPE.tenant) -> str:
 
 
 def eraser_of(knowledge: Knowledge) -> StoredDocumentEraser:
-    return StoredDocumentEraser(knowledge.database, Leases(alone=True, predecessor=False))
+    return StoredDocumentEraser(knowledge.database, Leases(alone=True, predecessor=False), FakeWriter())
 
 
 async def test_only_an_erasure_of_the_tenant_starts_an_epoch(start: Start) -> None:

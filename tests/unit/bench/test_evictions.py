@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.core.reuse.block_cache import BlockCacheModel
-from tests.bench.workload.evictions import EVICTIONS, PolicyCache, clairvoyant
+from tests.bench.workload.evictions import EVICTIONS, PolicyCache, S3Fifo, clairvoyant
 from tests.bench.workload.generator import Habits, generate
 from tests.bench.workload.one_cache import through_one_cache, with_foresight
 from tests.bench.workload.prompts import Layout
@@ -38,6 +38,21 @@ def test_every_policy_keeps_the_count(name, asked) -> None:
         assert len(cache) == len(resident) < CAPACITY
         assert all(block in cache for block in resident)
         assert resident.issuperset(chain)
+
+
+def test_a_queue_whose_blocks_are_all_in_use_gives_way() -> None:
+    """S3-FIFO prefers the small queue when it is too long, but cannot evict what requests use."""
+    order = S3Fifo(10)
+    for block in (1, 1, 2, 3):
+        order.take(block)
+        order.used(block)
+        order.put(block)
+    assert order.pop() == 2  # 1 moved to the main queue: it was used twice
+    order.take(3)
+    order.used(4)  # by a request that goes on
+    assert order.pop() == 1
+    with pytest.raises(KeyError):
+        order.pop()
 
 
 @given(requests)
