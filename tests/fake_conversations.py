@@ -62,7 +62,7 @@ class FakeConversations:
             chain.insert(0, self.turns[tenant, at])
             at = chain[0].follows
         used = {digest for turn in chain for digest in turn.documents}
-        used |= {digest for turn in chain for told in turn.history for digest in told.sources}
+        used = used.union(*(turn.sources for turn in chain))
         return Talk(
             found.conversation_id,
             last,

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, select
 
 from deployments.conversations.tables import conversations, turns
 from deployments.conversations.turn_rows import turn_of
-from deployments.core.conversations import CurrentSegments, StoredTurn
+from deployments.core.conversations import CurrentSegments
 from deployments.core.erasure import ErasureKind, ErasureTarget
 from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.database.connection import Database
@@ -49,7 +49,7 @@ class StoredConversationEraser:
         while True:
             async with self.database.snapshot() as connection:
                 page = (await connection.execute(query.where(turns.c.turn_id > last))).all()
-            digests = {row.turn_id: _digests(turn_of(row)) for row in page}
+            digests = {row.turn_id: set(turn_of(row).sources) for row in page}
             wanted = sorted(set[str]().union(*digests.values()))
             current = await self.segments.current_segments(scope, wanted) if wanted else {}
             found |= {row.conversation_id for row in page if not digests[row.turn_id] <= current.keys()}
@@ -60,7 +60,3 @@ class StoredConversationEraser:
     async def _delete(self, condition: ColumnElement[bool]) -> int:
         async with self.database.transaction() as connection:
             return int((await connection.execute(delete(conversations).where(condition))).rowcount)
-
-
-def _digests(turn: StoredTurn) -> set[str]:
-    return {*turn.documents, *(source for told in turn.history for source in told.sources)}

@@ -156,8 +156,7 @@ class ConversationStore:
         self, scope: Scope, chain: Sequence[StoredTurn]
     ) -> tuple[dict[str, str], frozenset[str]]:
         documents = {digest for turn in chain for digest in turn.documents}
-        sources = {digest for turn in chain for told in turn.history for digest in told.sources}
-        wanted = documents | sources
+        wanted = documents.union(*(turn.sources for turn in chain))
         found = await self._segments.current_segments(scope, sorted(wanted)) if wanted else {}
         texts = {digest: text for digest, text in found.items() if digest in documents}
         return texts, frozenset(wanted - found.keys())

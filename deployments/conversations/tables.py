@@ -58,6 +58,8 @@ turns = Table(
     Column("documents", LargeBinary, nullable=False),
     # A list of [question, answer, [digest in hex, ...]].
     Column("history", JSON, nullable=False),
+    # As `documents`.
+    Column("sources", LargeBinary, nullable=False),
     Column("instructions", Text, nullable=False),
     Column("limited_to", String(64), nullable=False),
     Column("tokenizer", String(64), nullable=False),

@@ -75,7 +75,8 @@ class Exchange:
     answer: str
     """"" if a document that the answer was given from has changed since."""
     sources: tuple[str, ...] = ()
-    """Digests of the segments that its turn added to the prompt; () if a caller sent the exchange."""
+    """Digests of the segments that the answer may repeat; () if a caller sent the exchange. In a turn's
+    `history`, those that an earlier exchange has are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ class StoredTurn:
     """Digests of the segments that the turn added, in their order in the prompt."""
     history: tuple[Exchange, ...]
     """Earlier exchanges that the prompt has as text, between its documents and its question."""
+    sources: tuple[str, ...]
+    """Digests of all segments that the answer may repeat: those in its prompt, and those that the earlier
+    answers in its prompt may repeat, whether or not their turns are still stored."""
     instructions: str
     """The caller's own instructions that applied."""
     limited_to: str
@@ -132,7 +136,7 @@ class Talk:
     texts: Mapping[str, str] = field(default_factory=dict)
     """The text of each segment of the turns' documents that a document of the collection has now."""
     gone: frozenset[str] = frozenset()
-    """Digests, of documents and of sources of `history`, of segments that no document has any more."""
+    """Digests, of documents and sources of the turns, of segments that no document has any more."""
 
     def exchanges(self) -> list[Exchange]:
         """All questions and answers in the turns, oldest first."""
@@ -141,7 +145,7 @@ class Talk:
 
 def exchanges_of(turn: StoredTurn) -> tuple[Exchange, ...]:
     """A turn as text: the exchanges that its prompt told again, then its own."""
-    return (*turn.history, Exchange(turn.question, turn.answer, turn.documents))
+    return (*turn.history, Exchange(turn.question, turn.answer, turn.sources))
 
 
 class CurrentSegments(Protocol):

@@ -62,6 +62,7 @@ class Conversations:
             return
         talk, plan = conversed.talk, conversed.plan
         added = [prompt.selection.added[i].segment for i in prompt.placing.order]
+        documents = (*plan.documents, *map(segment_digest, added))
         told = (Exchange(turn.user, turn.assistant) for turn in question.history)
         shown = shown_ids(from_bytes(bytes(generation.ids)), "".join(generation.text), self._encoder)
         turn = StoredTurn(
@@ -74,8 +75,9 @@ class Conversations:
             question=question.text.strip(),
             answer=answer.text,
             finish_reason=answer.finish_reason,
-            documents=(*plan.documents, *map(segment_digest, added)),
+            documents=documents,
             history=(*plan.history, *told),
+            sources=tuple(dict.fromkeys((*plan.sources, *documents))),
             instructions=question.instructions.strip(),
             limited_to=limit_of(question),
             tokenizer=self._encoder.fingerprint,

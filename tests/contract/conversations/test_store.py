@@ -39,6 +39,7 @@ def a_turn(number: int = 0, follows: str | None = None, **changes: object) -> St
         finish_reason="stop",
         documents=(),
         history=(Exchange("früher", "", (segment_digest("x"),)),),
+        sources=(segment_digest("x"),),
         instructions="Be brief.",
         limited_to="",
         tokenizer=Fingerprint("f" * 64),
@@ -107,7 +108,8 @@ async def test_changed_and_deleted_documents_are_told(kept: Kept) -> None:
     source = await put(kept, "source", "The text of source.")
     told = (Exchange("q", "a", (source,)),)
     documents = (same, edited, renamed, deleted)
-    await kept.store.add_turn(a_turn(documents=documents, history=told), None, after_last=False)
+    turn = a_turn(documents=documents, history=told, sources=(*documents, source))
+    await kept.store.add_turn(turn, None, after_last=False)
     talk = await resumed(kept)
     assert talk.gone == frozenset()
     assert set(talk.texts) == set(documents)

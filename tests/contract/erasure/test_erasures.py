@@ -64,8 +64,9 @@ async def plant_records(whole: Whole, word: str, user: str) -> None:
 
 
 async def plant_conversation(whole: Whole, word: str, user: str | None = None, said: str = "") -> None:
-    """A turn whose answer tells the word, from a passage of the tenant's first document or from none."""
+    """A turn whose answer tells the word, from an earlier turn's passage or from none."""
     passages = await whole.knowledge.passages_of(Scope(ACME, SUPPORT_KB), [DocId(said)]) if said else None
+    found = tuple(segment_digest(one.segment) for one in passages.passages) if passages else ()
     turn = StoredTurn(
         tenant=ACME,
         conversation_id=f"conv_{word}{user}",
@@ -76,8 +77,9 @@ async def plant_conversation(whole: Whole, word: str, user: str | None = None, s
         question="What does it say?",
         answer=f"It says {word}.",
         finish_reason="stop",
-        documents=tuple(segment_digest(one.segment) for one in passages.passages) if passages else (),
+        documents=(),
         history=(),
+        sources=found,
         instructions="",
         limited_to="",
         tokenizer=Fingerprint("words"),

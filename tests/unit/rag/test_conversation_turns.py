@@ -104,6 +104,17 @@ async def test_a_deleted_turn_makes_the_rest_begin_again(chat):
     assert "Two?<|im_end|>\n<|im_start|>assistant\nPress Reset." in chat.text()
 
 
+async def test_an_answer_from_a_deleted_turns_document_is_not_told_when_that_changes(chat):
+    """Its own turn has not added the document."""
+    await chat.ask("One?", finds=(0,))
+    await chat.ask("Two?", finds=(0,))
+    await chat.rig.conversations.delete_turn(SCOPE.tenant, "resp_0")
+    chat.change(0)
+    answer = await chat.ask("Three?", finds=(1,))
+    assert "Press Reset." not in chat.text()
+    assert answer.conversation.stale == 1
+
+
 async def test_the_ledger_counts_what_is_in_the_prompt(chat):
     """Documents of earlier turns too. The earlier turns' tokens are those of their prompt and answer."""
     first = await chat.ask("One?", finds=(0, 1))

@@ -48,6 +48,7 @@ def _create_turns() -> None:
         sa.Column("finish_reason", sa.String(16), nullable=False),
         sa.Column("documents", sa.LargeBinary, nullable=False),
         sa.Column("history", sa.JSON, nullable=False),
+        sa.Column("sources", sa.LargeBinary, nullable=False),
         sa.Column("instructions", sa.Text, nullable=False),
         sa.Column("limited_to", sa.String(64), nullable=False),
         sa.Column("tokenizer", sa.String(64), nullable=False),
