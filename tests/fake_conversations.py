@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deployments.core.conversations import Continuation, StoredConversation, StoredTurn, Talk
+from deployments.core.conversations import (
+    NO_LIMIT,
+    Continuation,
+    Limit,
+    StoredConversation,
+    StoredTurn,
+    Talk,
+)
 from deployments.core.errors import Conflict, NotFound
 from deployments.core.ids import CollectionName, TenantId
 
 
 class FakeConversations:
-    """A `ConversationDesk`. `segments` are the texts, by digest, that documents have now.
+    """A `ConversationDesk`. `segments` are the texts, by digest, that documents have now, whatever the limit.
 
     It raises `fault` when a turn is added, while that is set.
     """
@@ -48,7 +55,12 @@ class FakeConversations:
         del self.turns[tenant, turn_id]
 
     async def resume_conversation(
-        self, tenant: TenantId, agent: str, collection: CollectionName, continued: Continuation
+        self,
+        tenant: TenantId,
+        agent: str,
+        collection: CollectionName,
+        continued: Continuation,
+        limit: Limit = NO_LIMIT,
     ) -> Talk:
         if continued.previous is None:
             found = await self.conversation(tenant, continued.conversation_id or "")

@@ -15,8 +15,10 @@ from deployments.conversations.turn_rows import read_chain, size_of, turn_of, wr
 from deployments.core.conversations import (
     KEPT_S,
     MAX_TURNS,
+    NO_LIMIT,
     Continuation,
     CurrentSegments,
+    Limit,
     StoredConversation,
     StoredTurn,
     Talk,
@@ -98,9 +100,14 @@ class ConversationStore:
             await connection.execute(back)
 
     async def resume_conversation(
-        self, tenant: TenantId, agent: str, collection: CollectionName, continued: Continuation
+        self,
+        tenant: TenantId,
+        agent: str,
+        collection: CollectionName,
+        continued: Continuation,
+        limit: Limit = NO_LIMIT,
     ) -> Talk:
-        """Returns what the next question's prompt is made of.
+        """Returns what the next question's prompt is made of. `limit` is the question's.
 
         Raises NotFound, InvalidRequest (it is with another agent), Conflict (it has `MAX_TURNS`).
         """
@@ -117,7 +124,7 @@ class ConversationStore:
                 f"the conversation is with the agent {chain[-1].agent}: ask it, or begin another one",
                 "model",
             )
-        texts, gone = await self._current(Scope(tenant, collection), chain)
+        texts, gone = await self._current(Scope(tenant, collection), chain, limit)
         complete = not chain or chain[0].follows is None
         return Talk(found.conversation_id, previous, tuple(chain), complete, texts, gone)
 
@@ -153,11 +160,11 @@ class ConversationStore:
         return await self._find(connection, tenant, previous.conversation_id)
 
     async def _current(
-        self, scope: Scope, chain: Sequence[StoredTurn]
+        self, scope: Scope, chain: Sequence[StoredTurn], limit: Limit
     ) -> tuple[dict[str, str], frozenset[str]]:
         documents = {digest for turn in chain for digest in turn.documents}
         wanted = documents.union(*(turn.sources for turn in chain))
-        found = await self._segments.current_segments(scope, sorted(wanted)) if wanted else {}
+        found = await self._segments.current_segments(scope, sorted(wanted), limit) if wanted else {}
         texts = {digest: text for digest, text in found.items() if digest in documents}
         return texts, frozenset(wanted - found.keys())
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 
 KEPT_S = 30 * 24 * 3600.0
@@ -47,6 +48,25 @@ class Continuation:
     """Whose conversation it is, if the turn begins one."""
     note: str = ""
     """Text that is stored with the turn and given back; its meaning is the caller's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Which documents a question may be answered from."""
+
+    section: str | None = None
+    """Only documents of this section."""
+    only: DocumentFilter = EVERY_DOCUMENT
+    """Only these documents."""
+
+    def digest(self) -> str:
+        """Equal only for equal limits; "" for none."""
+        if self.section is None and not self.only:
+            return ""
+        return sha256(f"{self.section!r} {self.only.canonical()}".encode()).hexdigest()
+
+
+NO_LIMIT = Limit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +125,7 @@ class StoredTurn:
     instructions: str
     """The caller's own instructions that applied."""
     limited_to: str
-    """Digest of the section and the filter that the question was limited to; "" without a limit."""
+    """Digest of the question's `Limit`; "" without one."""
     tokenizer: Fingerprint
     """The tokenizer of the ids."""
     asked: bytes
@@ -134,9 +154,10 @@ class Talk:
     complete: bool = True
     """False if a turn before the first of `turns` was deleted."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """The text of each segment of the turns' documents that a document of the collection has now."""
+    """The text of each segment of the turns' documents that a document has now which the next question may
+    be answered from."""
     gone: frozenset[str] = frozenset()
-    """Digests, of documents and sources of the turns, of segments that no document has any more."""
+    """Digests, of documents and sources of the turns, of segments that no such document has any more."""
 
     def exchanges(self) -> list[Exchange]:
         """All questions and answers in the turns, oldest first."""
@@ -151,8 +172,10 @@ def exchanges_of(turn: StoredTurn) -> tuple[Exchange, ...]:
 class CurrentSegments(Protocol):
     """Which segments are current, for conversations. Raises KnowledgeUnavailable."""
 
-    async def current_segments(self, scope: Scope, digests: Sequence[str]) -> dict[str, str]:
-        """The texts, by digest, of those segments that a document of the collection has now."""
+    async def current_segments(
+        self, scope: Scope, digests: Sequence[str], limit: Limit = NO_LIMIT
+    ) -> dict[str, str]:
+        """The texts, by digest, of segments that a document of the collection within the limit has now."""
 
 
 class ConversationDesk(Protocol):
@@ -180,9 +203,14 @@ class ConversationDesk(Protocol):
         """Deletes a turn. Turns that quote it in their `history` keep what they quote."""
 
     async def resume_conversation(
-        self, tenant: TenantId, agent: str, collection: CollectionName, continued: Continuation
+        self,
+        tenant: TenantId,
+        agent: str,
+        collection: CollectionName,
+        continued: Continuation,
+        limit: Limit = NO_LIMIT,
     ) -> Talk:
-        """What the next question's prompt is made of.
+        """What the next question's prompt is made of. `limit` is the question's.
 
         Raises InvalidRequest (the conversation is with another agent) and Conflict (it has `MAX_TURNS`).
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deployments.core.conversations import (
     ConversationDesk,
     Exchange,
+    Limit,
     StoredTurn,
     Talk,
     segment_digest,
@@ -16,7 +17,6 @@ from deployments.core.messages import Question
 from deployments.core.ports import TextEncoder
 from deployments.core.token_ids import from_bytes, to_bytes
 from deployments.rag.answering import Generation
-from deployments.rag.opening import limit_of
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.shown_ids import shown_ids
 
@@ -47,8 +47,10 @@ class Conversations:
             return None
         if continued.conversation_id is None and continued.previous is None:
             return Talk(f"conv_{continued.turn_id.partition('_')[2]}")
-        tenant = question.scope.tenant
-        return await self._store.resume_conversation(tenant, self._agent, self._collection, continued)
+        limit = Limit(question.section, question.only)
+        return await self._store.resume_conversation(
+            question.scope.tenant, self._agent, self._collection, continued, limit
+        )
 
     async def keep(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, answer: Answer
@@ -79,7 +81,7 @@ class Conversations:
             history=(*plan.history, *told),
             sources=tuple(dict.fromkeys((*plan.sources, *documents))),
             instructions=question.instructions.strip(),
-            limited_to=limit_of(question),
+            limited_to=Limit(question.section, question.only).digest(),
             tokenizer=self._encoder.fingerprint,
             asked=to_bytes(prompt.ending),
             answered=to_bytes(shown),
