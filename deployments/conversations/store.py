@@ -31,7 +31,7 @@ from deployments.database.metadata import AnyRow
 log = logging.getLogger(__name__)
 
 _PRUNED_EVERY = 64
-"""Turns that this process stores between two prunings, which read a tenant's index."""
+"""Turns and new conversations that this process stores between two prunings, which read a tenant's index."""
 
 
 class ConversationStore:
@@ -61,6 +61,7 @@ class ConversationStore:
         new = StoredConversation(tenant, conversation_id, user_id, dict(metadata), self._clock())
         async with self._database.transaction() as connection:
             await _begin(connection, new)
+        await self._count_one(tenant, new.created_at_s)
         return new
 
     async def conversation(self, tenant: TenantId, conversation_id: str) -> StoredConversation:
@@ -139,15 +140,21 @@ class ConversationStore:
                 )
             await self._note_turn(connection, turn, now_s, after_last)
             await write_turn(connection, turn)
+        await self._count_one(turn.tenant, now_s)
+
+    async def _count_one(self, tenant: TenantId, now_s: float) -> None:
+        """Counts what was stored, and prunes from time to time."""
         self._added += 1
         if self._added % _PRUNED_EVERY == 1:
-            await self._prune(turn.tenant, now_s)
+            await self._prune(tenant, now_s)
 
     async def _prune(self, tenant: TenantId, now_s: float) -> None:
         """Prunes. If that fails, as for a deadlock with another replica, the next pruning makes up for it."""
         try:
-            async with self._database.transaction() as connection:
-                await prune(connection, tenant, now_s)
+            more = True
+            while more:
+                async with self._database.transaction() as connection:
+                    more = await prune(connection, tenant, now_s)
         except KnowledgeUnavailable as error:
             log.warning("conversations are not pruned yet: %s", error)
 
@@ -215,7 +222,8 @@ class ConversationStore:
 
 
 async def _begin(connection: AsyncConnection, new: StoredConversation) -> None:
-    values = {**asdict(new), "used_at_s": new.created_at_s, "stored_bytes": 0}
+    size = sum(len(text.encode()) for label in new.metadata.items() for text in label)
+    values = {**asdict(new), "used_at_s": new.created_at_s, "stored_bytes": size}
     await connection.execute(insert(conversations).values(values))
 
 

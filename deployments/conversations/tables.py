@@ -31,7 +31,7 @@ conversations = Table(
     # No foreign key, since turns refer to conversations.
     Column("last_turn", String(64)),
     Column("turns", Integer, nullable=False),
-    # Bytes of its turns' texts and ids.
+    # Bytes of its metadata and its turns' texts and ids.
     Column("stored_bytes", BigInteger, nullable=False),
     Index(None, "used_at_s"),
     Index(None, "tenant", "used_at_s"),

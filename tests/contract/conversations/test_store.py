@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from dataclasses import replace
 
 import pytest
 
+from deployments.conversations import pruning
 from deployments.conversations import store as store_module
 from deployments.conversations.pruning import prune
 from deployments.core.conversations import (
@@ -225,6 +227,25 @@ async def test_a_tenant_keeps_its_latest_conversations(kept: Kept) -> None:
             else:
                 with pytest.raises(NotFound):
                     await kept.store.conversation(ACME, f"conv_{number}")
+
+
+@pytest.mark.parametrize("limits", [{"max_conversations": 3}, {"max_bytes": 3 * 105}])
+async def test_conversations_without_turns_are_pruned_too(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    """Their metadata counts, and one pruning deletes all that are too many."""
+    monkeypatch.setattr(store_module, "prune", partial(prune, **limits))
+    monkeypatch.setattr(pruning, "BATCH", 10)
+    names = []
+    for _ in range(store_module._PRUNED_EVERY + 1):
+        kept.clock.pass_s(1)
+        made = await kept.store.create_conversation(ACME, None, {"label": "x" * 100})
+        names.append(made.conversation_id)
+    for name in names[:-3]:
+        with pytest.raises(NotFound):
+            await kept.store.conversation(ACME, name)
+    for name in names[-3:]:
+        assert await kept.store.conversation(ACME, name)
 
 
 async def test_a_turn_is_stored_though_pruning_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
