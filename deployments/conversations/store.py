@@ -96,6 +96,9 @@ class ConversationStore:
             size = conversations.c.stored_bytes - size_of(turn)
             fewer = {"turns": conversations.c.turns - 1, "stored_bytes": size}
             await connection.execute(update(conversations).where(its).values(fewer))
+            after = and_(turns.c.tenant == tenant, turns.c.conversation_id == turn.conversation_id)
+            after = and_(after, turns.c.previous == turn_id)
+            await connection.execute(update(turns).where(after).values(previous=turn.previous))
             was_last = conversations.c.last_turn == turn_id
             back = update(conversations).where(its, was_last).values(last_turn=turn.previous)
             await connection.execute(back)

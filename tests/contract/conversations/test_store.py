@@ -174,6 +174,17 @@ async def test_after_a_deleted_turn_the_conversation_goes_on(kept: Kept) -> None
     assert (await kept.store.conversation(ACME, "conv_0")).turns == 1
 
 
+@pytest.mark.parametrize("deleted", [(1, 2), (2, 1)])
+async def test_after_two_deleted_turns_the_first_is_the_last(kept: Kept, deleted: tuple[int, ...]) -> None:
+    """In whatever order they are deleted; after all three there is none."""
+    await converse(kept, 3)
+    for number in deleted:
+        await kept.store.delete_turn(ACME, f"resp_{number}")
+    assert [turn.turn_id for turn in (await resumed(kept)).turns] == ["resp_0"]
+    await kept.store.delete_turn(ACME, "resp_0")
+    assert (await kept.store.conversation(ACME, "conv_0")).last_turn is None
+
+
 async def test_a_deleted_conversation_has_no_turns_left(kept: Kept) -> None:
     """The foreign key deletes them."""
     await converse(kept, 2)
