@@ -1,6 +1,6 @@
 """Conversations that the server keeps: what is stored of each turn, and the interface to the store.
 
-A turn is stored once; only a deletion of the one before it changes `StoredTurn.previous`. `StoredTurn.follows` names the turn whose prompt and answer the
+A turn is stored once; only `previous` changes. `StoredTurn.follows` names the turn whose prompt and answer the
 turn's prompt begins with, token for token. Following these names back gives the whole prompt.
 """
 
@@ -109,7 +109,7 @@ class StoredTurn:
     follows: str | None
     """The turn before it in the prompt; None if the prompt begins with this turn."""
     previous: str | None
-    """The turn that the question continued, or the one before that if it was deleted; None if there is none."""
+    """The turn that the question continued, or the one before that if it was deleted; None without any."""
     agent: str
     question: str
     answer: str

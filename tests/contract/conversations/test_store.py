@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
