@@ -84,7 +84,12 @@ class FakeConversations:
             gone=frozenset(used - self.segments.keys()),
         )
 
-    async def add_turn(self, turn: StoredTurn, user_id: str | None, after_last: bool) -> None:
+    async def conversation_erasures(self, tenant: TenantId) -> int:
+        return 0
+
+    async def add_turn(
+        self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
+    ) -> None:
         if self.fault is not None:
             raise self.fault
         key = (turn.tenant, turn.conversation_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, select
 
+from deployments.conversations.erasure_count import count_erasure
 from deployments.conversations.tables import conversations, turns
 from deployments.conversations.turn_rows import turn_of
 from deployments.core.conversations import CurrentSegments
@@ -29,6 +30,8 @@ class StoredConversationEraser:
 
     async def erase(self, tenant: TenantId, target: ErasureTarget, emptied: Iterable[CollectionName]) -> int:
         """Deletes the target's own conversations, and those with passages that `emptied` have no longer."""
+        async with self.database.transaction() as connection:
+            await count_erasure(connection, tenant)  # first: no answer in flight is stored after the deletion
         own = conversations.c.tenant == tenant
         if target.kind is ErasureKind.TENANT:
             return await self._delete(own)

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.conversations.erasure_count import count_of, locked_count_of
 from deployments.conversations.pruning import prune
 from deployments.conversations.tables import conversations, turns
 from deployments.conversations.turn_rows import read_chain, size_of, turn_of, write_turn
@@ -103,6 +104,11 @@ class ConversationStore:
             back = update(conversations).where(its, was_last).values(last_turn=turn.previous)
             await connection.execute(back)
 
+    async def conversation_erasures(self, tenant: TenantId) -> int:
+        """Returns how many erasures of the tenant have begun to delete conversations."""
+        async with self._database.snapshot() as connection:
+            return await count_of(connection, tenant)
+
     async def resume_conversation(
         self,
         tenant: TenantId,
@@ -118,6 +124,7 @@ class ConversationStore:
         async with self._database.snapshot() as connection:
             found = await self._continued(connection, tenant, continued)
             previous = continued.previous or found.last_turn
+            erasures = await count_of(connection, tenant)
             chain = [] if previous is None else await read_chain(connection, tenant, previous)
         if found.turns >= MAX_TURNS:
             raise Conflict(
@@ -130,13 +137,17 @@ class ConversationStore:
             )
         texts, gone = await self._current(Scope(tenant, collection), chain, limit)
         complete = not chain or chain[0].follows is None
-        return Talk(found.conversation_id, previous, tuple(chain), complete, texts, gone)
+        return Talk(found.conversation_id, previous, tuple(chain), complete, texts, gone, erasures)
 
-    async def add_turn(self, turn: StoredTurn, user_id: str | None, after_last: bool) -> None:
+    async def add_turn(
+        self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
+    ) -> None:
         """Stores a turn, and its conversation if the turn begins one. Raises NotFound, Conflict."""
         now_s = self._clock()
         turn = replace(turn, created_at_s=now_s)
         async with self._database.transaction() as connection:
+            if await locked_count_of(connection, turn.tenant) != erasures:
+                raise Conflict("something was erased while the question was answered: ask again")
             if turn.previous is None and not after_last:
                 await _begin(
                     connection, StoredConversation(turn.tenant, turn.conversation_id, user_id, {}, now_s)

@@ -40,6 +40,14 @@ conversations = Table(
     Index(None, "tenant", "stored_bytes"),
 )
 
+conversation_erasures = Table(
+    "conversation_erasures",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    # How many erasures have begun to delete the tenant's conversations.
+    Column("erasures", Integer, nullable=False),
+)
+
 turns = Table(
     "conversation_turns",
     metadata,

@@ -1,7 +1,7 @@
 """Conversations that the server keeps: what is stored of each turn, and the interface to the store.
 
-A turn is stored once; only `previous` changes. `StoredTurn.follows` names the turn whose prompt and answer the
-turn's prompt begins with, token for token. Following these names back gives the whole prompt.
+A turn is stored once; only `previous` changes. `StoredTurn.follows` names the turn whose prompt and answer
+the turn's prompt begins with, token for token. Following these names back gives the whole prompt.
 """
 
 from __future__ import annotations
@@ -159,6 +159,9 @@ class Talk:
     gone: frozenset[str] = frozenset()
     """Digests, of documents and sources of the turns, of segments that no such document has any more."""
 
+    erasures: int = 0
+    """How many erasures of the tenant had begun to delete conversations."""
+
     def exchanges(self) -> list[Exchange]:
         """All questions and answers in the turns, oldest first."""
         return [exchange for turn in self.turns for exchange in exchanges_of(turn)]
@@ -202,6 +205,9 @@ class ConversationDesk(Protocol):
     async def delete_turn(self, tenant: TenantId, turn_id: str) -> None:
         """Deletes a turn. Turns that quote it in their `history` keep what they quote."""
 
+    async def conversation_erasures(self, tenant: TenantId) -> int:
+        """`Talk.erasures` for a question that begins a conversation."""
+
     async def resume_conversation(
         self,
         tenant: TenantId,
@@ -215,9 +221,13 @@ class ConversationDesk(Protocol):
         Raises InvalidRequest (the conversation is with another agent) and Conflict (it has `MAX_TURNS`).
         """
 
-    async def add_turn(self, turn: StoredTurn, user_id: str | None, after_last: bool) -> None:
+    async def add_turn(
+        self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
+    ) -> None:
         """Stores a turn, and its conversation if the turn begins one, whose user is `user_id` then.
 
+        `erasures`: `Talk.erasures` from before the question's search. Raises Conflict if there are more now:
+        the answer may tell what was erased.
         `after_last`: only if `turn.previous` is still the conversation's last turn. Raises Conflict if it
         is not.
         """

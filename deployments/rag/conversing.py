@@ -46,7 +46,8 @@ class Conversations:
         if continued is None:
             return None
         if continued.conversation_id is None and continued.previous is None:
-            return Talk(f"conv_{continued.turn_id.partition('_')[2]}")
+            erasures = await self._store.conversation_erasures(question.scope.tenant)
+            return Talk(f"conv_{continued.turn_id.partition('_')[2]}", erasures=erasures)
         limit = Limit(question.section, question.only)
         return await self._store.resume_conversation(
             question.scope.tenant, self._agent, self._collection, continued, limit
@@ -90,7 +91,8 @@ class Conversations:
             answer_tokens=answer.answer_tokens,
             note=continued.note,
         )
-        await self._store.add_turn(turn, continued.user_id, after_last=continued.conversation_id is not None)
+        after_last = continued.conversation_id is not None
+        await self._store.add_turn(turn, continued.user_id, after_last, talk.erasures)
 
     @property
     def _store(self) -> ConversationDesk:

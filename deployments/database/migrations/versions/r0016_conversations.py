@@ -12,6 +12,12 @@ depends_on = None
 def upgrade() -> None:
     _create_conversations()
     _create_turns()
+    op.create_table(
+        "conversation_erasures",
+        sa.Column("tenant", sa.String(64), nullable=False),
+        sa.Column("erasures", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name="pk_conversation_erasures"),
+    )
 
 
 def _create_conversations() -> None:
