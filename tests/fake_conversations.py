@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deployments.core.conversations import Continuation, StoredConversation, StoredTurn, Talk
+from deployments.core.conversations import (
+    NO_LIMIT,
+    Continuation,
+    Limit,
+    StoredConversation,
+    StoredTurn,
+    Talk,
+)
 from deployments.core.errors import Conflict, NotFound
 from deployments.core.ids import CollectionName, TenantId
 
 
 class FakeConversations:
-    """A `ConversationDesk`. `segments` are the texts, by digest, that documents have now.
+    """A `ConversationDesk`. `segments` are the texts, by digest, that documents have now, whatever the limit.
 
     It raises `fault` when a turn is added, while that is set.
     """
@@ -48,7 +55,12 @@ class FakeConversations:
         del self.turns[tenant, turn_id]
 
     async def resume_conversation(
-        self, tenant: TenantId, agent: str, collection: CollectionName, continued: Continuation
+        self,
+        tenant: TenantId,
+        agent: str,
+        collection: CollectionName,
+        continued: Continuation,
+        limit: Limit = NO_LIMIT,
     ) -> Talk:
         if continued.previous is None:
             found = await self.conversation(tenant, continued.conversation_id or "")
@@ -62,7 +74,7 @@ class FakeConversations:
             chain.insert(0, self.turns[tenant, at])
             at = chain[0].follows
         used = {digest for turn in chain for digest in turn.documents}
-        used |= {digest for turn in chain for told in turn.history for digest in told.sources}
+        used = used.union(*(turn.sources for turn in chain))
         return Talk(
             found.conversation_id,
             last,
@@ -72,7 +84,12 @@ class FakeConversations:
             gone=frozenset(used - self.segments.keys()),
         )
 
-    async def add_turn(self, turn: StoredTurn, user_id: str | None, after_last: bool) -> None:
+    async def conversation_erasures(self, tenant: TenantId) -> int:
+        return 0
+
+    async def add_turn(
+        self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
+    ) -> None:
         if self.fault is not None:
             raise self.fault
         key = (turn.tenant, turn.conversation_id)

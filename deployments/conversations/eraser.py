@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, select, tuple_
 
+from deployments.conversations.erasure_count import count_erasure
 from deployments.conversations.tables import conversations, turns
 from deployments.conversations.turn_rows import turn_of
 from deployments.core.conversations import CurrentSegments, StoredTurn
@@ -33,6 +34,8 @@ class StoredConversationEraser:
         self, tenant: TenantId, target: ErasureTarget, erased: Mapping[CollectionName, ErasedPassages]
     ) -> int:
         """Deletes the target's own conversations, and those that used `erased` passages."""
+        async with self.database.transaction() as connection:
+            await count_erasure(connection, tenant)  # first: no answer in flight is stored after the deletion
         own = conversations.c.tenant == tenant
         if target.kind is ErasureKind.TENANT:
             return await self._delete_all(own)
@@ -55,7 +58,7 @@ class StoredConversationEraser:
             read = [turn_of(row) for row in page]
             gone = await self._gone(scope, read, passages.gone_until_s)
             sought = passages.segments | gone
-            if named := {turn.conversation_id for turn in read if not sought.isdisjoint(_digests(turn))}:
+            if named := {turn.conversation_id for turn in read if not sought.isdisjoint(turn.sources)}:
                 yield named
             if len(page) < _PAGE:
                 return
@@ -65,7 +68,7 @@ class StoredConversationEraser:
         """Digests of passages that turns used until then, or tell of, and that no document has any more."""
         wanted = set[str]()
         for turn in read if until_s else ():
-            wanted |= _digests(turn) if turn.created_at_s <= until_s else _told(turn)
+            wanted |= {*turn.sources} if turn.created_at_s <= until_s else _of_earlier_turns(turn)
         current = await self.segments.current_segments(scope, sorted(wanted)) if wanted else {}
         return wanted - current.keys()
 
@@ -83,10 +86,6 @@ class StoredConversationEraser:
             return int((await connection.execute(delete(conversations).where(condition))).rowcount)
 
 
-def _digests(turn: StoredTurn) -> set[str]:
-    return {*turn.documents} | _told(turn)
-
-
-def _told(turn: StoredTurn) -> set[str]:
-    """Of earlier exchanges, whose time is not known."""
-    return {source for told in turn.history for source in told.sources}
+def _of_earlier_turns(turn: StoredTurn) -> set[str]:
+    """Passages that a turn's answer may tell of, and that it did not add itself: their time is not known."""
+    return {*turn.sources}.difference(turn.documents)

@@ -10,7 +10,7 @@ from deployments.core.conversations import KEPT_S, MAX_CONVERSATION_BYTES, MAX_C
 from deployments.core.ids import TenantId
 
 BATCH = 256
-"""Conversations that one pruning deletes for each reason: more than are begun between two prunings."""
+"""Conversations that one pruning deletes for each reason."""
 
 
 async def prune(
@@ -20,15 +20,19 @@ async def prune(
     *,
     max_conversations: int = MAX_CONVERSATIONS,
     max_bytes: int = MAX_CONVERSATION_BYTES,
-) -> None:
-    """Deletes expired conversations of all tenants, and the oldest ones of a tenant above its limits."""
+) -> bool:
+    """Deletes expired conversations of all tenants, and the oldest ones of a tenant above its limits.
+
+    Returns whether there may be more of them.
+    """
     expired = conversations.c.used_at_s < now_s - KEPT_S
-    await _delete(connection, select(conversations).where(expired))
+    deleted = [await _delete(connection, select(conversations).where(expired))]
     owned = conversations.c.tenant == tenant
     size = func.coalesce(func.sum(conversations.c.stored_bytes), 0)
     count, stored_bytes = (await connection.execute(select(func.count(), size).where(owned))).one()
     if count > max_conversations or stored_bytes > max_bytes:
-        await _delete(connection, _beyond(owned, max_conversations, max_bytes))
+        deleted.append(await _delete(connection, _beyond(owned, max_conversations, max_bytes)))
+    return max(deleted) >= BATCH
 
 
 def _beyond(owned: ColumnElement[bool], max_conversations: int, max_bytes: int) -> Select[tuple[object, ...]]:
@@ -40,9 +44,9 @@ def _beyond(owned: ColumnElement[bool], max_conversations: int, max_bytes: int) 
     return select(counted).where(or_(counted.c.number > max_conversations, counted.c.size > max_bytes))
 
 
-async def _delete(connection: AsyncConnection, chosen: Select[tuple[object, ...]]) -> None:
-    """Deletes the first `BATCH` of the chosen conversations, by last use."""
+async def _delete(connection: AsyncConnection, chosen: Select[tuple[object, ...]]) -> int:
+    """Deletes the first `BATCH` of the chosen conversations, by last use; returns how many."""
     each = chosen.subquery()
     oldest = select(each.c.tenant, each.c.conversation_id).order_by(each.c.used_at_s).limit(BATCH)
     key = tuple_(conversations.c.tenant, conversations.c.conversation_id)
-    await connection.execute(delete(conversations).where(key.in_(oldest)))
+    return (await connection.execute(delete(conversations).where(key.in_(oldest)))).rowcount

@@ -9,14 +9,17 @@ from dataclasses import asdict, replace
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deployments.conversations.erasure_count import count_of, locked_count_of
 from deployments.conversations.pruning import prune
 from deployments.conversations.tables import conversations, turns
 from deployments.conversations.turn_rows import read_chain, size_of, turn_of, write_turn
 from deployments.core.conversations import (
     KEPT_S,
     MAX_TURNS,
+    NO_LIMIT,
     Continuation,
     CurrentSegments,
+    Limit,
     StoredConversation,
     StoredTurn,
     Talk,
@@ -29,7 +32,7 @@ from deployments.database.metadata import AnyRow
 log = logging.getLogger(__name__)
 
 _PRUNED_EVERY = 64
-"""Turns that this process stores between two prunings, which read a tenant's index."""
+"""Turns and new conversations that this process stores between two prunings, which read a tenant's index."""
 
 
 class ConversationStore:
@@ -59,6 +62,7 @@ class ConversationStore:
         new = StoredConversation(tenant, conversation_id, user_id, dict(metadata), self._clock())
         async with self._database.transaction() as connection:
             await _begin(connection, new)
+        await self._count_one(tenant, new.created_at_s)
         return new
 
     async def conversation(self, tenant: TenantId, conversation_id: str) -> StoredConversation:
@@ -93,20 +97,34 @@ class ConversationStore:
             size = conversations.c.stored_bytes - size_of(turn)
             fewer = {"turns": conversations.c.turns - 1, "stored_bytes": size}
             await connection.execute(update(conversations).where(its).values(fewer))
+            after = and_(turns.c.tenant == tenant, turns.c.conversation_id == turn.conversation_id)
+            after = and_(after, turns.c.previous == turn_id)
+            await connection.execute(update(turns).where(after).values(previous=turn.previous))
             was_last = conversations.c.last_turn == turn_id
             back = update(conversations).where(its, was_last).values(last_turn=turn.previous)
             await connection.execute(back)
 
+    async def conversation_erasures(self, tenant: TenantId) -> int:
+        """Returns how many erasures of the tenant have begun to delete conversations."""
+        async with self._database.snapshot() as connection:
+            return await count_of(connection, tenant)
+
     async def resume_conversation(
-        self, tenant: TenantId, agent: str, collection: CollectionName, continued: Continuation
+        self,
+        tenant: TenantId,
+        agent: str,
+        collection: CollectionName,
+        continued: Continuation,
+        limit: Limit = NO_LIMIT,
     ) -> Talk:
-        """Returns what the next question's prompt is made of.
+        """Returns what the next question's prompt is made of. `limit` is the question's.
 
         Raises NotFound, InvalidRequest (it is with another agent), Conflict (it has `MAX_TURNS`).
         """
         async with self._database.snapshot() as connection:
             found = await self._continued(connection, tenant, continued)
             previous = continued.previous or found.last_turn
+            erasures = await count_of(connection, tenant)
             chain = [] if previous is None else await read_chain(connection, tenant, previous)
         if found.turns >= MAX_TURNS:
             raise Conflict(
@@ -117,30 +135,40 @@ class ConversationStore:
                 f"the conversation is with the agent {chain[-1].agent}: ask it, or begin another one",
                 "model",
             )
-        texts, gone = await self._current(Scope(tenant, collection), chain)
+        texts, gone = await self._current(Scope(tenant, collection), chain, limit)
         complete = not chain or chain[0].follows is None
-        return Talk(found.conversation_id, previous, tuple(chain), complete, texts, gone)
+        return Talk(found.conversation_id, previous, tuple(chain), complete, texts, gone, erasures)
 
-    async def add_turn(self, turn: StoredTurn, user_id: str | None, after_last: bool) -> None:
+    async def add_turn(
+        self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
+    ) -> None:
         """Stores a turn, and its conversation if the turn begins one. Raises NotFound, Conflict."""
         now_s = self._clock()
         turn = replace(turn, created_at_s=now_s)
         async with self._database.transaction() as connection:
+            if await locked_count_of(connection, turn.tenant) != erasures:
+                raise Conflict("something was erased while the question was answered: ask again")
             if turn.previous is None and not after_last:
                 await _begin(
                     connection, StoredConversation(turn.tenant, turn.conversation_id, user_id, {}, now_s)
                 )
             await self._note_turn(connection, turn, now_s, after_last)
             await write_turn(connection, turn)
+        await self._count_one(turn.tenant, now_s)
+
+    async def _count_one(self, tenant: TenantId, now_s: float) -> None:
+        """Counts what was stored, and prunes from time to time."""
         self._added += 1
         if self._added % _PRUNED_EVERY == 1:
-            await self._prune(turn.tenant, now_s)
+            await self._prune(tenant, now_s)
 
     async def _prune(self, tenant: TenantId, now_s: float) -> None:
         """Prunes. If that fails, as for a deadlock with another replica, the next pruning makes up for it."""
         try:
-            async with self._database.transaction() as connection:
-                await prune(connection, tenant, now_s)
+            more = True
+            while more:
+                async with self._database.transaction() as connection:
+                    more = await prune(connection, tenant, now_s)
         except KnowledgeUnavailable as error:
             log.warning("conversations are not pruned yet: %s", error)
 
@@ -153,12 +181,11 @@ class ConversationStore:
         return await self._find(connection, tenant, previous.conversation_id)
 
     async def _current(
-        self, scope: Scope, chain: Sequence[StoredTurn]
+        self, scope: Scope, chain: Sequence[StoredTurn], limit: Limit
     ) -> tuple[dict[str, str], frozenset[str]]:
         documents = {digest for turn in chain for digest in turn.documents}
-        sources = {digest for turn in chain for told in turn.history for digest in told.sources}
-        wanted = documents | sources
-        found = await self._segments.current_segments(scope, sorted(wanted)) if wanted else {}
+        wanted = documents.union(*(turn.sources for turn in chain))
+        found = await self._segments.current_segments(scope, sorted(wanted), limit) if wanted else {}
         texts = {digest: text for digest, text in found.items() if digest in documents}
         return texts, frozenset(wanted - found.keys())
 
@@ -209,7 +236,8 @@ class ConversationStore:
 
 
 async def _begin(connection: AsyncConnection, new: StoredConversation) -> None:
-    values = {**asdict(new), "used_at_s": new.created_at_s, "stored_bytes": 0}
+    size = sum(len(text.encode()) for label in new.metadata.items() for text in label)
+    values = {**asdict(new), "used_at_s": new.created_at_s, "stored_bytes": size}
     await connection.execute(insert(conversations).values(values))
 
 

@@ -31,13 +31,21 @@ conversations = Table(
     # No foreign key, since turns refer to conversations.
     Column("last_turn", String(64)),
     Column("turns", Integer, nullable=False),
-    # Bytes of its turns' texts and ids.
+    # Bytes of its metadata and its turns' texts and ids.
     Column("stored_bytes", BigInteger, nullable=False),
     Index(None, "used_at_s"),
     Index(None, "tenant", "used_at_s"),
     Index(None, "tenant", "user_id"),
     # A tenant's conversations and bytes are counted in it.
     Index(None, "tenant", "stored_bytes"),
+)
+
+conversation_erasures = Table(
+    "conversation_erasures",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    # How many erasures have begun to delete the tenant's conversations.
+    Column("erasures", Integer, nullable=False),
 )
 
 turns = Table(
@@ -58,6 +66,8 @@ turns = Table(
     Column("documents", LargeBinary, nullable=False),
     # A list of [question, answer, [digest in hex, ...]].
     Column("history", JSON, nullable=False),
+    # As `documents`.
+    Column("sources", LargeBinary, nullable=False),
     Column("instructions", Text, nullable=False),
     Column("limited_to", String(64), nullable=False),
     Column("tokenizer", String(64), nullable=False),

@@ -49,13 +49,15 @@ def size_of(turn: StoredTurn) -> int:
 def turn_of(row: AnyRow) -> StoredTurn:
     """The turn of a row."""
     values = {column.name: getattr(row, column.name) for column in turns.columns}
-    raw = row.documents
-    starts = range(0, len(raw), _DIGEST_BYTES)
-    values["documents"] = tuple(raw[at : at + _DIGEST_BYTES].hex() for at in starts)
+    values["documents"], values["sources"] = _digests(row.documents), _digests(row.sources)
     values["history"] = tuple(
         Exchange(question, answer, tuple(sources)) for question, answer, sources in row.history
     )
     return StoredTurn(**values)
+
+
+def _digests(raw: bytes) -> tuple[str, ...]:
+    return tuple(raw[at : at + _DIGEST_BYTES].hex() for at in range(0, len(raw), _DIGEST_BYTES))
 
 
 def _values(turn: StoredTurn) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def _values(turn: StoredTurn) -> dict[str, Any]:
         **asdict(turn),
         **{name: _stored(getattr(turn, name)) for name in _TEXTS},
         "documents": b"".join(map(bytes.fromhex, turn.documents)),
+        "sources": b"".join(map(bytes.fromhex, turn.sources)),
         "history": history,
     }
 

@@ -1,7 +1,7 @@
 """Conversations that the server keeps: what is stored of each turn, and the interface to the store.
 
-A turn is stored once and never changed. `StoredTurn.follows` names the turn whose prompt and answer the
-turn's prompt begins with, token for token. Following these names back gives the whole prompt.
+A turn is stored once; only `previous` changes. `StoredTurn.follows` names the turn whose prompt and answer
+the turn's prompt begins with, token for token. Following these names back gives the whole prompt.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
+from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
 
 KEPT_S = 30 * 24 * 3600.0
@@ -50,6 +51,25 @@ class Continuation:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Which documents a question may be answered from."""
+
+    section: str | None = None
+    """Only documents of this section."""
+    only: DocumentFilter = EVERY_DOCUMENT
+    """Only these documents."""
+
+    def digest(self) -> str:
+        """Equal only for equal limits; "" for none."""
+        if self.section is None and not self.only:
+            return ""
+        return sha256(f"{self.section!r} {self.only.canonical()}".encode()).hexdigest()
+
+
+NO_LIMIT = Limit()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredConversation:
     """A conversation, without its turns."""
 
@@ -75,7 +95,8 @@ class Exchange:
     answer: str
     """"" if a document that the answer was given from has changed since."""
     sources: tuple[str, ...] = ()
-    """Digests of the segments that its turn added to the prompt; () if a caller sent the exchange."""
+    """Digests of the segments that the answer may repeat; () if a caller sent the exchange. In a turn's
+    `history`, those that an earlier exchange has are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +109,7 @@ class StoredTurn:
     follows: str | None
     """The turn before it in the prompt; None if the prompt begins with this turn."""
     previous: str | None
-    """The turn that the question continued; None if it began the conversation."""
+    """The turn that the question continued, or the one before that if it was deleted; None without any."""
     agent: str
     question: str
     answer: str
@@ -98,10 +119,13 @@ class StoredTurn:
     """Digests of the segments that the turn added, in their order in the prompt."""
     history: tuple[Exchange, ...]
     """Earlier exchanges that the prompt has as text, between its documents and its question."""
+    sources: tuple[str, ...]
+    """Digests of all segments that the answer may repeat: those in its prompt, and those that the earlier
+    answers in its prompt may repeat, whether or not their turns are still stored."""
     instructions: str
     """The caller's own instructions that applied."""
     limited_to: str
-    """Digest of the section and the filter that the question was limited to; "" without a limit."""
+    """Digest of the question's `Limit`; "" without one."""
     tokenizer: Fingerprint
     """The tokenizer of the ids."""
     asked: bytes
@@ -130,9 +154,13 @@ class Talk:
     complete: bool = True
     """False if a turn before the first of `turns` was deleted."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """The text of each segment of the turns' documents that a document of the collection has now."""
+    """The text of each segment of the turns' documents that a document has now which the next question may
+    be answered from."""
     gone: frozenset[str] = frozenset()
-    """Digests, of documents and of sources of `history`, of segments that no document has any more."""
+    """Digests, of documents and sources of the turns, of segments that no such document has any more."""
+
+    erasures: int = 0
+    """How many erasures of the tenant had begun to delete conversations."""
 
     def exchanges(self) -> list[Exchange]:
         """All questions and answers in the turns, oldest first."""
@@ -141,14 +169,16 @@ class Talk:
 
 def exchanges_of(turn: StoredTurn) -> tuple[Exchange, ...]:
     """A turn as text: the exchanges that its prompt told again, then its own."""
-    return (*turn.history, Exchange(turn.question, turn.answer, turn.documents))
+    return (*turn.history, Exchange(turn.question, turn.answer, turn.sources))
 
 
 class CurrentSegments(Protocol):
     """Which segments are current, for conversations. Raises KnowledgeUnavailable."""
 
-    async def current_segments(self, scope: Scope, digests: Sequence[str]) -> dict[str, str]:
-        """The texts, by digest, of those segments that a document of the collection has now."""
+    async def current_segments(
+        self, scope: Scope, digests: Sequence[str], limit: Limit = NO_LIMIT
+    ) -> dict[str, str]:
+        """The texts, by digest, of segments that a document of the collection within the limit has now."""
 
 
 class ConversationDesk(Protocol):
@@ -175,17 +205,29 @@ class ConversationDesk(Protocol):
     async def delete_turn(self, tenant: TenantId, turn_id: str) -> None:
         """Deletes a turn. Turns that quote it in their `history` keep what they quote."""
 
+    async def conversation_erasures(self, tenant: TenantId) -> int:
+        """`Talk.erasures` for a question that begins a conversation."""
+
     async def resume_conversation(
-        self, tenant: TenantId, agent: str, collection: CollectionName, continued: Continuation
+        self,
+        tenant: TenantId,
+        agent: str,
+        collection: CollectionName,
+        continued: Continuation,
+        limit: Limit = NO_LIMIT,
     ) -> Talk:
-        """What the next question's prompt is made of.
+        """What the next question's prompt is made of. `limit` is the question's.
 
         Raises InvalidRequest (the conversation is with another agent) and Conflict (it has `MAX_TURNS`).
         """
 
-    async def add_turn(self, turn: StoredTurn, user_id: str | None, after_last: bool) -> None:
+    async def add_turn(
+        self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
+    ) -> None:
         """Stores a turn, and its conversation if the turn begins one, whose user is `user_id` then.
 
+        `erasures`: `Talk.erasures` from before the question's search. Raises Conflict if there are more now:
+        the answer may tell what was erased.
         `after_last`: only if `turn.previous` is still the conversation's last turn. Raises Conflict if it
         is not.
         """

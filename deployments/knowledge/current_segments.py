@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from deployments.core.batches import batches
+from deployments.core.conversations import NO_LIMIT, Limit
 from deployments.core.ids import Scope
 from deployments.core.segments import document_segment
 from deployments.database.connection import Database
+from deployments.knowledge.document_filter import matches
 from deployments.knowledge.tables import chunks, documents
 
 _PER_STATEMENT = 500
@@ -22,8 +24,10 @@ class DocumentSegments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def current_segments(self, scope: Scope, digests: Sequence[str]) -> dict[str, str]:
-        """Returns the texts, by digest, of those segments that a document of the collection has now.
+    async def current_segments(
+        self, scope: Scope, digests: Sequence[str], limit: Limit = NO_LIMIT
+    ) -> dict[str, str]:
+        """Returns the texts, by digest, of segments that a document within the limit has now.
 
         Raises KnowledgeUnavailable.
         """
@@ -32,6 +36,10 @@ class DocumentSegments:
             documents
         )
         wanted = wanted.where(documents.c.tenant == scope.tenant, documents.c.collection == scope.collection)
+        if limit.section is not None:
+            wanted = wanted.where(documents.c.section == limit.section)
+        if limit.only:
+            wanted = wanted.where(matches(limit.only, self._database.dialect))
         async with self._database.snapshot() as connection:
             for batch in batches(digests, _PER_STATEMENT):
                 for row in await connection.execute(wanted.where(chunks.c.segment_hash.in_(batch))):

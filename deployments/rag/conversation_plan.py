@@ -34,22 +34,28 @@ class Plan:
         """Digests of all documents that stay."""
         return frozenset(self.documents).union(*(turn.documents for turn in self.kept))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Digests of all segments that the prompt's answer may repeat, apart from documents that it adds."""
+        before = self.kept[-1].sources if self.kept else ()  # has those of the turns before it
+        told = (source for exchange in self.history for source in exchange.sources)
+        return tuple(dict.fromkeys((*before, *self.documents, *told)))
+
 
 def plan_of(talk: Talk, instructions: str, limited_to: str, tokenizer: Fingerprint) -> Plan:
     """Keeps what is still true: as many turns as possible, then documents of the next one.
 
     A turn is cut at its first document that has changed, or before its documents if they were searched
-    for under another limit (`limited_to`). It is cut after its documents if an answer that it tells again
-    has become stale, or if its question was asked under other instructions or encoded by another tokenizer.
-    Answers given since a changed document came into the conversation are left out: they may repeat its text.
+    for under another limit (`limited_to`). It is cut after its documents if its answer, or one that it
+    tells again, has become stale, or if its question was asked under other instructions or encoded by
+    another tokenizer. An answer is stale if a document that it may repeat has changed; later ones are too.
     """
     if not talk.complete:
         return _cut(talk, 0, 0)
     for number, turn in enumerate(talk.turns):
         kept = _kept_documents(talk, turn, limited_to)
-        sources = (source for told in turn.history for source in told.sources)
         same = (turn.instructions, turn.tokenizer) == (instructions, tokenizer)
-        if kept < len(turn.documents) or not same or not talk.gone.isdisjoint(sources):
+        if kept < len(turn.documents) or not same or not talk.gone.isdisjoint(turn.sources):
             return _cut(talk, number, kept)
     return Plan(kept=talk.turns)
 
@@ -66,7 +72,18 @@ def shortened(talk: Talk, room: int, tokens_of: Callable[[str], int]) -> Plan:
         if room < 0:
             break
         told.insert(0, exchange)
-    return replace(whole, history=tuple(told), dropped=len(whole.history) - len(told))
+    dropped = len(whole.history) - len(told)
+    _carry(whole.history[:dropped], told)
+    return replace(whole, history=tuple(told), dropped=dropped)
+
+
+def _carry(dropped: Sequence[Exchange], told: list[Exchange]) -> None:
+    """Adds the sources of dropped exchanges to the first answer after them: it may repeat them too."""
+    sources = tuple(source for exchange in dropped for source in exchange.sources)
+    for at, exchange in enumerate(told):
+        if exchange.answer:
+            told[at] = replace(exchange, sources=(*sources, *exchange.sources))
+            return
 
 
 def _kept_documents(talk: Talk, turn: StoredTurn, limited_to: str) -> int:
@@ -85,11 +102,14 @@ def _cut(talk: Talk, number: int, documents: int) -> Plan:
 
 
 def _without_stale(told: Sequence[Exchange], gone: frozenset[str]) -> tuple[tuple[Exchange, ...], int]:
-    """The exchanges without the answers that are stale, and how many those are."""
+    """The exchanges without the answers that are stale, and how many those are. Each source is named once."""
     found = list[Exchange]()
+    named = set[str]()
     stale, is_stale = 0, False
     for exchange in told:
         is_stale = is_stale or not gone.isdisjoint(exchange.sources)
         stale += is_stale and exchange.answer != ""
-        found.append(replace(exchange, answer="", sources=()) if is_stale else exchange)
+        sources = () if is_stale else tuple(one for one in exchange.sources if one not in named)
+        named.update(sources)
+        found.append(replace(exchange, answer="" if is_stale else exchange.answer, sources=sources))
     return tuple(found), stale

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deployments.core.conversations import (
     ConversationDesk,
     Exchange,
+    Limit,
     StoredTurn,
     Talk,
     segment_digest,
@@ -16,7 +17,6 @@ from deployments.core.messages import Question
 from deployments.core.ports import TextEncoder
 from deployments.core.token_ids import from_bytes, to_bytes
 from deployments.rag.answering import Generation
-from deployments.rag.opening import limit_of
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.shown_ids import shown_ids
 
@@ -46,9 +46,12 @@ class Conversations:
         if continued is None:
             return None
         if continued.conversation_id is None and continued.previous is None:
-            return Talk(f"conv_{continued.turn_id.partition('_')[2]}")
-        tenant = question.scope.tenant
-        return await self._store.resume_conversation(tenant, self._agent, self._collection, continued)
+            erasures = await self._store.conversation_erasures(question.scope.tenant)
+            return Talk(f"conv_{continued.turn_id.partition('_')[2]}", erasures=erasures)
+        limit = Limit(question.section, question.only)
+        return await self._store.resume_conversation(
+            question.scope.tenant, self._agent, self._collection, continued, limit
+        )
 
     async def keep(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, answer: Answer
@@ -62,6 +65,7 @@ class Conversations:
             return
         talk, plan = conversed.talk, conversed.plan
         added = [prompt.selection.added[i].segment for i in prompt.placing.order]
+        documents = (*plan.documents, *map(segment_digest, added))
         told = (Exchange(turn.user, turn.assistant) for turn in question.history)
         shown = shown_ids(from_bytes(bytes(generation.ids)), "".join(generation.text), self._encoder)
         turn = StoredTurn(
@@ -74,10 +78,11 @@ class Conversations:
             question=question.text.strip(),
             answer=answer.text,
             finish_reason=answer.finish_reason,
-            documents=(*plan.documents, *map(segment_digest, added)),
+            documents=documents,
             history=(*plan.history, *told),
+            sources=tuple(dict.fromkeys((*plan.sources, *documents))),
             instructions=question.instructions.strip(),
-            limited_to=limit_of(question),
+            limited_to=Limit(question.section, question.only).digest(),
             tokenizer=self._encoder.fingerprint,
             asked=to_bytes(prompt.ending),
             answered=to_bytes(shown),
@@ -86,7 +91,8 @@ class Conversations:
             answer_tokens=answer.answer_tokens,
             note=continued.note,
         )
-        await self._store.add_turn(turn, continued.user_id, after_last=continued.conversation_id is not None)
+        after_last = continued.conversation_id is not None
+        await self._store.add_turn(turn, continued.user_id, after_last, talk.erasures)
 
     @property
     def _store(self) -> ConversationDesk:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import islice
 from typing import TypeAlias
 
-from deployments.core.conversations import Talk
+from deployments.core.conversations import Limit, Talk
 from deployments.core.ids import SegmentKey
 from deployments.core.messages import Question, ResolvedSegments, Turn
 from deployments.core.reuse.paths import Step, ids_segment, segment_id
@@ -81,8 +80,9 @@ class Opener:
 
     def plan(self, question: Question, talk: Talk) -> Plan:
         """What stays of a conversation."""
+        limit = Limit(question.section, question.only)
         tokenizer = self._parts.encoder.fingerprint
-        return plan_of(talk, question.instructions.strip(), limit_of(question), tokenizer)
+        return plan_of(talk, question.instructions.strip(), limit.digest(), tokenizer)
 
     def shortened(self, talk: Talk, room: int) -> Plan:
         """What is told again of a conversation that is too long for a prompt of `room` tokens."""
@@ -116,13 +116,6 @@ class Opener:
         if not later:
             return [self._head]
         return [_piece(self._assembler.further)] if has_documents else []
-
-
-def limit_of(question: Question) -> str:
-    """A digest of the documents that a question is limited to; "" without a limit."""
-    if question.section is None and not question.only:
-        return ""
-    return sha256(f"{question.section!r} {question.only.canonical()}".encode()).hexdigest()
 
 
 def _opening(

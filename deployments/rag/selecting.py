@@ -112,7 +112,10 @@ class Selector:
         if talk is None:
             return await self._fitted(found, self._opener.alone, found.retrieval.passages)
         plan = self._opener.plan(question, talk)
+        retold = (text for one in plan.history for text in (one.question, one.answer))
         try:
+            with watch.stage("assemble"):
+                check_length(retold, self._parts.encoder.encode_text, max_model_len)
             return await self._fitted_after(found, talk, plan, whole=bool(talk.turns))
         except PromptTooLong:
             if not talk.turns:
@@ -176,7 +179,7 @@ class Selector:
         known: KnownTexts = {}
         fixed = count = 0
         with watch.stage("assemble"):
-            if answerable:
+            if answerable or opening.conversed is not None:  # the turn is stored with its ending
                 fixed = opening.tokens + len(self._endings.longest(question, opening, added, known))
                 sizes = [len(ids) for ids in resolved.ids]
                 count = self._count(found, opening, fixed, sizes, whole=whole)

@@ -28,7 +28,7 @@ from typing import Any, cast
 from deployments.agents.specs import SUPPORT
 from deployments.conversations.store import ConversationStore
 from deployments.core.cache_figures import MeasuredUsage
-from deployments.core.conversations import Continuation, segment_digest
+from deployments.core.conversations import NO_LIMIT, Continuation, Limit, segment_digest
 from deployments.core.documents import Passage, Retrieval, SearchQuery
 from deployments.core.ids import DocId, RequestId, Scope, TenantId
 from deployments.core.ledger import Answer
@@ -78,7 +78,9 @@ class Planned:
         self.segments |= {segment_digest(one.segment): one.segment for one in self.next}
         return Retrieval(self.next, generation=1, searched_as=query.text)
 
-    async def current_segments(self, scope: Scope, digests: Sequence[str]) -> dict[str, str]:
+    async def current_segments(
+        self, scope: Scope, digests: Sequence[str], limit: Limit = NO_LIMIT
+    ) -> dict[str, str]:
         """All of them."""
         return {digest: self.segments[digest] for digest in digests}
 

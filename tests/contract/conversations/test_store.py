@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 
+from deployments.conversations import pruning
 from deployments.conversations import store as store_module
 from deployments.conversations.pruning import prune
 from deployments.core.conversations import (
@@ -39,6 +42,7 @@ def a_turn(number: int = 0, follows: str | None = None, **changes: object) -> St
         finish_reason="stop",
         documents=(),
         history=(Exchange("früher", "", (segment_digest("x"),)),),
+        sources=(segment_digest("x"),),
         instructions="Be brief.",
         limited_to="",
         tokenizer=Fingerprint("f" * 64),
@@ -107,7 +111,8 @@ async def test_changed_and_deleted_documents_are_told(kept: Kept) -> None:
     source = await put(kept, "source", "The text of source.")
     told = (Exchange("q", "a", (source,)),)
     documents = (same, edited, renamed, deleted)
-    await kept.store.add_turn(a_turn(documents=documents, history=told), None, after_last=False)
+    turn = a_turn(documents=documents, history=told, sources=(*documents, source))
+    await kept.store.add_turn(turn, None, after_last=False)
     talk = await resumed(kept)
     assert talk.gone == frozenset()
     assert set(talk.texts) == set(documents)
@@ -170,6 +175,17 @@ async def test_after_a_deleted_turn_the_conversation_goes_on(kept: Kept) -> None
     assert (await kept.store.conversation(ACME, "conv_0")).turns == 1
 
 
+@pytest.mark.parametrize("deleted", [(1, 2), (2, 1)])
+async def test_after_two_deleted_turns_the_first_is_the_last(kept: Kept, deleted: tuple[int, ...]) -> None:
+    """In whatever order they are deleted; after all three there is none."""
+    await converse(kept, 3)
+    for number in deleted:
+        await kept.store.delete_turn(ACME, f"resp_{number}")
+    assert [turn.turn_id for turn in (await resumed(kept)).turns] == ["resp_0"]
+    await kept.store.delete_turn(ACME, "resp_0")
+    assert (await kept.store.conversation(ACME, "conv_0")).last_turn is None
+
+
 async def test_a_deleted_conversation_has_no_turns_left(kept: Kept) -> None:
     """The foreign key deletes them."""
     await converse(kept, 2)
@@ -223,6 +239,25 @@ async def test_a_tenant_keeps_its_latest_conversations(kept: Kept) -> None:
             else:
                 with pytest.raises(NotFound):
                     await kept.store.conversation(ACME, f"conv_{number}")
+
+
+@pytest.mark.parametrize("limits", [{"max_conversations": 3}, {"max_bytes": 3 * 105}])
+async def test_conversations_without_turns_are_pruned_too(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, limits: dict[str, Any]
+) -> None:
+    """Their metadata counts, and one pruning deletes all that are too many."""
+    monkeypatch.setattr(store_module, "prune", partial(prune, **limits))
+    monkeypatch.setattr(pruning, "BATCH", 10)
+    names = []
+    for _ in range(store_module._PRUNED_EVERY + 1):
+        kept.clock.pass_s(1)
+        made = await kept.store.create_conversation(ACME, None, {"label": "x" * 100})
+        names.append(made.conversation_id)
+    for name in names[:-3]:
+        with pytest.raises(NotFound):
+            await kept.store.conversation(ACME, name)
+    for name in names[-3:]:
+        await kept.store.conversation(ACME, name)  # raises NotFound if it was deleted
 
 
 async def test_a_turn_is_stored_though_pruning_fails(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ async def plant_records(whole: Whole, word: str, user: str) -> None:
 async def plant_conversation(whole: Whole, word: str, user: str | None = None, said: str = "") -> None:
     """A turn whose answer tells the word, from a passage of the tenant's first document or from none."""
     passages = await whole.knowledge.passages_of(Scope(ACME, SUPPORT_KB), [DocId(said)]) if said else None
+    found = tuple(segment_digest(one.segment) for one in passages.passages) if passages else ()
     turn = StoredTurn(
         tenant=ACME,
         conversation_id=f"conv_{word}{user}",
@@ -68,8 +69,9 @@ async def plant_conversation(whole: Whole, word: str, user: str | None = None, s
         question="What does it say?",
         answer=f"It says {word}.",
         finish_reason="stop",
-        documents=tuple(segment_digest(one.segment) for one in passages.passages) if passages else (),
+        documents=found,
         history=(),
+        sources=found,
         instructions="",
         limited_to="",
         tokenizer=Fingerprint("words"),
@@ -80,7 +82,8 @@ async def plant_conversation(whole: Whole, word: str, user: str | None = None, s
         answer_tokens=1,
         note="",
     )
-    await whole.conversations.add_turn(turn, user, after_last=False)
+    erasures = await whole.conversations.conversation_erasures(ACME)
+    await whole.conversations.add_turn(turn, user, after_last=False, erasures=erasures)
 
 
 async def put_text(whole: Whole, doc_id: str, text: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from deployments.core.documents import SearchQuery
 from deployments.core.erasure import ErasureKind, ErasureState, ErasureTarget
-from deployments.core.errors import CacheUnavailable
+from deployments.core.errors import CacheUnavailable, Conflict
 from deployments.core.ids import Scope, TenantId
 from deployments.core.salt import entry_seal
 from deployments.redis.connection import RedisLink
@@ -60,6 +60,21 @@ async def test_a_planted_word_is_found_in_each_kind_of_store(whole: Whole) -> No
     assert any(place.endswith("warmline.db") for place in places) == is_file
     assert any(place.endswith(f"questions/{ACME}.jsonl") for place in places)
     assert whole.agent.kept() > 0
+
+
+async def test_an_answer_in_flight_is_not_stored_after_an_erasure(whole: Whole) -> None:
+    """Whether it begins a conversation or continues one; a later one is."""
+    await plant_conversation(whole, WORD, "ben")
+    turn = await whole.conversations.conversation_turn(ACME, f"resp_{WORD}ben")
+    asked = await whole.conversations.conversation_erasures(ACME)
+    await whole.erase(kind="customer", user_id=USER)
+    begins = replace(turn, conversation_id="conv_new", turn_id="resp_new")
+    continues = replace(turn, turn_id="resp_next", previous=turn.turn_id, follows=turn.turn_id)
+    for late in (begins, continues):
+        with pytest.raises(Conflict):
+            await whole.conversations.add_turn(late, USER, False, asked)
+    erasures = await whole.conversations.conversation_erasures(ACME)
+    await whole.conversations.add_turn(begins, USER, False, erasures)
 
 
 @pytest.mark.parametrize("kind", ["tenant", "parts"])

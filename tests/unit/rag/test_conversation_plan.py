@@ -27,6 +27,7 @@ def a_turn(number: int, documents: tuple[str, ...] = (), **changes: object) -> S
         finish_reason="stop",
         documents=documents,
         history=(),
+        sources=documents,
         instructions="",
         limited_to="",
         tokenizer=TOKENIZER,
@@ -51,6 +52,10 @@ def talks(draw: st.DrawFn) -> Talk:
     ]
     history = tuple(Exchange(f"told {n}", f"told answer {n}", (f"told {n}.0",)) for n in range(told))
     turns[0] = replace(turns[0], history=history)
+    sources = tuple(source for exchange in history for source in exchange.sources)
+    for number, turn in enumerate(turns):
+        sources += turn.documents
+        turns[number] = replace(turn, sources=sources)
     texts = {digest: f"text of {digest}" for turn in turns for digest in turn.documents}
     return Talk("conv_1", turns[-1].turn_id, tuple(turns), texts=texts)
 
@@ -135,7 +140,9 @@ def test_a_conversation_that_is_too_long_tells_its_last_exchanges(talk, room):
     plan = shortened(talk, room, len)
     exchanges = talk.exchanges()
     told = exchanges[len(exchanges) - len(plan.history) :]
-    assert list(plan.history) == told
+    assert [(one.question, one.answer) for one in plan.history] == [
+        (one.question, one.answer) for one in told
+    ]
     assert sum(len(one.question) + len(one.answer) for one in told) <= room
     assert plan.dropped == len(exchanges) - len(told)
     assert (plan.kept, plan.documents) == ((), ())
@@ -153,9 +160,24 @@ def test_a_stale_answer_that_was_left_out_cuts_no_later_prompt(talk, data):
     plan = planned(replace(talk, gone=gone))
     number = len(talk.turns)
     follows = plan.kept[-1].turn_id if plan.kept else None
-    new = a_turn(number, plan.documents, history=plan.history, follows=follows)
+    new = a_turn(number, plan.documents, history=plan.history, follows=follows, sources=plan.sources)
     later = Talk("conv_1", new.turn_id, (*plan.kept, new), texts=talk.texts, gone=gone)
     assert planned(later).kept == later.turns
+
+
+@given(talks(), st.integers(0, 200), st.data())
+def test_what_was_dropped_still_makes_later_answers_stale(talk, room, data):
+    """They may repeat the text of a document that no turn in the chain has any more."""
+    assume(documents_of(talk))
+    plan = shortened(talk, room, len)
+    assume(plan.history)
+    changed = data.draw(st.sampled_from(documents_of(talk)))
+    new = a_turn(len(talk.turns), history=plan.history, follows=None, sources=plan.sources)
+    later = planned(Talk("conv_1", new.turn_id, (new,), gone=frozenset({changed})))
+    exchanges = talk.exchanges()
+    stale_from = next(n for n, exchange in enumerate(exchanges) if changed in exchange.sources)
+    answers = ["" if n >= stale_from else one.answer for n, one in enumerate(exchanges)]
+    assert [told.answer for told in later.history] == [*answers[plan.dropped :], ""]
 
 
 def test_a_plan_begins_with_consecutive_turns():

@@ -10,6 +10,7 @@ from deployments.core.ids import TenantId
 from deployments.core.messages import Turn
 from deployments.core.reuse.paths import unpack_steps
 from deployments.core.sampling import Sampling
+from deployments.core.token_ids import from_bytes
 from tests.unit.rag.chat import ENDED, PASSAGES, Chat
 from tests.unit.rag.rig import ANSWER, SCOPE, SPEC, Rig, delta, question
 
@@ -69,6 +70,20 @@ async def test_a_conversation_that_has_found_nothing_yet_goes_on(chat):
     assert "Hello<|im_end|>\n<|im_start|>assistant\nI don't know.<|im_end|>" in chat.text()
 
 
+@pytest.mark.parametrize("tokens_each", [20, 300])
+async def test_turns_that_find_nothing_are_as_long_as_a_prompt_at_most(tokens_each):
+    """Other instructions each time tell all earlier turns again; what does not fit is dropped."""
+    chat = Chat(Rig(PASSAGES, deltas=ENDED, max_model_len=420))
+    for number in range(20):
+        text = f"{number:03}".ljust(tokens_each, "x")
+        answer = await chat.ask(text, finds=(), instructions=f"Be {number}.")
+        turn = chat.rig.conversations.turns[SCOPE.tenant, f"resp_{number}"]
+        assert answer.text == SPEC.no_context
+        assert len(from_bytes(turn.asked)) <= 420
+        assert sum(len(one.question) + len(one.answer) for one in turn.history) <= 420
+    assert any(answer.conversation.dropped for answer in chat.answers)
+
+
 async def test_the_search_knows_the_earlier_questions(chat):
     """As with a history that the caller sends."""
     await chat.ask("How do I reset the invoice export?")
@@ -102,6 +117,17 @@ async def test_a_deleted_turn_makes_the_rest_begin_again(chat):
     await chat.ask("Three?")
     assert "One?" not in chat.text()
     assert "Two?<|im_end|>\n<|im_start|>assistant\nPress Reset." in chat.text()
+
+
+async def test_an_answer_from_a_deleted_turns_document_is_not_told_when_that_changes(chat):
+    """Its own turn has not added the document."""
+    await chat.ask("One?", finds=(0,))
+    await chat.ask("Two?", finds=(0,))
+    await chat.rig.conversations.delete_turn(SCOPE.tenant, "resp_0")
+    chat.change(0)
+    answer = await chat.ask("Three?", finds=(1,))
+    assert "Press Reset." not in chat.text()
+    assert answer.conversation.stale == 1
 
 
 async def test_the_ledger_counts_what_is_in_the_prompt(chat):

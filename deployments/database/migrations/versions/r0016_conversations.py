@@ -12,6 +12,12 @@ depends_on = None
 def upgrade() -> None:
     _create_conversations()
     _create_turns()
+    op.create_table(
+        "conversation_erasures",
+        sa.Column("tenant", sa.String(64), nullable=False),
+        sa.Column("erasures", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name="pk_conversation_erasures"),
+    )
 
 
 def _create_conversations() -> None:
@@ -48,6 +54,7 @@ def _create_turns() -> None:
         sa.Column("finish_reason", sa.String(16), nullable=False),
         sa.Column("documents", sa.LargeBinary, nullable=False),
         sa.Column("history", sa.JSON, nullable=False),
+        sa.Column("sources", sa.LargeBinary, nullable=False),
         sa.Column("instructions", sa.Text, nullable=False),
         sa.Column("limited_to", sa.String(64), nullable=False),
         sa.Column("tokenizer", sa.String(64), nullable=False),
