@@ -278,10 +278,16 @@ def test_all_that_read_entries_in_redis_get_the_seal(tmp_path: Path) -> None:
     """It is derived from the secret."""
     deployments = _deployments(Settings.from_env({}, state_dir=tmp_path), AGENTS)
     seal = entry_seal(b"secret")
-    assert seal in deployments["TokenCache"].init_args[0].args
+    assert seal in _build_arguments(deployments["TokenCache"])
     for spec in AGENTS:
-        (peers,) = (one for one in deployments[spec.deployment].init_args[0].args if hasattr(one, "seal"))
+        (peers,) = (one for one in _build_arguments(deployments[spec.deployment]) if hasattr(one, "seal"))
         assert peers.seal == seal
+
+
+def _build_arguments(deployment: Any) -> tuple[Any, ...]:
+    """What the function gets that makes a deployment's services."""
+    (build,) = (one for one in deployment.init_args[0].args if isinstance(one, partial))
+    return build.args
 
 
 def _deployments(settings: Settings, agents: Sequence[AgentSpec]) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deployments.access.redis_spending import RedisSpending
+from deployments.core.cache_history import ReuseCounts
 from deployments.core.counted_use import CountBatch
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.errors import CacheUnavailable
@@ -19,6 +21,7 @@ from deployments.retrieval.retrieval_store import RedisRetrievalStore
 from deployments.token_cache import counters, hot_paths
 from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.counters import RedisCounterStore
+from deployments.token_cache.history import RedisHistory
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.fakes import a_passage
@@ -66,7 +69,12 @@ async def test_all_that_the_application_does_is_allowed(
     found = Retrieval((a_passage(0),), 7, "state")
     await retrievals.put(key, found, 60)
     assert await retrievals.get(key) == found
+    assert await retrievals.forget(A, 8) == 1
+    await retrievals.put(key, replace(found, generation=8), 60)
     assert await retrievals.clear(A.tenant, A.collection) == 1
+    history = RedisHistory(link)
+    await history.add({A: ReuseCounts(1, 5, 0, 1000, 900, 50)})
+    assert (await history.history(A)).hour.steps[-1].answers == 1
     spending, every = RedisSpending(link, 60.0), dict.fromkeys(RULES, 1)
     claim = Claim(A.tenant, "claim", dict.fromkeys(PLACES, 1) | every, {})
     await spending.claim(claim)
