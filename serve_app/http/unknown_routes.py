@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from deployments.core.errors import NotFound
-from serve_app.http import openai
+from serve_app.http import conversations, openai, responses
 
 _SHOWN_CHARS = 100
 """Of the path, in the error's message."""
@@ -33,6 +33,7 @@ def install(app: FastAPI) -> None:
 
 
 def _routes() -> Iterator[str]:
-    for route in openai.router.routes:
-        if isinstance(route, APIRoute):
-            yield f"{', '.join(sorted(route.methods))} {route.path}"
+    for router in (openai.router, responses.router, conversations.router):
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                yield f"{', '.join(sorted(route.methods))} {route.path}"

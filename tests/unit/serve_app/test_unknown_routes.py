@@ -22,7 +22,8 @@ async def test_an_unknown_path_is_told_what_exists(api, method, path):
     error = error_of(response)
     assert error["code"] == "not_found"
     assert f"no {path}." in error["message"]
-    assert "POST /v1/chat/completions" in error["message"]
+    for route in ("POST /v1/chat/completions", "POST /v1/responses", "GET /v1/conversations/{"):
+        assert route in error["message"]
     assert "/docs" in error["message"]
 
 
