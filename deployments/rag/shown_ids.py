@@ -25,7 +25,7 @@ def shown_ids(sampled: TokenIds, text: str, encoder: TextEncoder) -> TokenIds:
         return ids
     longest = bisect_right(range(end + 1), len(text), key=lambda count: len(encoder.decode(ids[:count]))) - 1
     for count in range(longest, max(longest - _CHARACTER_TOKENS, 0), -1):
-        spelt = encoder.decode(ids[:count])
-        if text.startswith(spelt):
-            return join([ids[:count], encoder.encode_text(text[len(spelt) :])])
+        decoded = encoder.decode(ids[:count])
+        if text.startswith(decoded):
+            return join([ids[:count], encoder.encode_text(text[len(decoded) :])])
     return encoder.encode_text(text)

@@ -44,7 +44,7 @@ async def test_ten_megabytes_without_a_key(app: Attacked, body: str, headers: di
 
 
 async def test_many_requests_without_a_key_stop_nobody(app: Attacked) -> None:
-    """A thousand of them, one after the other, and whoever has a key goes on meanwhile."""
+    """A thousand of them, one after the other; callers with a key are served meanwhile."""
 
     async def attack() -> None:
         for number in range(1000):

@@ -1,4 +1,4 @@
-"""Documents that are made to cost much: each is stored, or refused by a limit, and nobody else waits."""
+"""Documents that are made to cost much: each is stored, or refused by a limit, and no other tenant waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vLLM's own scheduler with the application's eviction, given requests without a model behind it."""
+"""vLLM's own scheduler with the application's eviction, given requests; no model runs."""
 
 from __future__ import annotations
 

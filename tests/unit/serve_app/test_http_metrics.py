@@ -60,7 +60,7 @@ async def test_a_body_that_does_not_fit_is_an_error(api):
 
 
 async def test_a_client_that_leaves_a_stream_is_counted(api):
-    """It gets no error, and nobody else would know."""
+    """It gets no error, so only the metrics tell of it."""
     sent: list[str] = []
     asked = False
 
