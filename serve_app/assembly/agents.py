@@ -169,8 +169,7 @@ async def _parts(
         conversations=peers.records(),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
-        history=HistoryLog(RedisHistory(link)),
         meter=meter,
-        answered=(log, answer_span(spec.name)),
+        answered=(log, answer_span(spec.name), HistoryLog(RedisHistory(link))),
         stage_span=stage,
     )
