@@ -144,7 +144,7 @@ async def _parts(
     )
     questions = question_log(settings)
     kept = KeptTexts(resolver.forget, questions.erase)
-    leased = leased_parts(spec, knowledge, link, peers.secret, kept, inner=templates)
+    leased = leased_parts(spec, knowledge, link, peers.secret, kept, seal=peers.seal, inner=templates)
     order = ORDERS[settings.order_of(spec.name)]
     head = partial(prompt_head, encoder, bundle.scaffold)
     prompts = prompt_source(peers.agents, link, head, leased.salts, peers.seal)
