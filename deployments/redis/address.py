@@ -42,6 +42,7 @@ _TOPOLOGIES = {
 }
 SCHEMES = tuple(f"{scheme}://" for scheme in _TOPOLOGIES)
 """How a URL may begin."""
+_HOSTS_FORM = "must have hosts in the form host:port,host:port"
 _PORTS = {Topology.SENTINEL: 26379, Topology.CLUSTER: 6379}
 
 
@@ -66,7 +67,7 @@ class RedisAddress:
             raise ValueError(f"must start with one of {', '.join(SCHEMES)}")
         if topology is Topology.SERVER:
             return cls(topology, (), "", url)
-        parts = urlsplit(f"//{rest}")
+        parts = _split(rest)
         user, at, hosts = parts.netloc.rpartition("@")
         nodes = [_node(host, _PORTS[topology]) for host in hosts.split(",")]
         master, database = _path(topology, parts)
@@ -84,14 +85,22 @@ class RedisAddress:
         return [f"{parts.scheme}://{user}:{word}@{_joined(node)}?{query}" for node in self.nodes]
 
 
-def _node(host_and_port: str, default_port: int) -> Node:
+def _split(after_scheme: str) -> SplitResult:
+    """Raises ValueError, without the message of urllib's, which may quote the password."""
     try:
-        parts = urlsplit(f"//{host_and_port}")
+        return urlsplit(f"//{after_scheme}")
+    except ValueError:
+        raise ValueError(_HOSTS_FORM) from None
+
+
+def _node(host_and_port: str, default_port: int) -> Node:
+    parts = _split(host_and_port)
+    try:
         host, port = parts.hostname, parts.port or default_port
     except ValueError:
-        host = None
+        raise ValueError(_HOSTS_FORM) from None
     if not host:
-        raise ValueError("must have hosts in the form host:port,host:port")
+        raise ValueError(_HOSTS_FORM)
     return unquote(host), port
 
 
@@ -102,7 +111,7 @@ def _joined(node: Node) -> str:
 
 def _path(topology: Topology, parts: SplitResult) -> tuple[str, int]:
     """The name of a Sentinel group, and the number of the database."""
-    first, *more = [unquote(part) for part in parts.path.strip("/").split("/")]
+    first, *more = [unquote(part) for part in parts.path.removeprefix("/").removesuffix("/").split("/")]
     if topology is Topology.CLUSTER:
         if first not in ("", "0") or more:
             raise ValueError("must not name a database: a Redis Cluster has only the database 0")

@@ -113,7 +113,7 @@ class RedisHotPaths:
         """Sends the commands in one round trip. Deletes keys of the wrong type, then raises."""
         replies = await self._link.call(*commands)
         sent = zip(commands, replies, strict=True)
-        wrong = list({command[1] for command, reply in sent if reply is WRONG_TYPE})
+        wrong = list({str(command[1]) for command, reply in sent if reply is WRONG_TYPE})
         if wrong:
             await unlinked(self._link, wrong)
             raise CacheUnavailable("hot paths in Redis were of the wrong type and were deleted")

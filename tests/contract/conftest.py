@@ -11,6 +11,7 @@ import pytest
 from deployments.redis.connection import RedisLink, expect
 from deployments.redis.embedded_server import EmbeddedRedis
 from tests.postgres import PostgresServer, find_binaries
+from tests.redis_topologies import all_names, cluster, sentinel_group
 
 
 @pytest.fixture(scope="session")
@@ -37,19 +38,27 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.empty()
 
 
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedRedis(Path(tmp_path_factory.mktemp("redis")))
-    yield server.acquire()
-    server.release()
+@pytest.fixture(scope="session", params=["embedded", "sentinel", "cluster"])
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of one server, of a Sentinel group, and of a cluster of three primaries."""
+    folder = tmp_path_factory.mktemp("redis")
+    if request.param == "embedded":
+        server = EmbeddedRedis(folder)
+        yield server.acquire()
+        server.release()
+        return
+    several = cluster(folder) if request.param == "cluster" else sentinel_group(folder, sentinels=1)
+    with several as topology:
+        yield topology.url
 
 
 @pytest.fixture
 async def link(redis_url: str) -> AsyncIterator[RedisLink]:
     """A link to an empty Redis."""
-    # What is tested here is what the server does, not how fast: a busy machine must not fail it.
+    # What is tested here is what the servers do, not how fast: a busy machine must not fail it.
     link = RedisLink(redis_url, timeout_s=10)
-    await link.call(("FLUSHALL",))
+    for shard in await link.shards():
+        await shard.call(("FLUSHALL",))
     yield link
     await link.close()
 
@@ -59,8 +68,7 @@ def advance_redis(link: RedisLink) -> Callable[[int], Awaitable[None]]:
     """Brings every expiry nearer by so many seconds, which for the server is the same as waiting."""
 
     async def advance(seconds: int) -> None:
-        (names,) = await link.call(("KEYS", "*"))
-        for name in expect(list, names):
+        for name in await all_names(link):
             (left_ms,) = await link.call(("PTTL", name))
             if expect(int, left_ms) >= 0:
                 await link.call(("PEXPIRE", name, expect(int, left_ms) - 1000 * seconds))
