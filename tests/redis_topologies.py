@@ -23,6 +23,7 @@ MASTER = "warm"
 _PATIENT_S = 30.0
 """A time limit for what should work, even on a busy machine."""
 _SLOTS = 16384
+_SCHEMES = {False: "redis", True: "rediss"}
 
 
 async def all_names(link: RedisLink) -> set[bytes]:
@@ -56,6 +57,8 @@ class Process:
     command: Sequence[object]
     folder: Path
     port: int
+    tls: bool = False
+    """Its certificate is not checked here."""
     running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Process:
@@ -72,7 +75,10 @@ class Process:
             return False
 
     def ask(self, *command: object) -> Any:
-        with Redis(port=self.port, socket_timeout=5, decode_responses=True) as redis:
+        tls: dict[str, Any] = (
+            {"ssl": True, "ssl_cert_reqs": "none", "ssl_check_hostname": False} if self.tls else {}
+        )
+        with Redis(port=self.port, socket_timeout=5, decode_responses=True, **tls) as redis:
             return redis.execute_command(*command)
 
     def replicates(self) -> bool:
@@ -113,18 +119,25 @@ class Topology:
 
 
 @contextmanager
-def one_server(folder: Path, *options: object, binary: Path | None = None) -> Iterator[Topology]:
-    with _processes(folder, binary) as start:
+def one_server(
+    folder: Path, *options: object, binary: Path | None = None, tls: bool = False
+) -> Iterator[Topology]:
+    with _processes(folder, binary, tls) as start:
         server = start(*options)
-        yield Topology(f"redis://127.0.0.1:{server.port}/0", [server])
+        yield Topology(f"{_SCHEMES[tls]}://127.0.0.1:{server.port}/0", [server])
 
 
 @contextmanager
 def sentinel_group(
-    folder: Path, *options: object, replicas: int = 1, sentinels: int = 3, binary: Path | None = None
+    folder: Path,
+    *options: object,
+    replicas: int = 1,
+    sentinels: int = 3,
+    binary: Path | None = None,
+    tls: bool = False,
 ) -> Iterator[Topology]:
     """A master, its replicas, and Sentinels that replace it after half a second."""
-    with _processes(folder, binary) as start:
+    with _processes(folder, binary, tls) as start:
         master = start(*options)
         others = [start("--replicaof", "127.0.0.1", master.port, *options) for _ in range(replicas)]
         for other in others:
@@ -132,6 +145,7 @@ def sentinel_group(
         watching = [
             start(
                 "--sentinel",
+                *(options if tls else ()),
                 config=f"sentinel monitor {MASTER} 127.0.0.1 {master.port} {sentinels // 2 + 1}\n"
                 f"sentinel down-after-milliseconds {MASTER} 500\nsentinel failover-timeout {MASTER} 2000\n",
             )
@@ -140,15 +154,20 @@ def sentinel_group(
         for one in watching:
             until(one.watches, replicas, sentinels - 1)
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in watching)
-        yield Topology(f"redis+sentinel://{hosts}/{MASTER}/0", [master, *others], watching)
+        yield Topology(f"{_SCHEMES[tls]}+sentinel://{hosts}/{MASTER}/0", [master, *others], watching)
 
 
 @contextmanager
 def cluster(
-    folder: Path, *options: object, primaries: int = 3, replicas: bool = False, binary: Path | None = None
+    folder: Path,
+    *options: object,
+    primaries: int = 3,
+    replicas: bool = False,
+    binary: Path | None = None,
+    tls: bool = False,
 ) -> Iterator[Topology]:
     """Primaries that share the slots, each with a replica that replaces it after a second, or alone."""
-    with _processes(folder, binary) as start:
+    with _processes(folder, binary, tls) as start:
         count = primaries * (1 + replicas)
         servers, buses = [], {}
         for _ in range(count):
@@ -171,7 +190,7 @@ def cluster(
         for server in servers:
             until(server.is_ready)
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        yield Topology(f"redis+cluster://{hosts}", servers)
+        yield Topology(f"{_SCHEMES[tls]}+cluster://{hosts}", servers)
 
 
 def until(true: Callable[..., object], *arguments: object) -> None:
@@ -188,7 +207,7 @@ def until(true: Callable[..., object], *arguments: object) -> None:
 
 
 @contextmanager
-def _processes(folder: Path, binary: Path | None) -> Iterator[Callable[..., Process]]:
+def _processes(folder: Path, binary: Path | None, tls: bool) -> Iterator[Callable[..., Process]]:
     """Gives a function that starts a server with options; ends all that it started."""
     started: list[Process] = []
 
@@ -199,10 +218,11 @@ def _processes(folder: Path, binary: Path | None) -> Iterator[Callable[..., Proc
             file = folder / f"{port}.conf"
             file.write_text(config)
             command.append(file)
-        command += ["--port", port, "--bind", "127.0.0.1"]
+        command += ["--tls-port", port, "--port", 0, "--tls-replication", "yes"] if tls else ["--port", port]
+        command += ["--bind", "127.0.0.1"]
         if config is None:
             command += ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", 0]
-        server = Process([*command, *options], folder, port)
+        server = Process([*command, *options], folder, port, tls)
         started.append(server)
         return server.start()
 

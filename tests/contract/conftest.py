@@ -13,7 +13,7 @@ import pytest
 from deployments.redis.connection import RedisLink
 from deployments.redis.embedded_server import EmbeddedRedis
 from tests.postgres import PostgresServer, find_binaries
-from tests.redis_topologies import advance, cluster, emptied, sentinel_group
+from tests.redis_topologies import advance, cluster, emptied
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +40,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.empty()
 
 
-REDIS = ("embedded", "sentinel", "cluster")
-"""One server, a Sentinel group, and a cluster of three primaries."""
+REDIS = ("embedded", "cluster")
+"""One server, and a cluster of three primaries. To stores, the master of a Sentinel group is one server."""
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +56,7 @@ def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
                 server = EmbeddedRedis(folder)
                 stack.callback(server.release)
                 return server.acquire()
-            several = cluster(folder) if kind == "cluster" else sentinel_group(folder, sentinels=1)
-            return stack.enter_context(several).url
+            return stack.enter_context(cluster(folder)).url
 
         yield url_of
 
