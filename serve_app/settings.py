@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from deployments.agents import specs
 from deployments.core.errors import ConfigurationError
 from deployments.core.reuse.ordering import ORDERS
+from deployments.redis.address import RedisAddress
 from serve_app.api_keys import tenants_by_key
 from serve_app.engine_settings import EngineSettings
 from serve_app.host_names import is_loopback
@@ -25,10 +26,7 @@ UNPREFIXED = ("REDIS_URL", "REDIS_CONNECTION_POOL_SIZE", "DATABASE_URL")
 OF_CLIENTS = ("WARMLINE_URL", "WARMLINE_KEY")
 """Variables of the command line as a client, which the application ignores."""
 
-_SCHEMES = {
-    "redis_url": ("redis://", "rediss://", "unix://"),
-    "database_url": ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///"),
-}
+_DATABASES = ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///")
 
 
 def _default_state_dir() -> Path:
@@ -44,9 +42,10 @@ class Settings(EngineSettings):
     """
 
     redis_url: SecretStr | None = None
-    """Redis server, 6.2 or later (redis://, rediss:// or unix://); unset: an embedded one."""
+    """Redis, 6.2 or later: redis://, rediss:// (TLS) or unix://; redis+sentinel://host,host/name or
+    redis+cluster://host,host for several servers; unset: an embedded one."""
     redis_connection_pool_size: int = Field(10, ge=1, le=1000)
-    """Maximum number of connections that a replica opens to Redis."""
+    """Maximum number of connections that a replica opens to each Redis server."""
     database_url: SecretStr | None = None
     """Database (postgresql://... or sqlite:///...); unset: an SQLite file in the state directory."""
     model: str | None = None
@@ -136,12 +135,18 @@ class Settings(EngineSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe lines that are logged."""
 
-    @field_validator(*_SCHEMES)
+    @field_validator("redis_url")
     @classmethod
-    def _known_scheme(cls, url: SecretStr | None, field: ValidationInfo) -> SecretStr | None:
-        allowed = _SCHEMES[field.field_name or ""]
-        if url is not None and not url.get_secret_value().startswith(allowed):
-            raise ValueError(f"must start with one of {', '.join(allowed)}")
+    def _redis_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            RedisAddress.parse(url.get_secret_value())
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(_DATABASES):
+            raise ValueError(f"must start with one of {', '.join(_DATABASES)}")
         return url
 
     @field_validator("api_keys")

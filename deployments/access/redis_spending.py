@@ -14,6 +14,7 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import TenantId, tenant_id
 from deployments.core.quotas import PLACES, RULES, WINDOWED, Claim, Decision, Quota, Used, resets_in_s
 from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect
+from deployments.redis.walking import unlinked
 
 _CLAIM = """
 local clock = redis.call('TIME')
@@ -102,7 +103,7 @@ class RedisSpending:
         names = [_name(claim.tenant, kind) for kind in ("windows", *PLACES)]
         (reply,) = await self._link.call(_command(names, claim, reserved, self._hold_s))
         if reply is WRONG_TYPE:
-            await self._link.call(("UNLINK", *names))
+            await unlinked(self._link, names)
             raise CacheUnavailable("a tenant's counts in Redis could not be read and were deleted")
         return _decision(tuple(claim.adds), reply)
 

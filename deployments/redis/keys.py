@@ -6,7 +6,8 @@
     warmline:counters:{tenant}/{collection}     hash    none; as many fields as the code has counters
     warmline:popularity:{tenant}/{collection}   zset    30 days after the last use; trimmed to the most used
     warmline:counted:{name}:{writer}            string  a day after the writer's last batch
-    warmline:measured, warmline:measured-next   hash    a day; a field for each scope
+    warmline:measured                           hash    a day; a field for each scope
+    warmline:next:{warmline:measured}           hash    the same, while it is written
     warmline:measuring                          string  while segments are measured, and the pause after
     warmline:history:{tenant}/{collection}      string  a day after the last answer; 5,712 bytes
     warmline:paths:{tenant}/{collection}        zset    none; trimmed to the hottest paths
@@ -14,8 +15,25 @@
     warmline:quota:{tenant}:windows             hash    2 days after the last request; 2 fields a quota
     warmline:quota:{tenant}:{place}             zset    the same; as many members as the tenant has places
 
-The braces around `name` (the name of a counters or popularity key), and around `tenant` in a quota's key, are
-part of the key: a Redis cluster keeps such keys in one slot, so that one script may use them.
+The braces around `name` (the name of a counters or popularity key), around `warmline:measured`, and around
+`tenant` in a quota's key are part of the key: a Redis Cluster keeps such keys in one slot, so that one
+command or script may use them. All other keys are spread over the servers one by one.
+
+Nothing here is the only copy of anything. Redis replicates after it has answered, so a failover loses the
+last writes, and a server without replicas may lose all:
+
+    seg         a miss: the text is tokenized again. A lost deletion brings ids back that no prompt asks for,
+                until they expire; only an erasure waits until replicas have deleted them (`replication.py`)
+    ret         a miss: the search runs again. A lost deletion brings results back that no request finds,
+                because keys have the state of the collection; an erasure waits for replicas here, too
+    counters    the cache's figures are lower; no answer depends on them
+    popularity  WARMLINE_ORDER=popularity sees older figures
+    counted     is lost with its batch, which the same script adds: no batch is added twice
+    measured    segments are measured again; without `measuring`, two processes may do so at once
+    history     the page shows fewer answers
+    paths       new engine replicas warm fewer prompts, until these are asked for again; also path-scopes
+    quota       a tenant has used less, and may use the lost part of its minute or day again. While Redis is
+                down, each replica counts for itself
 
 Under memory pressure Redis evicts only keys that have a TTL (policy `volatile-lfu`), so the code that
 writes a key without a TTL has to limit its size.

@@ -32,6 +32,7 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.keys import digest, scope_name, scopes_pattern
+from deployments.redis.replication import replicated
 from deployments.redis.walking import walk
 from deployments.retrieval.cached_retriever import RetrievalKey
 
@@ -134,14 +135,15 @@ class RedisRetrievalStore:
         return await self._forget(retrievals_name(scope), generation)
 
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
-        """Deletes a tenant's entries, of one collection or all; returns their number.
+        """Deletes a tenant's entries, of one collection or all, also from replicas; returns their number.
 
         Raises CacheUnavailable.
         """
-        if collection is not None:
-            return await self._forget(retrievals_name(Scope(tenant, collection)), -1)
-        batches = walk(self._link, retrievals_pattern(tenant))
-        return sum([await self._forget(name, -1) async for names in batches for name in set(names)])
+        async with replicated(self._link):
+            if collection is not None:
+                return await self._forget(retrievals_name(Scope(tenant, collection)), -1)
+            batches = walk(self._link, retrievals_pattern(tenant))
+            return sum([await self._forget(name, -1) async for names in batches for name in set(names)])
 
     async def _forget(self, name: str | bytes, generation: int) -> int:
         (count,) = await self._link.call(("EVAL", _FORGET, 1, name, generation, _REFUSING_S))

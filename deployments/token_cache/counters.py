@@ -13,6 +13,7 @@ from deployments.core.counted_use import CountBatch
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope, SegmentKey
 from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
+from deployments.redis.walking import unlinked
 from deployments.token_cache.keys import counted_name, counters_name, popularity_name
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class RedisCounterStore:
 
     async def _delete_unusable(self, *names: str) -> NoReturn:
         """Deletes keys, so that the next call works. Always raises CacheUnavailable."""
-        await self._link.call(("UNLINK", *names))
+        await unlinked(self._link, names)
         raise CacheUnavailable("counters in Redis could not be read and were deleted")
 
 

@@ -15,6 +15,7 @@ from deployments.core.cache_history import DAY, HOUR, CacheHistory, History, Reu
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
+from deployments.redis.walking import unlinked
 from deployments.token_cache.keys import history_name
 
 _COUNTS = len(fields(ReuseCounts))
@@ -77,7 +78,7 @@ class RedisHistory:
         return unpacked(expect(bytes, stored), int(expect(tuple, clock)[0]))
 
     async def _delete_unusable(self, *names: str) -> None:
-        await self._link.call(("UNLINK", *names))
+        await unlinked(self._link, names)
         raise CacheUnavailable("a history in Redis could not be read and was deleted")
 
 

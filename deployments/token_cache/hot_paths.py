@@ -14,6 +14,7 @@ from deployments.core.counted_use import HotPath
 from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import Scope, SegmentKey, TenantId, collection_name, tenant_id
 from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply, expect, parsed
+from deployments.redis.walking import unlinked
 from deployments.token_cache.counters import trim_above
 from deployments.token_cache.keys import PATH_SCOPES, paths_name
 from deployments.token_cache.path_scores import (
@@ -112,9 +113,9 @@ class RedisHotPaths:
         """Sends the commands in one round trip. Deletes keys of the wrong type, then raises."""
         replies = await self._link.call(*commands)
         sent = zip(commands, replies, strict=True)
-        wrong = {command[1] for command, reply in sent if reply is WRONG_TYPE}
+        wrong = list({str(command[1]) for command, reply in sent if reply is WRONG_TYPE})
         if wrong:
-            await self._link.call(("UNLINK", *wrong))
+            await unlinked(self._link, wrong)
             raise CacheUnavailable("hot paths in Redis were of the wrong type and were deleted")
         return replies
 

@@ -9,10 +9,13 @@ from deployments.core.batches import batches
 from deployments.core.cache_figures import CacheUsage
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
-from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
+from deployments.redis.connection import UNANSWERED, WRONG_TYPE, RedisLink, expect
+from deployments.redis.replication import replicated
 from deployments.redis.walking import BATCH, unlinked, walk
 from deployments.token_cache.codec import PEEK_BYTES, peek_count
 from deployments.token_cache.keys import ALL_SEGMENTS, segment_prefix, segments_pattern
+
+_NO_VALUE = (None, WRONG_TYPE, UNANSWERED)
 
 
 class RedisSegmentStore:
@@ -26,18 +29,18 @@ class RedisSegmentStore:
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
         """Reads all values in one round trip, in the order of `keys`; None where there is none.
 
-        Deletes entries of the wrong type.
+        Where one server of a cluster fails, its values count as missing. Deletes entries of the wrong type.
         """
         if not keys:
             return []
         names = _names(scope, keys)
-        replies = await self._link.call(*(("GET", name) for name in names))
+        replies = await self._link.read(*(("GET", name) for name in names))
         wrong = [name for name, reply in zip(names, replies, strict=True) if reply is WRONG_TYPE]
         if wrong:
             self.wrong_typed += len(wrong)
             with suppress(CacheUnavailable):  # the other values are good, and the next reader deletes it
-                await self._link.call(("UNLINK", *wrong))
-        return [None if r in (None, WRONG_TYPE) else expect(bytes, r) for r in replies]
+                await unlinked(self._link, wrong)
+        return [None if r in _NO_VALUE else expect(bytes, r) for r in replies]
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
         """Stores values for `ttl_s` seconds, in several round trips.
@@ -55,10 +58,12 @@ class RedisSegmentStore:
     async def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
         """Deletes a tenant's entries, of one collection or all; returns how many there were.
 
-        The count is exact: SCAN may return a name twice, but UNLINK counts it once.
+        Returns when replicas have deleted them, too. The count is exact: SCAN may return a name twice, but
+        UNLINK counts it once.
         """
         pages = walk(self._link, segments_pattern(tenant, collection))
-        return sum([await unlinked(self._link, names) async for names in pages if names])
+        async with replicated(self._link):
+            return sum([await unlinked(self._link, names) async for names in pages if names])
 
     async def usage_by_scope(self) -> dict[str, CacheUsage]:
         """Measures the entries of all scopes, by their headers; a scope without entries has no row.

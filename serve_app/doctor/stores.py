@@ -1,54 +1,20 @@
-"""Checks of Redis and of the database."""
+"""The checks of what is stored where."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from deployments.core.errors import WarmlineError
 from deployments.database.inspection import inspect
-from deployments.redis.connection import RedisLink, expect
 from serve_app.assembly.knowledge import database_url
 from serve_app.doctor.finding import Check, Finding, fail, ok, warn
+from serve_app.doctor.redis import redis
 from serve_app.settings import Settings
-from serve_app.setup.bootstrap import GIB
-
-_OLDEST_REDIS = (6, 2)
-_EVICTING = ("volatile-", "allkeys-")
 
 
 def checks(settings: Settings) -> list[tuple[str, Check]]:
     """The checks of what is stored where."""
     return [("redis", lambda: redis(settings)), ("database", lambda: database(settings))]
-
-
-async def redis(settings: Settings) -> Finding:
-    """Whether the configured Redis answers, is new enough and evicts what is old."""
-    if settings.redis_url is None:
-        return ok("redis", "the embedded server, which runs while the application does")
-    try:
-        link = RedisLink(settings.redis_url.get_secret_value()).patient()
-        try:
-            (reply,) = await link.call(("INFO",))
-        finally:
-            await link.close()
-        return redis_finding(expect(dict, reply))
-    except WarmlineError as error:
-        return fail("redis", str(error), "start it, or correct REDIS_URL; unset it for the embedded server")
-
-
-def redis_finding(info: dict[str, Any]) -> Finding:
-    """What a server's INFO says."""
-    version = str(info.get("redis_version", "0"))
-    limit, policy = int(info.get("maxmemory", 0)), str(info.get("maxmemory_policy", ""))
-    found = f"{version}, maxmemory {limit / GIB:.1f} GiB, {policy}"
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST_REDIS:
-        return fail("redis", found, "update it to Redis 6.2 or later")
-    if not limit:
-        return warn("redis", found, "set maxmemory, or the cache grows until the machine has no memory")
-    if not policy.startswith(_EVICTING):
-        return warn("redis", found, "set maxmemory-policy to volatile-lfu, or a full cache takes nothing new")
-    return ok("redis", found)
 
 
 async def database(settings: Settings) -> Finding:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
-from deployments.redis.connection import RedisLink, expect
+from deployments.redis.connection import RedisLink
 from deployments.redis.embedded_server import EmbeddedRedis
 from tests.postgres import PostgresServer, find_binaries
+from tests.redis_topologies import advance, cluster, emptied
 
 
 @pytest.fixture(scope="session")
@@ -37,32 +40,39 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.empty()
 
 
+REDIS = ("embedded", "cluster")
+"""One server, and a cluster of three primaries. To stores, the master of a Sentinel group is one server."""
+
+
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedRedis(Path(tmp_path_factory.mktemp("redis")))
-    yield server.acquire()
-    server.release()
+def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Gives the URL of a kind of servers, which start at its first use."""
+    with ExitStack() as stack:
+
+        @cache
+        def url_of(kind: str) -> str:
+            folder = tmp_path_factory.mktemp("redis")
+            if kind == "embedded":
+                server = EmbeddedRedis(folder)
+                stack.callback(server.release)
+                return server.acquire()
+            return stack.enter_context(cluster(folder)).url
+
+        yield url_of
+
+
+@pytest.fixture(params=REDIS)
+def redis_url(request: pytest.FixtureRequest, redis_servers: Callable[[str], str]) -> str:
+    return redis_servers(request.param)
 
 
 @pytest.fixture
 async def link(redis_url: str) -> AsyncIterator[RedisLink]:
-    """A link to an empty Redis."""
-    # What is tested here is what the server does, not how fast: a busy machine must not fail it.
-    link = RedisLink(redis_url, timeout_s=10)
-    await link.call(("FLUSHALL",))
-    yield link
-    await link.close()
+    async with emptied(redis_url) as link:
+        yield link
 
 
 @pytest.fixture
 def advance_redis(link: RedisLink) -> Callable[[int], Awaitable[None]]:
-    """Brings every expiry nearer by so many seconds, which for the server is the same as waiting."""
-
-    async def advance(seconds: int) -> None:
-        (names,) = await link.call(("KEYS", "*"))
-        for name in expect(list, names):
-            (left_ms,) = await link.call(("PTTL", name))
-            if expect(int, left_ms) >= 0:
-                await link.call(("PEXPIRE", name, expect(int, left_ms) - 1000 * seconds))
-
-    return advance
+    """Lets seconds pass for Redis."""
+    return partial(advance, link)

@@ -16,13 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from deployments.database.connection import Database
+from deployments.redis.address import RedisAddress
 from serve_app.cli import app
 from serve_app.client.connection import Connection
 from serve_app.commands import over_http
 from serve_app.doctor import machine, server, stores
 from serve_app.doctor.finding import State
+from serve_app.doctor.redis import redis, redis_finding
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB
+from tests.redis_topologies import MASTER, sentinel_group
 from tests.unit.serve_app.fake_services import Api
 
 KEY = "a-key-of-acme-0123456789"
@@ -168,8 +171,50 @@ async def test_the_revision_of_the_database(tmp_path: Path) -> None:
 )
 def test_version_and_memory_of_redis(info: dict[str, Any], state: State, says: str) -> None:
     """As INFO tells them."""
-    found = stores.redis_finding(info)
+    found = redis_finding(RedisAddress.parse("redis://cache"), [info])
     assert (found.state, says in found.mend) == (state, True)
+
+
+GOOD = {
+    "redis_version": "7.2.4",
+    "maxmemory": 2**30,
+    "maxmemory_policy": "volatile-lfu",
+    "connected_slaves": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "shards", "silent", "state", "says"),
+    [
+        ("redis://a", [GOOD | {"redis_mode": "cluster"}], 0, State.FAIL, "redis+cluster://"),
+        ("redis://a", [GOOD | {"redis_mode": "sentinel"}], 0, State.FAIL, "redis+sentinel://"),
+        ("redis://a", [GOOD | {"role": "slave"}], 0, State.FAIL, "primary"),
+        ("redis+sentinel://a,b,c/m", [GOOD], 0, State.OK, ""),
+        ("redis+sentinel://a,b,c/m", [GOOD], 1, State.WARN, "start"),
+        ("redis+sentinel://a,b,c/m", [GOOD | {"connected_slaves": 0}], 0, State.WARN, "add one"),
+        ("redis+cluster://a", [GOOD] * 3, 0, State.OK, ""),
+        ("redis+cluster://a", [GOOD, GOOD | {"connected_slaves": 0}], 0, State.WARN, "add one"),
+        ("redis+cluster://a", [GOOD, GOOD | {"redis_version": "5.0.7"}], 0, State.FAIL, "6.2"),
+    ],
+)
+def test_the_topology_of_redis(
+    url: str, shards: list[dict[str, Any]], silent: int, state: State, says: str
+) -> None:
+    """The worst of all servers, with the name of the topology."""
+    address = RedisAddress.parse(url)
+    found = redis_finding(address, shards, silent)
+    assert (found.state, says in found.mend) == (state, True)
+    assert found.found.startswith(address.topology.value)
+
+
+async def test_a_real_sentinel_group(tmp_path: Path) -> None:
+    """One of its Sentinels is gone, and then the group's name is wrong."""
+    with sentinel_group(tmp_path, "--maxmemory", "1gb", "--maxmemory-policy", "volatile-lfu") as group:
+        group.sentinels[2].kill()
+        found = await redis(Settings.from_env({}, redis_url=group.url))
+        assert (found.state, "1 of 3 Sentinels" in found.found) == (State.WARN, True)
+        found = await redis(Settings.from_env({}, redis_url=group.url.replace(f"/{MASTER}/", "/other/")))
+        assert (found.state, "name" in found.mend) == (State.FAIL, True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -15,7 +15,9 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import TenantId
 from deployments.core.quotas import RULES, Claim, Quota, Spending
 from deployments.redis.connection import RedisLink
+from tests.contract.conftest import REDIS
 from tests.fakes import FakeClock
+from tests.redis_topologies import all_names, emptied
 
 ACME, OTHER = TenantId("acme"), TenantId("acme2")
 FLIGHT, UPLOADS = Quota.REQUESTS_IN_FLIGHT, Quota.UPLOADS_IN_FLIGHT
@@ -24,11 +26,15 @@ DAILY = Quota.PROMPT_TOKENS_PER_DAY
 RESERVED = RULES[PROMPT].reserved
 
 
-@pytest.fixture(params=["in_memory", "in_redis"])
-def spending(request: pytest.FixtureRequest) -> Spending:
-    if request.param == "in_memory":
-        return LocalSpending(100.0, time.time)
-    return RedisSpending(request.getfixturevalue("link"), 100.0)
+@pytest.fixture(params=["memory", *REDIS])
+async def spending(
+    request: pytest.FixtureRequest, redis_servers: Callable[[str], str]
+) -> AsyncIterator[Spending]:
+    if request.param == "memory":
+        yield LocalSpending(100.0, time.time)
+        return
+    async with emptied(redis_servers(request.param)) as link:
+        yield RedisSpending(link, 100.0)
 
 
 def claim(
@@ -147,8 +153,7 @@ async def test_all_keys_expire_and_each_tenant_has_three(link: RedisLink) -> Non
         for number in range(5):
             adds = {FLIGHT: 1, UPLOADS: 1, REQUESTS: 1}
             await spending.claim(claim(number, adds, dict.fromkeys(adds, 10), tenant))
-    (names,) = await link.call(("KEYS", "*"))
-    assert isinstance(names, list)
+    names = await all_names(link)
     assert len(names) == 6
     for name in names:
         (left_s,) = await link.call(("TTL", name))

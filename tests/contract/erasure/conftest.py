@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +130,12 @@ def an_idea(name: str, user_id: str) -> IdeaDraft:
     text = IdeaText(name, f"{name} helps.", "all", "fees", (name,), ("sql",))
     idea = BusinessIdea(text, BusinessType("saas"), {}, 1.0, 1.0, 1.0, 1.0, "2026-01-01T00:00:00Z")
     return IdeaDraft(user_id, idea, {"revenue_score": name})
+
+
+@pytest.fixture(params=["embedded"])
+def redis_url(request: pytest.FixtureRequest, redis_servers: Callable[[str], str]) -> str:
+    """Of one server, where a test does not ask for another kind."""
+    return redis_servers(request.param)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from deployments.redis.connection import RedisLink
 from serve_app import leftovers
 from serve_app.cli import app
+from tests.contract.conftest import REDIS
 from tests.contract.erasure.conftest import ACME, Whole, an_idea
 
 
@@ -41,7 +42,9 @@ async def test_it_fails_until_the_text_is_gone(whole: Whole) -> None:
     assert await verify(whole, "Zo\u00eb's shop", 0) == {"leftovers": [], "unread": []}
 
 
+@pytest.mark.parametrize("redis_url", REDIS, indirect=True)
 async def test_it_finds_keys_and_values_of_any_type(whole: Whole, link: RedisLink) -> None:
+    """On all servers."""
     await link.call(
         ("SET", "warmline:a", "the wombat"),
         ("HSET", "warmline:b", "field", "a Wombat"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -12,11 +13,13 @@ from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
+from tests.contract.conftest import REDIS
 from tests.memory_stores import (
     InMemoryCounterStore,
     InMemoryHotPaths,
     InMemorySegmentStore,
 )
+from tests.redis_topologies import advance, emptied
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,16 @@ class Stores:
     """None if the stores are in memory."""
 
 
-@pytest.fixture
-def in_redis(link: RedisLink, advance_redis: Callable[[int], Awaitable[None]]) -> Stores:
+def in_redis(link: RedisLink) -> Stores:
     return Stores(
         RedisSegmentStore(link),
         lambda **how: RedisCounterStore(link, **how),
         lambda **how: RedisHotPaths(link, **how),
-        advance_redis,
+        partial(advance, link),
         link,
     )
 
 
-@pytest.fixture
 def in_memory() -> Stores:
     now_s = 0.0
 
@@ -54,8 +55,12 @@ def in_memory() -> Stores:
     return Stores(InMemorySegmentStore(clock=lambda: now_s), InMemoryCounterStore, InMemoryHotPaths, advance)
 
 
-@pytest.fixture(params=["in_memory", "in_redis"])
-def stores(request: pytest.FixtureRequest) -> Stores:
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Stores)
-    return found
+@pytest.fixture(params=["memory", *REDIS])
+async def stores(
+    request: pytest.FixtureRequest, redis_servers: Callable[[str], str]
+) -> AsyncIterator[Stores]:
+    if request.param == "memory":
+        yield in_memory()
+        return
+    async with emptied(redis_servers(request.param)) as link:
+        yield in_redis(link)

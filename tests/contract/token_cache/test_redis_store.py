@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from deployments.core.errors import CacheUnavailable, InvalidRequest
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.core.token_ids import token_ids
-from deployments.redis.connection import RedisLink, expect
+from deployments.redis.connection import Command, RedisLink, RedisShard, Reply, expect
 from deployments.token_cache.cluster_usage import ClusterUsage
 from deployments.token_cache.codec import encode
 from deployments.token_cache.counters import BATCH_NUMBER_TTL_S, POPULARITY_TTL_S, RedisCounterStore
@@ -22,6 +24,7 @@ from deployments.token_cache.keys import (
 )
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.contract.token_cache.counting import batch, totals
+from tests.redis_topologies import all_names
 
 A = Scope(TenantId("a"), CollectionName("kb"))
 KEYS = [SegmentKey(f"{number:048x}") for number in range(3)]
@@ -41,7 +44,7 @@ async def test_entries_of_the_wrong_type_are_no_values_and_are_deleted_and_count
     )
     assert await store.get_many(A, KEYS) == [None, b"good", None]
     assert store.wrong_typed == 2
-    assert await link.call(("EXISTS", *(segment_prefix(A) + key for key in KEYS))) == [1]
+    assert await link.call(*(("EXISTS", segment_prefix(A) + key) for key in KEYS)) == [0, 1, 0]
     assert await store.get_many(A, KEYS) == [None, b"good", None]
     assert store.wrong_typed == 2
 
@@ -98,8 +101,7 @@ async def test_a_scope_that_is_trimmed_leaves_nothing(link: RedisLink):
     scopes = [Scope(TenantId(f"t{number}"), A.collection) for number in range(6)]
     for number, scope in enumerate(scopes):
         await paths.record({scope: [(KEYS[0],)] * (number + 1)})
-    (names,) = await link.call(("KEYS", "*"))
-    assert set(expect(list, names)) == {PATH_SCOPES.encode(), *(paths_name(s).encode() for s in scopes[2:])}
+    assert await all_names(link) == {PATH_SCOPES.encode(), *(paths_name(s).encode() for s in scopes[2:])}
 
 
 @pytest.mark.parametrize("value", ["many", "inf", "-inf", "nan", "", b"\xff"])
@@ -167,16 +169,16 @@ async def test_which_keys_have_a_ttl(link: RedisLink):
 
 
 @pytest.fixture
-def trips(link: RedisLink, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of commands of each round trip."""
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of commands of each round trip: one to each server, at once."""
     found: list[int] = []
-    call = link.call
+    replies_to = RedisShard._replies
 
-    async def counting(*commands):
+    async def counting(shard: RedisShard, commands: Sequence[Command]) -> list[Reply]:
         found.append(len(commands))
-        return await call(*commands)
+        return await replies_to(shard, commands)
 
-    monkeypatch.setattr(link, "call", counting)
+    monkeypatch.setattr(RedisShard, "_replies", counting)
     return found
 
 
@@ -185,23 +187,26 @@ async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLi
     assert trips == [300]
 
 
-async def test_entries_that_scan_returns_twice_are_counted_once(link: RedisLink, monkeypatch):
+async def test_entries_that_scan_returns_twice_are_counted_once(
+    link: RedisLink, monkeypatch: pytest.MonkeyPatch
+):
     store = RedisSegmentStore(link)
     await store.put_many(A, {key: encode(token_ids([1, 2]), key, 49_152) for key in KEYS}, 60)
-    call = link.call
+    call = RedisShard.call
 
-    async def stuttering(*commands):
-        replies = await call(*commands)
+    async def stuttering(shard: RedisShard, *commands: Command) -> list[Reply]:
+        replies = await call(shard, *commands)
         if commands[0][0] == "SCAN":
             cursor, names = expect(tuple, replies[0])
             return [(cursor, names * 2)]
         return replies
 
-    monkeypatch.setattr(link, "call", stuttering)
+    monkeypatch.setattr(RedisShard, "call", stuttering)
     assert set(await store.usage_by_scope()) == {str(A)}
     assert await store.clear(A.tenant, None) == 3
 
 
+@pytest.mark.parametrize("redis_url", ["embedded"], indirect=True)
 async def test_only_commands_of_redis_6_2_are_sent(redis_url: str, link: RedisLink):
     await link.call(("CONFIG", "RESETSTAT"))
     fresh = RedisLink(redis_url + "?db=1", timeout_s=10)  # with what a new connection sends

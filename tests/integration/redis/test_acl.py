@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,21 +26,37 @@ from deployments.token_cache.history import RedisHistory
 from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.fakes import a_passage
-from tests.integration.redis.redis_peers import PATIENT_S, opened, valkey
+from tests.integration.redis.redis_peers import PATIENT_S, opened
+from tests.redis_topologies import cluster, one_server, sentinel_group
 
 ACL = Path(__file__).parents[3] / "serve_app" / "config" / "redis_acl.txt"
 A = Scope(TenantId("a"), CollectionName("kb"))
 ONE, TWO = SegmentKey("1" * 48), SegmentKey("2" * 48)
 
 
-@pytest.fixture
-async def link(tmp_path: Path) -> AsyncIterator[RedisLink]:
-    """As the user of the ACL, on a server that has another application's key."""
-    (user,) = (line for line in ACL.read_text().splitlines() if line.startswith("user "))
-    async with valkey(tmp_path) as url:
-        async with opened(url, timeout_s=PATIENT_S) as admin:
-            await admin.call(("SET", "other:key", "x"), ("ACL", "SETUSER", *user.split()[1:]))
-        async with opened(url.replace("//", "//warmline:CHANGE-ME@", 1), timeout_s=PATIENT_S) as link:
+USERS = [
+    line.removeprefix("# ").split()[1:] for line in ACL.read_text().splitlines() if "user warmline on" in line
+]
+"""Of the Sentinels, and of the servers with data."""
+KINDS = {"server": one_server, "sentinel": partial(sentinel_group, sentinels=1), "cluster": cluster}
+
+
+@pytest.fixture(params=KINDS)
+async def link(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RedisLink]:
+    """As the user of the ACL, on servers that have another application's key."""
+    of_sentinels, of_servers = USERS
+    with KINDS[request.param](tmp_path) as servers:
+        async with opened(servers.url, timeout_s=PATIENT_S) as admin:
+            await admin.call(("SET", "other:key", "x"))
+        for process in servers.sentinels:
+            process.ask("ACL", "SETUSER", *of_sentinels)
+            process.ask("ACL", "SETUSER", "default", "off")
+        for process in servers.servers:
+            process.ask("ACL", "SETUSER", *of_servers)
+        url = servers.url.replace("//", "//warmline:CHANGE-ME@", 1)
+        if servers.sentinels:
+            url += "?sentinel_username=warmline&sentinel_password=CHANGE-ME"
+        async with opened(url, timeout_s=PATIENT_S) as link:
             yield link
 
 
@@ -82,7 +99,8 @@ async def test_all_that_the_application_does_is_allowed(
     await spending.release(claim)
     assert await spending.used(A.tenant)
     await segments.ping()
-    await link.call(("INFO",))
+    for shard in await link.shards():
+        await shard.call(("INFO",))
 
 
 @pytest.mark.parametrize(
@@ -91,16 +109,19 @@ async def test_all_that_the_application_does_is_allowed(
         ("GET", "other:key"),
         ("SET", "other:key", "y"),
         ("EVAL", "return redis.call('GET', KEYS[1])", 1, "other:key"),
-        ("EVAL", "return redis.call('FLUSHALL')", 0),
+        ("EVAL", "return redis.call('FLUSHALL')", 1, "other:key"),
         ("KEYS", "*"),
         ("FLUSHALL",),
         ("CONFIG", "GET", "*"),
         ("MONITOR",),
         ("ACL", "LIST"),
         ("PUBLISH", "channel", "x"),
+        ("CLUSTER", "RESET"),
     ],
 )
+@pytest.mark.parametrize("link", ["server"], indirect=True)
 async def test_nothing_else_is(link: RedisLink, command: tuple[str, ...]) -> None:
     """Not even through a script."""
+    (shard,) = await link.shards()
     with pytest.raises(CacheUnavailable, match="refuses"):
-        await link.call(command)
+        await shard.call(command)

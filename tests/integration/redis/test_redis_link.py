@@ -10,7 +10,6 @@ import pytest
 from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import SegmentKey
 from deployments.core.metrics import REDIS_S
-from deployments.redis.breaker import BreakerState
 from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.redis_store import RedisSegmentStore
@@ -56,7 +55,6 @@ async def test_a_server_that_hangs_is_reported_soon_and_then_not_asked_for_a_whi
             async with asyncio.timeout(SOON_S):
                 with pytest.raises(CacheUnavailable, match="TimeoutError"):
                     await link.call(("PING",))
-        assert link.breaker.state is BreakerState.OPEN
         with pytest.raises(CacheUnavailable, match="a moment ago"):
             await link.call(("PING",))
 
@@ -170,7 +168,6 @@ async def test_a_full_server_refuses_writes_and_is_still_read(tmp_path):
         for _ in range(5):
             with pytest.raises(CacheUnavailable, match="OutOfMemory"):
                 await store.put_many(A, too_much, 60)
-        assert link.breaker.state is BreakerState.CLOSED
         assert await store.get_many(A, KEYS[1:2]) == [bytes(100_000)]
 
 
@@ -236,5 +233,6 @@ async def test_a_server_that_comes_back_is_used_again(tmp_path):
             for _ in range(3):
                 with pytest.raises(CacheUnavailable):
                     await store.ping()
-            assert link.breaker.state is BreakerState.OPEN
+            with pytest.raises(CacheUnavailable, match="a moment ago"):
+                await store.ping()
             now_s += 1

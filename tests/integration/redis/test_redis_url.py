@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import shutil
 import ssl
 import traceback
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from deployments.core.errors import CacheUnavailable, ConfigurationError
 from deployments.redis.connection import RedisLink
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.integration.redis.redis_peers import KEYS, PATIENT_S, A, opened, peer, valkey
+from tests.redis_topologies import cluster, one_server, sentinel_group
 
 
 async def test_a_password_is_used_and_a_wrong_one_is_a_failure(tmp_path):
@@ -92,6 +94,27 @@ async def test_tls_with_a_password_works_where_the_certificate_is_trusted(tmp_pa
             assert "CERTIFICATE_VERIFY_FAILED" in str(refused.value.__cause__)
 
 
+@pytest.mark.system
+@pytest.mark.parametrize("kind", [one_server, sentinel_group, cluster])
+async def test_tls_to_every_server_and_sentinel(tmp_path, certificate, kind):
+    """The embedded server is built without TLS, Debian's with it."""
+    found = shutil.which("redis-server")
+    tls = ["--tls-cert-file", certificate, "--tls-key-file", certificate, "--tls-ca-cert-file", certificate]
+    if kind is cluster:
+        tls += ["--tls-cluster", "yes"]
+    with kind(
+        tmp_path, *tls, "--tls-auth-clients", "no", binary=Path(found or "redis-server"), tls=True
+    ) as servers:
+        url = f"{servers.url}?ssl_ca_certs={certificate}"
+        async with opened(url, timeout_s=PATIENT_S) as link:
+            store = RedisSegmentStore(link)
+            await store.put_many(A, dict.fromkeys(KEYS, b"x"), 60)
+            assert await store.get_many(A, KEYS) == [b"x"] * len(KEYS)
+        async with opened(servers.url, timeout_s=PATIENT_S) as link:
+            with pytest.raises(CacheUnavailable):
+                await link.call(("GET", "a"))
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -102,6 +125,9 @@ async def test_tls_with_a_password_works_where_the_certificate_is_trusted(tmp_pa
         "redis://:hunter2@127.0.0.1?db=x",
         "rediss://:hunter2@127.0.0.1?ssl_ca_certs=/does/not/exist",
         "rediss://:hunter2@127.0.0.1?ssl_cert_reqs=maybe",
+        "redis+sentinel://:hunter2@127.0.0.1/name?no_such_option=1",
+        "rediss+sentinel://:hunter2@127.0.0.1/name?ssl_ca_certs=/does/not/exist",
+        "rediss+cluster://:hunter2@127.0.0.1?ssl_ca_certs=/does/not/exist",
     ],
 )
 def test_a_url_that_cannot_work_stops_the_start_and_its_password_is_not_shown(url):

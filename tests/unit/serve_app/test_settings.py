@@ -31,7 +31,8 @@ def test_defaults_need_no_environment():
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("REDIS_URL", "http://cache", "redis://, rediss://, unix://"),
+        ("REDIS_URL", "http://cache", "redis+sentinel://"),
+        ("REDIS_URL", "redis+sentinel://cache:26379", "name of the Sentinel group"),
         ("DATABASE_URL", "mysql://db", "postgresql://"),
         ("REDIS_CONNECTION_POOL_SIZE", "0", "greater than or equal to 1"),
         ("WARMLINE_HTTP_PORT", "eighty", "integer"),
