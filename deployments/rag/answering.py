@@ -106,7 +106,7 @@ def missed_in(prompt: PreparedPrompt, generation: Generation, block_size: int) -
         generation.kv_cached_tokens,
         block_size,
         elsewhere=generation.served_by not in (None, *placing.replicas[:1]),
-        estimated=generation.estimated,
+        estimated=generation.estimated or placing.estimated,
     )
     lengths = [len(selection.documents[i]) for i in placing.order]
     return tuple(

@@ -37,6 +37,8 @@ class Placing:
     """Prompt tokens that the first replica is expected to reuse."""
     resident: int = 0
     """How many documents, the first ones in `order`, these tokens are of, at least in part."""
+    estimated: bool = False
+    """Whether events about the first replica's cache were missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def place(
         replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=chosen.cached_tokens,
         resident=max(len(chosen.segments) - len(begin), 0),
+        estimated=replicas[ranked[0]].view.estimated,
     )
 
 
