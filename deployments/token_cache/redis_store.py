@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from deployments.core.batches import batches
 from deployments.core.cache_figures import CacheUsage
-from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.redis.connection import WRONG_TYPE, RedisLink, expect
 from deployments.redis.walking import BATCH, unlinked, walk
@@ -20,24 +18,17 @@ class RedisSegmentStore:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
-        self.wrong_typed = 0
-        """Entries that `get_many` deleted because they were not strings."""
 
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
         """Reads all values in one round trip, in the order of `keys`; None where there is none.
 
-        Deletes entries of the wrong type.
+        An entry of the wrong type is no value; storing the value replaces it.
         """
         if not keys:
             return []
-        names = _names(scope, keys)
-        replies = await self._link.call(*(("GET", name) for name in names))
-        wrong = [name for name, reply in zip(names, replies, strict=True) if reply is WRONG_TYPE]
-        if wrong:
-            self.wrong_typed += len(wrong)
-            with suppress(CacheUnavailable):  # the other values are good, and the next reader deletes it
-                await self._link.call(("UNLINK", *wrong))
-        return [None if r in (None, WRONG_TYPE) else expect(bytes, r) for r in replies]
+        # One command, because redis-py takes 13 us for each reply, and 5 us for a further value in one.
+        (values,) = await self._link.call(("MGET", *_names(scope, keys)))
+        return [None if value is None else expect(bytes, value) for value in expect(list, values)]
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
         """Stores values for `ttl_s` seconds, in several round trips.

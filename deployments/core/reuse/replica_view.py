@@ -118,6 +118,7 @@ class ReplicaView:
         path, best = begun, start.cached_to
         enough = GONE if wanted_tokens is None else start.cached_to + wanted_tokens - SPARED_TOKENS
         last_first = tuple(reversed(wanted))
+        place_of = {segment: place for place, segment in enumerate(last_first)}
         waiting = [(start, begun)]
         for _ in range(searched):
             if not waiting or best > enough:
@@ -126,12 +127,14 @@ class ReplicaView:
             if node.cached_to > best:
                 best, path = node.cached_to, before
             children = node.children
-            if children:
-                waiting.extend(
-                    (children[segment], (*before, segment))
-                    for segment in last_first
-                    if segment in children and segment not in before
-                )
+            if len(children) < len(last_first):  # as most paths have, of a long prompt
+                nexts = [segment for segment in children if segment in place_of]
+                nexts.sort(key=place_of.__getitem__)
+            else:
+                nexts = [segment for segment in last_first if segment in children]
+            waiting.extend(
+                (children[segment], (*before, segment)) for segment in nexts if segment not in before
+            )
         return ResidentPath(path, best)
 
     def path_along(self, head: SegmentId, ordered: Sequence[SegmentId]) -> ResidentPath:

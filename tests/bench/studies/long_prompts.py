@@ -1,0 +1,336 @@
+"""What does a long prompt cost on its way from the texts of its documents to the engine, without retrieval?
+
+    python -m tests.bench.studies.long_prompts [--model qwen2.5-coder-1.5b] [--prefill-up-to 4500]
+
+Prompts of 1,000 to 32,000 tokens, in documents of 200. Each stage is the application's own function, timed
+alone. `ids` is measured three times: the texts tokenized, and their ids from Redis and from the replica's L1.
+The last rows of the table compare the sum with the time to the first token: on this machine, as the engine
+prefills prompts up to `--prefill-up-to` tokens (0 starts no engine), and on a GPU by calculation
+(`gpu_prefill_ms`). WARMLINE_MODEL_DIR names the folder of converted models. Writes
+`bench-results/long-prompts.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import pickle
+import random
+import tempfile
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from deployments.agents.specs import SUPPORT
+from deployments.core.documents import Passage
+from deployments.core.ids import CollectionName, DocId, RequestId, Scope, TenantId
+from deployments.core.messages import GenerateRequest
+from deployments.core.reuse.block_hash import block_hashes
+from deployments.core.reuse.ordering import ORDERS, Candidate
+from deployments.core.reuse.paths import Known, Step, ids_segment, pack_steps, segment_id, unpack_steps
+from deployments.core.reuse.placing import ReplicaState, place
+from deployments.core.reuse.replica_view import ReplicaView
+from deployments.core.reuse.residency import Residency
+from deployments.core.sampling import Sampling
+from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes
+from deployments.engine.config import EngineConfig, reusable_tokens
+from deployments.engine.vllm_engine import VllmEngine
+from deployments.rag.prompt import PromptAssembler
+from deployments.redis.connection import RedisLink
+from deployments.redis.embedded_server import EmbeddedRedis
+from deployments.token_cache.bundle import load_bundle
+from deployments.token_cache.codec import encode
+from deployments.token_cache.encoder import BundleEncoder
+from deployments.token_cache.lru import SegmentLru
+from deployments.token_cache.redis_store import RedisSegmentStore
+from deployments.token_cache.resolver import CachedResolver, UncachedResolver
+from serve_app.local_models import local_models
+from serve_app.settings import Settings
+from serve_app.setup.catalog import LARGE
+from tests.bench.harness.report import RESULTS, Report
+from tests.bench.harness.surroundings import environment
+from tests.bench.workload.texts import Texts
+
+SIZES = (1_000, 4_000, 16_000, 32_000)
+DOCUMENT_TOKENS = 200
+BLOCK, REPLICAS, RUNS = 32, 4, 15
+SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
+SALT = "salt"
+
+
+class GPU:
+    """A GPU by its maker's data sheet, and how much of it prefill is assumed to reach."""
+
+    name = "H100 SXM"
+    operations_per_s = 989.4e12
+    """Dense, in bfloat16."""
+    bytes_per_s = 3.35e12
+    """Bandwidth of its memory."""
+    reached = 0.5
+
+
+def gpu_prefill_ms(model: dict[str, Any], tokens: int, cached: int = 0) -> float:
+    """Time to prefill a prompt in bfloat16 on the GPU, by calculation: to compute, or to read its memory.
+
+    To compute are two operations for each weight and token, and for each pair of a token and one before it
+    four for each number of the hidden state in each layer. To read are the weights and the cached keys and
+    values, two bytes a number. `model` is its config.json.
+    """
+    hidden, layers = model["hidden_size"], model["num_hidden_layers"]
+    kv_width = hidden // model["num_attention_heads"] * model["num_key_value_heads"]
+    weights = layers * (2 * hidden * (hidden + kv_width) + 3 * hidden * model["intermediate_size"])
+    pairs = (tokens**2 - cached**2) / 2
+    operations = 2 * weights * (tokens - cached) + 4 * layers * hidden * pairs
+    read = 2 * weights + 2 * 2 * layers * kv_width * tokens
+    return 1000 / GPU.reached * max(operations / GPU.operations_per_s, read / GPU.bytes_per_s)
+
+
+@dataclass
+class Stores:
+    """The three ways to the ids of texts."""
+
+    tokenized: UncachedResolver
+    redis: CachedResolver
+    l1: CachedResolver
+
+
+class Prompts:
+    """Prompts of the model, made by the application's own functions."""
+
+    def __init__(self, folder: str) -> None:
+        bundle = load_bundle(folder)
+        self.encoder = BundleEncoder(bundle)
+        self.vocab_size = bundle.vocab_size
+        self.assembler = PromptAssembler(self.encoder, bundle.scaffold, SUPPORT.preamble)
+        texts = Texts(count=lambda text: len(self.encoder.encode_text(text)))
+        self._passages = []
+        for number in range(max(SIZES) // DOCUMENT_TOKENS):
+            text = texts.passage(number, DOCUMENT_TOKENS - 20)
+            name = DocId(f"p{number}")
+            self._passages.append(Passage(name, text.title, "", None, 1, 0, text.body, 1.0, None))
+        self.question = texts.question((1, 2))
+
+    def texts(self, tokens: int) -> list[str]:
+        """The texts of documents for a prompt of about so many tokens."""
+        return [one.segment for one in self._passages[: tokens // DOCUMENT_TOKENS]]
+
+
+class Stages:
+    """The stages of one prompt. Each can be run alone, any number of times."""
+
+    def __init__(
+        self, prompts: Prompts, texts: Sequence[str], ids: Sequence[TokenIds], keys: Sequence[Any]
+    ) -> None:
+        self._prompts, self._ids = prompts, ids
+        self._candidates = [Candidate(key, len(some)) for key, some in zip(keys, ids, strict=True)]
+        self._head = prompts.assembler.head
+        self.ending()
+        self.layout()
+        self.joined()
+        self.encoded()
+        self.decoded()
+        self.hashed()
+        self._residency = Residency("one", "e", BLOCK, 10**6, time.monotonic)
+        self._residency.stored(self._hashes)
+        self._known: Known | None = None
+        self.recorded()
+        self._states = []
+        for number in range(REPLICAS):
+            view = ReplicaView(f"replica{number}")
+            view.apply(self._residency.update_for(SALT, None, 0))
+            self._states.append(ReplicaState(view, 0))
+
+    @property
+    def tokens(self) -> int:
+        """The prompt's length."""
+        return len(self.prompt)
+
+    def placed(self) -> None:
+        """Order and replica, where all replicas hold the whole prompt."""
+        segment = ids_segment(self._head)
+        place(
+            self._candidates, segment, self.tokens, self._states, order=ORDERS["trie"], rng=random.Random(0)
+        )
+
+    def ending(self) -> None:
+        """The ids after the documents, made twice: as an upper bound, and in the chosen order."""
+        known: dict[str, TokenIds] = {}
+        for notes in ("\n\nNot sure.", ""):
+            self._ending = self._prompts.assembler.tail(notes, (), self._prompts.question, known=known)
+
+    def layout(self) -> None:
+        """Names and lengths of the segments, packed."""
+        steps = [Step(segment_id(one.key), one.tokens) for one in self._candidates]
+        self._layout = pack_steps([Step(ids_segment(self._head), len(self._head)), *steps])
+
+    def joined(self) -> None:
+        """The prompt's ids."""
+        self.prompt = join([self._head, *self._ids, self._ending])
+
+    def encoded(self) -> None:
+        """The request as it crosses to the engine's replica."""
+        request = GenerateRequest(
+            RequestId("r"), to_bytes(self.prompt), Sampling(64, 0.0), SALT, 60.0, layout=self._layout
+        )
+        self._raw = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
+
+    def decoded(self) -> None:
+        """The request as vLLM's input."""
+        self.request: GenerateRequest = pickle.loads(self._raw)
+        reusable_tokens(self.request)
+        from_bytes(self.request.prompt).tolist()
+
+    def hashed(self) -> None:
+        """The hashes of its blocks; the replica computes them while the engine works, unless others wait."""
+        self._hashes = block_hashes(from_bytes(self.request.prompt), BLOCK, SALT)
+
+    def recorded(self) -> None:
+        """The prompt in the replica's tree, before its first token is sent."""
+        self._residency.served(SALT, unpack_steps(self.request.layout), self._hashes)
+        update = self._residency.update_for(SALT, self._known, 0)
+        self._known = Known(update.replica, update.epoch, update.version)
+
+
+async def _timed(stage: Callable[[], Awaitable[object] | None]) -> float:
+    """Median milliseconds of a stage."""
+    times_ms = []
+    for _ in range(RUNS):
+        begun = time.perf_counter()
+        waiting = stage()
+        if waiting is not None:
+            await waiting
+        times_ms.append((time.perf_counter() - begun) * 1000)
+    return median(times_ms)
+
+
+async def stages(prompts: Prompts, stores: Stores, tokens: int) -> tuple[dict[str, float], Stages]:
+    """Milliseconds of each stage of a prompt of about so many tokens."""
+    texts = prompts.texts(tokens)
+    resolved = await stores.l1.resolve(SCOPE, texts)
+    made = Stages(prompts, texts, resolved.ids, resolved.keys)
+
+    def fresh() -> list[str]:  # new strings, as in each request: Python caches the hash of a string in it
+        return [text[:1] + text[1:] for text in texts]
+
+    timed = {
+        "ids, tokenized": await _timed(lambda: stores.tokenized.resolve(SCOPE, fresh())),
+        "ids, from Redis": await _timed(lambda: stores.redis.resolve(SCOPE, fresh())),
+        "ids, from L1": await _timed(lambda: stores.l1.resolve(SCOPE, fresh())),
+    }
+    for stage in (made.placed, made.ending, made.layout, made.joined, made.encoded, made.decoded):
+        timed[stage.__name__] = await _timed(stage)
+    timed |= {"hashed": await _timed(made.hashed), "recorded": await _timed(made.recorded)}
+    return timed, made
+
+
+async def prefilled(folder: str, requests: Sequence[GenerateRequest]) -> list[dict[str, float]]:
+    """Milliseconds to the first token of each prompt: new to the engine, and found in its cache."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        engine = await VllmEngine.start(EngineConfig(folder, "asked", block_size=BLOCK, kv_cache_gib=1.0))
+    try:
+        await _first_token_ms(engine, requests[0], "warm")
+        return [
+            {
+                "here, new": await _first_token_ms(engine, request, f"{number}"),
+                "here, cached": median(
+                    [await _first_token_ms(engine, request, f"{number}") for _ in range(5)]
+                ),
+            }
+            for number, request in enumerate(requests)
+        ]
+    finally:
+        await engine.shutdown()
+
+
+async def _first_token_ms(engine: VllmEngine, request: GenerateRequest, salt: str) -> float:
+    one = replace(request, sampling=Sampling(1, 0.0), cache_salt=salt, deadline_s=600.0)
+    begun = time.perf_counter()
+    async with aclosing(engine.generate(one)) as deltas:
+        async for _ in deltas:
+            pass
+    return (time.perf_counter() - begun) * 1000
+
+
+def shares(timed: dict[str, float], first_token_ms: dict[str, float]) -> dict[str, float]:
+    """Sums of the stages, and their percentages of the time to the first token.
+
+    Hashing is left out: the engine works on the prompt meanwhile.
+    """
+    ways = {way: timed[way] for way in timed if way.startswith("ids, ")}
+    rest = sum(value for stage, value in timed.items() if stage not in {*ways, "hashed"})
+    sums = {f"sum, {way}": rest + value for way, value in ways.items()}
+    return sums | {
+        f"{way}: % of {place}": 100 * value / (value + engine_ms)
+        for place, engine_ms in first_token_ms.items()
+        for way, value in sums.items()
+    }
+
+
+async def measure(model: str, prefill_up_to: int, state_dir: Path) -> Report:
+    """Measures all sizes, and prints the table."""
+    settings = Settings.from_env(os.environ, model=model, state_dir=state_dir)
+    folder = local_models(settings, print).llm
+    config = json.loads((Path(folder) / "config.json").read_text())
+    prompts = Prompts(folder)
+    link = RedisLink(EmbeddedRedis(state_dir).acquire(), timeout_s=1.0)
+    store = RedisSegmentStore(link)
+    stores = Stores(
+        UncachedResolver(prompts.encoder),
+        CachedResolver(prompts.encoder, SegmentLru(0), store, None),
+        CachedResolver(prompts.encoder, SegmentLru(2**26), store, None),
+    )
+    all_ids = await stores.tokenized.resolve(SCOPE, prompts.texts(max(SIZES)))
+    pairs = zip(all_ids.keys, all_ids.ids, strict=True)
+    await store.put_many(SCOPE, {key: encode(ids, key, prompts.vocab_size) for key, ids in pairs}, 3600)
+    measured = [await stages(prompts, stores, tokens) for tokens in SIZES]
+    await link.close()
+    engine_ms: list[dict[str, float]] = [{} for _ in SIZES]
+    small = [made.request for _, made in measured if made.tokens <= prefill_up_to]
+    if small:
+        engine_ms[: len(small)] = await prefilled(folder, small)
+    columns = []
+    for (timed, made), here in zip(measured, engine_ms, strict=True):
+        tokens = made.tokens
+        gpu = {
+            f"{GPU.name}, new": gpu_prefill_ms(config, tokens),
+            f"{GPU.name}, cached": gpu_prefill_ms(config, tokens, tokens // BLOCK * BLOCK - BLOCK),
+        }
+        first_token_ms = here | gpu
+        columns.append({"tokens": tokens, **timed, **first_token_ms, **shares(timed, first_token_ms)})
+    report = Report({"model": model, "prefill_up_to": prefill_up_to})
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [
+        {"ms": name}
+        | {f"{size:,}": _rounded(column.get(name)) for size, column in zip(SIZES, columns, strict=True)}
+        for name in names
+    ]
+    report.table("A prompt's way to the engine", rows)
+    report.sections["long_prompts"] = rows
+    return report
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def main() -> None:
+    """Runs the study."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default=LARGE, help="name of an embedded model")
+    parser.add_argument("--prefill-up-to", type=int, default=4_500, help="tokens; 0 starts no engine")
+    asked = parser.parse_args()
+    with environment(), tempfile.TemporaryDirectory() as folder:
+        report = asyncio.run(measure(asked.model, asked.prefill_up_to, Path(folder)))
+    print(report.write(RESULTS / "long-prompts.json"))
+
+
+if __name__ == "__main__":
+    main()
