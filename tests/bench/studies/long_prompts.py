@@ -89,7 +89,8 @@ def gpu_prefill_ms(model: dict[str, Any], tokens: int, cached: int = 0) -> float
     pairs = (tokens**2 - cached**2) / 2
     operations = 2 * weights * (tokens - cached) + 4 * layers * hidden * pairs
     read = 2 * weights + 2 * 2 * layers * kv_width * tokens
-    return 1000 / GPU.reached * max(operations / GPU.operations_per_s, read / GPU.bytes_per_s)
+    seconds: float = max(operations / GPU.operations_per_s, read / GPU.bytes_per_s) / GPU.reached
+    return 1000 * seconds
 
 
 @dataclass

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from deployments.core.ids import TenantId
 from deployments.rag.used_passages import UsedPassages
 from tests.fakes import a_passage
 from tests.unit.rag.rig import SCOPE
 
-OTHER_TENANT = replace(SCOPE, tenant="other")
+OTHER_TENANT = replace(SCOPE, tenant=TenantId("other"))
 
 
 def test_a_passage_has_changed_when_its_document_has_another_version() -> None:
