@@ -16,8 +16,6 @@ import argparse
 import asyncio
 import json
 import os
-import pickle
-import random
 import tempfile
 import time
 import warnings
@@ -28,26 +26,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from deployments.agents.specs import SUPPORT
-from deployments.core.documents import Passage
-from deployments.core.ids import CollectionName, DocId, RequestId, Scope, TenantId
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.messages import GenerateRequest
-from deployments.core.reuse.block_hash import block_hashes
-from deployments.core.reuse.ordering import ORDERS, Candidate
-from deployments.core.reuse.paths import Known, Step, ids_segment, pack_steps, segment_id, unpack_steps
-from deployments.core.reuse.placing import ReplicaState, place
-from deployments.core.reuse.replica_view import ReplicaView
-from deployments.core.reuse.residency import Residency
 from deployments.core.sampling import Sampling
-from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes
-from deployments.engine.config import EngineConfig, reusable_tokens
+from deployments.engine.config import EngineConfig
 from deployments.engine.vllm_engine import VllmEngine
-from deployments.rag.prompt import PromptAssembler
 from deployments.redis.connection import RedisLink
 from deployments.redis.embedded_server import EmbeddedRedis
-from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.codec import encode
-from deployments.token_cache.encoder import BundleEncoder
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
 from deployments.token_cache.resolver import CachedResolver, UncachedResolver
@@ -56,13 +42,11 @@ from serve_app.settings import Settings
 from serve_app.setup.catalog import LARGE
 from tests.bench.harness.report import RESULTS, Report
 from tests.bench.harness.surroundings import environment
-from tests.bench.workload.texts import Texts
+from tests.bench.workload.prompt_stages import BLOCK, Prompts, Stages
 
 SIZES = (1_000, 4_000, 16_000, 32_000)
-DOCUMENT_TOKENS = 200
-BLOCK, REPLICAS, RUNS = 32, 4, 15
+RUNS = 15
 SCOPE = Scope(TenantId("acme"), CollectionName("support_kb"))
-SALT = "salt"
 
 
 class GPU:
@@ -100,103 +84,6 @@ class Stores:
     tokenized: UncachedResolver
     redis: CachedResolver
     l1: CachedResolver
-
-
-class Prompts:
-    """Prompts of the model, made by the application's own functions."""
-
-    def __init__(self, folder: str) -> None:
-        bundle = load_bundle(folder)
-        self.encoder = BundleEncoder(bundle)
-        self.vocab_size = bundle.vocab_size
-        self.assembler = PromptAssembler(self.encoder, bundle.scaffold, SUPPORT.preamble)
-        texts = Texts(count=lambda text: len(self.encoder.encode_text(text)))
-        self._passages = []
-        for number in range(max(SIZES) // DOCUMENT_TOKENS):
-            text = texts.passage(number, DOCUMENT_TOKENS - 20)
-            name = DocId(f"p{number}")
-            self._passages.append(Passage(name, text.title, "", None, 1, 0, text.body, 1.0, None))
-        self.question = texts.question((1, 2))
-
-    def texts(self, tokens: int) -> list[str]:
-        """The texts of documents for a prompt of about so many tokens."""
-        return [one.segment for one in self._passages[: tokens // DOCUMENT_TOKENS]]
-
-
-class Stages:
-    """The stages of one prompt. Each can be run alone, any number of times."""
-
-    def __init__(
-        self, prompts: Prompts, texts: Sequence[str], ids: Sequence[TokenIds], keys: Sequence[Any]
-    ) -> None:
-        self._prompts, self._ids = prompts, ids
-        self._candidates = [Candidate(key, len(some)) for key, some in zip(keys, ids, strict=True)]
-        self._head = prompts.assembler.head
-        self.ending()
-        self.layout()
-        self.joined()
-        self.encoded()
-        self.decoded()
-        self.hashed()
-        self._residency = Residency("one", "e", BLOCK, 10**6, time.monotonic)
-        self._residency.stored(self._hashes)
-        self._known: Known | None = None
-        self.recorded()
-        self._states = []
-        for number in range(REPLICAS):
-            view = ReplicaView(f"replica{number}")
-            view.apply(self._residency.update_for(SALT, None, 0))
-            self._states.append(ReplicaState(view, 0))
-
-    @property
-    def tokens(self) -> int:
-        """The prompt's length."""
-        return len(self.prompt)
-
-    def placed(self) -> None:
-        """Order and replica, where all replicas hold the whole prompt."""
-        segment = ids_segment(self._head)
-        place(
-            self._candidates, segment, self.tokens, self._states, order=ORDERS["trie"], rng=random.Random(0)
-        )
-
-    def ending(self) -> None:
-        """The ids after the documents, made twice: as an upper bound, and in the chosen order."""
-        known: dict[str, TokenIds] = {}
-        for notes in ("\n\nNot sure.", ""):
-            self._ending = self._prompts.assembler.tail(notes, (), self._prompts.question, known=known)
-
-    def layout(self) -> None:
-        """Names and lengths of the segments, packed."""
-        steps = [Step(segment_id(one.key), one.tokens) for one in self._candidates]
-        self._layout = pack_steps([Step(ids_segment(self._head), len(self._head)), *steps])
-
-    def joined(self) -> None:
-        """The prompt's ids."""
-        self.prompt = join([self._head, *self._ids, self._ending])
-
-    def encoded(self) -> None:
-        """The request as it crosses to the engine's replica."""
-        request = GenerateRequest(
-            RequestId("r"), to_bytes(self.prompt), Sampling(64, 0.0), SALT, 60.0, layout=self._layout
-        )
-        self._raw = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
-
-    def decoded(self) -> None:
-        """The request as vLLM's input."""
-        self.request: GenerateRequest = pickle.loads(self._raw)
-        reusable_tokens(self.request)
-        from_bytes(self.request.prompt).tolist()
-
-    def hashed(self) -> None:
-        """The hashes of its blocks; the replica computes them while the engine works, unless others wait."""
-        self._hashes = block_hashes(from_bytes(self.request.prompt), BLOCK, SALT)
-
-    def recorded(self) -> None:
-        """The prompt in the replica's tree, before its first token is sent."""
-        self._residency.served(SALT, unpack_steps(self.request.layout), self._hashes)
-        update = self._residency.update_for(SALT, self._known, 0)
-        self._known = Known(update.replica, update.epoch, update.version)
 
 
 async def _timed(stage: Callable[[], Awaitable[object] | None]) -> float:
@@ -280,7 +167,7 @@ async def measure(model: str, prefill_up_to: int, state_dir: Path) -> Report:
     settings = Settings.from_env(os.environ, model=model, state_dir=state_dir)
     folder = local_models(settings, print).llm
     config = json.loads((Path(folder) / "config.json").read_text())
-    prompts = Prompts(folder)
+    prompts = Prompts(folder, max(SIZES))
     link = RedisLink(EmbeddedRedis(state_dir).acquire(), timeout_s=1.0)
     store = RedisSegmentStore(link)
     stores = Stores(
