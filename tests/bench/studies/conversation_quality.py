@@ -203,7 +203,8 @@ def rows(graded: Sequence[Graded]) -> list[dict[str, Any]]:
 def mcnemar(only_one: int, only_other: int) -> float:
     """The exact two-sided probability of so uneven a split, if neither layout is better."""
     changed, fewer = only_one + only_other, min(only_one, only_other)
-    return min(1.0, 2 * sum(comb(changed, number) for number in range(fewer + 1)) / 2**changed)
+    probability: float = 2 * sum(comb(changed, number) for number in range(fewer + 1)) / 2**changed
+    return min(1.0, probability)
 
 
 def comparison(graded: Sequence[Graded]) -> dict[str, Any]:
