@@ -38,5 +38,7 @@ class EngineSettings(BaseModel):
     """Share (0 to 1) of a GPU's memory that an engine replica uses."""
     engine_num_gpu_blocks: int | None = Field(None, ge=2)
     """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
+    kv_offload_gib: float = Field(0.0, ge=0, le=4096)
+    """GiB of host memory of each engine replica for what its GPUs' KV cache evicts; 0: none. Not on a CPU."""
     eviction: EvictionPolicy = "documents"
     """What leaves an engine's full KV cache first: documents (what is no document) or lru (the oldest)."""

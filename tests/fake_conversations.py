@@ -92,6 +92,8 @@ class FakeConversations:
     ) -> None:
         if self.fault is not None:
             raise self.fault
+        if (turn.tenant, turn.turn_id) in self.turns:
+            raise Conflict("the turn is stored already")
         key = (turn.tenant, turn.conversation_id)
         if turn.previous is None and not after_last:
             self.conversations[key] = StoredConversation(*key, user_id, {}, 1000.0)

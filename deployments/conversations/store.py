@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.conversations.erasure_count import count_of, locked_count_of
 from deployments.conversations.pruning import prune
 from deployments.conversations.tables import conversations, turns
-from deployments.conversations.turn_rows import read_chain, size_of, turn_of, write_turn
+from deployments.conversations.turn_rows import has_turn, read_chain, size_of, turn_of, write_turn
 from deployments.core.conversations import (
     KEPT_S,
     MAX_TURNS,
@@ -148,6 +148,8 @@ class ConversationStore:
         async with self._database.transaction() as connection:
             if await locked_count_of(connection, turn.tenant) != erasures:
                 raise Conflict("something was erased while the question was answered: ask again")
+            if await has_turn(connection, turn.tenant, turn.turn_id):
+                raise Conflict(f"the turn {turn.turn_id} is stored already")
             if turn.previous is None and not after_last:
                 await _begin(
                     connection, StoredConversation(turn.tenant, turn.conversation_id, user_id, {}, now_s)

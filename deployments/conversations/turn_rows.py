@@ -32,6 +32,12 @@ async def read_chain(connection: AsyncConnection, tenant: TenantId, turn_id: str
     return [turn_of(row) for row in rows]
 
 
+async def has_turn(connection: AsyncConnection, tenant: TenantId, turn_id: str) -> bool:
+    """Whether a turn with this id is stored."""
+    wanted = select(turns.c.turn_id).where(turns.c.tenant == tenant, turns.c.turn_id == turn_id)
+    return (await connection.execute(wanted)).first() is not None
+
+
 async def write_turn(connection: AsyncConnection, turn: StoredTurn) -> None:
     """Adds a turn's row."""
     await connection.execute(insert(turns).values(_values(turn)))

@@ -48,6 +48,10 @@ class Continuation:
     """Whose conversation it is, if the turn begins one."""
     note: str = ""
     """Text that is stored with the turn and given back; its meaning is the caller's."""
+    told: bool = False
+    """The conversation is the one whose words the question's history tells, if it is stored; otherwise a new
+    one begins. The turn's id then is not `turn_id`, but a digest of these words, the question and the answer.
+    A turn that can't be stored is answered all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,5 +233,5 @@ class ConversationDesk(Protocol):
         `erasures`: `Talk.erasures` from before the question's search. Raises Conflict if there are more now:
         the answer may tell what was erased.
         `after_last`: only if `turn.previous` is still the conversation's last turn. Raises Conflict if it
-        is not.
+        is not, or if there is a turn with the same id.
         """

@@ -35,7 +35,7 @@ class MissedPassage:
     cause: str
     """Why, as far as this process knows (`reuse.misses.Cause`)."""
     evicted_ago_s: float | None
-    """With the cause "evicted": seconds since this process learned of it; else None."""
+    """With the cause "evicted": seconds since this process learned of it, None if it has not; else None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,9 @@ KV_EXPECTED = _counter(
 KV_FOUND = _counter(
     "warmline_kv_tokens_found", "prompt tokens that the engine found in its KV cache", "agent", "order"
 )
+MISSED = _counter(
+    "warmline_missed_tokens", "document tokens that engines had to prefill, by cause", "agent", "cause"
+)
 ROUTED = _counter(
     "warmline_routed_prompts", "prompts by the engine that took them: the preferred one or not", "agent", "to"
 )

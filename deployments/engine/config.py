@@ -65,6 +65,8 @@ class EngineConfig:
     """Share (0..1) of a GPU's memory that the engine uses."""
     num_gpu_blocks: int | None = None
     """Number of blocks in the KV cache, on a CPU or a GPU; None is as many as fit."""
+    kv_offload_gib: float = 0.0
+    """Host memory for KV blocks that a GPU has evicted, in GiB, of all its GPUs together; 0 keeps none."""
     max_num_seqs: int | None = None
     """How many requests run concurrently."""
     eviction: EvictionPolicy = "documents"
@@ -110,6 +112,12 @@ def _cpu(config: EngineConfig, cpu_flags: frozenset[str]) -> dict[str, Any]:
             "WARMLINE_ENGINE_GPUS=0",
             "gpus",
         )
+    if config.kv_offload_gib:
+        raise ConfigurationError(
+            "this vLLM is built for CPUs, where the KV cache is in host memory already: set "
+            "WARMLINE_KV_OFFLOAD_GIB=0 and raise WARMLINE_ENGINE_KV_CACHE_GIB, or install the GPU build",
+            "kv_offload_gib",
+        )
     block_size = config.block_size or CPU_BLOCK_SIZE
     if block_size % CPU_BLOCK_SIZE:
         raise ConfigurationError("on a CPU the engine's block size must be a multiple of 32", "block_size")
@@ -133,6 +141,7 @@ def _gpu(config: EngineConfig) -> dict[str, Any]:
         "block_size": config.block_size,
         "gpu_memory_utilization": config.gpu_memory_utilization,
         "max_num_seqs": config.max_num_seqs,
+        "kv_offloading_size": config.kv_offload_gib or None,
         **(_split(config.gpus) if config.gpus > 1 else {}),
     }
 

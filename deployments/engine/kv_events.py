@@ -27,6 +27,8 @@ ANSWER_WITHIN_S = 5.0
 """How long each batch of an answer may take. The publisher shares its process with the scheduler."""
 RETRY_AFTER_S = 1.0
 _MAX_QUEUED_BATCHES = 100_000
+_OWN, _HOST = "GPU", "CPU"
+"""vLLM's names for the engine's own memory (on a CPU too), and for host memory."""
 _END = -1
 """The number with which vLLM ends an answer."""
 
@@ -66,8 +68,8 @@ _decoder = msgspec.msgpack.Decoder(_Batch)
 def decoded(number: bytes, payload: bytes) -> Batch:
     """Decodes a published batch: its number (8 bytes, big-endian) and its events (msgpack).
 
-    Leaves out events of KV caches outside the engine's own memory. If vLLM groups the model's layers,
-    only the first group's events count.
+    Leaves out events of KV caches outside the engine's own memory and host memory. If vLLM groups the
+    model's layers, only the first group's events count.
     """
     at = int.from_bytes(number, "big", signed=True)
     try:
@@ -75,21 +77,19 @@ def decoded(number: bytes, payload: bytes) -> Batch:
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         log.warning("can't decode a batch of KV events: %s", error)
         return Batch(at, None)
-    return Batch(
-        at, [_event(event) for event in events if isinstance(event, _Cleared) or _is_of_own_cache(event)]
-    )
+    return Batch(at, [_event(event) for event in events if isinstance(event, _Cleared) or _counts(event)])
 
 
-def _is_of_own_cache(event: _Stored | _Removed) -> bool:
-    return event.medium in {None, "GPU"} and event.group_idx in {None, 0}
+def _counts(event: _Stored | _Removed) -> bool:
+    return event.medium in {None, _OWN, _HOST} and event.group_idx in {None, 0}
 
 
 def _event(event: _Stored | _Removed | _Cleared) -> BlockEvent:
     match event:
         case _Stored():
-            return BlocksStored(tuple(event.block_hashes))
+            return BlocksStored(tuple(event.block_hashes), in_host=event.medium == _HOST)
         case _Removed():
-            return BlocksRemoved(tuple(event.block_hashes))
+            return BlocksRemoved(tuple(event.block_hashes), in_host=event.medium == _HOST)
         case _Cleared():
             return CacheCleared()
 

@@ -22,6 +22,8 @@ class BlocksStored:
 
     blocks: tuple[int, ...]
     """Block hashes, one for each slot."""
+    in_host: bool = False
+    """Whether they were copied to host memory, which has one slot for a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class BlocksRemoved:
 
     blocks: tuple[int, ...]
     """Block hashes, one for each slot."""
+    in_host: bool = False
+    """Whether host memory lost them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class KvFeed:
         self._doubtful.update(self._slots)
         self._slots.clear()
         self._until_known = self._capacity_blocks
+        self._residency.forget_host()
         self._residency.start_estimating()
 
     def silent(self) -> None:
@@ -107,6 +112,10 @@ class KvFeed:
 
     def _apply(self, event: BlockEvent) -> None:
         match event:
+            case BlocksStored(blocks, in_host=True):
+                self._residency.stored_in_host(blocks)
+            case BlocksRemoved(blocks, in_host=True):
+                self._residency.removed_from_host(blocks)
             case BlocksStored(blocks):
                 self._slots.update(blocks)
                 self._doubtful.difference_update(blocks)

@@ -39,6 +39,8 @@ class AnswerMetrics:
         )
         self._times(answer)
         self._documents(prompt.selection)
+        for miss in reuse.missed:
+            self._meter.record(metrics.MISSED, miss.tokens, cause=miss.cause, **self._agent)
         self._meter.record(metrics.BYPASSED, 0 if answer.cache_available else 1, **self._agent)
         if reuse.answer == "generated":  # others are not prefilled
             labels = {"order": reuse.order, **self._agent}

@@ -22,6 +22,7 @@ from deployments.core.reuse.misses import Found, missed
 from deployments.core.token_ids import count_in, to_bytes
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.stopwatch import Stopwatch
+from deployments.rag.told_history import id_after
 
 _SNIPPET_CHARS = 240
 _ORIGINS = {"flight": "shared", "kept": "reused"}
@@ -106,7 +107,7 @@ def missed_in(prompt: PreparedPrompt, generation: Generation, block_size: int) -
         generation.kv_cached_tokens,
         block_size,
         elsewhere=generation.served_by not in (None, *placing.replicas[:1]),
-        estimated=generation.estimated,
+        estimated=generation.estimated or placing.estimated,
     )
     lengths = [len(selection.documents[i]) for i in placing.order]
     return tuple(
@@ -121,15 +122,15 @@ def missed_in(prompt: PreparedPrompt, generation: Generation, block_size: int) -
     )
 
 
-def conversation_use(question: Question, prompt: PreparedPrompt) -> ConversationUse | None:
-    """What a prompt has of its conversation; None without one."""
+def conversation_use(question: Question, prompt: PreparedPrompt, text: str) -> ConversationUse | None:
+    """What a prompt has of its conversation; None without one. `text` is the answer's."""
     continued, conversed = question.continues, prompt.selection.opening.conversed
     if continued is None or conversed is None:
         return None
-    plan = conversed.plan
+    plan, turn_id = conversed.plan, continued.turn_id
     return ConversationUse(
         conversation_id=conversed.talk.conversation_id,
-        turn_id=continued.turn_id,
+        turn_id=id_after(turn_id, question.text, text) if continued.told else turn_id,
         stored=continued.store,
         turn_tokens=conversed.turn_tokens,
         retold=len(plan.history),
@@ -169,8 +170,9 @@ def answer_of(
     total_ms = watch.elapsed_ms
     ttft_ms = total_ms if generation.ttft_ms is None else generation.ttft_ms
     answer_tokens = count_in(generation.ids)
+    text = "".join(generation.text).strip()
     return Answer(
-        text="".join(generation.text).strip(),
+        text=text,
         finish_reason=generation.finish_reason,
         cache_hit=reuse.cache_hit,
         cache_available=cache_error is None,
@@ -188,7 +190,7 @@ def answer_of(
         searched_as=prompt.selection.searched_as,
         prompt_ids=to_bytes(prompt.ids),
         answer_ids=bytes(generation.ids),
-        conversation=conversation_use(question, prompt),
+        conversation=conversation_use(question, prompt, text),
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 from deployments.core.conversations import (
+    Continuation,
     ConversationDesk,
     Exchange,
     Limit,
@@ -10,15 +14,19 @@ from deployments.core.conversations import (
     Talk,
     segment_digest,
 )
-from deployments.core.errors import InternalFault
+from deployments.core.errors import Conflict, InternalFault, NotFound, WarmlineError
 from deployments.core.ids import CollectionName
 from deployments.core.ledger import Answer
 from deployments.core.messages import Question
 from deployments.core.ports import TextEncoder
 from deployments.core.token_ids import from_bytes, to_bytes
 from deployments.rag.answering import Generation
+from deployments.rag.opening import Conversed
 from deployments.rag.preparing import PreparedPrompt
 from deployments.rag.shown_ids import shown_ids
+from deployments.rag.told_history import tells, told_id
+
+log = logging.getLogger(__name__)
 
 
 class Conversations:
@@ -37,41 +45,87 @@ class Conversations:
         self._desk = desk
         self._encoder = encoder
 
-    async def resumed(self, question: Question) -> Talk | None:
-        """The conversation that a question belongs to; None if it belongs to none.
+    async def resumed(self, question: Question) -> tuple[Question, Talk | None]:
+        """The conversation that a question belongs to, None if it belongs to none; and the question, without
+        a history that the conversation has.
 
         Raises NotFound, InvalidRequest, Conflict, KnowledgeUnavailable.
         """
         continued = question.continues
         if continued is None:
-            return None
+            return question, None
+        if continued.told:
+            return await self._told(question, continued)
         if continued.conversation_id is None and continued.previous is None:
-            erasures = await self._store.conversation_erasures(question.scope.tenant)
-            return Talk(f"conv_{continued.turn_id.partition('_')[2]}", erasures=erasures)
+            return question, await self._begun(question, continued)
+        return question, await self._resumed(question, continued)
+
+    async def keep(
+        self, question: Question, prompt: PreparedPrompt, generation: Generation, answer: Answer
+    ) -> Answer:
+        """Stores the turn of an answered question, if the question belongs to a conversation.
+
+        Returns the answer, which says whether the turn is stored. Raises Conflict (another turn came first),
+        NotFound (it was deleted), KnowledgeUnavailable.
+        """
+        continued, use = question.continues, answer.conversation
+        conversed = prompt.selection.opening.conversed
+        if continued is None or conversed is None or use is None or not continued.store:
+            return answer
+        turn = self._turn(question, prompt, generation, answer, conversed=conversed, turn_id=use.turn_id)
+        after_last = continued.conversation_id is not None
+        try:
+            await self._store.add_turn(turn, continued.user_id, after_last, conversed.talk.erasures)
+        except WarmlineError as error:
+            if not continued.told:
+                raise
+            log.info("the turn of a chat is not stored: %s", error)
+            return replace(answer, conversation=replace(use, stored=False))
+        return answer
+
+    async def _told(self, question: Question, continued: Continuation) -> tuple[Question, Talk]:
+        """A question with the conversation that its history tells, or with a new one."""
+        told = told_id(self._agent, question)
+        named = replace(question, continues=replace(continued, turn_id=told))
+        if question.history:
+            try:
+                talk = await self._resumed(question, replace(continued, previous=told))
+            except (NotFound, Conflict):
+                log.debug("no conversation with the words of a chat is stored")
+            else:
+                if tells(talk, question.history):
+                    return replace(named, history=()), talk
+        return named, await self._begun(question, continued)
+
+    async def _begun(self, question: Question, continued: Continuation) -> Talk:
+        erasures = await self._store.conversation_erasures(question.scope.tenant)
+        return Talk(f"conv_{continued.turn_id.partition('_')[2]}", erasures=erasures)
+
+    async def _resumed(self, question: Question, continued: Continuation) -> Talk:
         limit = Limit(question.section, question.only)
         return await self._store.resume_conversation(
             question.scope.tenant, self._agent, self._collection, continued, limit
         )
 
-    async def keep(
-        self, question: Question, prompt: PreparedPrompt, generation: Generation, answer: Answer
-    ) -> None:
-        """Stores the turn of an answered question, if the question belongs to a conversation.
-
-        Raises Conflict (another turn came first), NotFound (it was deleted), KnowledgeUnavailable.
-        """
-        continued, conversed = question.continues, prompt.selection.opening.conversed
-        if continued is None or conversed is None or not continued.store:
-            return
+    def _turn(
+        self,
+        question: Question,
+        prompt: PreparedPrompt,
+        generation: Generation,
+        answer: Answer,
+        *,
+        conversed: Conversed,
+        turn_id: str,
+    ) -> StoredTurn:
         talk, plan = conversed.talk, conversed.plan
         added = [prompt.selection.added[i].segment for i in prompt.placing.order]
         documents = (*plan.documents, *map(segment_digest, added))
         told = (Exchange(turn.user, turn.assistant) for turn in question.history)
         shown = shown_ids(from_bytes(bytes(generation.ids)), "".join(generation.text), self._encoder)
-        turn = StoredTurn(
+        return StoredTurn(
             tenant=question.scope.tenant,
             conversation_id=talk.conversation_id,
-            turn_id=continued.turn_id,
+            turn_id=turn_id,
             follows=plan.kept[-1].turn_id if plan.kept else None,
             previous=talk.previous,
             agent=self._agent,
@@ -89,10 +143,8 @@ class Conversations:
             prompt_tokens=answer.reuse.prompt_tokens,
             cached_tokens=answer.reuse.kv_cached_tokens,
             answer_tokens=answer.answer_tokens,
-            note=continued.note,
+            note="" if question.continues is None else question.continues.note,
         )
-        after_last = continued.conversation_id is not None
-        await self._store.add_turn(turn, continued.user_id, after_last, talk.erasures)
 
     @property
     def _store(self) -> ConversationDesk:

@@ -42,7 +42,7 @@ class Placer:
         return place(candidates, head, prompt_tokens, states, order=self._order, rng=self._rng, begin=begin)
 
     def foresee(
-        self, salt: str, placing: Placing, path: Sequence[SegmentId], changed: Callable[[int], bool]
+        self, salt: str, placing: Placing, path: Sequence[SegmentId], changed: Callable[[int], bool | None]
     ) -> tuple[Absence | None, ...]:
         """Why each document of a placed prompt is expected to be absent; arguments as of `misses.foresee`."""
         views = self.views.ranked(salt, placing.replicas)

@@ -13,10 +13,10 @@ from deployments.core.reuse.paths import Step, ids_segment, pack_steps, segment_
 from deployments.core.reuse.placing import Placing
 from deployments.core.token_ids import TokenIds, join, token_ids
 from deployments.rag.ending import Endings
-from deployments.rag.known_versions import KnownVersions
 from deployments.rag.parts import RagParts
 from deployments.rag.selecting import Selection
 from deployments.rag.stopwatch import Stopwatch
+from deployments.rag.used_passages import UsedPassages
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class PromptPreparer:
     def __init__(self, parts: RagParts, endings: Endings) -> None:
         self._parts = parts
         self._endings = endings
-        self._versions = KnownVersions()
+        self._used = UsedPassages()
 
     async def place_and_join(
         self, question: Question, selection: Selection, watch: Stopwatch
@@ -88,8 +88,8 @@ class PromptPreparer:
         )
 
     def answered(self, question: Question, prompt: PreparedPrompt) -> None:
-        """Notes which versions of documents an answered question used."""
-        self._versions.note(question.scope, prompt.selection.added)
+        """Notes which passages an answered question used."""
+        self._used.note(question.scope, prompt.selection.added)
 
     def _absences(
         self, question: Question, selection: Selection, placing: Placing
@@ -97,7 +97,7 @@ class PromptPreparer:
         scope, added = question.scope, [selection.added[i] for i in placing.order]
         path = [segment_id(selection.keys[i]) for i in placing.order]
         return self._parts.placer.foresee(
-            selection.salt, placing, path, lambda index: self._versions.changed(scope, added[index])
+            selection.salt, placing, path, lambda index: self._used.changed(scope, added[index])
         )
 
     def _ending(self, question: Question, selection: Selection, order: Sequence[int]) -> TokenIds:

@@ -57,7 +57,7 @@ class TokenCachedRAG:
         """
         watch = self._watch(question)
         async with _deadline(question):
-            selection = await self._selected(question, watch)
+            question, selection = await self._selected(question, watch)
             prompt = await self._preparer.place_and_join(question, selection, watch)
         return tokens_of(prompt, self._parts.placer.name)
 
@@ -81,7 +81,7 @@ class TokenCachedRAG:
         """`shown`: the caller sees each delta, so an answer that has begun is not started again."""
         watch = self._watch(question)
         async with _deadline(question):
-            selection = await self._selected(question, watch)
+            question, selection = await self._selected(question, watch)
         attempt = Attempt()
         while True:
             generation = Generation()
@@ -102,7 +102,7 @@ class TokenCachedRAG:
                 attempt = retry
         self._preparer.answered(question, prompt)
         answer = await self._answer(question, prompt, generation, watch)
-        await self._conversations.keep(question, prompt, generation, answer)
+        answer = await self._conversations.keep(question, prompt, generation, answer)
         self._metrics.answered(answer, prompt)
         for notice in self._parts.answered:
             notice(question, answer)
@@ -129,7 +129,7 @@ class TokenCachedRAG:
         watch = self._watch(question)
         question = replace(question, sampling=Sampling(1, 0.0), share_answer=False)
         async with _deadline(question):
-            selection = await self._selected(question, watch)
+            question, selection = await self._selected(question, watch)
             prompt = await self._preparer.place_and_join(question, selection, watch)
         generation = Generation()
         if prompt.ids:
@@ -152,10 +152,11 @@ class TokenCachedRAG:
         before_s = 0.0 if spent is None else spent.until(clock(), within_s=question.deadline_s)
         return Stopwatch(clock, before_s, self._parts.stage_span)
 
-    async def _selected(self, question: Question, watch: Stopwatch) -> Selection:
+    async def _selected(self, question: Question, watch: Stopwatch) -> tuple[Question, Selection]:
+        """What the prompt is made of; and the question, without a history that its conversation has."""
         engine = await self._engine.info()
-        talk = await self._conversations.resumed(question)
-        return await self._selector.select(question, engine.max_model_len, watch, talk)
+        question, talk = await self._conversations.resumed(question)
+        return question, await self._selector.select(question, engine.max_model_len, watch, talk)
 
     async def _deltas(
         self,

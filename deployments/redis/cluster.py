@@ -32,6 +32,8 @@ class RedisCluster:
     redirected a command.
     """
 
+    is_cluster = True
+
     def __init__(
         self,
         seeds: Sequence[Node],

@@ -33,6 +33,9 @@ _PATIENCE_S = 1.0
 class Servers(Protocol):
     """One server, or the servers of a cluster."""
 
+    is_cluster: bool
+    """Whether several servers share the keys, so that a command can have those of one slot only."""
+
     async def send(self, commands: Sequence[Command], until_s: float) -> list[Reply]:
         """Replies in the order of the commands, or a `Failure` for a command, at `until_s` at the latest."""
 
@@ -78,6 +81,17 @@ class RedisShard:
         if failures:
             return [UNANSWERED if isinstance(reply, Failure) else reply for reply in replies]
         return replies
+
+    async def values(self, names: Sequence[str]) -> list[Reply]:
+        """The strings of keys; None for one that is not there, UNANSWERED where its server failed.
+
+        Raises CacheUnavailable if no server answered.
+        """
+        if self._servers.is_cluster:
+            return await self.read(*(("GET", name) for name in names))
+        # One command, because redis-py takes 13 us for each reply, and 5 us for a further value in one.
+        (values,) = await self.call(("MGET", *names))
+        return expect(list, values)
 
     async def _replies(self, commands: Sequence[Command]) -> list[Reply]:
         began_s, outcome = self._clock(), "failed"

@@ -25,6 +25,8 @@ _ON_WRONG_TYPE = (
 class RedisServer:
     """A pool of connections to one server (6.2 or later), and a circuit breaker."""
 
+    is_cluster = False
+
     def __init__(self, pool: BlockingConnectionPool, clock: Callable[[], float], name: str) -> None:
         """Opens no connection yet. `clock` gives seconds. `name` is what messages call the server."""
         self._pool = pool

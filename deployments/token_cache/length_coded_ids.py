@@ -47,31 +47,25 @@ def pack(ids: TokenIds) -> bytes:
 def unpack(raw: bytes, count: int) -> TokenIds:
     """The inverse of `pack`. Raises ValueError unless `raw` is what `pack` makes of `count` ids."""
     heads = (count + 1) // 2
-    data = np.frombuffer(raw, np.uint8)
-    if len(data) < heads:
+    if len(raw) < heads:
         raise ValueError("the classes of some ids are missing")
-    both = np.stack([data[:heads] >> 4, data[:heads] & 15], axis=1).reshape(-1).astype(np.int64)
-    classes, padding = both[:count], both[count:]
-    bits = _BITS[classes]
+    both = np.frombuffer(raw, np.uint8, heads)
+    classes = np.empty(2 * heads, np.intp)
+    classes[::2], classes[1::2] = both >> 4, both & 15
+    bits = _BITS[classes[:count]]
     ends = np.cumsum(bits)
     total = int(ends[-1]) if count else 0
-    if len(data) != heads + (total + 7) // 8 or padding.any():
+    if len(raw) != heads + (total + 7) // 8 or classes[count:].any():
         raise ValueError("the bytes do not hold as many bits as the classes say")
-    values = _BASES[classes] + _bits_at(data[heads:], ends - bits, bits)
+    values = _BASES[classes[:count]] + _bits_at(raw[heads:], ends - bits, bits)
     return array("I", values.astype(np.uint32).tobytes())
 
 
 def _bits_at(
-    stream: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]
+    stream: bytes, starts: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Returns for each id the number that starts at bit `starts` of the stream and has `bits` bits.
-
-    All three arrays are one-dimensional; `starts`, `bits` and the result have one element per id.
-    """
-    padded = np.append(stream, np.zeros(_WINDOW_BYTES, np.uint8)).astype(np.int64)
-    first = starts >> 3
-    window = padded[first]
-    for next_byte in range(1, _WINDOW_BYTES):
-        window = window << 8 | padded[first + next_byte]
-    found: npt.NDArray[np.int64] = window >> (8 * _WINDOW_BYTES - (starts & 7) - bits) & ((1 << bits) - 1)
-    return found
+    """Returns for each id the number that starts at bit `starts` of the stream and has `bits` bits."""
+    # The window at a byte is the number that this byte and the next three make.
+    windows = np.ndarray(len(stream) + 1, ">u4", stream + bytes(_WINDOW_BYTES), strides=(1,))
+    found: npt.NDArray[np.int64] = windows[starts >> 3].astype(np.int64)
+    return found >> (8 * _WINDOW_BYTES - (starts & 7) - bits) & ((1 << bits) - 1)

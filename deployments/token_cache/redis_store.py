@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from deployments.core.batches import batches
 from deployments.core.cache_figures import CacheUsage
-from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
 from deployments.redis.connection import UNANSWERED, WRONG_TYPE, RedisLink, expect
 from deployments.redis.replication import replicated
@@ -23,24 +21,15 @@ class RedisSegmentStore:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
-        self.wrong_typed = 0
-        """Entries that `get_many` deleted because they were not strings."""
 
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
         """Reads all values in one round trip, in the order of `keys`; None where there is none.
 
-        Where one server of a cluster fails, its values count as missing. Deletes entries of the wrong type.
+        Where one server of a cluster fails, its values count as missing. An entry of the wrong type is no value;
+        storing the value replaces it.
         """
-        if not keys:
-            return []
-        names = _names(scope, keys)
-        replies = await self._link.read(*(("GET", name) for name in names))
-        wrong = [name for name, reply in zip(names, replies, strict=True) if reply is WRONG_TYPE]
-        if wrong:
-            self.wrong_typed += len(wrong)
-            with suppress(CacheUnavailable):  # the other values are good, and the next reader deletes it
-                await unlinked(self._link, wrong)
-        return [None if r in _NO_VALUE else expect(bytes, r) for r in replies]
+        values = await self._link.values(_names(scope, keys)) if keys else []
+        return [None if value in _NO_VALUE else expect(bytes, value) for value in values]
 
     async def put_many(self, scope: Scope, values: Mapping[SegmentKey, bytes], ttl_s: int) -> None:
         """Stores values for `ttl_s` seconds, in several round trips.

@@ -63,5 +63,6 @@ async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:
             num_gpu_blocks=settings.engine_num_gpu_blocks,
             ray_metrics=True,
             eviction=settings.eviction,
+            kv_offload_gib=settings.kv_offload_gib,
         )
     )

@@ -10,12 +10,14 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from deployments.core.conversations import Continuation
 from deployments.core.errors import InvalidRequest, ModelNotFound
 from deployments.core.ids import RequestId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
 from serve_app.chat_completion import ChatHead, ChunkFraming, completion
 from serve_app.conversation import conversation_of
+from serve_app.http.answers import new_turn_id
 from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, Responses, error_responses
 from serve_app.http.openai_answers import ChatCompletion, ModelBody, ModelList
@@ -118,7 +120,15 @@ def _ask(body: ChatRequest, call: Call) -> Ask:
         json_schema=body.schema_text(),
         shaping=body.shaping(),
         answer_start=chat.answer_start,
+        continues=_kept(body) if body.store else None,
     )
+
+
+def _kept(body: ChatRequest) -> Continuation:
+    """Continues the chat that the messages tell, if it is stored. Raises InvalidRequest."""
+    if body.n > 1:
+        raise InvalidRequest("store: only with one choice; leave out n", "store")
+    return Continuation(new_turn_id(), user_id=body.user or body.safety_identifier, told=True)
 
 
 def _choices(ask: Ask, count: int) -> list[Ask]:

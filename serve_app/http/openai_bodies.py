@@ -21,11 +21,13 @@ from deployments.core.limits import (
 )
 from deployments.core.sampling import Shaping
 from serve_app.http.body import Body
-from serve_app.http.fields import AgentName
+from serve_app.http.fields import AgentName, UserId
 from serve_app.http.filters import Filtered
 from serve_app.http.openai_fields import asked_for
 from serve_app.http.openai_messages import ChatMessage
 
+_OF_STORED = ("user", "safety_identifier")
+"""Fields that mean something only if the chat is stored; otherwise they are ignored with any value."""
 MAX_CHOICES = 4
 """Of a request's `n`: each choice is a generation."""
 _MAX_MESSAGES = 2 * (MAX_HISTORY_TURNS + 1)
@@ -113,6 +115,9 @@ class ChatRequest(Filtered):
     assistant's messages after the question. `filter` and `doc_ids` limit the search to some documents.
     `null` means that a field is not there. Fields that ask for nothing (`tool_choice: auto`, `metadata`,
     ...) are ignored; those that can't be honoured (`tools`, `logprobs`, ...) are refused by name.
+
+    `store: true` keeps question and answer as a turn of a conversation. A later chat with `store: true` that
+    tells all of it word for word continues its prompt: the engine computes none of it again.
     """
 
     model_config = ConfigDict(
@@ -150,6 +155,9 @@ class ChatRequest(Filtered):
         description="true: the answer to an equal greedy request may be given again; null: as configured",
     )
     return_token_ids: bool = Field(False, description="true: the response has the ids of prompt and answer")
+    store: bool = Field(False, description="true: the chat is kept, so that a later one can continue it")
+    user: UserId | None = Field(None, description="whose chat it is, if it is stored")
+    safety_identifier: UserId | None = Field(None, description="the newer name of `user`")
 
     @model_validator(mode="before")
     @classmethod
@@ -157,7 +165,8 @@ class ChatRequest(Filtered):
         if not isinstance(body, dict):
             return body
         _check_calls(body.get("messages"))
-        return asked_for(body)
+        whose = {name: body[name] for name in _OF_STORED if body.get("store") and body.get(name) is not None}
+        return asked_for(body) | whose
 
     def schema_text(self) -> str | None:
         """The JSON Schema of the answer; None for free text."""

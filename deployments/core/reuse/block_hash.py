@@ -7,8 +7,6 @@ Source: vLLM 0.32, `vllm/v1/core/kv_cache_utils.py`. A test compares these hashe
 from __future__ import annotations
 
 import hashlib
-from functools import cache
-from itertools import islice
 
 from deployments.core.token_ids import TokenIds
 
@@ -20,13 +18,13 @@ _EVENT_BITS = 64
 def block_hashes(ids: TokenIds, block_size: int, salt: str, seed: str = _SEED) -> list[int]:
     """The 64-bit hashes of a prompt's full blocks, first to last, as KV events give them."""
     parent = hashlib.sha256(_text(seed)).digest()
+    begin, middle = b"\x83" + _head(2, len(parent)), _head(4, block_size)
     extra = b"\x81\x82" + _text("cache_salt") + _text(salt)
+    encoded = list(map(_INTEGERS.__getitem__, ids))
     hashes = []
-    left = iter(ids)
-    for _ in range(len(ids) // block_size):
-        block = b"".join(map(_integer, islice(left, block_size)))
-        encoded = b"\x83" + _bytes(parent) + _head(4, block_size) + block + extra
-        parent = hashlib.sha256(encoded).digest()
+    for start in range(0, len(ids) - block_size + 1, block_size):
+        block = encoded[start : start + block_size]
+        parent = hashlib.sha256(b"".join((begin, parent, middle, *block, extra))).digest()
         hashes.append(int.from_bytes(parent[-_EVENT_BITS // 8 :], "big"))
         extra = b"\xf6"  # null: only the first block has the salt; the others have it by their parent
     return hashes
@@ -45,13 +43,15 @@ def _head(major: int, value: int) -> bytes:
     raise ValueError(f"{value} is not a token id")
 
 
-@cache  # bounded by the vocabulary
-def _integer(value: int) -> bytes:
-    return _head(0, value)
+class _Integers(dict[int, bytes]):
+    """The forms of token ids, made when they are first looked up; the vocabulary bounds their number."""
+
+    def __missing__(self, value: int) -> bytes:
+        self[value] = encoded = _head(0, value)
+        return encoded
 
 
-def _bytes(value: bytes) -> bytes:
-    return _head(2, len(value)) + value
+_INTEGERS = _Integers()
 
 
 def _text(value: str) -> bytes:

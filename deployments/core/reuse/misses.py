@@ -23,18 +23,19 @@ class Cause(StrEnum):
     """Why a document's tokens were not in the engine's cache."""
 
     NEVER_SEEN = "never_seen"
-    """No replica is known to have held the passage."""
+    """No prompt is known to have had the passage."""
     CHANGED = "changed"
-    """The document has a new version; passages of the former one were used before."""
+    """The document has a new version; a prompt had the passage in a former one."""
     EVICTED = "evicted"
     """The replica held it and has evicted it, or some of its blocks."""
     ORDER = "order"
-    """The replica holds it after other documents than those of this prompt."""
+    """The replica holds it after other text than that of this prompt."""
     REPLICA = "replica"
     """Another replica holds it, but had too much to do or held less of the rest; or another one than the
     chosen served the prompt."""
     UNALIGNED = "unaligned"
-    """The replica holds it, apart from its last tokens, which do not fill a block of the cache."""
+    """Only its last tokens were prefilled, which do not fill a block of the cache; of a short passage, these
+    can be all."""
     EVENTS_LOST = "events_lost"
     """The replica was believed to hold it, but events about its cache are missing."""
 
@@ -45,7 +46,7 @@ class Absence:
 
     cause: Cause
     evicted_ago_s: float | None = None
-    """Seconds since this process learned of the eviction; None for other causes."""
+    """Seconds since this process learned of the eviction; None if it has not, and for other causes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,15 @@ class Departed:
 
 _NEVER_SEEN: Final = Absence(Cause.NEVER_SEEN)
 _CHANGED: Final = Absence(Cause.CHANGED)
+_EVICTED: Final = Absence(Cause.EVICTED)
+_EVICTED_NOW: Final = Absence(Cause.EVICTED, 0.0)
 _ORDER: Final = Absence(Cause.ORDER)
 _REPLICA: Final = Absence(Cause.REPLICA)
 _UNALIGNED: Final = Absence(Cause.UNALIGNED)
 _EVENTS_LOST: Final = Absence(Cause.EVENTS_LOST)
+
+_TELLS_OF_THE_PASSAGE = frozenset({Cause.NEVER_SEEN, Cause.CHANGED})
+"""Causes that hold in every replica and whatever was found of the prompt."""
 
 
 def foresee(
@@ -95,12 +101,13 @@ def foresee(
     resident: int,
     views: Sequence[ReplicaView],
     evicted_ago_s: Callable[[SegmentId], float | None],
-    changed: Callable[[int], bool],
+    changed: Callable[[int], bool | None],
 ) -> tuple[Absence | None, ...]:
     """Why each document of a prompt is expected to be absent; None for one that is expected to be there.
 
     `path` has the documents in the prompt's order; the first `resident` of them are cached. The first of
-    `views` is the chosen replica's. `changed` tells by a document's place whether it has a new version.
+    `views` is the chosen replica's. `changed` tells by a document's place whether its passage was used in
+    another version before; None if it was not used at all.
     """
 
     def absence(index: int, segment: SegmentId) -> Absence | None:
@@ -111,7 +118,10 @@ def foresee(
                 return _REPLICA if number else _ORDER
         if (ago_s := evicted_ago_s(segment)) is not None:
             return Absence(Cause.EVICTED, ago_s)
-        return _CHANGED if changed(index) else _NEVER_SEEN
+        used_as = changed(index)
+        if used_as is None:
+            return _NEVER_SEEN
+        return _CHANGED if used_as else _EVICTED
 
     return tuple(absence(index, segment) for index, segment in enumerate(path))
 
@@ -143,18 +153,26 @@ def missed(
         end += length
         tokens = min(end - found.tokens, length)
         if tokens > 0:
-            misses.append(Miss(index, tokens, _cause(absence, tokens, length, found)))
+            # The block in which a document ends is whole only together with the document after it.
+            ends_path = index + 1 == len(lengths) or absences[index + 1] is not None
+            unaligned = ends_path and end - found.tokens < found.block_size
+            misses.append(Miss(index, tokens, _cause(absence, found, unaligned=unaligned)))
     return tuple(misses)
 
 
-def _cause(foreseen: Absence | None, tokens: int, length: int, found: Found) -> Absence:
-    """Why tokens of a document are absent. What was foreseen of the chosen replica may not hold elsewhere."""
-    if foreseen is not None and not (found.elsewhere and foreseen.cause is Cause.ORDER):
+def _cause(foreseen: Absence | None, found: Found, *, unaligned: bool) -> Absence:
+    """Why tokens of a document are absent. What was foreseen of the chosen replica may not hold elsewhere.
+
+    `unaligned`: all blocks that the document fills were found.
+    """
+    if foreseen is not None and foreseen.cause in _TELLS_OF_THE_PASSAGE:
+        return foreseen
+    if unaligned:
+        return _UNALIGNED
+    if foreseen is not None and foreseen.cause is Cause.EVICTED:
         return foreseen
     if found.elsewhere:
         return _REPLICA
-    if found.estimated:
-        return _EVENTS_LOST
-    if tokens < min(found.block_size, length):
-        return _UNALIGNED
-    return Absence(Cause.EVICTED, 0.0)
+    if foreseen is not None:
+        return foreseen
+    return _EVENTS_LOST if found.estimated else _EVICTED_NOW

@@ -45,6 +45,8 @@ class Change(NamedTuple):
     """The last segment."""
     cached_to: int
     """How many leading tokens of a prompt that begins with this path are resident; or GONE."""
+    loaded: int = 0
+    """Of these, tokens of the last segment that only host memory holds: the engine has to load them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ def pack_changes(changes: Iterable[Change]) -> bytes:
 
 def unpack_changes(raw: bytes) -> Iterator[Change]:
     """The inverse of `pack_changes`. Raises ValueError if the length is no whole number of changes."""
-    for node, parent, segment, cached_to in _rows(raw, 4):
-        yield Change(NodeId(node), NodeId(parent), SegmentId(segment), cached_to)
+    for node, parent, segment, cached_to, loaded in _rows(raw, 5):
+        yield Change(NodeId(node), NodeId(parent), SegmentId(segment), cached_to, loaded)
 
 
 def _packed(words: Iterable[int]) -> bytes:

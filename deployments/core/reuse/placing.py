@@ -1,8 +1,8 @@
 """Chooses the order of a prompt's documents and its replica, in one decision.
 
 A prompt's cost in a replica is the number of its tokens that the replica would prefill, plus a part of
-those that wait there already. The replica of least cost gets the prompt, with its documents in the order
-that this replica's tree has them.
+those that it would load from host memory, and of those that wait there already. The replica of least cost
+gets the prompt, with its documents in the order that this replica's tree has them.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Placing:
     """Prompt tokens that the first replica is expected to reuse."""
     resident: int = 0
     """How many documents, the first ones in `order`, these tokens are of, at least in part."""
+    estimated: bool = False
+    """Whether events about the first replica's cache were missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def place(
         ordered = [*begin, *(wanted[i] for i in first + moved + last)]
         found = [state.view.path_along(head, ordered) for state in replicas]
     costs = [
-        max(prompt_tokens - path.cached_tokens, 0) + state.pending_tokens // WAITING_PER_TOKEN
+        max(prompt_tokens - path.saved_tokens, 0) + state.pending_tokens // WAITING_PER_TOKEN
         for state, path in zip(replicas, found, strict=True)
     ]
     least = min(costs)
@@ -99,6 +101,7 @@ def place(
         replicas=tuple(replicas[i].view.replica for i in ranked),
         cached_tokens=chosen.cached_tokens,
         resident=max(len(chosen.segments) - len(begin), 0),
+        estimated=replicas[ranked[0]].view.estimated,
     )
 
 

@@ -3,6 +3,9 @@
 Events name the blocks that the engine stored and removed, by hash. The served prompts say which
 segments those blocks belong to. While events are missing, a `BlockCacheModel` estimates what is
 resident, beginning with what was known last; every update then has `estimated` set.
+
+The engine may keep evicted blocks in host memory (`WARMLINE_KV_OFFLOAD_GIB`) and load them again. Of these,
+only events tell.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ class Residency:
         self._clock = clock
         self._keeps_documents = eviction == "documents"
         self._resident: set[int] = set()
+        self._in_host: set[int] = set()
         self._unconfirmed: OrderedDict[int, float] = OrderedDict()
         self._trees: dict[str, _Tree] = {}
         self._tree_of_block: dict[int, ResidentTree] = {}
@@ -71,13 +75,13 @@ class Residency:
 
     @property
     def resident_blocks(self) -> int:
-        """Blocks that the engine holds, as far as known."""
+        """Blocks that the engine holds in its own memory, as far as known."""
         return len(self._resident)
 
     def leading(self, hashes: Sequence[int]) -> int:
         """How many leading blocks of a prompt are resident, as far as known."""
         for number, block in enumerate(hashes):
-            if block not in self._resident:
+            if block not in self._resident and block not in self._in_host:
                 return number
         return len(hashes)
 
@@ -115,9 +119,26 @@ class Residency:
             self._estimate.remove(gone)
         self._remove(gone)
 
+    def stored_in_host(self, hashes: Iterable[int]) -> None:
+        """Handles an event: blocks were copied to host memory."""
+        fresh = [block for block in hashes if block not in self._in_host]
+        self._in_host.update(fresh)
+        self._notify(fresh)
+
+    def removed_from_host(self, hashes: Iterable[int]) -> None:
+        """Handles an event: blocks were removed from host memory."""
+        gone = [block for block in hashes if block in self._in_host]
+        self._in_host.difference_update(gone)
+        self._notify(gone)
+
+    def forget_host(self) -> None:
+        """Drops what is known of host memory, because events about it may be lost."""
+        self.removed_from_host(list(self._in_host))
+
     def cleared(self) -> None:
         """Handles an event, or the start of a new sequence of events: nothing is resident."""
         self._resident.clear()
+        self._in_host.clear()
         self._unconfirmed.clear()
         self._confirmed.clear()
         if self._estimate is not None:
@@ -182,7 +203,7 @@ class Residency:
         return self._trees[salt]
 
     def _new_tree(self) -> _Tree:
-        tree = ResidentTree(self._block_size, self._resident.__contains__, self._tree_of_block)
+        tree = ResidentTree(self._block_size, self._resident, self._in_host, self._tree_of_block)
         return _Tree(f"{self._epoch}.{self._begun}", tree)
 
     def _drop_empty(self, trees: Iterable[ResidentTree]) -> None:

@@ -3,12 +3,15 @@
 A block belongs to the path in which it ends, because its content depends on all tokens up to its end. A
 path is usable up to the first block that is missing, in it or before it: a prefix cache cannot skip a
 block. Paths without resident blocks are dropped, so the engine's cache bounds the size of the tree.
+
+A block is resident in the engine's own memory, or in host memory, from which the engine loads it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -34,8 +37,12 @@ class _Node:
     """How many of `blocks` are resident, up to the first gap."""
     reached: bool = False
     """Whether all blocks before its own are resident."""
+    loaded: int = 0
+    """How many of these only host memory holds."""
     reported: int = GONE
     """`cached_to` of the last change."""
+    reported_loaded: int = 0
+    """`loaded` of the last change, in tokens."""
     children: dict[SegmentId, _Node] = field(default_factory=dict)
 
     @property
@@ -61,15 +68,17 @@ class ResidentTree:
     def __init__(
         self,
         block_size: int,
-        is_resident: Callable[[int], bool],
+        own: AbstractSet[int],
+        host: AbstractSet[int],
         trees: dict[int, ResidentTree] | None = None,
     ) -> None:
-        """`is_resident` says whether the engine holds the block of a hash now.
+        """`own` and `host` are the hashes of the blocks that the two memories hold now.
 
         The tree keeps itself in `trees` under each block of its paths.
         """
         self._block_size = block_size
-        self._is_resident = is_resident
+        self._own = own
+        self._host = host
         self._trees = {} if trees is None else trees
         self._paths = 0
         self._root = _Node(ROOT, None, SegmentId(0), 0, (), reached=True)
@@ -143,6 +152,7 @@ class ResidentTree:
             before = node.complete
             node.reached = node.parent is None or node.parent.complete
             node.held = self._leading(node.blocks)
+            node.loaded = self._only_in_host(node.blocks[: node.held]) if self._host else 0
             cached = node.cached_blocks
             self._report(node, GONE if cached is None else cached * self._block_size)
             if node.complete != before:
@@ -150,17 +160,21 @@ class ResidentTree:
 
     def _leading(self, blocks: tuple[int, ...]) -> int:
         for number, block in enumerate(blocks):
-            if not self._is_resident(block):
+            if block not in self._own and block not in self._host:
                 return number
         return len(blocks)
 
+    def _only_in_host(self, blocks: tuple[int, ...]) -> int:
+        return sum(block not in self._own for block in blocks)
+
     def _report(self, node: _Node, state: int) -> None:
-        if state == node.reported:
+        loaded = 0 if state == GONE else node.loaded * self._block_size
+        if (state, loaded) == (node.reported, node.reported_loaded):
             return
         parent = node.parent
         if state != GONE and parent is not None and parent.parent is not None and parent.reported == GONE:
             self._report(parent, parent.start * self._block_size)  # a parent without blocks of its own
-        node.reported = state
+        node.reported, node.reported_loaded = state, loaded
         self.version += 1
         self._log.append(_change(node))
         while len(self._log) > min(max(self._paths, ALWAYS_LOGGED), LOGGED_CHANGES):
@@ -191,7 +205,7 @@ class ResidentTree:
 
 def _change(node: _Node) -> Change:
     parent = ROOT if node.parent is None else node.parent.node
-    return Change(node.node, parent, node.segment, node.reported)
+    return Change(node.node, parent, node.segment, node.reported, node.reported_loaded)
 
 
 def _line(node: _Node) -> list[int]:

@@ -1,13 +1,13 @@
-"""Six-turn conversations on the real engine: what each turn finds in the cache, and its TTFT, in two layouts.
+"""Six-turn conversations on the real engine: what each turn finds in the cache, and its TTFT, by layout.
 
     python -m tests.bench.studies.conversations [--conversations 8] [--model FOLDER]
 
 Each turn retrieves five of 3,009 passages, two of which were in the conversation before, about as many as in
-the published week. Layout `documents first` is that of a chat whose caller sends the history: documents, then
-history, then the question. Layout `append-only` is that of a conversation that the server keeps. Both answer
-the same questions, one after the other, each with an own cache salt; the order of the two changes with each
-conversation. All else is the application's own code, with the store of conversations on SQLite. Halfway, the
-service is made again, as another replica would be.
+the published week. Layout `documents first` is that of a chat whose caller sends the history, which follows
+the documents; `append-only` is that of a conversation that the server keeps; `stored chat` is that of a chat
+with `store`, which the server finds by the history's words. All answer the same questions in turn, each with
+an own cache salt. All else is the application's own code, with the store of conversations on SQLite. Halfway,
+the service is made again, as another replica would be.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ PASSAGES, PASSAGE_TOKENS = 3009, 200
 TURNS, FOUND, AGAIN = 6, 5, 2
 """Turns of a conversation; passages that a turn retrieves; those of them that it had before."""
 ANSWER_TOKENS = 16
-LAYOUTS = ("documents first", "append-only")
+LAYOUTS = ("documents first", "append-only", "stored chat")
 
 
 class Planned:
@@ -162,7 +162,7 @@ class Bench:
         return TokenCachedRAG(SUPPORT, parts)
 
     async def converse(self, number: int, turns: int = TURNS) -> None:
-        """Holds a conversation in both layouts."""
+        """Holds a conversation in each layout."""
         rng = Random(f"conversation {number}")
         plan = [tuple(self._passage(one) for one in found) for found in _retrieved(rng)[:turns]]
         questions = [self._texts.question(tuple(rng.sample(range(PASSAGES), 2))) for _ in range(turns)]
@@ -176,14 +176,16 @@ class Bench:
         tenant = TenantId(f"{layout.split(maxsplit=1)[0]}-{number}")
         for turn, (found, text) in enumerate(zip(plan, questions, strict=True)):
             self._planned.next = found
-            kept = layout == "append-only"
-            last = f"resp_{tenant}-{turn - 1}" if turn else None
+            kept, told = layout != "documents first", layout == "stored chat"
+            last = f"resp_{tenant}-{turn - 1}" if turn and not told else None
             answer = await service.generate_with_rag(
                 self._question(
                     tenant,
                     text,
-                    history=() if kept else history,
-                    continues=Continuation(f"resp_{tenant}-{turn}", previous=last) if kept else None,
+                    history=() if kept and not told else history,
+                    continues=Continuation(f"resp_{tenant}-{turn}", previous=last, told=told)
+                    if kept
+                    else None,
                 )
             )
             if kept and turn:
@@ -272,7 +274,7 @@ async def measure(conversations: int, model: str) -> Report:
 
 
 def _claim(report: Report, figures: dict[str, list[Figures]]) -> None:
-    first, kept = (figures[layout][1:] for layout in LAYOUTS)
+    first, kept = (figures[layout][1:] for layout in LAYOUTS[:2])
     how = f"{sum(len(one.prompt) for one in kept)} later turns"
     least = min(one.found for one in kept)
     report.claim(Claim("found of the prompt and answer before", least, "%", 95, "higher", how))

@@ -164,6 +164,15 @@ async def test_of_two_turns_after_the_same_last_one_is_stored(kept: Kept) -> Non
     assert (found.turns, found.metadata) == (1, {"channel": "web"})
 
 
+async def test_a_turn_is_stored_once(kept: Kept) -> None:
+    """Chats name their turns by what was said."""
+    await converse(kept, 1)
+    with pytest.raises(Conflict, match="stored already"):
+        await kept.store.add_turn(a_turn(conversation_id="conv_1"), None, after_last=False)
+    with pytest.raises(NotFound):
+        await kept.store.conversation(ACME, "conv_1")
+
+
 async def test_after_a_deleted_turn_the_conversation_goes_on(kept: Kept) -> None:
     """After the turn before it, if it was the last one; else the rest is known to be incomplete."""
     await converse(kept, 3)

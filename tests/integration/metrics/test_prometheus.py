@@ -131,6 +131,9 @@ REQUESTS = 'warmline_http_requests_total{route="/a",status="200"}'
 FIRST_TOKEN = 'gen_ai_server_time_to_first_token_seconds_bucket{gen_ai_request_model="support",le="%s"}'
 REDIS = 'warmline_redis_call_duration_seconds_count{outcome="%s"}'
 DATABASE = 'warmline_database_transaction_duration_seconds_count{kind="snapshot",outcome="%s"}'
+EXPECTED = 'warmline_kv_tokens_expected_total{agent="a",order="trie"}'
+FOUND = 'warmline_kv_tokens_found_total{agent="a",order="trie"}'
+PROMPT_TOKENS = 'warmline_prompt_tokens_total{agent="a",order="trie"}'
 FAULTS: dict[str, tuple[int, dict[str, str]]] = {
     "WarmlineDown": (2, {'up{job="warmline",instance="a"}': "0x60"}),
     "WarmlineErrors": (5, {REQUESTS: "0+100x60", ERRORS % "engine_unavailable": "0+10x60"}),
@@ -141,12 +144,9 @@ FAULTS: dict[str, tuple[int, dict[str, str]]] = {
     ),
     "WarmlineEngineQueue": (10, {'warmline_engine_waiting_requests{replica="a"}': "17x60"}),
     "WarmlineEngineEventsLost": (15, {'warmline_engine_residency_estimated{replica="a"}': "1x60"}),
-    "WarmlineReuseBelowExpected": (
-        15,
-        {
-            'warmline_kv_tokens_expected_total{agent="a",order="trie"}': "0+100x60",
-            'warmline_kv_tokens_found_total{agent="a",order="trie"}': "0+40x60",
-        },
+    "WarmlineReuseNotAsExpected": (
+        1,
+        {EXPECTED: "0+100x60", FOUND: "0+40x60", PROMPT_TOKENS: "0+200x60"},
     ),
     "WarmlineRedisFailing": (2, {REDIS % "ok": "0+80x60", REDIS % "skipped": "0+20x60"}),
     "WarmlineDatabaseFailing": (5, {DATABASE % "failed": "0+1x60"}),
@@ -163,8 +163,9 @@ HEALTHY = {
     FIRST_TOKEN % "+Inf": "0+100x60",
     'warmline_engine_waiting_requests{replica="a"}': "16x60",
     'warmline_engine_residency_estimated{replica="a"}': "0x60",
-    'warmline_kv_tokens_expected_total{agent="a",order="trie"}': "0+100x60",
-    'warmline_kv_tokens_found_total{agent="a",order="trie"}': "0+90x60",
+    EXPECTED: "0+100x60",
+    FOUND: "0+90x60",
+    PROMPT_TOKENS: "0+150x60",
     REDIS % "ok": "0+99x60",
     REDIS % "failed": "0+1x60",
     DATABASE % "ok": "0+9x60",
@@ -198,6 +199,8 @@ def test_each_alert_waits_and_fires(tmp_path: Path) -> None:
     for name, (minutes, series) in FAULTS.items():
         # A rate needs two samples, so it has a value a minute later than a gauge.
         cases.append(case(series, {minutes - 1: [], minutes + 2: [name]}))
+    unexpected = {FOUND: "0+100x60", PROMPT_TOKENS: "0+200x60"}  # no series yet of what was expected
+    cases.append(case(unexpected, {5: ["WarmlineReuseNotAsExpected"]}))
     tests = {"rule_files": [str(DASHBOARDS / "alerts.yaml")], "evaluation_interval": "1m", "tests": cases}
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(tests))
     promtool("test", "rules", str(tmp_path / "tests.yaml"))

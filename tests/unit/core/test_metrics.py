@@ -10,7 +10,18 @@ from deployments.core.metrics import METRICS, Kind
 
 ROOT = Path(__file__).parents[3]
 LABELS = {
-    *("agent", "answer", "collection", "error", "finish_reason", "kind", "method", "order", "outcome"),
+    *(
+        "agent",
+        "answer",
+        "cause",
+        "collection",
+        "error",
+        "finish_reason",
+        "kind",
+        "method",
+        "order",
+        "outcome",
+    ),
     *("read", "route", "source", "stage", "status", "to"),
     *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"),
 }

@@ -99,6 +99,15 @@ def test_what_is_asked_for_wins(platform: Platform) -> None:
     assert (arguments["enforce_eager"], arguments["num_gpu_blocks_override"]) == (False, 50)
 
 
+def test_evicted_blocks_go_to_host_memory_on_a_gpu_only() -> None:
+    with_host = replace(CONFIG, kv_offload_gib=2.5)
+    assert engine_arguments(with_host, "gpu", frozenset())["kv_offloading_size"] == 2.5
+    assert "kv_offloading_size" not in engine_arguments(CONFIG, "gpu", frozenset())
+    with pytest.raises(ConfigurationError, match="WARMLINE_KV_OFFLOAD_GIB=0") as refused:
+        engine_arguments(with_host, "cpu", BF16)
+    assert refused.value.param == "kv_offload_gib"
+
+
 @pytest.mark.parametrize("block_size", [8, 16, 48, 100])
 def test_a_cpu_refuses_blocks_its_attention_cannot_use(block_size: int) -> None:
     with pytest.raises(ConfigurationError, match="multiple of 32"):

@@ -49,6 +49,16 @@ async def test_tokens_of_the_prompt_and_its_reuse():
     assert meter.of(metrics.BYPASSED) == []
 
 
+async def test_tokens_that_were_prefilled_are_counted_by_cause():
+    """As the ledger names the causes."""
+    rig, meter = measured_rig()
+    answer = await rig.answer()
+    missed = answer.reuse.missed
+    assert {miss.cause for miss in missed} == {"never_seen"}
+    tokens = meter.of(metrics.MISSED, agent="support", cause="never_seen")
+    assert sum(tokens) == sum(miss.tokens for miss in missed) > 0
+
+
 async def test_a_fallback_has_no_tokens():
     """No engine was asked."""
     rig, meter = measured_rig(passages=[])

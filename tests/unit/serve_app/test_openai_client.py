@@ -7,7 +7,9 @@ import openai
 import pydantic
 import pytest
 
+from deployments.core.conversations import segment_digest
 from deployments.core.errors import EngineUnavailable
+from deployments.core.token_ids import from_bytes
 from tests.fakes import a_passage
 from tests.unit.rag.rig import ANSWER, Rig, delta
 from tests.unit.serve_app.fake_services import Api
@@ -51,6 +53,27 @@ async def test_a_chat_and_its_continuation(api, client):
         model="support", messages=[*MESSAGES, message, {"role": "user", "content": "And then?"}]
     )
     assert "Press Reset.<|im_end|>\n<|im_start|>user\nAnd then?" in api.rig.prompt_sent()
+
+
+async def test_a_stored_chat_is_continued_by_telling_it(api, client):
+    """The second prompt begins with the first one and its answer; the documents are not told again."""
+    api.rig.conversations.segments = {
+        segment_digest(one.segment): one.segment for one in api.rig.retriever.passages
+    }
+    first = await client.chat.completions.create(model="support", messages=MESSAGES, store=True, user="ann")
+    told = [*MESSAGES, first.choices[0].message, {"role": "user", "content": "And then?"}]
+    second = await client.chat.completions.create(model="support", messages=told, store=True)
+    before, after = (
+        api.rig.encoder.decode(from_bytes(request.prompt)) for request in api.rig.generator.requests
+    )
+    assert after.startswith(before + "Press Reset.")
+    use = second.warmline["conversation"]
+    assert (use["conversation_id"], len(use["turn_tokens"])) == (
+        first.warmline["conversation"]["conversation_id"],
+        1,
+    )
+    (owner,) = {made.user_id for made in api.rig.conversations.conversations.values()}
+    assert owner == "ann"
 
 
 async def test_a_stream(client):

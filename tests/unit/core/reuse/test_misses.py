@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.reuse.misses import Absence, Cause, Departed, Found, Miss, foresee, missed
+from deployments.core.reuse.misses import Absence, Cause, Departed, Found, foresee, missed
 from deployments.core.reuse.paths import GONE, ROOT, Change, ResidencyUpdate, SegmentId, node_id, pack_changes
 from deployments.core.reuse.replica_view import ReplicaView
 
@@ -78,15 +78,16 @@ def test_each_document_after_the_resident_ones_has_a_cause() -> None:
     departed.add("salt", [D])
     clock = 103.5
     found = foresee(
-        [A, B, C, D, SegmentId(20), SegmentId(21)],
+        [A, B, C, D, *map(SegmentId, (20, 21, 22))],
         1,
         [chosen.view, other.view],
         lambda segment: departed.ago_s("salt", segment),
-        lambda index: index == 4,
+        {4: True, 5: False}.get,
     )
-    expected = [None, Cause.ORDER, Cause.REPLICA, Cause.EVICTED, Cause.CHANGED, Cause.NEVER_SEEN]
-    assert causes(found) == expected
+    known = [None, Cause.ORDER, Cause.REPLICA, Cause.EVICTED, Cause.CHANGED]
+    assert causes(found) == [*known, Cause.EVICTED, Cause.NEVER_SEEN]
     assert found[3] == Absence(Cause.EVICTED, 3.5)
+    assert found[5] == Absence(Cause.EVICTED, None), "nobody told when"
 
 
 def test_evictions_of_other_tenants_are_none_of_ours() -> None:
@@ -116,9 +117,24 @@ def test_what_was_expected_and_is_absent_has_a_cause_too() -> None:
     assert cause(50, elsewhere=True, estimated=True).cause is Cause.REPLICA
 
 
-def test_a_short_document_that_is_wholly_absent_is_not_called_unaligned() -> None:
-    (miss,) = missed(10, [5], [None], Found(10, BLOCK, elsewhere=False, estimated=False))
-    assert miss == Miss(0, 5, Absence(Cause.EVICTED, 0.0))
+def test_a_short_document_fills_no_block() -> None:
+    """Whatever a replica is known to hold. One that no prompt has had is new all the same."""
+
+    def cause(foreseen: Cause, found: int) -> Cause:
+        absences = [None, Absence(foreseen)]
+        misses = missed(0, [BLOCK, 5], absences, Found(found, BLOCK, elsewhere=False, estimated=False))
+        return misses[-1].why.cause
+
+    for foreseen in (Cause.ORDER, Cause.REPLICA, Cause.EVICTED):
+        assert cause(foreseen, BLOCK) is Cause.UNALIGNED
+        assert cause(foreseen, 0) is foreseen, "the block before it is missing too"
+    assert cause(Cause.NEVER_SEEN, BLOCK) is Cause.NEVER_SEEN
+    assert cause(Cause.CHANGED, BLOCK) is Cause.CHANGED
+
+
+def test_the_block_that_two_expected_documents_share_was_evicted() -> None:
+    misses = missed(0, [20, 20], [None, None], Found(16, BLOCK, elsewhere=False, estimated=False))
+    assert [miss.why.cause for miss in misses] == [Cause.EVICTED, Cause.EVICTED]
 
 
 absences = st.none() | st.sampled_from(Cause).map(Absence)
@@ -146,10 +162,12 @@ def test_misses_are_the_tokens_that_were_not_found(
     assert [miss.index for miss in misses] == sorted(expected)
     for miss in misses:
         foreseen = documents[miss.index][1]
-        if foreseen is not None and foreseen.cause is not Cause.ORDER:
+        if foreseen is not None and foreseen.cause in {Cause.NEVER_SEEN, Cause.CHANGED}:
             assert miss.why == foreseen
-        elif elsewhere:
-            assert miss.why.cause is Cause.REPLICA
+        elif ends[miss.index] - found >= BLOCK and (foreseen is None or foreseen.cause is Cause.ORDER):
+            expected_there = Cause.EVENTS_LOST if estimated else Cause.EVICTED
+            chosen = expected_there if foreseen is None else foreseen.cause
+            assert miss.why.cause is (Cause.REPLICA if elsewhere else chosen)
 
 
 def test_a_long_path_leaves_a_view_at_once() -> None:
