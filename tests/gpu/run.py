@@ -3,10 +3,10 @@
     make gpu EXTRA=gpu [BENCH="--model FOLDER"]     # or: python -m tests.gpu.run
     make gpu BENCH=--cpu                            # the same on a CPU, with SmolLM2 and short prompts
 
-Exits with 1 if something is not as expected, and with 2 if there is no GPU. Expected on every machine: exact
-counts of reused tokens, nothing reused across tenants, reports that say what is found next, cancelled requests
-that end, valid JSON. Expected on a GPU, and shown as claims: a repeated prompt of the longest size takes at most
-a quarter of its cold time to the first token, and one with a shared half at most 0.7 of it.
+Exits with 1 if something is not as expected, and with 2 if there is no GPU. Expected on every machine:
+exact counts of reused tokens, nothing reused across tenants, reports that say what is found next, cancelled
+requests that end, valid JSON. Expected on a GPU, and shown as claims: a repeated prompt of the longest size
+takes at most a quarter of its cold time to the first token, and one with a shared half at most 0.7 of it.
 """
 
 from __future__ import annotations

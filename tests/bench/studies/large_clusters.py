@@ -2,11 +2,11 @@
 
     python -m tests.bench.studies.large_clusters [--replicas 4 16 64 256] [--requests 30000]
 
-Replays the same requests of many tenants, each with the habits of the published week, on modelled engines: the
-more engines, the faster they come, so that each would be busy all the time if nothing were reused. Order,
-routing, the agent's views and the replicas' trees are the application's own, and are measured as they are at the
-end of the replay. One agent process knows all tenants. Costs of surveys, KV events and Redis are measured with
-the application's own classes, and multiplied by how often they occur.
+Replays the same requests of many tenants, each with the habits of the published week, on modelled engines:
+the more engines, the faster they come, so that each would be busy all the time if nothing were reused.
+Order, routing, the agent's views and the replicas' trees are the application's own, and are measured as
+they are at the end of the replay. One agent process knows all tenants. Costs of surveys, KV events and
+Redis are measured with the application's own classes, and multiplied by how often they occur.
 """
 
 from __future__ import annotations
