@@ -137,11 +137,11 @@ class EngineViews:
 
     def apply(self, salt: str, update: ResidencyUpdate) -> None:
         """Applies a replica's report about a tenant."""
-        tenant = self._tenant(salt)
-        before = tenant.paths
-        view = tenant.views.setdefault(update.replica, ReplicaView(update.replica))
+        views = self._tenant(salt).views
+        before = len(views[update.replica]) + 1 if update.replica in views else 0
+        view = views.setdefault(update.replica, ReplicaView(update.replica))
         self.departed.add(salt, view.apply(update))
-        self._paths += tenant.paths - before
+        self._paths += len(view) + 1 - before
         self.record_load(update.replica, update.pending_tokens)
         while self._paths > MAX_PATHS and len(self._tenants) > 1:
             self._drop_oldest()

@@ -78,7 +78,7 @@ def measured(
     place = quantiles(outcome.place_ms, n=100)
     latest = list(dict.fromkeys(ask.tenant for ask in reversed(trace.asks)))
     view_mb = bytes_of(views) / 1e6
-    survey = survey_cost(views, latest, "replica0")
+    survey = survey_cost(views, latest, replicas)
     asked = len(trace.asks)
     events = event_cost(
         round(outcome.stored_blocks / asked), round(outcome.evicted_blocks / asked), LAYOUT.block_tokens
