@@ -108,7 +108,7 @@ class Rollout:
             self._cluster.deploy_applications(dict(config))
         except RuntimeError as error:
             raise InvalidRequest(f"Ray refused the configuration: {error}") from None
-        self._wait({one["name"] for one in config["applications"]}, since, self._clock() + within_s)
+        self._wait(set(_applications(config)), since, self._clock() + within_s)
 
     def roll_back(self, within_s: float) -> None:
         """Deploys the configuration that ran before the last one; a second call undoes the first.
@@ -157,11 +157,10 @@ def _running(details: Mapping[str, Any]) -> Config | None:
     return {**options, "applications": configs}
 
 
-def _applications(config: Config) -> list[dict[str, Any]]:
-    """The applications of a configuration, in a form that can be compared."""
-    return [
-        one.model_dump(exclude_unset=True) for one in ServeDeploySchema.model_validate(config).applications
-    ]
+def _applications(config: Config) -> dict[str, Any]:
+    """The applications of a configuration by name, in a form that can be compared."""
+    schema = ServeDeploySchema.model_validate(config)
+    return {one.name: one.model_dump(exclude_unset=True) for one in schema.applications}
 
 
 def _lines(applications: Mapping[str, Any]) -> Iterator[str]:

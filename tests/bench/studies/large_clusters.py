@@ -1,6 +1,6 @@
 """Where does a cluster of 4 to 256 engine replicas with 10,000 tenants break first?
 
-    python -m tests.bench.studies.large_clusters [--replicas 4 16 64 256] [--requests 10000]
+    python -m tests.bench.studies.large_clusters [--replicas 4 16 64 256] [--requests 4000]
 
 Replays the same requests of many tenants, each with the habits of the published week, on modelled engines:
 the more engines, the faster they come, so that each would be busy all the time if nothing were reused.
@@ -45,7 +45,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--replicas", type=int, nargs="+", default=[4, 16, 64, 256])
-    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=4_000)
     parser.add_argument("--tenants", type=int, default=10_000)
     parser.add_argument("--tokens-per-s", type=float, default=20_000.0, help="prefill speed of one engine")
     options = parser.parse_args()
