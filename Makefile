@@ -6,11 +6,13 @@ EXTRA ?= cpu
 BIN := .venv/bin
 BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 is not on PATH: install it, or make PYTHON=/path/to/python3.11)) \
 	serve_app/setup/bootstrap.py --extra $(EXTRA)
+IMAGE ?= warmline:$(EXTRA)
+BUILDER ?= $(shell command -v podman || echo docker)
 PYTEST := $(BIN)/python -m pytest
 # A file's tests share fixtures, so that one process runs them. Integration tests start Ray and engines: one at a time.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup serve test test-all bench bench-short soak lock clean
+.PHONY: help setup serve test test-all bench bench-short soak gpu image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -47,6 +49,14 @@ bench-short: ## the benchmark in about five minutes: fewer questions, fewer part
 soak: ## 64 clients for five minutes: errors, latency and memory
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.studies.soak $(BENCH)
+
+gpu: ## checks and times of the engine on a GPU; BENCH=--cpu tries the same on a CPU
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m tests.gpu.run $(BENCH)
+
+image: ## container image IMAGE, by BUILDER (podman or docker); EXTRA=gpu for GPUs, CLOUD as in cluster.yaml
+	$(BUILDER) build --build-arg EXTRA=$(EXTRA) --build-arg CLOUD=$(CLOUD) --tag $(IMAGE) .
+	$(BUILDER) run --rm $(IMAGE) warmline fast-path > /dev/null
 
 lock: ## resolves the locks again from pyproject.toml
 	@$(BOOTSTRAP) --test

@@ -6,6 +6,7 @@ import typer
 
 from serve_app.commands import bench, cache, documents, keys, tickets
 from serve_app.commands.ask import ask
+from serve_app.commands.deploy import deploy, rollback
 from serve_app.commands.doctor import doctor
 from serve_app.commands.erase import erase
 from serve_app.commands.exit_codes import MEANINGS, CommandGroup
@@ -31,6 +32,8 @@ app.command()(keys.audit)
 app.command()(erase)
 app.command()(doctor)
 app.command()(fast_path)
+app.command()(deploy)
+app.command()(rollback)
 app.command(context_settings=bench.ANY_OPTIONS)(bench.bench)
 
 

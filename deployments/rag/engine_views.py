@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 MAX_TENANTS = 10_000
 """Tenants whose views are kept; the least recently used is dropped first."""
 MAX_PATHS = 200_000
-"""Paths in all views, about 60 MB. Beyond it, the least recently used tenant's views are dropped. Its next
-question brings them back by a survey."""
+"""Paths in all views, 60 to 120 MB. Beyond it, the least recently used tenant's views are dropped. Its next
+question brings them back by a survey. Each view counts as one more path: with many replicas, most views of a
+tenant are empty, and take memory."""
 SURVEYED_AT_ONCE = 64
 """Tenants of one survey, which bounds what a call carries."""
 SURVEY_CALLS_PER_S = 200
@@ -58,8 +59,8 @@ class _Tenant:
 
     @property
     def paths(self) -> int:
-        """Paths in all views."""
-        return sum(map(len, self.views.values()))
+        """Paths in all views, and one for each view."""
+        return len(self.views) + sum(map(len, self.views.values()))
 
 
 @dataclass(slots=True)
@@ -125,17 +126,22 @@ class EngineViews:
         return [views[name] for name in replicas if name in views]
 
     def known(self, salt: str, replicas: Sequence[str] | None = None) -> tuple[Known, ...]:
-        """For each replica, or only some, up to which version this process knows its cache for a tenant."""
+        """For each replica, or only some, up to which version this process knows its cache for a tenant.
+
+        Leaves out replicas that hold nothing for the tenant. All that they hold by now is new, and of many
+        replicas they are most.
+        """
         views = self._tenant(salt).views
-        return tuple(views[name].known for name in (views if replicas is None else replicas) if name in views)
+        names = views if replicas is None else [name for name in replicas if name in views]
+        return tuple(views[name].known for name in names if len(views[name]))
 
     def apply(self, salt: str, update: ResidencyUpdate) -> None:
         """Applies a replica's report about a tenant."""
-        tenant = self._tenant(salt)
-        before = tenant.paths
-        view = tenant.views.setdefault(update.replica, ReplicaView(update.replica))
+        views = self._tenant(salt).views
+        before = len(views[update.replica]) + 1 if update.replica in views else 0
+        view = views.setdefault(update.replica, ReplicaView(update.replica))
         self.departed.add(salt, view.apply(update))
-        self._paths += tenant.paths - before
+        self._paths += len(view) + 1 - before
         self.record_load(update.replica, update.pending_tokens)
         while self._paths > MAX_PATHS and len(self._tenants) > 1:
             self._drop_oldest()
@@ -203,12 +209,12 @@ class EngineViews:
         self._paths -= tenant.paths
 
     def _drop(self, salt: str, tenant: _Tenant, replica: str) -> int:
-        """Drops a tenant's view of a replica that is gone; returns how many paths it had."""
+        """Drops a tenant's view of a replica that is gone; returns what it counted in `paths`."""
         view = tenant.views.pop(replica, None)
         if view is None:
             return 0
         self.departed.add(salt, view.segments)
-        return len(view)
+        return len(view) + 1
 
     async def _survey_due(self) -> None:
         """Surveys until no tenant is due."""

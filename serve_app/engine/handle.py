@@ -15,6 +15,7 @@ from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.time_spent import TimeSpent
 from deployments.engine.deadline import next_before
 from serve_app.engine.own_call import own_call
+from serve_app.engine.packed_once import PackedOnce
 from serve_app.engine.replies import NoReply, replies
 from serve_app.remote import translated, translated_stream
 from serve_app.tracing.calls import carried
@@ -86,7 +87,7 @@ class EngineHandle:
         left out. Raises EngineUnavailable if no replica runs.
         """
         with translated("the engine", EngineUnavailable):
-            response = self._handle.broadcast("survey", dict(known))
+            response = self._handle.broadcast("survey", PackedOnce(known))
             answers = await replies(response, SURVEYED_WITHIN_S)
         return [
             None if isinstance(answer, NoReply) else answer

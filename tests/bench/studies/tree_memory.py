@@ -57,14 +57,14 @@ def measured(capacity_tokens: int, requests: int) -> Iterator[dict[str, float]]:
                 "requests": number,
                 "paths": residency.paths(),
                 "resident_blocks": residency.resident_blocks,
-                "residency_mb": round(_bytes(residency) / 1e6, 2),
-                "view_mb": round(_bytes(view) / 1e6, 2),
+                "residency_mb": round(bytes_of(residency) / 1e6, 2),
+                "view_mb": round(bytes_of(view) / 1e6, 2),
                 "process_mb": round(_process_bytes() / 1e6, 1),
                 "us_a_request": round((time.thread_time() - start_s) * 1e6 / number),
             }
 
 
-def _bytes(root: object) -> int:
+def bytes_of(root: object) -> int:
     """Size of an object and of all objects that it refers to, without code and types."""
     seen: set[int] = set()
     waiting, total = [root], 0

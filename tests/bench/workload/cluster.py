@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from statistics import mean, quantiles
+from typing import Any
 
 from deployments.core.ids import SegmentKey
 from deployments.core.reuse.ordering import ORDERS, Candidate, Order, by_popularity
@@ -71,6 +73,8 @@ class Cluster:
     eviction: str = "lru"
     """One of `EVICTIONS`."""
     layout: Layout = field(default_factory=Layout)
+    warmed: bool = True
+    """Whether each replica has prefilled all preambles before the first request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,15 @@ class Outcome:
     prefilled_tokens: tuple[int, ...]
     prompt_tokens: int
     hit_tokens: int
+    stored_blocks: int
+    """Blocks that the requests stored in caches."""
+    evicted_blocks: int
+    requests_per_s: float
+    """How fast the requests came, in simulated time."""
+    place_ms: Sequence[float] = field(compare=False)
+    """CPU time of each decision on order and replica."""
+    views: Sequence[EngineViews] = field(compare=False)
+    """What each agent knows at the end."""
 
 
 async def no_pause(_: float) -> None:
@@ -122,11 +135,12 @@ class _Replay:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._waits_s: list[float] = []
+        self._place_ms: list[float] = []
 
     async def survey(self, known: Mapping[str, Sequence[Known]]) -> Sequence[Mapping[str, ResidencyUpdate]]:
         """The updates of all replicas as of now. They arrive `lag_s` later."""
         updates = [
-            {salt: replica.update_for(of_tenant) for salt, of_tenant in known.items()}
+            {salt: replica.update_for(of_tenant, salt) for salt, of_tenant in known.items()}
             for replica in self._replicas.values()
         ]
         if self._cluster.lag_s:
@@ -137,26 +151,41 @@ class _Replay:
 
     async def run(self) -> Outcome:
         pace = self._pace()
-        for replica in self._replicas.values():  # a replica prefills the preamble before it takes requests
-            for preamble in sorted({ask.preamble for ask in self._trace.asks}):
-                prompt = self._prompts.prompt((), -1, preamble)
-                replica.finish(replica.take(prompt, self._steps((), preamble)))
-        found = documents = prompt_tokens = hit_tokens = 0
+        if self._cluster.warmed:
+            self._prefill_preambles()
+        found = documents = prompt_tokens = hit_tokens = stored = evicted = 0
         for number, ask in enumerate(self._trace.asks):
             await self._advance(ask.at_s * pace)
             agent = self._agents[self._rng.randrange(len(self._agents))]
             placing, replica = await self._place(agent, ask)
             ordered = [ask.passages[i] for i in placing.order]
             prompt = self._prompts.prompt(ordered, number, ask.preamble)
-            job = replica.take(prompt, self._steps(ordered, ask.preamble))
+            job = replica.take(prompt, self._steps(ordered, ask.preamble), ask.tenant)
             self._send(agent, placing, replica, job, prompt.prompt_tokens)
+            stored, evicted = stored + len(job.effect.stored), evicted + len(job.effect.evicted)
             self._uses.update(ask.passages)
             documents += prompt.document_tokens
             found += self._prompts.hit_tokens(prompt, job.effect.hit_blocks)
             prompt_tokens += prompt.prompt_tokens
             hit_tokens += job.hit_tokens
+        asks = self._trace.asks
+        took_s = pace * (asks[-1].at_s - asks[0].at_s)
         await self._advance(float("inf"))
-        return self._outcome(found / documents, prompt_tokens, hit_tokens)
+        return self._outcome(
+            share=found / documents,
+            prompt_tokens=prompt_tokens,
+            hit_tokens=hit_tokens,
+            stored_blocks=stored,
+            evicted_blocks=evicted,
+            requests_per_s=len(asks) / took_s,
+        )
+
+    def _prefill_preambles(self) -> None:
+        preambles = sorted({(ask.preamble, ask.tenant) for ask in self._trace.asks})
+        for replica in self._replicas.values():
+            for preamble, tenant in preambles:
+                prompt = self._prompts.prompt((), -1, preamble)
+                replica.finish(replica.take(prompt, self._steps((), preamble), tenant))
 
     async def _place(self, agent: Placer, ask: Ask) -> tuple[Placing, SimulatedReplica]:
         candidates = [
@@ -166,14 +195,16 @@ class _Replay:
         layout = self._cluster.layout
         prompt_tokens = layout.preamble_tokens + self._trace.tokens_of(ask.passages) + layout.question_tokens
         head = SegmentId(HEAD + ask.preamble)
-        agent.views.refresh("tenant")
+        agent.views.refresh(ask.tenant)
         await asyncio.sleep(0)  # lets the survey run, if there is no lag
         if self._policy.routed:
-            placing = await agent.place("tenant", head, candidates, prompt_tokens)
+            started_ns = time.thread_time_ns()
+            placing = await agent.place(ask.tenant, head, candidates, prompt_tokens)
+            self._place_ms.append((time.thread_time_ns() - started_ns) / 1e6)
             name = placing.replicas[0] if placing.replicas else self._rng.choice([*self._replicas])
             return placing, self._replicas[name]
         replica = self._rng.choice([*self._replicas.values()])
-        states = [s for s in await agent.views.states("tenant") if s.view.replica == replica.name]
+        states = [s for s in await agent.views.states(ask.tenant) if s.view.replica == replica.name]
         placing = place(candidates, head, prompt_tokens, states, order=self._policy.order, rng=self._rng)
         return placing, replica
 
@@ -187,12 +218,12 @@ class _Replay:
 
         def finished() -> None:
             replica.finish(job)
-            update = replica.update_for(agent.views.known("tenant"))
+            update = replica.update_for(agent.views.known(job.tenant), job.tenant)
             self._at(job.done_at_s + self._cluster.lag_s, lambda: answered(update))
 
         def answered(update: ResidencyUpdate) -> None:
             sending.close()
-            agent.views.apply("tenant", update)
+            agent.views.apply(job.tenant, update)
 
         self._at(job.done_at_s, finished)
         self._waits_s.append(job.done_at_s - self._now_s)
@@ -221,16 +252,16 @@ class _Replay:
             await asyncio.sleep(0)  # lets tasks run that waited for it
         self._now_s = until_s
 
-    def _outcome(self, share: float, prompt_tokens: int, hit_tokens: int) -> Outcome:
+    def _outcome(self, **counted: Any) -> Outcome:
         prefilled = tuple(replica.prefilled_tokens for replica in self._replicas.values())
         return Outcome(
-            share=share,
+            **counted,
             imbalance=max(prefilled) / mean(prefilled),
             mean_wait_s=mean(self._waits_s),
             p95_wait_s=quantiles(self._waits_s, n=20)[-1],
             prefilled_tokens=prefilled,
-            prompt_tokens=prompt_tokens,
-            hit_tokens=hit_tokens,
+            place_ms=self._place_ms,
+            views=[agent.views for agent in self._agents],
         )
 
 

@@ -19,6 +19,7 @@ MASK = 2**64 - 1
 class Job:
     """A prompt in the queue: its blocks as residency names them, and when its prefill ends."""
 
+    tenant: str
     steps: Sequence[Step]
     blocks: tuple[int, ...]
     effect: CacheEffect
@@ -53,7 +54,7 @@ class SimulatedReplica:
         self._clock = clock
         self._free_at_s = 0.0
 
-    def take(self, prompt: Prompt, steps: Sequence[Step]) -> Job:
+    def take(self, prompt: Prompt, steps: Sequence[Step], tenant: str = "tenant") -> Job:
         """Puts a prompt at the end of the queue."""
         blocks = tuple(block & MASK for block in prompt.chain)
         effect = self._cache.admit(blocks, prompt.reusable, prompt.partial, prompt.documents)
@@ -61,16 +62,16 @@ class SimulatedReplica:
         prefilled = prompt.prompt_tokens - hit_tokens
         self.prefilled_tokens += prefilled
         self._free_at_s = max(self._free_at_s, self._clock()) + prefilled / self._tokens_per_s
-        return Job(steps, blocks, effect, hit_tokens, prefilled, self._free_at_s)
+        return Job(tenant, steps, blocks, effect, hit_tokens, prefilled, self._free_at_s)
 
     def finish(self, job: Job) -> None:
         """Tells residency the engine's events and the prompt's segments."""
         self._residency.removed(job.effect.evicted)
         self._residency.stored(job.effect.stored)
-        self._residency.served("tenant", job.steps, job.blocks)
+        self._residency.served(job.tenant, job.steps, job.blocks)
 
-    def update_for(self, known: Sequence[Known]) -> ResidencyUpdate:
-        """The update for an agent that knows `known`."""
+    def update_for(self, known: Sequence[Known], tenant: str = "tenant") -> ResidencyUpdate:
+        """The update about a tenant for an agent that knows `known`."""
         own = next((one for one in known if one.replica == self.name), None)
         pending = round(max(self._free_at_s - self._clock(), 0.0) * self._tokens_per_s)
-        return self._residency.update_for("tenant", own, pending)
+        return self._residency.update_for(tenant, own, pending)

@@ -17,6 +17,8 @@ class Ask:
     passages: tuple[int, ...]
     preamble: int = 0
     """Which of its agent's preambles the prompt begins with."""
+    tenant: str = "tenant"
+    """Whose request it is: tenants share no KV blocks, so each needs preambles and passages of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,12 @@
-"""Ray accepts the configurations that ship, and they say who can connect."""
+"""Serve accepts the configurations that ship, and they say who can connect."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.serve.schema import ServeDeploySchema
 
 ROOT = Path(__file__).parents[3]
@@ -25,38 +23,6 @@ DEPLOYMENTS = {
 
 def _read(path: str) -> Any:
     return yaml.safe_load((ROOT / path).read_text())
-
-
-def test_rays_launcher_accepts_the_cluster() -> None:
-    """Its own preparation and validation, as `ray up` does them."""
-    prepared = prepare_config(_read("cluster.yaml"))
-    validate_config(prepared)
-    assert set(prepared["available_node_types"]) == {"head", "cpu_worker", "gpu_worker"}
-
-
-def test_the_clusters_ray_is_closed() -> None:
-    """The dashboard, which runs code, is on loopback; nodes have a token; GCS and Redis have own ports."""
-    cluster = _read("cluster.yaml")
-    head, worker = (" ".join(cluster[f"{kind}_start_ray_commands"]) for kind in ("head", "worker"))
-    assert "--dashboard-host=127.0.0.1" in head
-    assert "RAY_AUTH_MODE=token" in head
-    assert "RAY_AUTH_MODE=token" in worker
-    assert "warmline fast-path" in head
-    assert "warmline fast-path" in worker
-    redis = " ".join(cluster["head_setup_commands"])
-    assert "port 6380" in redis
-    assert "requirepass" in redis
-
-
-def test_every_node_has_the_settings() -> None:
-    """Ray may build the application on any node, and the fast path's variables depend on the settings."""
-    cluster = _read("cluster.yaml")
-    written = re.findall(r'echo "export (\w+)=', " ".join(cluster["head_setup_commands"]))
-    assert set(written) == {"REDIS_URL", "DATABASE_URL", "WARMLINE_SECRET", "WARMLINE_API_KEYS"}
-    assert cluster["cluster_synced_files"] == ["~/.warmline"]
-    for kind in ("head", "worker"):
-        start = cluster[f"{kind}_start_ray_commands"][-1]
-        assert start.index(". ~/.warmline") < start.index("warmline fast-path") < start.index("ray start")
 
 
 @pytest.mark.parametrize("path", ["serve_app/config/one_machine.yaml", "serve_app/config/cluster.yaml"])

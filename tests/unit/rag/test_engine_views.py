@@ -190,13 +190,25 @@ async def test_tenants_are_kept_apart_and_bounded(monkeypatch: pytest.MonkeyPatc
 
 async def test_views_are_bounded_by_their_paths_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next question of a tenant whose views were dropped brings them back."""
-    monkeypatch.setattr(engine_views, "MAX_PATHS", 5)
+    monkeypatch.setattr(engine_views, "MAX_PATHS", 9)
     rig = Rig(update("a"), update("b"))
     for number in range(6):
         await rig.surveyed(f"t{number}")
     assert [bool(rig.views.known(f"t{number}")) for number in range(6)] == [False] * 4 + [True] * 2
     await rig.surveyed("t0")
     assert sorted(await rig.pending("t0")) == ["a", "b"]
+
+
+async def test_replicas_that_hold_nothing_count_and_are_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a view, which is memory; naming all of many in each call would be most of it."""
+    monkeypatch.setattr(engine_views, "MAX_PATHS", 9)
+    empty = [ResidencyUpdate(f"r{number}", "e", None, 0, b"", 0) for number in range(3)]
+    rig = Rig(update("a"), *empty)
+    for salt in ("first", "second"):
+        await rig.surveyed(salt)
+        assert [one.replica for one in rig.views.known(salt)] == ["a"]
+        assert sorted(await rig.pending(salt)) == ["a", "r0", "r1", "r2"]
+    assert rig.views.known("first") == ()
 
 
 @given(st.lists(st.sampled_from(["survey", "forget", "avoid", "gone", "back", "wait"]), max_size=30))

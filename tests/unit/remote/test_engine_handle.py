@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from types import SimpleNamespace
@@ -175,6 +176,29 @@ async def test_a_full_replica_does_not_delay_the_replies_of_others(monkeypatch: 
     assert [report for report in surveyed if report is not None] == reports
     assert surveyed.count(None) == 1
     assert [result.cancelled for result in results] == [result is full for result in results]
+
+
+async def test_what_all_replicas_are_asked_is_pickled_once() -> None:
+    """Serve pickles the arguments for each replica; they arrive as a plain dict."""
+    pickled: list[str] = []
+    sent: list[object] = []
+
+    class Counted:
+        def __reduce__(self) -> tuple[object, ...]:
+            pickled.append("again")
+            return str, ()
+
+    async def fetch() -> list[Result]:
+        return [Result({})]
+
+    def broadcast(_method: str, known: object) -> SimpleNamespace:
+        sent.extend(pickle.loads(pickle.dumps(known)) for _ in range(3))
+        return SimpleNamespace(_fetch_replica_results_async=fetch)
+
+    handle = EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=broadcast))
+    await handle.survey({"salt": (Counted(),)})  # type: ignore[dict-item]
+    assert pickled == ["again"]
+    assert [type(one) for one in sent] == [dict] * 3
 
 
 async def test_replies_of_all_replicas_end_the_wait() -> None:
