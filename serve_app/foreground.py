@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import os
 import signal
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +20,6 @@ from ray.serve import Application
 from ray.serve.exceptions import RayServeException
 
 from serve_app.building import build
-from serve_app.commands.exit_codes import ExitCode
 from serve_app.local_ray import sessions_folder
 from serve_app.ray_processes import RayWatch
 from serve_app.settings import Settings
@@ -38,18 +35,19 @@ class _Stopped(Exception):
     """A signal asked the application to end."""
 
 
-def run(settings: Settings, report: Callable[[str], None]) -> None:
+def run(settings: Settings, report: Callable[[str], None], lost: Callable[[str], None]) -> None:
     """Serves until SIGINT, SIGTERM or SIGHUP, then finishes the requests in progress, for at most
     `DRAINED_WITHIN_S` seconds or until another signal, and ends everything that it started.
 
-    `report` gets a line for each step. Raises ConfigurationError, and RuntimeError with the cause if a
-    deployment cannot start. If Ray loses a server, the process exits at once, with `ExitCode.LOST`.
+    `report` gets a line for each step. `lost` is called, in a thread, with the name of a server of Ray that
+    has ended by itself. Raises ConfigurationError, and RuntimeError with the cause if a deployment cannot
+    start.
     """
     watch: RayWatch | None = None
     try:
         report("Starting Ray")
         application = build({})
-        watch = RayWatch(_exit_without)
+        watch = RayWatch(lost)
         _turn_signals_into_exceptions()  # after Ray has installed its own handlers
         report(f"Starting the application; logs: {_logs(settings)}")
         report("The engine takes about half a minute")
@@ -66,17 +64,6 @@ def run(settings: Settings, report: Callable[[str], None]) -> None:
         if watch is not None:
             watch.stop()
         _end()
-
-
-def _exit_without(server: str) -> None:
-    """Exits at once: an orderly shutdown would wait for the server that is gone. All processes of this
-    application end when this one does."""
-    print(
-        f"warmline: {server}, a part of Ray, has ended, and the application with it; start it again",
-        file=sys.stderr,
-        flush=True,
-    )
-    os._exit(ExitCode.LOST)
 
 
 def _serve_until_a_signal() -> None:

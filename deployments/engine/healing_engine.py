@@ -69,7 +69,7 @@ class HealingEngine:
         return self._running().survey(salt, known)
 
     async def check_health(self) -> None:
-        """Raises EngineUnavailable when the engine can't be started again; Serve then replaces the replica."""
+        """Raises EngineUnavailable if the engine can't be started again; Serve then replaces the replica."""
         if self._healing.done():
             raise EngineUnavailable("the engine could not be started again; its log says why")
 

@@ -41,7 +41,7 @@ def in_any_mode(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_path.middleware:middlewares",
         # gRPC's limit of 4 MiB is less than the limit of a body, which gets larger when it is pickled.
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 2**20 + 2 * settings.max_body_bytes),
-        # Three failed checks replace a proxy. Serve's default of 10 s leaves a node without one for half a minute.
+        # A proxy is replaced after three failed checks, by default half a minute after it has died.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         # In throughput mode Serve buffers 1,000 lines, which are lost when a replica is killed.
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",

@@ -102,9 +102,22 @@ def test_two_applications_on_one_machine_keep_apart(running: Running, tmp_path: 
 
 
 @pytest.mark.parametrize("running", ["on"], indirect=True)
+def test_haproxy_is_started_again_at_once(running: Running) -> None:
+    """Twice, because the second one was not started by Serve; then a reload still works."""
+    for _ in range(2):
+        for haproxy in _named(running, "haproxy"):
+            os.kill(haproxy, signal.SIGKILL)
+        killed_s = time.monotonic()
+        assert within(30, lambda: _answers(running))
+        assert time.monotonic() - killed_s < 3
+    running.http.get("/die")  # Serve tells HAProxy about the next replica by a reload
+    assert within(30, lambda: _answers(running))
+
+
+@pytest.mark.parametrize("running", ["on"], indirect=True)
 def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running) -> None:
     """If it outlived its manager, it would keep the port and forward to replicas that have ended."""
-    haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyMan"))
+    haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyKee"))
     assert haproxies  # the current one, and earlier ones that still have connections
     for manager in managers:
         os.kill(manager, signal.SIGKILL)
