@@ -22,8 +22,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
-import signal
 import tempfile
 import time
 from collections import Counter
@@ -193,8 +191,7 @@ class Try:
 async def one(application: Application, traffic: Traffic, needle: str) -> Try:
     """Kills the processes, and waits until no request has failed for `QUIET_S` seconds."""
     killed_s = time.monotonic()
-    for pid in processes(application, needle):
-        os.kill(pid, signal.SIGKILL)
+    application.kill(needle)
     began = len(traffic.outcomes)
     while time.monotonic() - killed_s < GIVE_UP_S:
         await asyncio.sleep(0.2)
@@ -226,29 +223,12 @@ def row(fault: str, tries: list[Try]) -> dict[str, Any]:
     }
 
 
-def processes(application: Application, needle: str) -> list[int]:
-    """The pids of the application's processes whose command line has `needle`. Raises AssertionError if
-    there are none.
-    """
-    found = []
-    for pid in family(application.process.pid) | set(application.pids(needle)):
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue  # the process has ended
-        if needle in words:
-            found.append(pid)
-    assert found, f"no process has {needle!r} in its command line"
-    return found
-
-
 def fatal(fault: str) -> dict[str, Any]:
     """Starts the application, kills a server of Ray, and waits for the end of all processes."""
     with running_application(Path(tempfile.mkdtemp(prefix="faults-")), model_dir()) as application:
         members = family(application.process.pid) | set(application.pids(""))
-        (server,) = processes(application, FATAL[fault])
         killed_s = time.monotonic()
-        os.kill(server, signal.SIGKILL)
+        application.kill(FATAL[fault])
         while application.process.poll() is None and time.monotonic() - killed_s < GIVE_UP_S:
             time.sleep(0.1)
         ended_s = time.monotonic() - killed_s
