@@ -13,7 +13,9 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
-PRELOADED = ("vllm.v1.engine.core", "deployments.engine.document_scheduler", __name__)
+PRELOADED = ("vllm.v1.engine.core", "deployments.engine.document_scheduler", "setproctitle", __name__)
+"""What EngineCore imports. setproctitle also looks for the process's title, which it finds only before
+variables have changed."""
 
 
 class _Process(ForkServerProcess):

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -35,6 +37,13 @@ else:
 """
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """With a short path, since a socket's path is limited."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 def owner(folder: Path, server: str, then: str) -> subprocess.Popen[str]:
     """A process that has started Ray, and that ends when Ray has lost a server."""
     return subprocess.Popen(
@@ -49,8 +58,8 @@ def owner(folder: Path, server: str, then: str) -> subprocess.Popen[str]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("server", WATCHED)
-def test_a_lost_server_is_noticed_at_once_and_leaves_nothing(server: str, tmp_path: Path) -> None:
-    with owner(tmp_path, server, "wait") as process:
+def test_a_lost_server_is_noticed_at_once_and_leaves_nothing(server: str, folder: Path) -> None:
+    with owner(folder, server, "wait") as process:
         assert process.stdout
         pid = int(next(line for line in process.stdout if line.strip().isdigit()))
         members = family(process.pid)
@@ -61,8 +70,8 @@ def test_a_lost_server_is_noticed_at_once_and_leaves_nothing(server: str, tmp_pa
 
 
 @pytest.mark.timeout(120)
-def test_ray_that_is_shut_down_in_order_is_not_lost(tmp_path: Path) -> None:
-    with owner(tmp_path, WATCHED[0], "stop") as process:
+def test_ray_that_is_shut_down_in_order_is_not_lost(folder: Path) -> None:
+    with owner(folder, WATCHED[0], "stop") as process:
         assert process.stdout
         next(line for line in process.stdout if line.strip().isdigit())
         output, _ = process.communicate("\n", timeout=60)
