@@ -13,9 +13,7 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
-PRELOADED = ("vllm.v1.engine.core", "deployments.engine.document_scheduler", "setproctitle", __name__)
-"""What EngineCore imports. setproctitle also looks for the process's title, which it finds only before
-variables have changed."""
+PRELOADED = ("vllm.v1.engine.core", "deployments.engine.document_scheduler", __name__)
 
 
 class _Process(ForkServerProcess):
@@ -27,8 +25,10 @@ class _Process(ForkServerProcess):
 
     def run(self) -> None:
         """Runs the target."""
-        os.environ.clear()
-        os.environ.update(self._environ)
+        for name in os.environ.keys() - self._environ.keys():
+            del os.environ[name]
+        # Not all of them: setproctitle finds a process's title by variables that stay where they are.
+        os.environ.update(self._environ.items() - os.environ.items())
         super().run()
 
 
