@@ -36,7 +36,7 @@ from tests.bench.harness.report import as_table
 from tests.bench.harness.surroundings import model_dir
 from tests.bench.workload.agent_questions import agent_questions
 from tests.integration.application.running import Application, running_application
-from tests.listeners import family
+from tests.listeners import family, runs
 
 FAULTS = {
     "token_cache": "ray::ServeReplica:default:TokenCache",
@@ -233,7 +233,7 @@ def fatal(fault: str) -> dict[str, Any]:
             time.sleep(0.1)
         ended_s = time.monotonic() - killed_s
         time.sleep(5)
-        left = sum(Path(f"/proc/{pid}").exists() for pid in members)
+        left = sum(map(runs, members))
     return {
         "fault": fault,
         "exit_code": application.process.poll(),

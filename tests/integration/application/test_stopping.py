@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.integration.application.running import ROOT, running_application, until
-from tests.listeners import family
+from tests.listeners import family, runs
 
 
 def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    until(lambda: not any(map(_runs, members)), 10, f"left: {[pid for pid in members if _runs(pid)]}")
+    until(lambda: not any(map(runs, members)), 10, f"left: {[pid for pid in members if runs(pid)]}")
 
 
 def test_requests_in_progress_end_and_new_ones_are_refused(embedded_llm: Path, tmp_path: Path) -> None:
@@ -59,10 +59,3 @@ def _naming(state_dir: Path) -> set[int]:
         if str(state_dir) in words:
             found.add(int(command.parent.name))
     return found
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False

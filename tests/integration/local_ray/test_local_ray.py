@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.integration.local_ray.running import Running, local_app, within
-from tests.listeners import family, listening_sockets
+from tests.listeners import family, listening_sockets, runs
 
 AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
 
@@ -121,7 +121,7 @@ def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running)
     assert haproxies  # the current one, and earlier ones that still have connections
     for manager in managers:
         os.kill(manager, signal.SIGKILL)
-    assert within(5, lambda: not any(map(_runs, haproxies)))
+    assert within(5, lambda: not any(map(runs, haproxies)))
     assert within(60, lambda: _answers(running))
 
 
@@ -137,7 +137,7 @@ def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
     }
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
-    assert within(30, lambda: not any(map(_runs, pids)))
+    assert within(30, lambda: not any(map(runs, pids)))
 
 
 def _named(running: Running, command: str) -> list[int]:
@@ -156,11 +156,4 @@ def _answers(running: Running) -> bool:
     try:
         return running.http.get("/").text == "hello"
     except httpx.TransportError:
-        return False
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
         return False

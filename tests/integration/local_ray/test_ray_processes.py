@@ -14,7 +14,7 @@ import pytest
 
 from serve_app.ray_processes import WATCHED
 from tests.integration.local_ray.running import ROOT, within
-from tests.listeners import family
+from tests.listeners import family, runs
 
 OWNER = """
 import os, sys, time
@@ -66,7 +66,7 @@ def test_a_lost_server_is_noticed_at_once_and_leaves_nothing(server: str, folder
         os.kill(pid, signal.SIGKILL)
         assert process.wait(timeout=5) == 5
         assert process.stdout.read().strip() == f"lost {server}"
-    assert within(20, lambda: not any(Path(f"/proc/{pid}").exists() for pid in members))
+    assert within(20, lambda: not any(map(runs, members)))
 
 
 @pytest.mark.timeout(120)
