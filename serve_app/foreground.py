@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import signal
@@ -14,40 +15,79 @@ from types import FrameType
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve import Application
+from ray.serve.exceptions import RayServeException
 
 from serve_app.building import build
 from serve_app.local_ray import sessions_folder
+from serve_app.ray_processes import RayWatch
 from serve_app.settings import Settings
 
 _PROBE_INTERVAL_S = 0.5
+DRAINED_WITHIN_S = 20.0
+"""How long requests in progress may take after SIGTERM. A spot instance is taken away 30 s after it; the
+rest is for ending the processes."""
+_DRAIN_ANSWERS_WITHIN_S = DRAINED_WITHIN_S + 2
 
 
 class _Stopped(Exception):
     """A signal asked the application to end."""
 
 
-def run(settings: Settings, report: Callable[[str], None]) -> None:
-    """Serves until SIGINT, SIGTERM or SIGHUP, then ends everything that it started.
+def run(settings: Settings, report: Callable[[str], None], lost: Callable[[str], None]) -> None:
+    """Serves until SIGINT, SIGTERM or SIGHUP, then finishes the requests in progress, for at most
+    `DRAINED_WITHIN_S` seconds or until another signal, and ends everything that it started.
 
-    `report` gets a line for each step. Raises ConfigurationError, and RuntimeError with the cause if a
-    deployment cannot start.
+    `report` gets a line for each step. `lost` is called, in a thread, with the name of a server of Ray that
+    has ended by itself. Raises ConfigurationError, and RuntimeError with the cause if a deployment cannot
+    start.
     """
+    watch: RayWatch | None = None
     try:
         report("Starting Ray")
         application = build({})
+        watch = RayWatch(lost)
         _turn_signals_into_exceptions()  # after Ray has installed its own handlers
         report(f"Starting the application; logs: {_logs(settings)}")
         report("The engine takes about half a minute")
         _deploy(application)
         url = _wait_until_ready(settings)
         report(_welcome(url))
-        while True:
-            signal.pause()
+        _serve_until_a_signal()
+        report("Finishing the requests in progress; another signal ends them")
+        _finish_requests(report)
+        report("Stopping")
     except (_Stopped, KeyboardInterrupt):
         report("Stopping")
     finally:
+        if watch is not None:
+            watch.stop()
         _end()
+
+
+def _serve_until_a_signal() -> None:
+    with contextlib.suppress(_Stopped, KeyboardInterrupt):
+        while True:
+            signal.pause()
+
+
+def _finish_requests(report: Callable[[str], None]) -> None:
+    try:
+        left = asyncio.run(_drained())
+    except (RayError, RayServeException, TimeoutError) as error:
+        report(f"The requests in progress are not finished: {type(error).__name__}")
+        return
+    if left:
+        report(f"{left} requests were not finished within {DRAINED_WITHIN_S:.0f} s")
+
+
+async def _drained() -> int:
+    """Makes the ingress refuse new requests and finish the others; returns how many it did not finish."""
+    response = serve.get_app_handle("default").broadcast("drain", DRAINED_WITHIN_S)
+    async with asyncio.timeout(_DRAIN_ANSWERS_WITHIN_S):
+        left = await response.results_async(return_exceptions=True)
+    return sum(count for count in left if isinstance(count, int))
 
 
 def _deploy(application: Application) -> None:

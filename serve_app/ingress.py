@@ -26,6 +26,7 @@ from deployments.core.services import (
 from serve_app import request_ids
 from serve_app.assembly.spending import ingress_spending
 from serve_app.auth import KeyRing
+from serve_app.draining import Gate
 from serve_app.engine.handle import EngineHandle
 from serve_app.engine.own_call import serve_request_id
 from serve_app.garbage import collect_seldom
@@ -76,6 +77,7 @@ class Ingress:
         pace = Pace(within_s=settings.warm_up_s + _WARMING_GRACE_S)
         records = client_of(Records, knowledge, "the knowledge base")
         meter = RayMeter()
+        self._gate = Gate()
         rewarming = Rewarming(readers if settings.warm_after_update else {}, pace)
         self._services = Services(
             settings=settings,
@@ -102,12 +104,19 @@ class Ingress:
             metrics=ClusterMetrics(agent_addresses).text,
             changed=counted(meter, rewarming.changed),
             meter=meter,
+            gate=self._gate,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         self._app = build_api(self._services)
         collect_seldom()
         return self._app
+
+    async def drain(self, within_s: float) -> int:
+        """Refuses new requests from now on, with 503, and waits up to `within_s` seconds for those in
+        progress; returns how many have not ended.
+        """
+        return await self._gate.close(within_s)
 
     async def call(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes

@@ -7,6 +7,7 @@ whether the deployment is full, can't be reached, or failed; its cause was logge
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -18,7 +19,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
 
 from deployments.core.errors import InternalFault, Overloaded, Unavailable, WarmlineError
-from deployments.core.replica import Kind, operations
+from deployments.core.replica import Kind, is_repeatable, operations
 from serve_app.tracing.calls import carried
 
 log = logging.getLogger(__name__)
@@ -30,18 +31,26 @@ def client_of(protocol: type[Port], handle: Any, part: str) -> Port:
     """An implementation of `protocol` that calls a deployment. `part` names it in errors ("the engine").
 
     Its operations raise WarmlineErrors only: those of the service, Overloaded where the deployment has
-    too many calls waiting, Unavailable where it can't be reached, InternalFault otherwise. Closing a
-    stream, or cancelling its reader, cancels the call.
+    too many calls waiting, Unavailable where it can't be reached, InternalFault otherwise. A `repeatable`
+    one is called again if its replica dies before it has returned or yielded anything. Closing a stream, or
+    cancelling its reader, cancels the call.
     """
     streaming = handle.options(stream=True)
-    calls = {
-        Kind.CALL: lambda name: _call(handle, name, part),
-        Kind.STREAM: lambda name: _stream(streaming, name, part),
-        Kind.EVERY_REPLICA: lambda name: _broadcast(handle, name, part),
-    }
-    return cast(
-        Port, SimpleNamespace(**{name: calls[kind](name) for name, kind in operations(protocol).items()})
-    )
+
+    def client(name: str, kind: Kind) -> Callable[..., Any]:
+        again = is_repeatable(protocol, name)
+        match kind:
+            case Kind.CALL:
+                call = _call(handle, name, part)
+                return _repeated_call(call) if again else call
+            case Kind.STREAM:
+                stream = _stream(streaming, name, part)
+                return _repeated_stream(stream) if again else stream
+            case Kind.EVERY_REPLICA:
+                return _broadcast(handle, name, part)
+
+    calls = {name: client(name, kind) for name, kind in operations(protocol).items()}
+    return cast(Port, SimpleNamespace(**calls))
 
 
 def _call(handle: Any, name: str, part: str) -> Callable[..., Any]:
@@ -62,8 +71,49 @@ def _stream(handle: Any, name: str, part: str) -> Callable[..., Any]:
     return stream
 
 
+PAUSES_S = (0.1, 1.0)
+"""Seconds before each repetition of a call. A router can choose a replica that has just died once more."""
+
+
+def _repeated_call(call: Callable[..., Any]) -> Callable[..., Any]:
+    async def repeated(*arguments: Any, **named: Any) -> Any:
+        for pause_s in PAUSES_S:
+            try:
+                return await call(*arguments, **named)
+            except Unavailable as error:
+                if not _died(error):
+                    raise
+            await asyncio.sleep(pause_s)
+        return await call(*arguments, **named)
+
+    return repeated
+
+
+def _repeated_stream(stream: Callable[..., Any]) -> Callable[..., Any]:
+    async def repeated(*arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        for pause_s in (*PAUSES_S, None):
+            begun = False
+            try:
+                async with aclosing(stream(*arguments, **named)) as items:
+                    async for item in items:
+                        begun = True
+                        yield item
+                return
+            except Unavailable as error:
+                if begun or pause_s is None or not _died(error):
+                    raise
+            await asyncio.sleep(pause_s)
+
+    return repeated
+
+
 _DIED = (RayActorError, ReplicaUnavailableError, grpc.RpcError)
 """Errors of a call whose replica has died. It holds nothing any more, so a broadcast ignores it."""
+
+
+def _died(error: Unavailable) -> bool:
+    """Whether `translated` raised the error for a replica's death."""
+    return isinstance(error.__cause__, Exception) and isinstance(_cause(error.__cause__), _DIED)
 
 
 def _broadcast(handle: Any, name: str, part: str) -> Callable[..., Any]:

@@ -17,6 +17,8 @@ _CPU_ENGINE_ONGOING = 64
 deadline."""
 _GPU_ENGINE_ONGOING = 256
 """The same on GPUs: as many as vLLM runs at a time on most of them."""
+_HEALTH_CHECK_PERIOD_S = 2
+"""Serve replaces a replica that has died at its next check, and one that fails three in a row."""
 _LIGHT = {"num_cpus": 0.1}
 """Logical CPUs that a replica reserves. They decide where Ray places it, not how much it can use."""
 
@@ -40,7 +42,7 @@ def agent(settings: Settings) -> dict[str, Any]:
 
 def token_cache(settings: Settings) -> dict[str, Any]:
     """TokenCache: one replica, so that a segment is tokenized once for the whole cluster."""
-    return _options(settings, 1, 1, _MAX_ONGOING) | {"health_check_period_s": 2}
+    return _options(settings, 1, 1, _MAX_ONGOING)
 
 
 def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
@@ -76,7 +78,6 @@ def engine(settings: Settings) -> dict[str, Any]:
         "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
         "max_ongoing_requests": engine_places(settings),
         "max_queued_requests": _MAX_ONGOING,
-        "health_check_period_s": 2,  # three failures in a row make Serve replace a replica
         **_graceful(settings),
     }
 
@@ -90,6 +91,7 @@ def _options(settings: Settings, low: int, high: int, ongoing: int) -> dict[str,
     return {
         "max_ongoing_requests": _MAX_ONGOING,
         "ray_actor_options": _LIGHT,
+        "health_check_period_s": _HEALTH_CHECK_PERIOD_S,
         "autoscaling_config": {
             "min_replicas": low,
             "max_replicas": max(low, high),

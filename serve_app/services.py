@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from deployments.core.access import KeyDesk
@@ -24,6 +24,7 @@ from deployments.core.services import (
 )
 from deployments.core.usage import UsageDesk
 from serve_app.auth import KeyRing
+from serve_app.draining import Gate
 from serve_app.settings import Settings
 
 
@@ -71,3 +72,5 @@ class Services:
     """Called after a change of documents, with the number of segments that the change invalidated."""
     meter: Meter = SILENT
     """Where requests are recorded."""
+    gate: Gate = field(default_factory=Gate)
+    """Lets requests in, until this replica stops."""

@@ -1,4 +1,4 @@
-"""Which sockets a process and its descendants listen on, read from /proc (Linux)."""
+"""A process, its descendants, and which sockets they listen on, read from /proc (Linux)."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def family(root_pid: int) -> set[int]:
         family.add(pid)
         unvisited += children.get(pid, [])
     return family
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs. One that has ended, and that nobody has waited for, does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 def _socket_inodes(pid: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from deployments.core.ids import TenantId
+from deployments.core.replica import repeatable
 
 KEY_PREFIX = "wl-"
 """Every key that this application makes begins so, for secret scanners and for people."""
@@ -154,6 +155,7 @@ class KeyDesk(Protocol):
     ) -> tuple[AuditEntry, ...]:
         """At most `limit` entries, newest first, older than the entry `before`."""
 
+    @repeatable
     async def key_changes(self, known: int, used: Mapping[str, float]) -> KeyChanges:
         """Changes after the revision `known`; 0 asks for all keys.
 

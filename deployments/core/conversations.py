@@ -13,6 +13,7 @@ from typing import Protocol
 
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import CollectionName, Fingerprint, Scope, TenantId
+from deployments.core.replica import repeatable
 
 KEPT_S = 30 * 24 * 3600.0
 """A conversation is deleted this long after its last turn."""
@@ -197,21 +198,25 @@ class ConversationDesk(Protocol):
     ) -> StoredConversation:
         """Begins a conversation without turns."""
 
+    @repeatable
     async def conversation(self, tenant: TenantId, conversation_id: str) -> StoredConversation:
         """A conversation."""
 
     async def delete_conversation(self, tenant: TenantId, conversation_id: str) -> None:
         """Deletes a conversation with all its turns."""
 
+    @repeatable
     async def conversation_turn(self, tenant: TenantId, turn_id: str) -> StoredTurn:
         """A turn."""
 
     async def delete_turn(self, tenant: TenantId, turn_id: str) -> None:
         """Deletes a turn. Turns that quote it in their `history` keep what they quote."""
 
+    @repeatable
     async def conversation_erasures(self, tenant: TenantId) -> int:
         """`Talk.erasures` for a question that begins a conversation."""
 
+    @repeatable
     async def resume_conversation(
         self,
         tenant: TenantId,

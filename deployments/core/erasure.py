@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from deployments.core.access import Actor
 from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.limits import MAX_USER_ID_CHARS
+from deployments.core.replica import repeatable
 from deployments.core.texts import check_text
 
 
@@ -110,6 +111,7 @@ class ErasureDesk(Protocol):
         Leaves an `AuditEntry` without the target's name.
         """
 
+    @repeatable
     async def erasure(self, tenant: TenantId, erasure_id: str) -> Erasure:
         """An erasure of the last 400 days as it is now. Raises NotFound."""
 

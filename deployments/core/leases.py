@@ -15,6 +15,7 @@ from typing import NewType, Protocol
 
 from deployments.core.documents import Retrieval, SearchQuery
 from deployments.core.ids import Scope
+from deployments.core.replica import repeatable
 
 HolderId = NewType("HolderId", str)
 """A process that holds leases: random, never used twice."""
@@ -62,6 +63,7 @@ class LeasedRetrieval:
 class LeasingKnowledge(Protocol):
     """The knowledge base for processes that cache its results. Methods raise KnowledgeUnavailable."""
 
+    @repeatable
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
         """Searches as `Retriever.search` does, and grants a lease on the query's scope."""
 

@@ -9,11 +9,13 @@ from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.documents import DocumentVersion, Ingested, Retrieval, TextHit
 from deployments.core.ids import DocId, Scope
 from deployments.core.ports import DocumentLibrary
+from deployments.core.replica import repeatable
 
 
 class PassageReader(Protocol):
     """Passages of known documents, without a search. Raises KnowledgeUnavailable."""
 
+    @repeatable
     async def passages_of(self, scope: Scope, doc_ids: Sequence[DocId]) -> Retrieval:
         """All passages of documents, in the order of `doc_ids` and of their text; unknown ids are
         absent.
@@ -34,9 +36,11 @@ class VersionedLibrary(DocumentLibrary, Protocol):
         expire; no answer uses them in either case. Raises NotFound, UnprocessableDocument.
         """
 
+    @repeatable
     async def version(self, scope: Scope, doc_id: DocId, version: int) -> DocumentVersion:
         """One version of a document. Raises NotFound."""
 
+    @repeatable
     async def versions(
         self, scope: Scope, doc_id: DocId, limit: int, before: int | None
     ) -> tuple[DocumentVersion, ...]:
@@ -44,6 +48,7 @@ class VersionedLibrary(DocumentLibrary, Protocol):
         `before` is a version: only older ones are listed. Raises NotFound.
         """
 
+    @repeatable
     async def search_text(
         self, scope: Scope, question: str, limit: int, only: DocumentFilter = EVERY_DOCUMENT
     ) -> tuple[TextHit, ...]:

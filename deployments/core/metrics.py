@@ -181,6 +181,7 @@ ENGINE_ADMITTED = _counter(
 ENGINE_REFUSED = _counter(
     "warmline_engine_refused_requests", "requests refused because they would have waited too long"
 )
+ENGINE_RESTARTS = _counter("warmline_engine_restarts", "engines that a replica started after one had ended")
 ENGINE_EVICTED = _counter("warmline_engine_evicted_blocks", "KV blocks that made room for others")
 ENGINE_LOOKED_UP = _counter("warmline_engine_prefix_tokens_queried", "prompt tokens looked up in the cache")
 ENGINE_HITS = _counter("warmline_engine_prefix_tokens_hit", "prompt tokens found in the cache")

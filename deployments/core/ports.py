@@ -20,6 +20,7 @@ from deployments.core.messages import (
     ResolvedSegments,
     Warmed,
 )
+from deployments.core.replica import repeatable
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.segments import PlainText, ScaffoldText
 from deployments.core.ticket_image import ImageText
@@ -135,6 +136,7 @@ class SegmentResolver(Protocol):
 class SegmentTokenizer(Protocol):
     """The TokenCache deployment: tokenizes uncached segments once for the cluster and stores the ids."""
 
+    @repeatable
     async def tokenize(self, scope: Scope, texts: Sequence[str]) -> list[bytes]:
         """Ids of each text as little-endian 32-bit bytes."""
 
@@ -142,6 +144,7 @@ class SegmentTokenizer(Protocol):
 class SegmentWriter(Protocol):
     """The TokenCache deployment, for services that change documents."""
 
+    @repeatable
     async def write_through(self, scope: Scope, texts: Sequence[str]) -> int:
         """Tokenizes and stores segments before the first question needs them; returns how many ids."""
 
@@ -153,6 +156,7 @@ class SegmentWriter(Protocol):
     async def discard(self, scope: Scope, texts: Sequence[str]) -> int:
         """Deletes segments; returns exactly how many existed. Raises CacheUnavailable."""
 
+    @repeatable
     async def replace(self, scope: Scope, successors: Mapping[str, str]) -> None:
         """Records which segments replace others: `successors` maps an old text to the new one."""
 
@@ -160,6 +164,7 @@ class SegmentWriter(Protocol):
 class Retriever(Protocol):
     """Search in the knowledge base, for agents. Raises KnowledgeUnavailable."""
 
+    @repeatable
     async def search(self, query: SearchQuery) -> Retrieval:
         """The passages above the retrieval threshold, best first."""
 
@@ -175,12 +180,14 @@ class DocumentLibrary(Protocol):
         quota of documents or bytes is used up).
         """
 
+    @repeatable
     async def get(self, scope: Scope, doc_id: DocId) -> Document:
         """The document. Raises NotFound."""
 
     async def delete(self, scope: Scope, doc_id: DocId) -> Ingested:
         """Deletes a document. Raises NotFound."""
 
+    @repeatable
     async def list(
         self, scope: Scope, limit: int, after: DocId | None, only: DocumentFilter = EVERY_DOCUMENT
     ) -> tuple[Document, ...]:

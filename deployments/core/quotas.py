@@ -9,6 +9,7 @@ from typing import Protocol
 
 from deployments.core.access import Actor
 from deployments.core.ids import TenantId
+from deployments.core.replica import repeatable
 
 MAX_LIMIT = 2**50
 """The largest limit. Lua, which counts in Redis, has exact integers up to 2**53."""
@@ -135,9 +136,11 @@ class QuotaDesk(Protocol):
     ) -> Mapping[Quota, int]:
         """Sets limits, None for the default; leaves an `AuditEntry`. Returns all limits of the tenant."""
 
+    @repeatable
     async def limits(self, tenant: TenantId) -> Mapping[Quota, int]:
         """All limits of a tenant: its own and, of other quotas, the defaults."""
 
+    @repeatable
     async def limit_changes(self, since_s: float) -> tuple[LimitChange, ...]:
         """All limits that were changed at or after a time in Unix seconds, in any order."""
 
@@ -145,6 +148,7 @@ class QuotaDesk(Protocol):
 class StoredAmounts(Protocol):
     """What tenants have stored. Raises KnowledgeUnavailable."""
 
+    @repeatable
     async def stored(self, tenant: TenantId) -> Mapping[Quota, int]:
         """Amounts of the quotas that count what is stored: documents, and bytes of their contents."""
 

@@ -20,6 +20,7 @@ Port = TypeVar("Port")
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 _EVERY_REPLICA = "_runs_in_every_replica"
+_REPEATABLE = "_can_be_repeated"
 
 
 class Kind(Enum):
@@ -38,6 +39,19 @@ def every_replica(operation: Operation) -> Operation:
     """Marks an operation of a Protocol that a client calls in each running replica instead of in one."""
     setattr(operation, _EVERY_REPLICA, True)
     return operation
+
+
+def repeatable(operation: Operation) -> Operation:
+    """Marks an operation of a Protocol that changes nothing, or the same when it is called twice. If the
+    replica dies before it answers, a client calls another one.
+    """
+    setattr(operation, _REPEATABLE, True)
+    return operation
+
+
+def is_repeatable(protocol: type, name: str) -> bool:
+    """Whether an operation is marked as `repeatable`."""
+    return getattr(getattr(protocol, name), _REPEATABLE, False)
 
 
 def operations(protocol: type) -> dict[str, Kind]:

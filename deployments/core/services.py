@@ -24,7 +24,7 @@ from deployments.core.quotas import QuotaDesk, StoredAmounts
 from deployments.core.records.ideas import IdeaBatch, IdeaRequest, IdeaResult
 from deployments.core.records.ports import BusinessMemory, IdempotencyKeys, TicketDesk
 from deployments.core.records.templates import BusinessType
-from deployments.core.replica import every_replica
+from deployments.core.replica import every_replica, repeatable
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.core.ticket_image import TicketImage
 from deployments.core.usage import UsageDesk
@@ -34,6 +34,7 @@ from deployments.core.writing import WritingOrder, WrittenDocument
 class Agent(Protocol):
     """Every agent's deployment."""
 
+    @repeatable
     async def answer(self, ask: Ask) -> Answer:
         """The complete answer. Its turn is stored then, if the question belongs to a conversation.
 
@@ -41,21 +42,26 @@ class Agent(Protocol):
         and Conflict (another question was answered in it meanwhile).
         """
 
+    @repeatable
     def stream(self, ask: Ask) -> AsyncGenerator[Delta | Answer, None]:
         """Deltas, then the complete answer. Closing the generator ends the generation.
 
         Raises as `answer` does.
         """
 
+    @repeatable
     async def retrieve_tokens(self, ask: Ask) -> PromptTokens:
         """The token ids of the question's prompt, without an answer. Raises as `answer` does."""
 
+    @repeatable
     async def cache_stats(self, tenant: TenantId) -> CacheStats:
         """Figures of the tenant's part of the agent's cache, cluster-wide. Raises CacheUnavailable."""
 
+    @repeatable
     async def reset_stats(self, tenant: TenantId) -> None:
         """Sets the tenant's counters of the agent to zero. Raises CacheUnavailable."""
 
+    @repeatable
     async def warm(self, tenant: TenantId, asks: Sequence[Ask]) -> Warmed:
         """Prefills the prompts of `asks`, or else the tenant's hottest paths, in every engine replica.
 
@@ -70,6 +76,7 @@ class Agent(Protocol):
 class TicketImages(Protocol):
     """The reader of customers' pictures, in the support agent's deployment."""
 
+    @repeatable
     async def process_ticket_image(
         self, image: bytes, media_type: str | None, expected_issues: Sequence[str] | None
     ) -> TicketImage:
@@ -106,6 +113,7 @@ class DocumentationWriter(Protocol):
 class TokenCache(SegmentTokenizer, SegmentWriter, Protocol):
     """The TokenCache deployment."""
 
+    @repeatable
     async def bundle(self) -> TokenizerBundle:
         """What a replica needs to tokenize as all others do."""
 
@@ -118,6 +126,7 @@ class TokenCache(SegmentTokenizer, SegmentWriter, Protocol):
 class ReuseHistory(Protocol):
     """The history of what answers reused, in the TokenCache deployment."""
 
+    @repeatable
     async def history(self, scope: Scope) -> CacheHistory:
         """A scope's last hour and day, cluster-wide. Raises CacheUnavailable."""
 
@@ -125,6 +134,7 @@ class ReuseHistory(Protocol):
 class KnowledgeBase(Retriever, LeasingKnowledge, PassageReader, VersionedLibrary, Protocol):
     """The documents, in the Knowledge deployment."""
 
+    @repeatable
     async def status(self) -> dict[str, str]:
         """The state of the index, by name, after a probe of the database: cheap at any size.
 

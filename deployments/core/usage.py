@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from deployments.core.ids import TenantId
+from deployments.core.replica import repeatable
 
 DAY_S = 24 * 3600
 MAX_DAYS = 400
@@ -106,5 +107,6 @@ class UsageDesk(Protocol):
     async def record_usage(self, batch: UsageBatch) -> None:
         """Adds a batch, once, however often it is sent."""
 
+    @repeatable
     async def usage(self, query: UsageQuery) -> tuple[UsageSum, ...]:
         """The sums, in the order of the fields that they are kept apart by; at most `MAX_ROWS` + 1."""

@@ -180,6 +180,7 @@ def environment(socket_dir: Path, owner_pid: int, *, local_model: bool) -> dict[
         "VLLM_RPC_BASE_PATH": str(socket_dir),
         "VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES": "1",
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # EngineCore has threads, so it can't fork its workers
         OWNER_PID: str(owner_pid),
         SOCKET_DIR: str(socket_dir),
         **({"HF_HUB_OFFLINE": "1"} if local_model else {}),
@@ -198,7 +199,8 @@ def event_addresses(socket_dir: Path) -> EventAddresses:
 
 def environment_defaults(cores: int) -> dict[str, str]:
     """Environment variables for vLLM that the user may override. `cores` is how many it may use."""
-    defaults = {"VLLM_LOGGING_LEVEL": "WARNING"}
+    # vLLM's configuration of logging closes the handlers of all other loggers, of Serve's too.
+    defaults = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_CONFIGURE_LOGGING": "0"}
     if cores <= FEW_CORES:
         # vLLM reserves a core for its scheduler, which hardly uses it: of two cores, half of the engine.
         defaults["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"

@@ -38,5 +38,5 @@ class SurveyedEngine(LocalEngine, Protocol):
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         """What changed in a tenant's part of the cache since `known`; all of it if unknown.
 
-        `salt` is the tenant's cache salt.
+        `salt` is the tenant's cache salt. Raises EngineUnavailable when the engine has ended.
         """

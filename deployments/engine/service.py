@@ -85,7 +85,6 @@ class EngineService:
 
         Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
         """
-        await self._engine.check_health()
         return {salt: self._engine.survey(salt, of_tenant) for salt, of_tenant in known.items()}
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
@@ -94,7 +93,7 @@ class EngineService:
         return await warm(self._engine, requests, within_s)
 
     async def check_health(self) -> None:
-        """Raises EngineUnavailable when the engine has ended; Serve then replaces the replica."""
+        """Raises EngineUnavailable when the engine has ended for good; Serve then replaces the replica."""
         await self._engine.check_health()
 
     def shut_down(self) -> None:

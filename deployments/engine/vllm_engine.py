@@ -37,6 +37,7 @@ from deployments.engine.config import (
 )
 from deployments.engine.counters import EngineCounters, SchedulerLog
 from deployments.engine.deadline import check_deadline, next_before
+from deployments.engine.prepared_process import prepare_engine_core
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +187,8 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
     from vllm.v1.engine.async_llm import AsyncLLM
 
     platform: Platform = "cpu" if current_platform.is_cpu() else "gpu"
+    if platform == "cpu":
+        prepare_engine_core()
     arguments = engine_arguments(config, platform, cpu_flags())
     published, repeated = event_addresses(socket_dir)
     events = KVEventsConfig(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from functools import partial
 
+from deployments.core.metrics import Meter
 from deployments.core.replica import Served, serving
 from deployments.core.services import EngineReplica
 from deployments.engine.config import EngineConfig
 from deployments.engine.engine_turns import EngineTurns
+from deployments.engine.healing_engine import HealingEngine
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.service import EngineFigures, EngineService
@@ -30,22 +33,25 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
 
     Raises ConfigurationError, EngineUnavailable.
     """
-    shared = await _start_shared(settings, models)
+    replica, meter = replica_name(), RayMeter()
+    start = partial(_start_resident, settings, models, replica, meter)
+    healing = HealingEngine(await start(), start, replica, warm_start, meter)
+    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
+    shared = SharedAnswers(healing, models.title, keep, time.monotonic)
     interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
     service = await EngineService.start(shared, interval_s, warm_start, spans)
     return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
 
 
-async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
-    name = ReplicaName(replica_name(), secrets.token_hex(8))
+async def _start_resident(settings: Settings, models: Models, replica: str, meter: Meter) -> ResidentEngine:
+    name = ReplicaName(replica, secrets.token_hex(8))
     vllm = await _start_vllm(settings, models)
     info = await vllm.describe()
     turns = EngineTurns(vllm.seats, scaling.engine_places(settings))
     resident = ResidentEngine(vllm, info, name, turns, time.monotonic, hash_seed=vllm.hash_seed)
     resident.run_in_background(KvEvents(vllm.events, resident.feed).follow())
-    resident.run_in_background(export_engine_counters(resident.counters, RayMeter()))
-    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
-    return SharedAnswers(resident, info.model, keep, time.monotonic)
+    resident.run_in_background(export_engine_counters(resident.counters, meter))
+    return resident
 
 
 async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:

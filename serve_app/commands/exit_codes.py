@@ -27,13 +27,15 @@ class ExitCode(IntEnum):
     """No Warmline answers, or it is not ready, overloaded or too slow: try again later."""
     REFUSED = 4
     """The application refused the request: its key, its content, or an object that is not there."""
+    LOST = 5
+    """The running application lost a part of Ray that it can't replace: start it again."""
     INTERRUPTED = 130
     """Ctrl-C."""
 
 
 MEANINGS = (
     "Exit codes: 0 done; 1 failed; 2 wrong options; 3 no Warmline answers, or it is busy; "
-    "4 refused; 130 Ctrl-C."
+    "4 refused; 5 the application has ended by itself: start it again; 130 Ctrl-C."
 )
 
 _LATER = (errors.Unavailable, errors.Overloaded, errors.DeadlineExceeded)

@@ -7,6 +7,8 @@ import shlex
 
 import typer
 
+from serve_app.commands.exit_codes import ExitCode
+
 
 def setup() -> None:
     """Downloads and converts the models, unless that is done already."""
@@ -21,7 +23,7 @@ def setup() -> None:
 
 
 def serve() -> None:
-    """Serves the application until Ctrl-C."""
+    """Serves the application until Ctrl-C or SIGTERM, then finishes the requests in progress."""
     from serve_app import preflight
     from serve_app.local_models import local_models
     from serve_app.local_ray import prepare_environment
@@ -35,7 +37,17 @@ def serve() -> None:
     os.environ.setdefault("RAY_LOG_TO_DRIVER", "0")
     from serve_app.foreground import run  # imports Ray, which reads the environment set above
 
-    run(settings, typer.echo)
+    run(settings, typer.echo, _exit_without)
+
+
+def _exit_without(server: str) -> None:
+    """Exits at once: an orderly shutdown would wait for the server of Ray that is gone. All processes of the
+    application end when this one does.
+    """
+    typer.echo(
+        f"warmline: {server}, a server of Ray, has ended, and Warmline with it: start it again", err=True
+    )
+    os._exit(ExitCode.LOST)
 
 
 def fast_path() -> None:

@@ -19,6 +19,8 @@ _BLOCK_PORTS = 100
 _FIRST_BLOCK, _LAST_BLOCK = 200, 326
 """Blocks of ports below 32768, from where on the kernel assigns ports itself."""
 _MAX_CONNECTIONS = 4096
+_KEEP_ALIVE_S = 90
+"""Seconds. Serve closes a connection that was idle for so long."""
 _DRAIN_S = 2
 """Seconds. HAProxy learns within one that a replica stops; Serve's default, 30, is for slower ones."""
 _LAUNCHER = "haproxy"
@@ -39,6 +41,8 @@ def in_any_mode(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_path.middleware:middlewares",
         # gRPC's limit of 4 MiB is less than the limit of a body, which gets larger when it is pickled.
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 2**20 + 2 * settings.max_body_bytes),
+        # A proxy is replaced after three failed checks, by default half a minute after it has died.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         # In throughput mode Serve buffers 1,000 lines, which are lost when a replica is killed.
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     }
@@ -64,8 +68,10 @@ def with_haproxy(settings: Settings, folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
         "RAY_SERVE_HAPROXY_LOG_TARGET": "stderr format timed",  # ends up in a file next to the socket
-        # After a reload, the old HAProxy finishes its requests; this is the longest deadline of one.
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(round(settings.request_timeout_s) + 30),
+        # After a reload, the old HAProxy takes one more request from each idle connection, and finishes it:
+        # that begins when the connection's time ends at the latest, and takes up to its deadline.
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(_KEEP_ALIVE_S + round(settings.request_timeout_s) + 30),
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": "serve_app.fast_path.haproxy_keeper:install",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(_DRAIN_S),
     }
 

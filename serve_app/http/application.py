@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from serve_app import problems
+from serve_app.draining import Gated
 from serve_app.edge_middleware import Edge
 from serve_app.http import (
     cache,
@@ -67,6 +68,7 @@ def build_api(parts: Services) -> FastAPI:
     )
     app.add_middleware(HttpMetrics, meter=parts.meter, clock=time.monotonic)
     app.add_middleware(TracedRequests)
+    app.add_middleware(Gated, gate=parts.gate)
     if allowed:  # added last, so it is the first that a request meets: a preflight has no API key
         app.add_middleware(
             CORSMiddleware,

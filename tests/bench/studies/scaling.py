@@ -79,8 +79,8 @@ async def run(application: Application, clients: int, load_s: float, seed: int) 
     ):
         began_s = time.monotonic()
         until_s = began_s + load_s
-        one = asyncio.create_task(_client(session, float("inf"), Random(seed), tally))
-        await asyncio.gather(*(_client(session, until_s, Random(seed + n), tally) for n in range(1, clients)))
+        one = asyncio.create_task(client(session, float("inf"), Random(seed), tally))
+        await asyncio.gather(*(client(session, until_s, Random(seed + n), tally) for n in range(1, clients)))
         eased_s = time.monotonic()
         for _ in range(BACK_WITHIN_S):
             await asyncio.sleep(1)
@@ -90,7 +90,7 @@ async def run(application: Application, clients: int, load_s: float, seed: int) 
         return Run(list(counts), began_s, eased_s, tally)
 
 
-async def _client(session: ClientSession, end_s: float, rng: Random, tally: Tally) -> None:
+async def client(session: ClientSession, end_s: float, rng: Random, tally: Tally) -> None:
     questions = agent_questions("support", 10)
     while (started_s := time.monotonic()) < end_s:
         query = f"{rng.choice(questions).first} It is about case {rng.randrange(10**6)}."

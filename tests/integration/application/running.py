@@ -81,15 +81,20 @@ class Application:
 
     def pids(self, needle: str) -> list[int]:
         """This application's processes with `needle` in their command lines, Redis's included."""
-        found = []
-        for command in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = command.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue  # the process has ended
-            if needle in words and str(self.state_dir) in words:
-                found.append(int(command.parent.name))
-        return found
+        every = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+        return [
+            pid for pid in every if needle in (words := command_line(pid)) and str(self.state_dir) in words
+        ]
+
+    def kill(self, needle: str) -> None:
+        """Kills this application's processes with `needle` in their command lines, which Ray and vLLM set
+        for theirs. Raises AssertionError if there are none.
+        """
+        members = family(self.process.pid) | set(self.pids(needle))
+        killed = [pid for pid in members if needle in command_line(pid)]
+        assert killed, f"no process has {needle!r} in its command line"
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -129,6 +134,14 @@ def running_application(state_dir: Path, model_dir: Path, **settings: str) -> It
             for pid in members:
                 if Path("/proc", str(pid)).exists() and pid != os.getpid():
                     os.kill(pid, signal.SIGKILL)
+
+
+def command_line(pid: int) -> str:
+    """The command line of a process; "" if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def until(condition: Callable[[], bool], timeout_s: float, what: Callable[[], str] | str) -> None:

@@ -1,4 +1,4 @@
-"""A stopped application leaves no process running."""
+"""A stopped application finishes its requests, and leaves no process running."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.application.running import ROOT, until
-from tests.listeners import family
+from tests.integration.application.running import ROOT, running_application, until
+from tests.listeners import family, runs
 
 
 def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path: Path) -> None:
@@ -28,7 +28,25 @@ def test_a_signal_during_the_start_ends_everything(embedded_llm: Path, tmp_path:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    until(lambda: not any(map(_runs, members)), 10, f"left: {[pid for pid in members if _runs(pid)]}")
+    until(lambda: not any(map(runs, members)), 10, f"left: {[pid for pid in members if runs(pid)]}")
+
+
+def test_requests_in_progress_end_and_new_ones_are_refused(embedded_llm: Path, tmp_path: Path) -> None:
+    """After SIGTERM. Not even the stream is cut."""
+    body = {"query": "What is the answer to this?", "max_tokens": 100, "stream": True}
+    with running_application(tmp_path, embedded_llm.parent) as application:
+        with application.http.stream("POST", "/v1/support/answer", json=body) as response:
+            lines = response.iter_lines()
+            next(line for line in lines if line.startswith("event: delta"))
+            application.process.send_signal(signal.SIGTERM)
+            until(lambda: application.http.get("/healthz").status_code == 503, 5, "it takes new requests")
+            refused = application.http.post("/v1/support/answer", json=body)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            events = list(lines)
+        assert application.process.wait(60) == 0
+    assert "event: ledger" in events
+    assert events[-2:] == ["data: [DONE]", ""]
 
 
 def _naming(state_dir: Path) -> set[int]:
@@ -41,10 +59,3 @@ def _naming(state_dir: Path) -> set[int]:
         if str(state_dir) in words:
             found.add(int(command.parent.name))
     return found
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ray.serve.config import HTTPOptions
 
 from serve_app.fast_path.variables import LONGEST_SOCKET_NAME
 from serve_app.local_ray import exports
@@ -77,3 +78,10 @@ def test_a_shell_gets_the_variables_from_the_command(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "stderr format timed\n"
+
+
+def test_an_old_haproxy_outlives_the_last_request_that_it_can_take(tmp_path: Path) -> None:
+    """It takes one on each idle connection, until Serve's timeout of idle connections."""
+    settings = Settings.from_env({}, state_dir=tmp_path, request_timeout_s=200)
+    hard_stop_s = int(exports(settings)["RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S"])
+    assert hard_stop_s > HTTPOptions().keep_alive_timeout_s + settings.request_timeout_s

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.integration.local_ray.running import Running, local_app, within
-from tests.listeners import family, listening_sockets
+from tests.listeners import family, listening_sockets, runs
 
 AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
 
@@ -102,13 +102,26 @@ def test_two_applications_on_one_machine_keep_apart(running: Running, tmp_path: 
 
 
 @pytest.mark.parametrize("running", ["on"], indirect=True)
+def test_haproxy_is_started_again_at_once(running: Running) -> None:
+    """Twice, because the second one was not started by Serve; then a reload still works."""
+    for _ in range(2):
+        for haproxy in _named(running, "haproxy"):
+            os.kill(haproxy, signal.SIGKILL)
+        killed_s = time.monotonic()
+        assert within(30, lambda: _answers(running))
+        assert time.monotonic() - killed_s < 3
+    running.http.get("/die")  # Serve tells HAProxy about the next replica by a reload
+    assert within(30, lambda: _answers(running))
+
+
+@pytest.mark.parametrize("running", ["on"], indirect=True)
 def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running) -> None:
     """If it outlived its manager, it would keep the port and forward to replicas that have ended."""
-    haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyMan"))
+    haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyKee"))
     assert haproxies  # the current one, and earlier ones that still have connections
     for manager in managers:
         os.kill(manager, signal.SIGKILL)
-    assert within(5, lambda: not any(map(_runs, haproxies)))
+    assert within(5, lambda: not any(map(runs, haproxies)))
     assert within(60, lambda: _answers(running))
 
 
@@ -124,7 +137,7 @@ def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
     }
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
-    assert within(30, lambda: not any(map(_runs, pids)))
+    assert within(30, lambda: not any(map(runs, pids)))
 
 
 def _named(running: Running, command: str) -> list[int]:
@@ -143,11 +156,4 @@ def _answers(running: Running) -> bool:
     try:
         return running.http.get("/").text == "hello"
     except httpx.TransportError:
-        return False
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
         return False

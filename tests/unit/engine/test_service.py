@@ -50,6 +50,8 @@ class MemoryEngine:
         return EngineCounters(running=3)
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        if self.dead:
+            raise EngineUnavailable("dead")
         return ResidencyUpdate("replica", "epoch", None, len(known), salt.encode(), 5)
 
     async def check_health(self) -> None:

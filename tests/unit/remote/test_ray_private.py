@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
 from ray import serve
 from ray.serve import context
+from ray.serve._private import controller, haproxy
 from ray.serve._private.common import DeploymentID
 from ray.serve._private.config import DeploymentConfig
 from ray.serve._private.default_impl import (
@@ -40,6 +42,7 @@ from deployments.core.errors import EngineUnavailable, NotFound
 from deployments.core.replica import Replica, Served, every_replica, serving
 from serve_app.engine.own_call import own_call, serve_request_id
 from serve_app.engine.replies import replies
+from serve_app.fast_path.haproxy_keeper import HAProxyKeeper
 from serve_app.ingress import Ingress
 from serve_app.remote import client_of
 
@@ -183,6 +186,55 @@ def test_a_router_can_make_serve_pause_before_it_asks_a_full_deployment_again() 
     assert "should_backoff" in {field.name for field in fields(RequestRoutingContext)}
     source = inspect.getsource(RequestRouter._choose_replicas_with_backoff)
     assert "routing_context.should_backoff" in source
+
+
+def test_haproxy_is_run_by_an_actor_whose_class_can_be_replaced() -> None:
+    """`haproxy_keeper` extends it, in the controller, and waits for its process."""
+    source = inspect.getsource(controller.ServeController.__init__)
+    assert source.index("RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH") < source.index("HAProxyManager if")
+    manager = inspect.getsource(haproxy)
+    for used in ("self._haproxy_start_task =", "self._reload_lock =", "self.event_loop =", "self._haproxy ="):
+        assert used in manager
+    reload = inspect.getsource(haproxy.HAProxyApi._graceful_reload)
+    assert "self._proc = await self._start_and_wait_for_haproxy" in reload
+
+
+async def test_a_keeper_starts_haproxy_again_unless_it_was_replaced_or_ended() -> None:
+    """Around processes that are no HAProxy."""
+    keeper = object.__new__(HAProxyKeeper)
+    started: list[Any] = []
+
+    async def start() -> None:
+        process = await asyncio.create_subprocess_exec("sleep", "100")
+        started.append(process)
+        keeper._haproxy._proc = process
+
+    keeper._haproxy = SimpleNamespace(start=start, _proc=None)
+    keeper._reload_lock = asyncio.Lock()
+    keeper._haproxy_start_task = asyncio.ensure_future(start())
+    await keeper._haproxy_start_task
+    keeping = asyncio.create_task(keeper._keep_running())
+    started[0].kill()
+    await _until(lambda: len(started) == 2)
+    async with keeper._reload_lock:
+        former = started[1]
+        await start()
+        former.kill()
+        await former.wait()
+    await asyncio.sleep(0.05)
+    assert len(started) == 3
+    keeping.cancel()
+    started[2].kill()
+    await started[2].wait()
+    assert len(started) == 3
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true")
 
 
 def test_serve_asks_the_ingress_for_its_application_by_a_methods_name() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import grpc  # type: ignore[import-untyped]
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from deployments.core.errors import NotFound
-from deployments.core.replica import Kind, Replica, every_replica, operations, serving
+from deployments.core.errors import NotFound, Unavailable
+from deployments.core.replica import Kind, Replica, every_replica, operations, repeatable, serving
+from serve_app import remote
 from serve_app.remote import client_of
 from tests.local_handle import LocalHandle, replica_of
 
@@ -184,3 +186,120 @@ async def test_a_replica_that_dies_does_not_fail_a_broadcast() -> None:
 async def test_an_error_of_a_living_replica_fails_a_broadcast() -> None:
     with pytest.raises(NotFound):
         await client_of(Numbers, Replies(None, NotFound("no a")), "the counter").forget("a")
+
+
+class Looking(Protocol):
+    @repeatable
+    async def look(self) -> int:
+        """Changes nothing."""
+
+    @repeatable
+    def pieces(self) -> AsyncGenerator[int, None]:
+        """0, 1 and 2."""
+
+    async def add(self) -> int:
+        """Adds something each time."""
+
+
+class Dying:
+    """A handle whose replicas die with these errors, one after the other, the last of them after `piece`
+    pieces of a stream. Counts the calls.
+    """
+
+    def __init__(self, *errors: Exception, after: int = 0) -> None:
+        self._errors = list(errors)
+        self._after = after
+        self.calls = 0
+
+    def options(self, **_: Any) -> Dying:
+        return self
+
+    @property
+    def look(self) -> Any:
+        return SimpleNamespace(remote=self._call)
+
+    add = look
+
+    @property
+    def pieces(self) -> Any:
+        return SimpleNamespace(remote=lambda **_: Cancellable(self._pieces()))
+
+    async def _call(self, **_: Any) -> int:
+        self.calls += 1
+        if self._errors:
+            raise self._errors.pop(0)
+        return 5
+
+    async def _pieces(self) -> AsyncGenerator[int, None]:
+        self.calls += 1
+        for number in range(3):
+            if self._errors and number == self._after:
+                raise self._errors.pop(0)
+            yield number
+
+
+class Cancellable:
+    def __init__(self, items: AsyncGenerator[int, None]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> AsyncGenerator[int, None]:
+        return self._items
+
+    def cancel(self) -> None:
+        """Its replica is gone."""
+
+
+DEAD = (ActorDiedError(), ActorUnavailableError("gone", None), grpc.RpcError())
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSES_S", (0.0, 0.0))
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("deaths", [0, 1, 2])
+async def test_a_repeatable_call_outlives_its_replica(deaths: int) -> None:
+    handle = Dying(*DEAD[:deaths])
+    client = client_of(Looking, handle, "the part")
+    assert await client.look() == 5
+    assert handle.calls == 1 + deaths
+    handle = Dying(*DEAD[:deaths])
+    assert [piece async for piece in client_of(Looking, handle, "the part").pieces()] == [0, 1, 2]
+    assert handle.calls == 1 + deaths
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_a_call_that_kills_each_replica_is_given_up() -> None:
+    handle = Dying(*DEAD, ActorDiedError())
+    with pytest.raises(Unavailable):
+        await client_of(Looking, handle, "the part").look()
+    assert handle.calls == 3
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("error", [*DEAD, Unavailable("not ready")])
+async def test_what_may_have_changed_something_is_not_called_again(error: Exception) -> None:
+    handle = Dying(error)
+    with pytest.raises(Unavailable):
+        await client_of(Looking, handle, "the part").add()
+    assert handle.calls == 1
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_an_answer_that_has_begun_is_not_begun_again() -> None:
+    handle = Dying(ActorDiedError(), after=2)
+    pieces = client_of(Looking, handle, "the part").pieces()
+    seen = [await anext(pieces), await anext(pieces)]
+    with pytest.raises(Unavailable):
+        await anext(pieces)
+    assert (seen, handle.calls) == ([0, 1], 1)
+
+
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("error", [NotFound("no"), Unavailable("not ready")])
+async def test_an_error_of_a_living_replica_is_final(error: Exception) -> None:
+    handle = Dying(error)
+    with pytest.raises(type(error)):
+        await client_of(Looking, handle, "the part").look()
+    assert handle.calls == 1
