@@ -35,6 +35,15 @@ def embedded_llm(settings: Settings) -> EmbeddedModel | None:
     return EMBEDDED.get(settings.model)
 
 
+def names_of_llm(settings: Settings) -> frozenset[str]:
+    """The names under which a server may serve the language model of the settings. Of a path, or a name on
+    Hugging Face, that is also the last part.
+    """
+    embedded = EMBEDDED.get(settings.model or "")
+    names = [settings.model or "", embedded.title if embedded else ""]
+    return frozenset(form for name in names for form in (name, Path(name).name) if form)
+
+
 def usable_cores() -> int:
     """Cores that this process may use: the lower of its affinity and container quota, at least 1."""
     cores = len(os.sched_getaffinity(0))

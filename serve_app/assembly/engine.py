@@ -11,6 +11,7 @@ from deployments.core.services import EngineReplica
 from deployments.engine.config import EngineConfig
 from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import KvEvents
+from deployments.engine.local_engine import SurveyedEngine
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.service import EngineFigures, EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
@@ -30,13 +31,23 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
 
     Raises ConfigurationError, EngineUnavailable.
     """
-    shared = await _start_shared(settings, models)
+    shared = shared_answers(settings, models, await _start_resident(settings, models))
     interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
-    service = await EngineService.start(shared, interval_s, warm_start, spans)
+    return engine_services(await EngineService.start(shared, interval_s, warm_start, spans))
+
+
+def engine_services(service: EngineService) -> Sequence[Served]:
+    """What an Engine replica serves."""
     return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
 
 
-async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
+def shared_answers(settings: Settings, models: Models, engine: SurveyedEngine) -> SharedAnswers:
+    """The engine with the answers that it keeps for equal requests."""
+    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
+    return SharedAnswers(engine, models.title, keep, time.monotonic)
+
+
+async def _start_resident(settings: Settings, models: Models) -> ResidentEngine:
     name = ReplicaName(replica_name(), secrets.token_hex(8))
     vllm = await _start_vllm(settings, models)
     info = await vllm.describe()
@@ -44,8 +55,7 @@ async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
     resident = ResidentEngine(vllm, info, name, turns, time.monotonic, hash_seed=vllm.hash_seed)
     resident.run_in_background(KvEvents(vllm.events, resident.feed).follow())
     resident.run_in_background(export_engine_counters(resident.counters, RayMeter()))
-    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
-    return SharedAnswers(resident, info.model, keep, time.monotonic)
+    return resident
 
 
 async def _start_vllm(settings: Settings, models: Models) -> VllmEngine:

@@ -127,7 +127,7 @@ class Found:
     elsewhere: bool
     """Whether another replica served the prompt than the chosen one."""
     estimated: bool
-    """Whether events about the replica's cache were missing."""
+    """Whether the replica's cache was known by an estimate, without events about it."""
 
 
 def missed(
@@ -153,8 +153,8 @@ def _cause(foreseen: Absence | None, tokens: int, length: int, found: Found) -> 
         return foreseen
     if found.elsewhere:
         return _REPLICA
-    if found.estimated:
-        return _EVENTS_LOST
     if tokens < min(found.block_size, length):
         return _UNALIGNED
+    if found.estimated:
+        return _EVENTS_LOST
     return Absence(Cause.EVICTED, 0.0)
