@@ -81,7 +81,7 @@ class EngineSettings(BaseModel):
         events; None for the host of the URL.
         """
         urls, addresses = _listed(self.engine_urls), _listed(self.engine_events)
-        return dict(zip(urls, addresses or [None] * len(urls), strict=True))
+        return {url: addresses[number] if addresses else None for number, url in enumerate(urls)}
 
 
 def _listed(raw: str) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import httpx
 
 CONNECT_WITHIN_S = 3.0
-CALL_WITHIN_S = 10.0
+CALL_WITHIN_S = 5.0
 """Time for a call that generates nothing."""
 IDLE_S = 3.0
 """How long an idle connection is kept. vLLM closes its end after 5 s, and must not do so just when the next

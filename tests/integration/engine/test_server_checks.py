@@ -47,7 +47,7 @@ async def test_a_server_with_a_key(key: str | None) -> None:
     """It gets the key with every call; without the right one the setting is named."""
     server = FakeVllm(api_key="right")
     if key == "right":
-        assert await info(server, key=key)
+        assert (await info(server, key=key)).max_model_len == 4096
     else:
         with pytest.raises(ConfigurationError, match="WARMLINE_ENGINE_API_KEY"):
             await info(server, key=key)

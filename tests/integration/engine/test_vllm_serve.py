@@ -84,7 +84,9 @@ def url(
             )
         },
     }
-    command = [str(Path(sys.executable).parent / "vllm"), "serve", str(embedded_llm)]
+    # What `vllm serve` runs. That command itself does not find the CPU build, whose package is named otherwise.
+    code = "from vllm.entrypoints.launchers.api_server.entry import main; main()"
+    command = [sys.executable, "-c", code, "--model", str(embedded_llm)]
     command += [str(part) for pair in flags.items() for part in pair]
     command += ["--enable-prompt-tokens-details", "--enforce-eager"]
     environ = os.environ | {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0", "VLLM_LOGGING_LEVEL": "WARNING"}

@@ -86,11 +86,11 @@ def test_the_deltas_have_all_ids_and_one_end(parts: list[list[int]], cached: int
         delta = reader.add(choice(*ids, text="ab", first=number == 0, finish=finish))
         assert (delta is None) == (finish is not None)
         deltas += [] if delta is None else [delta]
-    assert not reader.complete
+    before = reader.complete
     last = reader.add(usage(cached))
     assert last is not None
     assert reader.add(b"[DONE]") is None
-    assert reader.complete
+    assert (before, reader.complete) == (False, True)
     whole = merged([*deltas, last])
     assert from_bytes(whole.ids).tolist() == [one for ids in parts for one in ids]
     assert whole.text == "ab" * len(parts)
