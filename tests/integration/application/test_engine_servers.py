@@ -44,6 +44,8 @@ class Servers:
         return [sum(one["max_tokens"] > 1 for one in server.requests) for server in self.all]
 
     def close(self) -> None:
+        for server in self.all:
+            self.run(server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
