@@ -44,12 +44,12 @@ class Call:
 def handle(
     call: Call | None = None, describe: Callable[[], Any] | None = None, others: Sequence[Result] = ()
 ) -> Any:
-    """`others` answer to broadcasts."""
+    """`others` answer to broadcasts; without them, a dead replica does."""
     streaming = SimpleNamespace(generate=SimpleNamespace(remote=lambda _request: call))
     return SimpleNamespace(
         options=lambda *, stream: streaming if stream else None,
         describe=SimpleNamespace(remote=describe),
-        broadcast=lambda *_: broadcast_to(others),
+        broadcast=lambda *_: broadcast_to(others or [Result(ActorDiedError())]),
     )
 
 
