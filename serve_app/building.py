@@ -24,6 +24,15 @@ log = logging.getLogger("ray.serve")
 _SECRETS = frozenset(
     name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
 )
+_SERVERS = """\
+Engines: the vLLM servers %s. They differ from engines that are started here:
+- A full KV cache gives up the oldest blocks, also those of documents (no WARMLINE_EVICTION).
+- An answer's `prefill` time has the time in the server's queue in it.
+- Tenants take turns for WARMLINE_ENGINE_MAX_ONGOING requests of a server; what waits inside it is served in
+  turns only with --scheduling-policy priority.
+- JSON by a schema may have whitespace between its values, unless the server is started with
+  --structured-outputs-config '{"backend": "guidance", "disable_any_whitespace": true}'.
+- Prompts and cache salts cross the network: use https, or a private network."""
 
 
 def build(args: dict[str, str]) -> Application:
@@ -43,6 +52,8 @@ def build(args: dict[str, str]) -> Application:
     if settings.engine_gpus is None:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         settings = settings.model_copy(update={"engine_gpus": gpus})
+    if servers := settings.engine_servers():
+        log.info(_SERVERS, ", ".join(servers))
     secret = settings.secret.get_secret_value() if settings.secret else None
     return build_graph(settings, models, load_secret(secret, settings.state_dir))
 

@@ -50,7 +50,8 @@ def run(settings: Settings, report: Callable[[str], None], lost: Callable[[str],
         watch = RayWatch(lost)
         _turn_signals_into_exceptions()  # after Ray has installed its own handlers
         report(f"Starting the application; logs: {_logs(settings)}")
-        report("The engine takes about half a minute")
+        if not settings.engine_urls:
+            report("The engine takes about half a minute")
         _deploy(application)
         url = _wait_until_ready(settings)
         report(_welcome(url))

@@ -40,6 +40,15 @@ def is_set_up(model: EmbeddedModel, settings: Settings) -> bool:
     return folder_of(model, model.form_for(cpu=runs_on_cpu()), settings.models).is_dir()
 
 
+def names_of_llm(settings: Settings) -> frozenset[str]:
+    """The names under which a server may serve the language model of the settings. Of a path, or a name on
+    Hugging Face, that is also the last part.
+    """
+    embedded = EMBEDDED.get(settings.model or "")
+    names = [settings.model or "", embedded.title if embedded else ""]
+    return frozenset(form for name in names for form in (name, Path(name).name) if form)
+
+
 def usable_cores() -> int:
     """Cores that this process may use: the lower of its affinity and container quota, at least 1."""
     cores = len(os.sched_getaffinity(0))

@@ -24,7 +24,8 @@ def check(settings: Settings) -> None:
     """
     check_builds()
     _check_state_dir(settings)
-    _check_memory(embedded_llm(settings))
+    if not settings.engine_urls:
+        _check_memory(embedded_llm(settings))
     _check_port(settings.http_host, settings.http_port)
 
 

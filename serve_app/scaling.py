@@ -16,7 +16,7 @@ _CPU_ENGINE_ONGOING = 64
 """Maximum generations of one tenant in an engine replica on a CPU. With more, some would wait past their
 deadline."""
 _GPU_ENGINE_ONGOING = 256
-"""The same on GPUs: as many as vLLM runs at a time on most of them."""
+"""The same on GPUs, and in servers: as many as vLLM runs at a time on most of them."""
 _HEALTH_CHECK_PERIOD_S = 2
 """Serve replaces a replica that has died at its next check, and one that fails three in a row."""
 _LIGHT = {"num_cpus": 0.1}
@@ -61,21 +61,26 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
 
 def engine_places(settings: Settings) -> int:
     """How many requests an engine replica takes: a quarter more than one tenant can have there."""
-    return math.ceil(_engine_ongoing(settings) * (1 + 1 / SHARE))
+    return math.ceil(engine_ongoing(settings) * (1 + 1 / SHARE))
 
 
-def _engine_ongoing(settings: Settings) -> int:
-    default = _GPU_ENGINE_ONGOING if settings.engine_gpus else _CPU_ENGINE_ONGOING
-    return settings.engine_max_ongoing or default
+def engine_ongoing(settings: Settings) -> int:
+    """How many requests a tenant can have in an engine replica."""
+    on_gpu = settings.engine_gpus or settings.engine_urls
+    return settings.engine_max_ongoing or (_GPU_ENGINE_ONGOING if on_gpu else _CPU_ENGINE_ONGOING)
 
 
 def engine(settings: Settings) -> dict[str, Any]:
-    """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added."""
-    gpus = settings.engine_gpus or 0
-    low = settings.engine_replicas
-    high = max(low, settings.engine_max_replicas or low)
-    return _options(settings, low, high, math.ceil(_engine_ongoing(settings) / 2)) | {
-        "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
+    """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added.
+
+    Each server of the settings has one replica, which computes nothing itself.
+    """
+    servers = len(settings.engine_servers())
+    low = servers or settings.engine_replicas
+    high = servers or max(low, settings.engine_max_replicas or low)
+    resources = _LIGHT if servers else {"num_cpus": 1, "num_gpus": settings.engine_gpus or 0}
+    return _options(settings, low, high, math.ceil(engine_ongoing(settings) / 2)) | {
+        "ray_actor_options": resources,
         "max_ongoing_requests": engine_places(settings),
         "max_queued_requests": _MAX_ONGOING,
         **_graceful(settings),

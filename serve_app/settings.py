@@ -155,6 +155,15 @@ class Settings(EngineSettings):
         _tenants(raw)
         return raw
 
+    @field_validator("model")
+    @classmethod
+    def _named_with_servers(cls, name: str | None, earlier: ValidationInfo) -> str | None:
+        if name is None and earlier.data.get("engine_urls"):
+            raise ValueError(
+                "must name the model of the servers in WARMLINE_ENGINE_URLS, whose tokenizer is read here"
+            )
+        return name
+
     @field_validator("order")
     @classmethod
     def _known_orders(cls, raw: str) -> str:

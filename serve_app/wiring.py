@@ -23,6 +23,7 @@ from serve_app import scaling
 from serve_app.agents import build_of
 from serve_app.assembly.agents import AgentPeers
 from serve_app.assembly.engine import engine as engine_services
+from serve_app.assembly.engine_servers import engine_servers
 from serve_app.assembly.records import knowledge_and_records
 from serve_app.assembly.token_cache import token_cache as token_cache_services
 from serve_app.assembly.warming import WarmPeers, warm_prompts
@@ -55,11 +56,12 @@ def build_graph(
     )
     prompts = partial(warm_prompts, settings, WarmPeers(agents, token_cache, knowledge, secret))
     warm_start = WarmStart(prompts, settings.warm_up_s)
-    engine = bound(
-        "Engine",
-        scaling.engine(settings) | _BY_PREFERENCE,
-        partial(engine_services, settings, models, warm_start),
+    build_engine = (
+        partial(engine_servers, settings, models, token_cache, warm_start)
+        if settings.engine_urls
+        else partial(engine_services, settings, models, warm_start)
     )
+    engine = bound("Engine", scaling.engine(settings) | _BY_PREFERENCE, build_engine)
     peers = AgentPeers(agents, token_cache, knowledge, engine, secret, seal)
     handles = [
         AgentHandle(spec, bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))

@@ -64,6 +64,9 @@ class Reuse:
     """In the prompt's order."""
     missed: tuple[MissedPassage, ...] = ()
     """Passages that were prefilled, at least in part, in the prompt's order."""
+    estimated: bool = False
+    """Whether what the engine's replica holds was estimated from the prompts that it got, since it has no KV
+    events. Causes in `missed` can be wrong then; `kv_cached_tokens` is the engine's own count always."""
 
     def __post_init__(self) -> None:
         if self.l1 + self.redis + self.tokenized != self.segments:

@@ -117,7 +117,8 @@ class Delta:
     finish_reason: str | None = None
     """In the last delta: "stop" or "length"."""
     kv_cached_tokens: int | None = None
-    """In the first delta: prompt tokens that were in the engine's KV cache."""
+    """Prompt tokens that were in the engine's KV cache: in the first delta, or, of a remote server, in the
+    last."""
     queue_ms: float | None = None
     """In the first delta."""
     prefill_ms: float | None = None

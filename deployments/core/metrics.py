@@ -173,7 +173,8 @@ ENGINE_KV_USAGE = _gauge("warmline_engine_kv_usage_ratio", "part of the KV cache
 ENGINE_BLOCKS = _gauge("warmline_engine_resident_blocks", "KV blocks in the engine's cache, by its events")
 ENGINE_PATHS = _gauge("warmline_engine_resident_paths", "prefixes of prompts that those blocks belong to")
 ENGINE_ESTIMATED = _gauge(
-    "warmline_engine_residency_estimated", "1 while the engine's events are lost and its cache is estimated"
+    "warmline_engine_residency_estimated",
+    "1 while the engine's events are missing: its cache is estimated",
 )
 ENGINE_ADMITTED = _counter(
     "warmline_engine_admitted_requests", "requests that were let in and got a first token"

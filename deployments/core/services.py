@@ -174,7 +174,7 @@ class EngineReplica(Protocol):
     async def survey(self, known: Mapping[str, Sequence[Known]]) -> dict[str, ResidencyUpdate]:
         """What this replica holds for tenants, by salt, as changes after what is known of it.
 
-        Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
+        Empty when the engine is not available, so that no caller prefers the replica.
         """
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:

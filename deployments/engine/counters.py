@@ -21,11 +21,11 @@ class EngineCounters:
     prefix_hits: int = 0
     """Prompt tokens found in the prefix cache since the engine's start."""
     resident_blocks: int = 0
-    """Blocks with cached tokens: by the engine's KV events, or by the estimate while events are lost."""
+    """Blocks with cached tokens: by the engine's KV events, or by the estimate without them."""
     resident_paths: int = 0
     """Prefixes of prompts, each a path of segments, that those blocks belong to."""
     residency_estimated: bool = False
-    """Whether KV events are lost and the two counters above come from an estimate."""
+    """Whether KV events are missing and the two counters above come from an estimate."""
     pending_tokens: int = 0
     """Prompt tokens that wait to be prefilled."""
     evicted_blocks: int = 0

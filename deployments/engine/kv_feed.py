@@ -66,6 +66,15 @@ class KvFeed:
         """Whether the blocks in the engine's cache are known."""
         return not self._silent and not self._until_known
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the engine does not answer."""
+        return self._silent
+
+    def reports(self, block: int) -> bool:
+        """Whether events say that the engine holds a block."""
+        return block in self._slots
+
     def take(self, number: int, events: Iterable[BlockEvent]) -> bool:
         """Applies batch `number`, once only. Returns False if earlier batches are missing."""
         if number != self.next_number:

@@ -64,9 +64,10 @@ class ResidentEngine:
         self._admitted = self._refused = 0
         self._background: list[asyncio.Task[None]] = []
 
-    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` as a task until the engine is closed."""
         self._background.append(asyncio.create_task(work))
+        return self._background[-1]
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Streams an answer. The first delta of a request with a layout reports the cache's changes.
@@ -79,11 +80,13 @@ class ResidentEngine:
             if first is None:
                 return
             self._admitted += 1
+            self._record_found(hashes, first)
             if request.layout:
-                self._record_prompt(request, hashes, first.kv_cached_tokens or 0)
+                self._residency.served(request.cache_salt, unpack_steps(request.layout), hashes)
                 first = replace(first, residency=self.survey(request.cache_salt, request.known))
             yield first
             async for delta in deltas:
+                self._record_found(hashes, delta)
                 yield delta
 
     async def _in_turn(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
@@ -168,13 +171,16 @@ class ResidentEngine:
                 await asyncio.sleep(0)  # lets the engine get the prompt
                 if hashes is None:
                     hashes = self._hashes(request)
-                    correct(self._tokens_to_prefill(tokens, hashes))
+                    missing = self._tokens_to_prefill(tokens, hashes)
+                    correct(missing)
                 delta = await first
             finally:
                 first.cancel()
                 await asyncio.gather(first, return_exceptions=True)  # else `deltas` can't be closed
         if delta is not None and delta.prefill_ms is not None:
-            self._admission.prefilled(tokens - (delta.kv_cached_tokens or 0), delta.prefill_ms / 1000)
+            if delta.kv_cached_tokens is not None:  # a remote server says it only after the answer
+                missing = tokens - delta.kv_cached_tokens
+            self._admission.prefilled(missing, delta.prefill_ms / 1000)
         return delta, hashes
 
     def _hashes(self, request: GenerateRequest) -> list[int]:
@@ -190,6 +196,5 @@ class ResidentEngine:
         found = self._residency.leading(hashes[: reusable_blocks(prompt_tokens, self._block_size)])
         return prompt_tokens - found * self._block_size
 
-    def _record_prompt(self, request: GenerateRequest, hashes: Sequence[int], cached_tokens: int) -> None:
-        self.feed.reused(hashes[: cached_tokens // self._block_size])
-        self._residency.served(request.cache_salt, unpack_steps(request.layout), hashes)
+    def _record_found(self, hashes: Sequence[int], delta: Delta) -> None:
+        self.feed.reused(hashes[: (delta.kv_cached_tokens or 0) // self._block_size])

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeAlias
 
+from deployments.core.errors import EngineUnavailable
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest, Warmed
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.coalescing import coalesced
@@ -83,9 +84,13 @@ class EngineService:
         """What changed in tenants' parts of this replica's cache since `known`, by salt; all of a part
         that is unknown.
 
-        Raises EngineUnavailable when the engine has ended, so that no caller prefers the replica.
+        Empty when the engine is not available, so that no caller prefers the replica.
         """
-        return {salt: self._engine.survey(salt, of_tenant) for salt, of_tenant in known.items()}
+        try:
+            await self._engine.check_health()
+            return {salt: self._engine.survey(salt, of_tenant) for salt, of_tenant in known.items()}
+        except EngineUnavailable:
+            return {}
 
     async def warm(self, salt: str, prompts: Sequence[tuple[bytes, bytes]], within_s: float) -> Warmed:
         """Prefills a tenant's prompts, each given as ids and layout, for at most `within_s` seconds."""

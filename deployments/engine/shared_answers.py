@@ -106,6 +106,8 @@ class SharedAnswers:
         async with aclosing(deltas):
             async for delta in deltas:
                 waited_ms = (self._clock() - since_s) * 1000
+                if delta.kv_cached_tokens is not None:
+                    delta = replace(delta, kv_cached_tokens=0)  # noqa: PLW2901
                 if delta.finish_reason is not None:
                     delta = replace(delta, decode_ms=0.0 if first else waited_ms)  # noqa: PLW2901
                 if first:

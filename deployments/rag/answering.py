@@ -95,6 +95,7 @@ def reuse_of(
             for i in prompt.placing.order
         ),
         missed=missed_passages,
+        estimated=generation.estimated,
     )
 
 

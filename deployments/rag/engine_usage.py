@@ -39,8 +39,7 @@ class EngineUsage:
     def _add(self, delta: Delta) -> None:
         if not self._begun:
             self._begun, self._shared = True, delta.shared is not None
-            reused = delta.kv_cached_tokens or 0
-            prompt = Amounts(1) if self._shared else Amounts(1, self._prompt_tokens - reused, reused)
-            self.amounts += prompt
+            self.amounts += Amounts(1) if self._shared else Amounts(1, self._prompt_tokens)
         if not self._shared:
-            self.amounts += Amounts(0, 0, 0, count_in(delta.ids))
+            reused = delta.kv_cached_tokens or 0  # of a remote server, in the last delta
+            self.amounts += Amounts(0, -reused, reused, count_in(delta.ids))

@@ -14,6 +14,7 @@ from deployments.engine.config import EngineConfig
 from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.healing_engine import HealingEngine
 from deployments.engine.kv_events import KvEvents
+from deployments.engine.local_engine import SurveyedEngine
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
 from deployments.engine.service import EngineFigures, EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
@@ -35,12 +36,20 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
     """
     replica, meter = replica_name(), RayMeter()
     start = partial(_start_resident, settings, models, replica, meter)
-    healing = HealingEngine(await start(), start, replica, warm_start, meter)
-    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
-    shared = SharedAnswers(healing, models.title, keep, time.monotonic)
+    shared = shared_answers(settings, models, HealingEngine(await start(), start, replica, warm_start, meter))
     interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
-    service = await EngineService.start(shared, interval_s, warm_start, spans)
+    return engine_services(await EngineService.start(shared, interval_s, warm_start, spans))
+
+
+def engine_services(service: EngineService) -> Sequence[Served]:
+    """What an Engine replica serves."""
     return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
+
+
+def shared_answers(settings: Settings, models: Models, engine: SurveyedEngine) -> SharedAnswers:
+    """The engine with the answers that it keeps for equal requests."""
+    keep = KeepFor(settings.shared_answers_bytes, settings.shared_answers_ttl_s)
+    return SharedAnswers(engine, models.title, keep, time.monotonic)
 
 
 async def _start_resident(settings: Settings, models: Models, replica: str, meter: Meter) -> ResidentEngine:

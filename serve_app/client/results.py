@@ -71,6 +71,7 @@ class Reuse(TypedDict):
     kv_cached_tokens: int  # prompt tokens that the engine did not prefill
     passages: list[PromptPassage]  # in the prompt's order
     missed: list[MissedPassage]  # passages of which the engine did prefill tokens
+    estimated: bool  # whether the causes in `missed` rest on an estimate of what the engine holds
     order: str  # of the documents in the prompt
     dropped: list[str]  # ids of documents that did not fit
     answer: str  # "generated", "no_context", "shared" or "reused"

@@ -54,7 +54,7 @@ async def _findings(server: Connection, ask: bool) -> list[Finding]:
 
 
 async def _of_this_machine() -> list[Finding]:
-    from serve_app.doctor import installation, machine, stores
+    from serve_app.doctor import engine_servers, installation, machine, stores
     from serve_app.doctor.finding import checked
 
     settings, first = installation.settings_of(os.environ)
@@ -64,6 +64,7 @@ async def _of_this_machine() -> list[Finding]:
         *machine.checks(settings),
         *installation.checks(settings, over_http.connection(None, None, None)),
         *stores.checks(settings),
+        *engine_servers.checks(settings),
     ]
     return [first, *await checked(checks)]
 

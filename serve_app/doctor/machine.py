@@ -20,14 +20,17 @@ _STATE_BYTES = GIB
 
 
 def checks(settings: Settings) -> list[tuple[str, Check]]:
-    """The checks of this machine."""
-    return [
-        ("python", python),
-        ("make", make),
+    """The checks of this machine; without those for engines if servers elsewhere answer."""
+    engines: list[tuple[str, Check]] = [
         ("libnuma", libnuma),
         ("vllm", vllm),
         ("processor", lambda: processor(Path("/proc/cpuinfo"))),
         ("memory", lambda: memory(settings, memory_bytes())),
+    ]
+    return [
+        ("python", python),
+        ("make", make),
+        *([] if settings.engine_urls else engines),
         ("disk", lambda: disk(settings)),
     ]
 

@@ -54,6 +54,17 @@ class EngineHandle:
     async def describe(self) -> EngineInfo:
         """What the engine runs. Raises EngineUnavailable without an answer in `READY_WITHIN_S`."""
         try:
+            return await self._described()
+        except EngineUnavailable:
+            # Serve would give the next call to the same replica: it fails at once, so its queue is short.
+            for answer in await self._descriptions():
+                if isinstance(answer, EngineInfo):
+                    return answer
+            raise
+
+    async def _described(self) -> EngineInfo:
+        """The answer of one replica, which waits in its queue."""
+        try:
             async with asyncio.timeout(READY_WITHIN_S):
                 with translated("the engine", EngineUnavailable):
                     with own_call():
@@ -72,11 +83,13 @@ class EngineHandle:
 
         Raises EngineUnavailable if no replica runs, or if the calls of all have failed.
         """
-        with translated("the engine", EngineUnavailable):
-            response = self._handle.broadcast("describe")
-            answers = await replies(response, PROBED_WITHIN_S)
-        if not any(isinstance(answer, EngineInfo | NoReply) for answer in answers):
+        if not any(isinstance(answer, EngineInfo | NoReply) for answer in await self._descriptions()):
             raise EngineUnavailable("the engine is not ready")
+
+    async def _descriptions(self) -> list[Any]:
+        """All replicas' answers, as `replies` gives them."""
+        with translated("the engine", EngineUnavailable):
+            return await replies(self._handle.broadcast("describe"), PROBED_WITHIN_S)
 
     async def survey(
         self, known: Mapping[str, Sequence[Known]]

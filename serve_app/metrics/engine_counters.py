@@ -37,9 +37,9 @@ async def export_engine_counters(
     while True:
         now = counters()
         for field, metric in EXPORTED.items():
-            value = float(getattr(now, field))
-            if metric.kind is Kind.COUNTER:
-                value -= float(getattr(before, field))
+            value, earlier = float(getattr(now, field)), float(getattr(before, field))
+            if metric.kind is Kind.COUNTER and value >= earlier:  # else the engine has started again
+                value -= earlier
             meter.record(metric, value)
         before = now
         await asyncio.sleep(every_s)

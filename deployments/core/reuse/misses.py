@@ -137,7 +137,7 @@ class Found:
     elsewhere: bool
     """Whether another replica served the prompt than the chosen one."""
     estimated: bool
-    """Whether events about the replica's cache were missing."""
+    """Whether the replica's cache was known by an estimate, without events about it."""
 
 
 def missed(

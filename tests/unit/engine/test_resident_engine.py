@@ -38,6 +38,8 @@ class HeldEngine:
         self.aborted = 0
         self.fault: Exception | None = None
         self.prefill_ms = 2.0
+        self.counts_late = False
+        """Whether the last delta, and not the first, tells how many prompt tokens were cached."""
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.asked += 1
@@ -45,8 +47,9 @@ class HeldEngine:
             await self.gate.wait()
             if self.fault is not None:
                 raise self.fault
-            yield Delta("x", b"", kv_cached_tokens=0, queue_ms=1.0, prefill_ms=self.prefill_ms)
-            yield Delta("y", b"", finish_reason="stop", decode_ms=3.0)
+            early, late = (None, 0) if self.counts_late else (0, None)
+            yield Delta("x", b"", kv_cached_tokens=early, queue_ms=1.0, prefill_ms=self.prefill_ms)
+            yield Delta("y", b"", finish_reason="stop", kv_cached_tokens=late, decode_ms=3.0)
         except (GeneratorExit, asyncio.CancelledError):
             self.aborted += 1
             raise
@@ -212,6 +215,20 @@ async def test_what_is_resident_is_not_counted_against_a_prompt(rig: Rig) -> Non
     cached = replace(request(), prompt=LARGE, deadline_s=14.0)
     waiting = replace(cached, cache_salt="other")
     assert await outcomes(rig, waiting, cached, waiting) == [list, list, Overloaded]
+
+
+async def test_a_prefill_of_what_is_resident_does_not_make_the_engine_look_fast(rig: Rig) -> None:
+    """A server tells after the answer how much was cached; what is known to be resident counts until then."""
+    rig.engine.counts_late = True
+    layout = pack_steps([Step(HEAD, 384)])
+    for _ in range(3):
+        rig.clock.pass_s(10)
+        rig.engine.prefill_ms = 6400
+        await rig.ask(replace(request(), prompt=LARGE, layout=layout))
+        rig.engine.prefill_ms = 1
+    rig.engine.gate.clear()
+    many = [replace(request(f"t{n}"), prompt=LARGE, deadline_s=30.0) for n in range(4)]  # of 6.4 s each
+    assert await outcomes(rig, *many) == [list, list, list, Overloaded]
 
 
 async def test_a_shared_generation_is_judged_by_its_reader(rig: Rig) -> None:

@@ -18,6 +18,7 @@ from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate, SegmentId, Step, pack_steps
 from deployments.core.sampling import Sampling, Shaping
 from deployments.core.token_ids import to_bytes, token_ids
+from deployments.engine.coalescing import merged
 from deployments.engine.counters import EngineCounters
 from deployments.engine.shared_answers import FLIGHT_WITHIN_S, KeepFor, SharedAnswers
 from tests.fakes import FakeClock
@@ -34,6 +35,8 @@ class CountingEngine:
         self.running = 0
         self.steps = asyncio.Semaphore(1000)
         self.fault: Exception | None = None
+        self.counts_late = False
+        """Whether the last delta, and not the first, tells how many prompt tokens were cached."""
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)
@@ -48,7 +51,7 @@ class CountingEngine:
                     f"{number} ",
                     to_bytes(token_ids([number])),
                     finish_reason="stop" if last else None,
-                    kv_cached_tokens=32 if first else None,
+                    kv_cached_tokens=32 if (last if self.counts_late else first) else None,
                     queue_ms=1.0 if first else None,
                     prefill_ms=2.0 if first else None,
                     decode_ms=3.0 if last else None,
@@ -119,6 +122,16 @@ def ids_of(deltas: Sequence[Delta]) -> bytes:
 async def settled() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_cached_tokens_count_for_the_generation_only(late: bool) -> None:
+    """A server tells their number after the answer. Whoever shares the answer has reused no prompt."""
+    rig = Rig()
+    rig.engine.counts_late = late
+    own, shared = await asyncio.gather(rig.ask(request()), rig.ask(request()))
+    kept = await rig.ask(request())
+    assert [merged(deltas).kv_cached_tokens for deltas in (own, shared, kept)] == [32, 0, 0]
 
 
 async def test_fifty_equal_requests_are_one_generation() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,11 +42,15 @@ class Call:
         self.cancelled = True
 
 
-def handle(call: Call | None = None, describe: Callable[[], Any] | None = None) -> Any:
+def handle(
+    call: Call | None = None, describe: Callable[[], Any] | None = None, others: Sequence[Result] = ()
+) -> Any:
+    """`others` answer to broadcasts; without them, a dead replica does."""
     streaming = SimpleNamespace(generate=SimpleNamespace(remote=lambda _request: call))
     return SimpleNamespace(
         options=lambda *, stream: streaming if stream else None,
         describe=SimpleNamespace(remote=describe),
+        broadcast=lambda *_: broadcast_to(others or [Result(ActorDiedError())]),
     )
 
 
@@ -158,12 +162,15 @@ class Result:
         self.cancelled = True
 
 
-def broadcasting(*results: Result) -> EngineHandle:
+def broadcast_to(results: Sequence[Result]) -> Any:
     async def fetch() -> list[Result]:
         return list(results)
 
-    response = SimpleNamespace(_fetch_replica_results_async=fetch)
-    return EngineHandle(SimpleNamespace(options=lambda **_: None, broadcast=lambda *_: response))
+    return SimpleNamespace(_fetch_replica_results_async=fetch)
+
+
+def broadcasting(*results: Result) -> EngineHandle:
+    return EngineHandle(handle(others=results))
 
 
 async def test_a_full_replica_does_not_delay_the_replies_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +244,16 @@ async def test_replicas_that_are_not_known_in_time_are_unavailable(monkeypatch: 
         await handle.survey({"salt": ()})
 
 
-async def test_a_dead_replica_is_unavailable() -> None:
-    async def dies() -> EngineInfo:
-        raise ActorDiedError
+async def dies() -> EngineInfo:
+    raise ActorDiedError
 
+
+async def test_a_dead_replica_is_unavailable() -> None:
     with pytest.raises(EngineUnavailable):
         await EngineHandle(handle(describe=dies)).describe()
+
+
+async def test_another_replica_describes_the_engine_if_the_chosen_one_fails() -> None:
+    """A replica that fails at once has the shortest queue, so Serve would choose it again and again."""
+    others = [Result(EngineUnavailable("dead")), Result(), Result(INFO)]
+    assert await EngineHandle(handle(describe=dies, others=others)).describe() == INFO
