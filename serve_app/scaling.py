@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from deployments.engine.fair_queue import SHARE
+from serve_app.engine import queued_prefill
 from serve_app.settings import Settings
 
 _AGENT_ONGOING = 8
@@ -17,6 +18,10 @@ _CPU_ENGINE_ONGOING = 64
 deadline."""
 _GPU_ENGINE_ONGOING = 256
 """The same on GPUs: as many as vLLM runs at a time on most of them."""
+_ONE_AHEAD = {"max_surge_percent": 1}
+"""A rolling update starts a new replica before it stops an old one; Serve rounds up to one replica. Without
+it, a deployment of one replica serves nothing until its new one has started.
+"""
 _LIGHT = {"num_cpus": 0.1}
 """Logical CPUs that a replica reserves. They decide where Ray places it, not how much it can use."""
 
@@ -25,6 +30,7 @@ def ingress(settings: Settings) -> dict[str, Any]:
     """Ingress: only passes requests on, so each replica takes many."""
     return _options(settings, 1, settings.ingress_max_replicas, 4 * _AGENT_ONGOING) | {
         "max_ongoing_requests": 4 * _MAX_ONGOING,
+        **_ONE_AHEAD,
         **_graceful(settings),
     }
 
@@ -34,13 +40,14 @@ def agent(settings: Settings) -> dict[str, Any]:
     low, high = settings.agent_min_replicas, settings.agent_max_replicas
     return _options(settings, low, high, _AGENT_ONGOING) | {
         "max_queued_requests": _MAX_ONGOING,
+        **_ONE_AHEAD,
         **_graceful(settings),
     }
 
 
 def token_cache(settings: Settings) -> dict[str, Any]:
     """TokenCache: one replica, so that a segment is tokenized once for the whole cluster."""
-    return _options(settings, 1, 1, _MAX_ONGOING) | {"health_check_period_s": 2}
+    return _options(settings, 1, 1, _MAX_ONGOING) | {"health_check_period_s": 2, **_ONE_AHEAD}
 
 
 def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
@@ -54,6 +61,7 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
     return _options(settings, 1, high, _AGENT_ONGOING + math.ceil(watching / high)) | {
         "ray_actor_options": {"num_cpus": 1},
         "max_ongoing_requests": _MAX_ONGOING + watching,
+        **(_ONE_AHEAD if settings.on_postgresql else {}),
     }
 
 
@@ -68,11 +76,17 @@ def _engine_ongoing(settings: Settings) -> int:
 
 
 def engine(settings: Settings) -> dict[str, Any]:
-    """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added."""
+    """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added.
+
+    Prompts that wait too long to be prefilled add one, too. A rolling update stops an old replica first: a
+    new one before that needs hardware that may not be there, and then the update would wait for ever.
+    """
     gpus = settings.engine_gpus or 0
     low = settings.engine_replicas
     high = max(low, settings.engine_max_replicas or low)
-    return _options(settings, low, high, math.ceil(_engine_ongoing(settings) / 2)) | {
+    options = _options(settings, low, high, math.ceil(_engine_ongoing(settings) / 2))
+    options["autoscaling_config"]["policy"] = {"policy_function": queued_prefill.PATH}
+    return options | {
         "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
         "max_ongoing_requests": engine_places(settings),
         "max_queued_requests": _MAX_ONGOING,

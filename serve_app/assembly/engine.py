@@ -12,7 +12,7 @@ from deployments.engine.config import EngineConfig
 from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
-from deployments.engine.service import EngineFigures, EngineService
+from deployments.engine.service import EngineFigures, EngineLoad, EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.engine.warming import WarmStart
@@ -33,7 +33,7 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
     shared = await _start_shared(settings, models)
     interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
     service = await EngineService.start(shared, interval_s, warm_start, spans)
-    return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
+    return [serving(EngineReplica)(service), serving(EngineFigures)(service), serving(EngineLoad)(service)]
 
 
 async def _start_shared(settings: Settings, models: Models) -> SharedAnswers:
