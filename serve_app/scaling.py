@@ -87,7 +87,8 @@ def engine(settings: Settings) -> dict[str, Any]:
     options = _options(settings, low, high, math.ceil(_engine_ongoing(settings) / 2))
     options["autoscaling_config"]["policy"] = {"policy_function": queued_prefill.PATH}
     return options | {
-        "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
+        # Without CPUs of its own, a GPU node can have none for other replicas.
+        "ray_actor_options": {"num_cpus": 0 if gpus else 1, "num_gpus": gpus},
         "max_ongoing_requests": engine_places(settings),
         "max_queued_requests": _MAX_ONGOING,
         "health_check_period_s": 2,  # three failures in a row make Serve replace a replica

@@ -29,7 +29,7 @@ SIZES: Mapping[str, dict[str, float]] = {
     # places them.
     HEAD: {"CPU": 4},
     "cpu_worker": {"CPU": 2},
-    "gpu_worker": {"CPU": 1, "GPU": 1},
+    "gpu_worker": {"CPU": 0, "GPU": 1},
 }
 IDLE_MINUTES = 0.75
 """How long a node without replicas stays: longer than the 30 s for which Serve drains its proxy."""

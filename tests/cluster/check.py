@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,7 @@ def config(**args: Any) -> dict[str, Any]:
         **args,
     }
     by_name = {one["name"]: one for one in application["deployments"]}
-    by_name["Engine"]["ray_actor_options"] = {"num_cpus": 1, "num_gpus": 1}
+    by_name["Engine"]["ray_actor_options"] = {"num_cpus": 0, "num_gpus": 1}
     return derived
 
 
@@ -220,6 +221,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--log", type=Path, help="writes the log as CSV")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that runs is ended
     from serve_app.setup.catalog import EMBEDDED
     from serve_app.setup.models import ensure_embedded_llm
 

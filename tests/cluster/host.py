@@ -22,7 +22,7 @@ HOME = "/mnt"
 _CHECKOUT, _MODELS = "warmline", "models"
 _NAMESPACES = ("--net", "--pid", "--mount", "--uts", "--ipc", "--time")
 _CLOCK_STEP_S = 100_000
-"""Seconds by which a host's monotonic clock is ahead of that of the host before it."""
+"""Seconds by which a host's monotonic clocks are ahead of those of the host before it."""
 # An init process: it waits for the processes whose parents have ended.
 _INIT = "while :; do sleep 3600 & wait; done"
 
@@ -81,11 +81,12 @@ class Host:
         """What the commands on this host have printed."""
         for name in (_CHECKOUT, _MODELS, "tmp"):
             (self.home / name).mkdir(parents=True)
+        ahead_s = number * _CLOCK_STEP_S
         self._process = subprocess.Popen(
             # The kernel ends a host with the thread that started it.
             [
                 *("setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "--kill-child", "--mount-proc"),
-                *("--monotonic", str(number * _CLOCK_STEP_S), "bash", "-c", _INIT),
+                *("--monotonic", str(ahead_s), "--boottime", str(ahead_s), "bash", "-c", _INIT),
             ]
         )
         self.pid = _child_of(self._process.pid)

@@ -93,7 +93,8 @@ def test_engines_have_nodes_of_their_own_and_one_for_updates() -> None:
     (engine,) = (one for one in application["deployments"] if one["name"] == "Engine")
     assert engine["max_surge_percent"] > 0
     reserved = scaling.engine(Settings.from_env({}, engine_gpus=1))["ray_actor_options"]
-    assert gpu_worker["resources"] == {"CPU": reserved["num_cpus"], "GPU": reserved["num_gpus"]}
+    assert gpu_worker["resources"] == {"CPU": 0, "GPU": 1}
+    assert reserved == {"num_cpus": 0, "num_gpus": 1}
 
 
 def test_replicas_reserve_what_makes_ray_add_nodes() -> None:
