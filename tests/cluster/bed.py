@@ -34,8 +34,13 @@ SIZES: Mapping[str, dict[str, float]] = {
 IDLE_MINUTES = 0.75
 """How long a node without replicas stays: longer than the 30 s for which Serve drains its proxy."""
 _PORT, _REDIS_PORT = 8000, 6380
-_KEY, _TENANT = "key-of-the-cluster-check", "default"
+_KEY, _OPERATORS_KEY = "key-of-the-cluster-check", "operators-key-of-the-check"
 _OBJECT_STORE_BYTES = 200 * 2**20
+_START = (
+    '. ~/.warmline && cd ~/warmline && export PYTHONPATH=$PWD && fast=$(.venv/bin/warmline fast-path) && eval "$fast"'
+    " && .venv/bin/ray start "
+)
+"""How a node starts Ray, as in cluster.yaml: with the settings and the fast path's variables."""
 _SHORTER = {
     # The same code with shorter periods, since the check lasts minutes and not hours.
     "AUTOSCALER_UPDATE_INTERVAL_S": "2",
@@ -55,7 +60,7 @@ class Bed:
         self.cloud = cloud
         self.head = head
         self._environ = environ
-        self.key = _KEY
+        self.key, self.operators_key = _KEY, _OPERATORS_KEY
 
     @property
     def url(self) -> str:
@@ -111,7 +116,7 @@ def cluster(folder: Path, models: Path) -> Iterator[Bed]:
             "REDIS_URL": stack.enter_context(_redis(net, folder)),
             "DATABASE_URL": stack.enter_context(_postgres(net)),
             "WARMLINE_SECRET": secrets.token_hex(32),
-            "WARMLINE_API_KEYS": f"{_KEY}={_TENANT}",
+            "WARMLINE_API_KEYS": f"{_KEY}=default,{_OPERATORS_KEY}=*",
             "WARMLINE_MODEL_DIR": "$HOME/models",  # as a machine's image would bring them
             "WARMLINE_REDIS_TIMEOUT_MS": "1000",  # a busy machine must not look like a cache that is down
         }
@@ -126,8 +131,10 @@ def cluster(folder: Path, models: Path) -> Iterator[Bed]:
 
 
 def _ray_config() -> dict[str, Any]:
-    """cluster.yaml for the cloud here."""
-    config: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    """cluster.yaml as `ray up` leaves it on the head, for the cloud here."""
+    from ray.autoscaler._private.util import prepare_config
+
+    config: dict[str, Any] = prepare_config(yaml.safe_load((ROOT / "cluster.yaml").read_text()))
     for name, size in SIZES.items():
         config["available_node_types"][name] |= {"resources": dict(size), "node_config": {}}
     module = "tests.cluster.provider.HostProvider"
@@ -136,7 +143,7 @@ def _ray_config() -> dict[str, Any]:
 
 
 class Nodes:
-    """Starts Ray on new hosts as Ray's updater does on machines: cluster.yaml's commands and files."""
+    """Starts Ray on new hosts as Ray's updater does on machines."""
 
     def __init__(self, settings: Mapping[str, str], config: dict[str, Any]) -> None:
         self._settings = settings
@@ -146,20 +153,19 @@ class Nodes:
 
     def begin(self, instance: Instance) -> None:
         """Gives a host its files, and starts Ray on it. Does not wait."""
-        from ray.autoscaler._private.util import prepare_config
-
         is_head = instance.type == HEAD
         home = instance.host.home
         if is_head:
             self._head_address = instance.host.address
-            prepared = prepare_config(self.config)
-            (home / "ray_bootstrap_config.yaml").write_text(yaml.safe_dump(prepared))
+            (home / "ray_bootstrap_config.yaml").write_text(yaml.safe_dump(self.config))
         (home / ".ray").mkdir(mode=0o700)
         (home / ".ray/auth_token").write_text(self._token)
         lines = (f'export {name}="{value}"\n' for name, value in self._settings.items())
         (home / ".warmline").write_text("".join(lines))
-        commands = self.config[f"{'head' if is_head else 'worker'}_start_ray_commands"]
-        (start,) = (command for command in commands if "ray start" in command)
+        head = (
+            "--head --port=6379 --dashboard-host=127.0.0.1 --autoscaling-config=~/ray_bootstrap_config.yaml"
+        )
+        start = _START + (head if is_head else "--address=$RAY_HEAD_IP:6379")
         instance.host.start(start, self.environ(instance))
 
     def environ(self, instance: Instance) -> dict[str, str]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,24 +53,30 @@ class Cloud:
         self._begin = begin
         self._instances: dict[str, Instance] = {}
         self._launched = 0
-        self._asked: SimpleQueue[tuple[dict[str, str], SimpleQueue[Instance]]] = SimpleQueue()
+        self._asked: SimpleQueue[tuple[dict[str, str], Future[Instance]]] = SimpleQueue()
         threading.Thread(target=self._launch_all, daemon=True).start()
 
     def launch(self, tags: dict[str, str]) -> Instance:
         """A new host with Ray's tags, on which Ray starts."""
-        answer: SimpleQueue[Instance] = SimpleQueue()
-        self._asked.put((tags, answer))
-        return answer.get(timeout=60)
+        launched: Future[Instance] = Future()
+        self._asked.put((tags, launched))
+        return launched.result(timeout=60)
 
     def _launch_all(self) -> None:
         while True:
-            tags, answer = self._asked.get()
-            self._launched += 1
-            name = f"host{self._launched}"
-            host = Host(self._network, self._launched, self._folder / name, self._models)
-            instance = self._instances[name] = Instance(name, host, tags)
-            self._begin(instance)
-            answer.put(instance)
+            tags, launched = self._asked.get()
+            try:
+                launched.set_result(self._new(tags))
+            except Exception as error:
+                launched.set_exception(error)
+
+    def _new(self, tags: dict[str, str]) -> Instance:
+        self._launched += 1
+        name = f"host{self._launched}"
+        host = Host(self._network, self._launched, self._folder / name, self._models)
+        instance = self._instances[name] = Instance(name, host, tags)
+        self._begin(instance)
+        return instance
 
     def end(self, id: str) -> None:
         """Ends a host at once, with all that runs on it."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 
-from tests.bench.workload.agent_questions import agent_questions
-
 COLLECTIONS = {"support": "support_kb", "documentation": "documentation"}
 OLD_RULE, NEW_RULE = "within 30 days", "within 90 days"
 RULE_ID, RULE_QUESTION = "returns", "Within how many days can a customer return a bicycle?"
-_TOPICS = ("Passwords", "Invoices", "Shipping", "Refunds", "Accounts", "Notifications", "Exports", "Backups")
+_TOPICS = ("Passwords", "Invoices", "Shipping", "Refunds", "Accounts", "Exports")
 _SENTENCE = "{topic} of kind {n} are handled by the team in room {n}, which answers on weekdays before noon. "
 _TYPES = ("saas", "mobile_app", "marketplace")
 
@@ -23,16 +22,27 @@ def rule(days: str) -> str:
 
 
 def store(http: httpx.Client) -> None:
-    """Gives each agent something to answer from."""
-    for collection in COLLECTIONS.values():
-        for topic in _TOPICS:
-            text = "".join(_SENTENCE.format(topic=topic, n=n) for n in range(1, 9))
-            put(http, collection, topic.lower(), topic, text)
-    put(http, COLLECTIONS["support"], RULE_ID, "Returns", rule(OLD_RULE))
-    for kind in _TYPES:
-        template = {"name": f"{kind} that works", "lesson": "Talk to ten customers before the first line."}
-        body = {"business_type": kind, "template_data": template, "success_metrics": {"success_score": 0.9}}
-        http.post("/v1/business/templates", json=body).raise_for_status()
+    """Gives each agent something to answer from. All at once: a change waits 2 s for leases on PostgreSQL."""
+    with ThreadPoolExecutor(8) as pool:
+        stored = [
+            pool.submit(put, http, collection, topic.lower(), topic, _text(topic))
+            for collection in COLLECTIONS.values()
+            for topic in _TOPICS
+        ]
+        stored.append(pool.submit(put, http, COLLECTIONS["support"], RULE_ID, "Returns", rule(OLD_RULE)))
+        stored += [pool.submit(_put_template, http, kind) for kind in _TYPES]
+        for one in stored:
+            one.result()
+
+
+def _text(topic: str) -> str:
+    return "".join(_SENTENCE.format(topic=topic, n=n) for n in range(1, 9))
+
+
+def _put_template(http: httpx.Client, kind: str) -> None:
+    template = {"name": f"{kind} that works", "lesson": "Talk to ten customers before the first line."}
+    body = {"business_type": kind, "template_data": template, "success_metrics": {"success_score": 0.9}}
+    http.post("/v1/business/templates", json=body).raise_for_status()
 
 
 def put(http: httpx.Client, collection: str, doc_id: str, title: str, content: str) -> None:
@@ -46,8 +56,8 @@ def short(agent: str, rng: random.Random) -> dict[str, Any]:
     common = {"max_tokens": 24, "temperature": 0}
     if agent == "business":
         return {"business_type": rng.choice(_TYPES), **common}
-    question = rng.choice(agent_questions(agent, 10)).first
-    return {"query": f"{question} It is about case {rng.randrange(10**6)}.", **common}
+    topic, case = rng.choice(_TOPICS).lower(), rng.randrange(10**6)
+    return {"query": f"Which team handles {topic} of kind {rng.randrange(1, 9)}? Case {case}.", **common}
 
 
 def long(agent: str, rng: random.Random) -> dict[str, Any]:
