@@ -36,11 +36,12 @@ IDLE_MINUTES = 0.75
 _PORT, _REDIS_PORT = 8000, 6380
 _KEY, _OPERATORS_KEY = "key-of-the-cluster-check", "operators-key-of-the-check"
 _OBJECT_STORE_BYTES = 200 * 2**20
-_START = (
-    '. ~/.warmline && cd ~/warmline && export PYTHONPATH=$PWD && fast=$(.venv/bin/warmline fast-path) && eval "$fast"'
-    " && .venv/bin/ray start "
-)
+_START = """
+. ~/.warmline && cd ~/warmline && export PYTHONPATH=$PWD &&
+fast=$(.venv/bin/warmline fast-path) && eval "$fast" && .venv/bin/ray start """
 """How a node starts Ray, as in cluster.yaml: with the settings and the fast path's variables."""
+_AS_HEAD = "--head --port=6379 --dashboard-host=127.0.0.1 --autoscaling-config=~/ray_bootstrap_config.yaml"
+_AS_WORKER = "--address=$RAY_HEAD_IP:6379"
 _SHORTER = {
     # The same code with shorter periods, since the check lasts minutes and not hours.
     "AUTOSCALER_UPDATE_INTERVAL_S": "2",
@@ -162,10 +163,7 @@ class Nodes:
         (home / ".ray/auth_token").write_text(self._token)
         lines = (f'export {name}="{value}"\n' for name, value in self._settings.items())
         (home / ".warmline").write_text("".join(lines))
-        head = (
-            "--head --port=6379 --dashboard-host=127.0.0.1 --autoscaling-config=~/ray_bootstrap_config.yaml"
-        )
-        start = _START + (head if is_head else "--address=$RAY_HEAD_IP:6379")
+        start = _START + (_AS_HEAD if is_head else _AS_WORKER)
         instance.host.start(start, self.environ(instance))
 
     def environ(self, instance: Instance) -> dict[str, str]:

@@ -38,6 +38,7 @@ DEPLOYMENT = {"support": "Support", "business": "BusinessGeneration", "documenta
 AGENTS = tuple(DEPLOYMENT)
 CPU, GPU = "cpu_worker", "gpu_worker"
 CLIENTS = 24
+SLOWEST_S = 60
 UP_WITHIN_S, DOWN_WITHIN_S, RUNS_WITHIN_S = 120, 180, 400
 _PORT = 8000
 
@@ -85,9 +86,11 @@ class Check:
             print(f"BROKEN: {promise}", flush=True)
 
     @contextmanager
-    def part(self, name: str, load: Load | None = None, balancer: Balancer | None = None) -> Iterator[Tally]:
-        """A part of the check, in the log by its name, with clients that ask meanwhile. None of their
-        requests may be lost.
+    def part(
+        self, name: str, load: Load | None = None, balancer: Balancer | None = None, may_lose: int = 0
+    ) -> Iterator[Tally]:
+        """A part of the check, in the log by its name, with clients that ask meanwhile. At most `may_lose` of
+        their requests may be lost.
         """
         began_s, tally = time.monotonic(), Tally()
         self.log.part = name
@@ -97,7 +100,9 @@ class Check:
             self.tallies[name] = tally
             with asking(load, balancer or self.balancer, self.bed.key, tally):
                 yield tally
-            self.expect(tally.failed + tally.cut == 0, f"{name}: {tally.failed} failed, {tally.cut} cut")
+            self.expect(
+                tally.failed + tally.cut <= may_lose, f"{name}: {tally.failed} failed, {tally.cut} cut"
+            )
         print(f"{time.monotonic() - began_s:6.0f} s  {name}", flush=True)
 
     def run(self) -> None:
@@ -109,9 +114,9 @@ class Check:
         with self.part("questions"):
             self.ask_all()
             self.update_a_document()
-        for agent in AGENTS[-1:] if self.short else AGENTS:
+        for agent in AGENTS[:1] if self.short else AGENTS:
             self.load_one(agent)
-        self.lose_a_node(CPU, AGENTS[-1])
+        self.lose_a_node(CPU, AGENTS[0 if self.short else -1])
         if not self.short:
             self.rest()
             self.queue_prompts()
@@ -187,13 +192,15 @@ class Check:
     def lose_a_node(self, type: str, agent: str) -> None:
         """The node of a type that came last dies under load. Its replicas are not the only ones.
 
-        Clients ask the head's proxy, because requests that a dead node's proxy has are lost with it.
+        Clients ask the head's proxy, because requests that a dead node's proxy has are lost with it. What its
+        replicas were answering may be lost, once for each client.
         """
-        head = Balancer(lambda: [self.bed.head.host.address], _PORT)
-        with self.part(f"a {type} dies", Load([agent], CLIENTS, questions.short), head):
+        name, head = f"a {type} dies", Balancer(lambda: [self.bed.head.host.address], _PORT)
+        with self.part(name, Load([agent], CLIENTS, questions.short), head, may_lose=CLIENTS) as tally:
             time.sleep(3)
             self.bed.cloud.end(self.bed.cloud.instances(type)[-1].id)
             time.sleep(25 if self.short else 40)
+        self.expect(tally.slowest_s < SLOWEST_S, f"{name}: no request takes {tally.slowest_s:.0f} s")
 
     def roll(self) -> None:
         """A changed configuration replaces all replicas while clients ask."""

@@ -36,7 +36,7 @@ def store(http: httpx.Client) -> None:
 
 
 def _text(topic: str) -> str:
-    return "".join(_SENTENCE.format(topic=topic, n=n) for n in range(1, 9))
+    return "".join(_SENTENCE.format(topic=topic, n=n) for n in range(1, 4))
 
 
 def _put_template(http: httpx.Client, kind: str) -> None:
@@ -53,11 +53,11 @@ def put(http: httpx.Client, collection: str, doc_id: str, title: str, content: s
 
 def short(agent: str, rng: random.Random) -> dict[str, Any]:
     """A question whose prompt is mostly in the engine's cache."""
-    common = {"max_tokens": 24, "temperature": 0}
+    common = {"max_tokens": 16, "temperature": 0, "top_k": 3}
     if agent == "business":
         return {"business_type": rng.choice(_TYPES), **common}
     topic, case = rng.choice(_TOPICS).lower(), rng.randrange(10**6)
-    return {"query": f"Which team handles {topic} of kind {rng.randrange(1, 9)}? Case {case}.", **common}
+    return {"query": f"Which team handles {topic} of kind {rng.randrange(1, 4)}? Case {case}.", **common}
 
 
 def long(agent: str, rng: random.Random) -> dict[str, Any]:
