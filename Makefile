@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # A file's tests share fixtures, so that one process runs them. Integration tests start Ray and engines: one at a time.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup serve test test-all bench bench-short soak gpu image lock clean
+.PHONY: help setup serve test test-all bench bench-short soak cluster-check gpu image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,6 +45,10 @@ bench: ## all measurements on the real engine, half an hour; BENCH="--peer name=
 bench-short: ## the benchmark in about five minutes: fewer questions, fewer parts
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.run --short $(BENCH)
+
+cluster-check: ## the application on hosts of a cluster on this machine, a quarter of an hour; needs root
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m tests.cluster.check $(CHECK)
 
 soak: ## 64 clients for five minutes: errors, latency and memory
 	@$(BOOTSTRAP) --test

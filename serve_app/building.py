@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from typing import get_args
+from typing import Any, get_args
 
 import ray
 from pydantic import SecretStr
@@ -47,15 +47,24 @@ def build(args: dict[str, str]) -> Application:
     if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
         ensure_local_ray(settings)  # joins the cluster
         _check_cluster(settings, sum(node["Alive"] for node in ray.nodes()))
-    models = local_models(settings, log.info)
+    else:
+        local_models(settings, log.info)  # before Ray starts, so that a failure is reported at once
     ensure_local_ray(settings)
-    if settings.engine_gpus is None:
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        settings = settings.model_copy(update={"engine_gpus": gpus})
+    settings = settings.model_copy(update=_same_on_all_nodes(settings))
     if servers := settings.engine_servers():
         log.info(_SERVERS, ", ".join(servers))
     secret = settings.secret.get_secret_value() if settings.secret else None
-    return build_graph(settings, models, load_secret(secret, settings.state_dir))
+    return build_graph(settings, load_secret(secret, settings.state_dir))
+
+
+def _same_on_all_nodes(settings: Settings) -> dict[str, Any]:
+    """What unset settings of the model and its GPUs mean, which nodes would answer differently."""
+    chosen: dict[str, Any] = {}
+    if embedded := embedded_llm(settings):
+        chosen["model"] = embedded.name
+    if settings.engine_gpus is None:
+        chosen["engine_gpus"] = 1 if ray.cluster_resources().get("GPU") else 0
+    return chosen
 
 
 def _refuse_secrets(args: Iterable[str]) -> None:
@@ -81,7 +90,7 @@ def _check_cluster(settings: Settings, nodes: int) -> None:
             ("REDIS_URL", settings.redis_url),
             ("DATABASE_URL", settings.database_url if settings.on_postgresql else None),
             ("WARMLINE_SECRET", settings.secret),
-            ("WARMLINE_MODEL", None if embedded_llm(settings) else settings.model),
+            ("WARMLINE_MODEL", settings.model),  # the default depends on the machine
         )
         if value is None
     ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve_app.settings import Settings
+from deployments.core.errors import ConfigurationError
+from serve_app.settings import Settings, variable
 from serve_app.setup.bootstrap import GIB, memory_bytes
 from serve_app.setup.catalog import EMBEDDED, EmbeddedModel, default_model
 from serve_app.setup.models import embedded_embedding_model, ensure_embedded_llm, folder_of, runs_on_cpu
@@ -60,10 +62,13 @@ def usable_cores() -> int:
 
 
 def local_models(settings: Settings, report: Callable[[str], None]) -> Models:
-    """The models of `settings`. Downloads and converts an embedded one, unless that is done already.
+    """The models of `settings` on this machine. Downloads and converts an embedded one, unless that is done
+    already.
 
-    `report` gets a line for each step. Raises ConfigurationError.
+    `report` gets a line for each step. Raises ConfigurationError, also for a folder that is missing here.
     """
+    for field in ("model", "embedding_model"):
+        _check_folder(field, getattr(settings, field))
     embedding = settings.embedding_model or str(embedded_embedding_model())
     chosen = embedded_llm(settings)
     if chosen is None:
@@ -74,6 +79,15 @@ def local_models(settings: Settings, report: Callable[[str], None]) -> Models:
         report(f"{_why(chosen)}, in {form}. {_others(chosen)}")
     folder = ensure_embedded_llm(chosen, form, settings.models, report)
     return Models(str(folder), embedding, chosen.title)
+
+
+def _check_folder(field: str, name: str | None) -> None:
+    if name is not None and os.path.isabs(name) and not os.path.isdir(name):
+        raise ConfigurationError(
+            f"{variable(field)} is the folder {name}, which {socket.gethostname()} does not have: copy it "
+            "there, to the same path on each node",
+            variable(field),
+        )
 
 
 def _why(chosen: EmbeddedModel) -> str:

@@ -109,7 +109,7 @@ def exports(settings: Settings) -> dict[str, str]:
 
     HAProxy listens on the host of the Serve configuration, and replicas use Serve's default ports.
     """
-    common = variables.in_any_mode(settings) | variables.switches(settings)
+    common = variables.in_any_mode(settings) | variables.switches(settings) | variables.between_hosts()
     if not settings.fast_path:
         return common | variables.without_haproxy()
     folder = _haproxy_folder(settings, "node")

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from deployments.engine.fair_queue import SHARE
+from serve_app.engine import queued_prefill
 from serve_app.settings import Settings
 
 _AGENT_ONGOING = 8
@@ -19,6 +20,10 @@ _GPU_ENGINE_ONGOING = 256
 """The same on GPUs, and in servers: as many as vLLM runs at a time on most of them."""
 _HEALTH_CHECK_PERIOD_S = 2
 """Serve replaces a replica that has died at its next check, and one that fails three in a row."""
+_ONE_AHEAD = {"max_surge_percent": 1}
+"""A rolling update starts a new replica before it stops an old one; Serve rounds up to one replica. Without
+it, a deployment of one replica serves nothing until its new one has started.
+"""
 _LIGHT = {"num_cpus": 0.1}
 """Logical CPUs that a replica reserves. They decide where Ray places it, not how much it can use."""
 
@@ -27,6 +32,7 @@ def ingress(settings: Settings) -> dict[str, Any]:
     """Ingress: only passes requests on, so each replica takes many."""
     return _options(settings, 1, settings.ingress_max_replicas, 4 * _AGENT_ONGOING) | {
         "max_ongoing_requests": 4 * _MAX_ONGOING,
+        **_ONE_AHEAD,
         **_graceful(settings),
     }
 
@@ -36,13 +42,14 @@ def agent(settings: Settings) -> dict[str, Any]:
     low, high = settings.agent_min_replicas, settings.agent_max_replicas
     return _options(settings, low, high, _AGENT_ONGOING) | {
         "max_queued_requests": _MAX_ONGOING,
+        **_ONE_AHEAD,
         **_graceful(settings),
     }
 
 
 def token_cache(settings: Settings) -> dict[str, Any]:
     """TokenCache: one replica, so that a segment is tokenized once for the whole cluster."""
-    return _options(settings, 1, 1, _MAX_ONGOING)
+    return _options(settings, 1, 1, _MAX_ONGOING) | _ONE_AHEAD
 
 
 def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
@@ -56,6 +63,7 @@ def knowledge(settings: Settings, agents: int) -> dict[str, Any]:
     return _options(settings, 1, high, _AGENT_ONGOING + math.ceil(watching / high)) | {
         "ray_actor_options": {"num_cpus": 1},
         "max_ongoing_requests": _MAX_ONGOING + watching,
+        **(_ONE_AHEAD if settings.on_postgresql else {}),
     }
 
 
@@ -73,14 +81,19 @@ def engine_ongoing(settings: Settings) -> int:
 def engine(settings: Settings) -> dict[str, Any]:
     """Engine: vLLM batches ongoing requests, so a replica takes many before another one is added.
 
-    Each server of the settings has one replica, which computes nothing itself.
+    Each server of the settings has one replica, which computes nothing itself. Prompts that wait too long to
+    be prefilled add one, too. A rolling update stops an old replica first: a new one before that needs
+    hardware that may not be there, and then the update would wait for ever.
     """
-    servers = len(settings.engine_servers())
+    servers, gpus = len(settings.engine_servers()), settings.engine_gpus or 0
     low = servers or settings.engine_replicas
     high = servers or max(low, settings.engine_max_replicas or low)
-    resources = _LIGHT if servers else {"num_cpus": 1, "num_gpus": settings.engine_gpus or 0}
-    return _options(settings, low, high, math.ceil(engine_ongoing(settings) / 2)) | {
-        "ray_actor_options": resources,
+    options = _options(settings, low, high, math.ceil(engine_ongoing(settings) / 2))
+    options["autoscaling_config"]["policy"] = {"policy_function": queued_prefill.PATH}
+    # Without CPUs of its own, a GPU node can have none for other replicas.
+    computing = {"num_cpus": 0 if gpus else 1, "num_gpus": gpus}
+    return options | {
+        "ray_actor_options": _LIGHT if servers else computing,
         "max_ongoing_requests": engine_places(settings),
         "max_queued_requests": _MAX_ONGOING,
         **_graceful(settings),

@@ -22,14 +22,10 @@ from deployments.engine.warming import WarmStart
 from serve_app import scaling
 from serve_app.agents import build_of
 from serve_app.assembly.agents import AgentPeers
-from serve_app.assembly.engine import engine as engine_services
-from serve_app.assembly.engine_servers import engine_servers
-from serve_app.assembly.records import knowledge_and_records
-from serve_app.assembly.token_cache import token_cache as token_cache_services
+from serve_app.assembly.own_models import engine_services, knowledge_services, token_cache_services
 from serve_app.assembly.warming import WarmPeers, warm_prompts
 from serve_app.engine.preference_router import PreferenceRouter
 from serve_app.ingress import AgentHandle, Ingress
-from serve_app.local_models import Models
 from serve_app.logs import log_as_serve, serve_logging
 from serve_app.settings import Settings
 from serve_app.tracing import export
@@ -38,30 +34,27 @@ from serve_app.tracing.calls import traced
 _BY_PREFERENCE = {"request_router_config": RequestRouterConfig(request_router_class=PreferenceRouter)}
 
 
-def build_graph(
-    settings: Settings, models: Models, secret: bytes, agents: Sequence[AgentSpec] = AGENTS
-) -> Application:
-    """The application as Serve runs it. `models` must be available on every node."""
+def build_graph(settings: Settings, secret: bytes, agents: Sequence[AgentSpec] = AGENTS) -> Application:
+    """The application as Serve runs it. Each replica finds its model on its own node."""
     bound = partial(deployed, settings)
     seal = entry_seal(secret)
     token_cache = bound(
         "TokenCache",
         scaling.token_cache(settings),
-        partial(token_cache_services, settings, models.llm, agents, seal),
+        partial(token_cache_services, settings, agents, seal),
     )
     knowledge = bound(
         "Knowledge",
         scaling.knowledge(settings, len(agents)),
-        partial(knowledge_and_records, settings, models.embedding, token_cache),
+        partial(knowledge_services, settings, token_cache),
     )
     prompts = partial(warm_prompts, settings, WarmPeers(agents, token_cache, knowledge, secret))
     warm_start = WarmStart(prompts, settings.warm_up_s)
-    build_engine = (
-        partial(engine_servers, settings, models, token_cache, warm_start)
-        if settings.engine_urls
-        else partial(engine_services, settings, models, warm_start)
+    engine = bound(
+        "Engine",
+        scaling.engine(settings) | _BY_PREFERENCE,
+        partial(engine_services, settings, token_cache, warm_start),
     )
-    engine = bound("Engine", scaling.engine(settings) | _BY_PREFERENCE, build_engine)
     peers = AgentPeers(agents, token_cache, knowledge, engine, secret, seal)
     handles = [
         AgentHandle(spec, bound(spec.deployment, scaling.agent(settings), build_of(spec, settings, peers)))

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server on a unix socket, for tests."""
+"""A private PostgreSQL server, for tests: on a unix socket, or on an address too."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ def find_binaries() -> Path | None:
 class PostgresServer:
     """A server in a folder of its own, started by the constructor; call `stop`."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, listen: str = "", clients: str = "") -> None:
+        """`listen` is an address to listen on, too, for `clients`: a network such as 10.0.0.0/24."""
         # The server refuses to run as root.
         user = "postgres" if os.geteuid() == 0 else None
         self._folder = folder
+        self._listen = listen
         data = folder / "data"
         if user:
             shutil.chown(folder, user, user)
@@ -39,8 +41,11 @@ class PostgresServer:
             user=user,
             group=user,
         )
-        # It listens on this socket only. No fsync: no data has to survive a crash.
-        options: list[str | Path] = ["-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+        if clients:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {clients} trust\n")
+        # No fsync: no data has to survive a crash.
+        options: list[str | Path] = ["-k", folder, "-c", f"listen_addresses={listen}", "-c", "fsync=off"]
         self._process = subprocess.Popen(
             [binaries / "postgres", "-D", data, *options],
             stdout=subprocess.DEVNULL,
@@ -54,6 +59,10 @@ class PostgresServer:
     @property
     def url(self) -> str:
         """The URL, in the form that users give to `Database.open`."""
+        return f"postgresql://test@{self._listen}/postgres" if self._listen else self._socket_url
+
+    @property
+    def _socket_url(self) -> str:
         return f"postgresql://test@/postgres?host={self._folder}"
 
     def empty(self) -> str:
@@ -72,7 +81,7 @@ class PostgresServer:
         deadline_s = time.monotonic() + 30
         while True:
             try:
-                psycopg.connect(self.url).close()
+                psycopg.connect(self._socket_url).close()
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline_s:

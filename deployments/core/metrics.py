@@ -169,6 +169,9 @@ RETRIES = _counter(
 ENGINE_RUNNING = _gauge("warmline_engine_running_requests", "requests that are prefilled or decoded")
 ENGINE_WAITING = _gauge("warmline_engine_waiting_requests", "requests that wait for a place or their turn")
 ENGINE_PENDING = _gauge("warmline_engine_pending_tokens", "prompt tokens that wait to be prefilled")
+ENGINE_PREFILL_RATE = _gauge(
+    "warmline_engine_prefill_tokens_per_second", "prompt tokens that an engine prefills, as last measured"
+)
 ENGINE_KV_USAGE = _gauge("warmline_engine_kv_usage_ratio", "part of the KV cache that running requests hold")
 ENGINE_BLOCKS = _gauge("warmline_engine_resident_blocks", "KV blocks in the engine's cache, by its events")
 ENGINE_PATHS = _gauge("warmline_engine_resident_paths", "prefixes of prompts that those blocks belong to")

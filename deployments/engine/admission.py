@@ -49,7 +49,7 @@ class Admission:
         Too late is after `MAX_SHARE` of `deadline_s`, which counts from now. Admits every request while the
         rate is unknown or nothing waits.
         """
-        rate = self._tokens_per_s()
+        rate = self.tokens_per_s
         if rate is None or not self._pending:
             return
         own = self._pending[tenant] + tokens
@@ -94,7 +94,9 @@ class Admission:
         self._done_tokens = self._done_tokens * kept + tokens
         self._measured_at_s = now_s
 
-    def _tokens_per_s(self) -> float | None:
+    @property
+    def tokens_per_s(self) -> float | None:
+        """The measured prefill rate; None while it is unknown."""
         if self._busy_s < _MIN_BUSY_S or self._is_outdated():
             return None
         return self._done_tokens / self._busy_s

@@ -28,6 +28,8 @@ class EngineCounters:
     """Whether KV events are missing and the two counters above come from an estimate."""
     pending_tokens: int = 0
     """Prompt tokens that wait to be prefilled."""
+    prefill_tokens_per_s: float | None = None
+    """Prompt tokens that the engine prefills in a second; None without a measurement in the last 30 s."""
     evicted_blocks: int = 0
     """Blocks that made room for others since the engine's start, by its KV events."""
     admitted: int = 0

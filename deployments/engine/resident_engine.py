@@ -123,6 +123,7 @@ class ResidentEngine:
             resident_paths=self._residency.paths(),
             residency_estimated=self._residency.estimated,
             pending_tokens=self._admission.pending_tokens,
+            prefill_tokens_per_s=self._admission.tokens_per_s,
             evicted_blocks=self.feed.evicted_blocks,
             admitted=self._admitted,
             refused=self._refused,

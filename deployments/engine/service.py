@@ -23,12 +23,25 @@ class EngineFigures(Protocol):
         """What the engine's scheduler has counted since its start, and what its cache holds now."""
 
 
+PENDING_TOKENS, PREFILL_RATE = "pending_tokens", "prefill_tokens_per_s"
+"""The names of what `EngineLoad` reports."""
+
+
+class EngineLoad(Protocol):
+    """One replica of the Engine deployment, as Serve's controller asks it."""
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the autoscaling policy decides by. Serve finds this method by its name, and calls it about
+        every second. The rate is left out while it is not known.
+        """
+
+
 Watch: TypeAlias = "Callable[[GenerateRequest], Callable[[Delta], None] | None]"
 """Is called with each generation; what it returns, if anything, is called with each delta that is sent."""
 
 
 class EngineService:
-    """Implements `EngineReplica` and `EngineFigures` over an engine that this process owns."""
+    """Implements `EngineReplica`, `EngineFigures` and `EngineLoad` over an engine that this process owns."""
 
     def __init__(
         self,
@@ -79,6 +92,12 @@ class EngineService:
     async def counters(self) -> EngineCounters:
         """What the engine's scheduler has counted since its start, and what its cache holds now."""
         return self._engine.counters()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """The prompt tokens that wait, and how fast they are prefilled."""
+        now = self._engine.counters()
+        rate = {} if now.prefill_tokens_per_s is None else {PREFILL_RATE: now.prefill_tokens_per_s}
+        return {PENDING_TOKENS: float(now.pending_tokens)} | rate
 
     async def survey(self, known: Mapping[str, Sequence[Known]]) -> dict[str, ResidencyUpdate]:
         """What changed in tenants' parts of this replica's cache since `known`, by salt; all of a part

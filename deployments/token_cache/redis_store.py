@@ -25,8 +25,8 @@ class RedisSegmentStore:
     async def get_many(self, scope: Scope, keys: Sequence[SegmentKey]) -> list[bytes | None]:
         """Reads all values in one round trip, in the order of `keys`; None where there is none.
 
-        Where one server of a cluster fails, its values count as missing. An entry of the wrong type is no value;
-        storing the value replaces it.
+        Where one server of a cluster fails, its values count as missing. An entry of the wrong type is no
+        value; storing the value replaces it.
         """
         values = await self._link.values(_names(scope, keys)) if keys else []
         return [None if value in _NO_VALUE else expect(bytes, value) for value in values]

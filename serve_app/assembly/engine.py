@@ -16,7 +16,7 @@ from deployments.engine.healing_engine import HealingEngine
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.local_engine import SurveyedEngine
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
-from deployments.engine.service import EngineFigures, EngineService
+from deployments.engine.service import EngineFigures, EngineLoad, EngineService
 from deployments.engine.shared_answers import KeepFor, SharedAnswers
 from deployments.engine.vllm_engine import VllmEngine
 from deployments.engine.warming import WarmStart
@@ -38,12 +38,12 @@ async def engine(settings: Settings, models: Models, warm_start: WarmStart | Non
     start = partial(_start_resident, settings, models, replica, meter)
     shared = shared_answers(settings, models, HealingEngine(await start(), start, replica, warm_start, meter))
     interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
-    return engine_services(await EngineService.start(shared, interval_s, warm_start, spans))
+    return served(await EngineService.start(shared, interval_s, warm_start, spans))
 
 
-def engine_services(service: EngineService) -> Sequence[Served]:
+def served(service: EngineService) -> Sequence[Served]:
     """What an Engine replica serves."""
-    return [serving(EngineReplica)(service), serving(EngineFigures)(service)]
+    return [serving(EngineReplica)(service), serving(EngineFigures)(service), serving(EngineLoad)(service)]
 
 
 def shared_answers(settings: Settings, models: Models, engine: SurveyedEngine) -> SharedAnswers:

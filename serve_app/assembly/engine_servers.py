@@ -24,7 +24,7 @@ from deployments.engine.service import EngineService
 from deployments.engine.warming import WarmStart, warm_before_ready
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app import scaling
-from serve_app.assembly.engine import engine_services, shared_answers
+from serve_app.assembly.engine import served, shared_answers
 from serve_app.engine.replica_name import replica_name, replica_rank
 from serve_app.local_models import Models, names_of_llm
 from serve_app.metrics.engine_counters import export_engine_counters
@@ -101,7 +101,7 @@ async def engine_servers(
     server.run_in_background(export_engine_counters(server.counters, RayMeter()))
     answers = shared_answers(settings, models, server)
     interval_s, spans = settings.stream_interval_ms / 1000, generation_spans(models.title)
-    return engine_services(EngineService(answers, interval_s, spans))
+    return served(EngineService(answers, interval_s, spans))
 
 
 def _expected(settings: Settings, models: Models, bundle: TokenizerBundle) -> Expected:

@@ -22,6 +22,7 @@ EXPORTED: Mapping[str, Metric] = {
     "resident_paths": metrics.ENGINE_PATHS,
     "residency_estimated": metrics.ENGINE_ESTIMATED,
     "pending_tokens": metrics.ENGINE_PENDING,
+    "prefill_tokens_per_s": metrics.ENGINE_PREFILL_RATE,
     "evicted_blocks": metrics.ENGINE_EVICTED,
     "admitted": metrics.ENGINE_ADMITTED,
     "refused": metrics.ENGINE_REFUSED,
@@ -32,14 +33,15 @@ EXPORTED: Mapping[str, Metric] = {
 async def export_engine_counters(
     counters: Callable[[], EngineCounters], meter: Meter, every_s: float = EVERY_S
 ) -> None:
-    """Records `counters` every `every_s` seconds, until it is cancelled."""
+    """Records `counters` every `every_s` seconds, until it is cancelled. What is None is not recorded."""
     before = EngineCounters()
     while True:
         now = counters()
         for field, metric in EXPORTED.items():
-            value, earlier = float(getattr(now, field)), float(getattr(before, field))
+            value, earlier = getattr(now, field), getattr(before, field)
             if metric.kind is Kind.COUNTER and value >= earlier:  # else the engine has started again
                 value -= earlier
-            meter.record(metric, value)
+            if value is not None:
+                meter.record(metric, float(value))
         before = now
         await asyncio.sleep(every_s)

@@ -43,7 +43,6 @@ from serve_app.assembly.agents import AgentPeers
 from serve_app.assembly.records import knowledge_and_records
 from serve_app.assembly.token_cache import token_cache as token_cache_services
 from serve_app.ingress import AgentHandle, Ingress
-from serve_app.local_models import Models
 from serve_app.settings import Settings
 from serve_app.setup.models import embedded_embedding_model
 from serve_app.wiring import build_graph
@@ -291,6 +290,6 @@ def _build_arguments(deployment: Any) -> tuple[Any, ...]:
 
 
 def _deployments(settings: Settings, agents: Sequence[AgentSpec]) -> dict[str, Any]:
-    graph = build_graph(settings, Models("llm", "embedding", "title"), b"secret", agents)
+    graph = build_graph(settings, b"secret", agents)
     built = build_app(graph, name="default", make_deployment_handle=lambda *_: None)
     return {deployment.name: deployment for deployment in built.deployments}

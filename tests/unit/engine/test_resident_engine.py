@@ -192,6 +192,15 @@ async def outcomes(rig: Rig, *requests: GenerateRequest) -> list[type]:
     return [type(ended) for ended in await asyncio.gather(*asking, return_exceptions=True)]
 
 
+async def test_the_rate_is_known_when_it_was_measured_lately(rig: Rig) -> None:
+    """60 tokens a second, until that is too long ago."""
+    assert rig.resident.counters().prefill_tokens_per_s is None
+    await slow(rig)
+    assert rig.resident.counters().prefill_tokens_per_s == pytest.approx(60, rel=0.05)
+    rig.clock.pass_s(60)
+    assert rig.resident.counters().prefill_tokens_per_s is None
+
+
 async def test_those_that_start_at_once_see_each_other(rig: Rig) -> None:
     many = [replace(request(f"t{n}"), prompt=LARGE, deadline_s=30.0) for n in range(4)]  # of 6.4 s each
     assert await outcomes(await slow(rig), *many) == [list, list, list, Overloaded]

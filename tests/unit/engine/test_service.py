@@ -31,6 +31,7 @@ class MemoryEngine:
         self.aborted = 0
         self.closed = 0
         self.dead = False
+        self.now = EngineCounters(running=3)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         if self.dead:
@@ -47,7 +48,7 @@ class MemoryEngine:
         return EngineInfo("memory", 2048, 32, 4096)
 
     def counters(self) -> EngineCounters:
-        return EngineCounters(running=3)
+        return self.now
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         if self.dead:
@@ -170,3 +171,16 @@ async def test_a_tenants_prompts_are_warmed_on_demand() -> None:
     prompts = [(to_bytes(token_ids([5, 6])), b""), (to_bytes(token_ids([7])), b"")]
     assert await replica.warm("salt", prompts, 5.0) == Warmed(2, 3, 0)
     assert [request.cache_salt for request in engine.requests[1:]] == ["salt"] * 2
+
+
+async def test_serve_learns_what_waits_and_how_fast_it_is_prefilled() -> None:
+    """As numbers by name, which Serve requires. A rate that is not known has no name."""
+    engine = MemoryEngine()
+    service = await deployed(engine)
+    engine.now = EngineCounters(pending_tokens=700)
+    assert await service.record_autoscaling_stats() == {"pending_tokens": 700.0}
+    engine.now = EngineCounters(pending_tokens=700, prefill_tokens_per_s=1500.0)
+    assert await service.record_autoscaling_stats() == {
+        "pending_tokens": 700.0,
+        "prefill_tokens_per_s": 1500.0,
+    }

@@ -50,6 +50,13 @@ def test_a_cluster_needs_what_its_nodes_share(missing: list[str], caplog: pytest
         _check_cluster(settings, nodes=2)
 
 
+def test_a_cluster_can_use_an_embedded_model(caplog: pytest.LogCaptureFixture) -> None:
+    """Each node makes it in a folder of its own. Only the name must be said: the default fits one machine."""
+    caplog.set_level(logging.WARNING, "ray.serve")
+    _check_cluster(Settings.from_env(WHOLE | {"WARMLINE_MODEL": "smollm2-135m"}), nodes=2)
+    assert caplog.text == ""
+
+
 def test_a_models_folder_must_be_on_each_node(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody can check that from here, so the log says it."""
     caplog.set_level(logging.WARNING, "ray.serve")

@@ -25,6 +25,7 @@ async def test_gauges_show_the_present_and_counters_what_was_added() -> None:
     assert set(meter.of(metrics.ENGINE_BLOCKS)) == {5.0}
     assert set(meter.of(metrics.ENGINE_PENDING)) == {7.0}
     assert set(meter.of(metrics.ENGINE_ESTIMATED)) == {0.0}
+    assert meter.of(metrics.ENGINE_PREFILL_RATE) == []  # not measured
     assert meter.of(metrics.ENGINE_EVICTED) == [3.0]
     now = EngineCounters(residency_estimated=True, evicted_blocks=10)
     await asyncio.sleep(0.05)

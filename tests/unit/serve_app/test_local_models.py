@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.core.errors import ConfigurationError
 from serve_app import local_models as module
 from serve_app.local_models import Models, embedded_llm, local_models
 from serve_app.settings import Settings
@@ -70,7 +71,7 @@ def test_an_embedded_name_is_fetched(name: str, cpu: bool, form: Form, set_up: S
     assert set_up.reported == ["converting"]
 
 
-@pytest.mark.parametrize("name", ["Qwen/Qwen2.5-Coder-1.5B-Instruct", "/srv/models/mine", "SMOLLM2-135M"])
+@pytest.mark.parametrize("name", ["Qwen/Qwen2.5-Coder-1.5B-Instruct", "/", "SMOLLM2-135M"])
 def test_a_model_of_the_users_own_is_left_to_the_engine(name: str, set_up: SetUp) -> None:
     """As the name or folder that was given; nothing is fetched or reported."""
     assert set_up.run(model=name, embedding_model=MINE) == Models(name, MINE, name)
@@ -95,6 +96,14 @@ def test_the_default_is_reported_with_how_to_change_it(
     change = choice[choice.index("WARMLINE_MODEL ") :]
     assert [other for other in EMBEDDED if other in change] == [other for other in EMBEDDED if other != name]
     assert converting == "converting"
+
+
+@pytest.mark.parametrize("field", ["model", "embedding_model"])
+def test_a_folder_that_this_node_lacks_is_named(field: str, set_up: SetUp) -> None:
+    """On a cluster, an operator has to know which node it is."""
+    folders = {"model": "my/model", "embedding_model": MINE} | {field: "/srv/models/mine"}
+    with pytest.raises(ConfigurationError, match=f"{field.upper()} is the folder /srv/models/mine, which"):
+        set_up.run(**folders)
 
 
 def test_what_is_chosen_is_known_before_it_is_fetched(set_up: SetUp) -> None:

@@ -71,3 +71,14 @@ def test_an_engine_replica_takes_what_its_platform_can(
     assert options["ray_actor_options"]["num_gpus"] == gpus
     assert options["max_ongoing_requests"] == math.ceil(ongoing * 1.25)
     assert options["autoscaling_config"]["target_ongoing_requests"] == (ongoing + 1) // 2
+
+
+def test_a_rolling_update_starts_a_replica_before_it_stops_one() -> None:
+    """Where a second one may run: not on SQLite, and not where an engine's hardware may be missing."""
+    sqlite, postgresql = (
+        Settings.from_env({"DATABASE_URL": url} if url else {}) for url in ("", "postgresql://localhost/w")
+    )
+    for options in (scaling.ingress(sqlite), scaling.agent(sqlite), scaling.token_cache(sqlite)):
+        assert options["max_surge_percent"] > 0
+    assert scaling.knowledge(postgresql, 3)["max_surge_percent"] > 0
+    assert "max_surge_percent" not in scaling.knowledge(sqlite, 3) | scaling.engine(postgresql)
