@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import Scope
-from deployments.knowledge.document_filter import condition, parameters
 from deployments.knowledge.index_words import index_words
+from deployments.knowledge.labels import CONDITION, parameters, with_filter
 
 ChunkIds = npt.NDArray[np.int64]
 
@@ -116,13 +116,13 @@ class FullText(Protocol):
         """Returns the chunks that have the words."""
 
 
-def _is_wanted(dialect: str, chunk_id: str) -> str:
+def _is_wanted(chunk_id: str) -> str:
     """The condition on a chunk by its document's section and labels; `:all` is 1 if a query has neither."""
     return f"""
     (CAST(:all AS INTEGER) = 1 OR EXISTS (
         SELECT 1 FROM chunks c JOIN documents d ON d.id = c.document_id
         WHERE c.id = {chunk_id} AND (CAST(:section AS TEXT) IS NULL OR d.section = :section)
-        AND {condition(dialect, "d")}))
+        AND {CONDITION}))
     """  # noqa: S608 -- constants only
 
 
@@ -157,9 +157,9 @@ class SqlFullText:
             "limit": query.limit,
             "all": int(query.section is None and not query.only),
             "section": query.section,
-            **parameters(query.only),
+            **parameters(query.within.scope, query.only),
         }
-        rows = await connection.execute(text(self.select), values)
+        rows = await connection.execute(with_filter(text(self.select)), values)
         return {asked[row.number]: np.fromstring(row.ids, np.int64, sep=",") for row in rows if row.ids}
 
 
@@ -169,7 +169,7 @@ _SQLITE = SqlFullText(
     SELECT k.key AS number, (
         SELECT group_concat(id) FROM (
             SELECT rowid AS id FROM chunk_search
-            WHERE chunk_search MATCH k.value AND {_is_wanted("sqlite", "chunk_search.rowid")}
+            WHERE chunk_search MATCH k.value AND {_is_wanted("chunk_search.rowid")}
             ORDER BY rowid LIMIT :limit)
         ) AS ids
     FROM json_each('["' || replace(:keys, ' ', '","') || '"]') k
@@ -185,7 +185,7 @@ _POSTGRESQL = SqlFullText(
         SELECT string_agg(CAST(chunk_id AS text), ',') FROM (
             SELECT chunk_id FROM (
                 SELECT s.chunk_id FROM chunk_search s WHERE s.keys @> ARRAY[k.key] OFFSET 0) AS having_key
-            WHERE {_is_wanted("postgresql", "having_key.chunk_id")}
+            WHERE {_is_wanted("having_key.chunk_id")}
             ORDER BY chunk_id LIMIT :limit) AS first_ones
         ) AS ids
     FROM unnest(CAST(:keys AS bigint[])) WITH ORDINALITY AS k (key, number)

@@ -30,6 +30,19 @@ collections = Table(
     Column("stamp", String(32), nullable=False, server_default=""),
 )
 
+collection_changes = Table(
+    "collection_changes",
+    metadata,
+    # The latest changes of each collection: the documents that they were about, and the stamps they made.
+    Column("tenant", String(64), primary_key=True),
+    Column("collection", String(64), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    # The document may be deleted.
+    Column("document_id", Integer, primary_key=True),
+    Column("stamp", String(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 documents = Table(
     "documents",
     metadata,
@@ -55,6 +68,16 @@ documents = Table(
     # A tenant's documents and bytes are counted in it.
     Index(None, "tenant", "content_bytes"),
     sqlite_autoincrement=True,
+)
+
+document_labels = Table(
+    "document_labels",
+    metadata,
+    # Of the documents' metadata, to filter by: see `labels.label_of`.
+    Column("label", LargeBinary(16), primary_key=True),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "document_id"),
+    sqlite_with_rowid=False,
 )
 
 document_versions = Table(
@@ -109,7 +132,8 @@ chunks = Table(
     Column("embedding", LargeBinary),
     Index(None, "index_id", "document_id"),
     Index(None, "document_id"),
-    Index(None, "segment_hash"),
+    # With the index first: SQLite would read all chunks of an index rather than look hashes up.
+    Index(None, "index_id", "segment_hash"),
     sqlite_autoincrement=True,
 )
 
