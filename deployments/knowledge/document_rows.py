@@ -118,6 +118,8 @@ async def unused_segments(
     connection: AsyncConnection, scope: Scope, index_id: int, segments: Mapping[str, str]
 ) -> list[str]:
     """Returns the texts of those `segments` (by hash) that no document of the collection has now."""
+    if not segments:
+        return []
     query = _in_scope(select(chunks.c.segment_hash).join(documents), scope).where(
         chunks.c.index_id == index_id, chunks.c.segment_hash.in_(segments)
     )
