@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
@@ -132,7 +132,7 @@ class SqlFullText:
 
     insert: str
     """Adds the row of chunk `:id` with `:keys`."""
-    select: str
+    select: TextClause
     """Returns for each of `:keys`, by its number from 0, the ids of at most `:limit` chunks, with commas."""
     listed: Callable[[Iterable[int]], str]
     """Writes keys as both statements read them."""
@@ -159,13 +159,13 @@ class SqlFullText:
             "section": query.section,
             **parameters(query.within.scope, query.only),
         }
-        rows = await connection.execute(with_filter(text(self.select)), values)
+        rows = await connection.execute(self.select, values)
         return {asked[row.number]: np.fromstring(row.ids, np.int64, sep=",") for row in rows if row.ids}
 
 
 _SQLITE = SqlFullText(
     "INSERT INTO chunk_search (rowid, keys) VALUES (:id, :keys)",
-    f"""
+    with_filter(f"""
     SELECT k.key AS number, (
         SELECT group_concat(id) FROM (
             SELECT rowid AS id FROM chunk_search
@@ -173,14 +173,14 @@ _SQLITE = SqlFullText(
             ORDER BY rowid LIMIT :limit)
         ) AS ids
     FROM json_each('["' || replace(:keys, ' ', '","') || '"]') k
-    """,  # noqa: S608 -- constants only
+    """),  # noqa: S608 -- constants only
     lambda keys: " ".join(f"{key:012x}" for key in keys),
 )
 # OFFSET 0 and the order outside of it keep the planner from walking through other chunks until it has found
 # as many as the limit.
 _POSTGRESQL = SqlFullText(
     "INSERT INTO chunk_search (chunk_id, keys) VALUES (:id, CAST(:keys AS bigint[]))",
-    f"""
+    with_filter(f"""
     SELECT k.number - 1 AS number, (
         SELECT string_agg(CAST(chunk_id AS text), ',') FROM (
             SELECT chunk_id FROM (
@@ -189,7 +189,7 @@ _POSTGRESQL = SqlFullText(
             ORDER BY chunk_id LIMIT :limit) AS first_ones
         ) AS ids
     FROM unnest(CAST(:keys AS bigint[])) WITH ORDINALITY AS k (key, number)
-    """,  # noqa: S608 -- constants only
+    """),  # noqa: S608 -- constants only
     lambda keys: "{" + ",".join(map(str, keys)) + "}",
 )
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -90,12 +91,12 @@ CONDITION = """
         GROUP BY document_id HAVING count(*) = :only_keys))
     AND (CAST(:any_id AS INTEGER) = 1 OR d.doc_id IN :only_ids)
     """
-"""`matches` for an SQL text that has the documents under the name `d`; `with_filter` binds its parameters."""
+"""`matches` in SQL, for a statement `with_filter` that has the documents under the name `d`."""
 
 
-def with_filter(statement: TextClause) -> TextClause:
-    """Declares the parameters of `CONDITION`, to which `parameters` gives values."""
-    return statement.bindparams(
+def with_filter(statement: str) -> TextClause:
+    """A statement with `CONDITION`, to whose parameters `parameters` gives values."""
+    return text(statement).bindparams(
         bindparam("only_labels", type_=LargeBinary, expanding=True),
         bindparam("only_ids", type_=String, expanding=True),
     )

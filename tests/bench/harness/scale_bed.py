@@ -44,7 +44,6 @@ OWN_PASSAGES = 10
 REDIS_MIB = 4096
 SEGMENT_TOKENS = 200
 _VOCABULARY = 49_152
-_SEGMENTS_AT_ONCE = 5_000
 _TTL_S = 24 * 3600
 
 
@@ -157,17 +156,14 @@ async def _agent(settings: Settings, tokens: Path, knowledge: Path) -> Any:
 
 
 async def _fill_redis(settings: Settings, size: Size) -> None:
-    """Stores segments of random ids, for all tenants."""
+    """Stores segments of all tenants. Those of a tenant are equal except for their keys."""
     link, rng = await redis_link(settings), Random(1)
     store = RedisSegmentStore(link)
-    of_each = size.segments // size.tenants
     for number in range(size.tenants):
-        values = {}
-        for _ in range(of_each):
-            ids = array("I", rng.choices(range(_VOCABULARY), k=SEGMENT_TOKENS))
-            key = SegmentKey(f"{rng.getrandbits(192):048x}")
-            values[key] = encode(ids, key, _VOCABULARY)
-        await store.put_many(Scope(size.tenant(number), COLLECTION), values, _TTL_S)
+        ids = array("I", rng.choices(range(_VOCABULARY), k=SEGMENT_TOKENS))
+        keys = [SegmentKey(f"{rng.getrandbits(192):048x}") for _ in range(size.segments // size.tenants)]
+        value = encode(ids, keys[0], _VOCABULARY)
+        await store.put_many(Scope(size.tenant(number), COLLECTION), dict.fromkeys(keys, value), _TTL_S)
     await link.close()
 
 

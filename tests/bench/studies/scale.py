@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -232,10 +232,12 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder of the databases, kept")
     parser.add_argument("--only", default="fill,small,large", help="parts to run, with commas")
     parser.add_argument("--seconds", type=float, default=180.0, help="how long the load lasts")
+    parser.add_argument("--segments", type=int, default=LARGE.segments, help="in Redis, of the large stores")
     options = parser.parse_args()
+    large = replace(LARGE, segments=options.segments)
     parts, folder = options.only.split(","), options.state.resolve()
     with environment():
-        for size in (SMALL, LARGE):
+        for size in (SMALL, large):
             state_dir = folder / size.name
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             if "fill" in parts and not asyncio.run(fill_database(state_dir, size, FILL_S)):
