@@ -13,6 +13,7 @@ from deployments.core.segments import document_segment
 from deployments.database.connection import Database
 from deployments.knowledge.collection_states import read_state
 from deployments.knowledge.labels import matches
+from deployments.knowledge.stored_chunks import scope_key
 from deployments.knowledge.tables import chunks, documents
 
 _PER_STATEMENT = 500
@@ -41,7 +42,8 @@ class DocumentSegments:
         if limit.only:
             wanted = wanted.where(matches(scope, limit.only))
         async with self._database.snapshot() as connection:
-            wanted = wanted.where(chunks.c.index_id == (await read_state(connection, scope)).index_id)
+            index_id = (await read_state(connection, scope)).index_id
+            wanted = wanted.where(chunks.c.index_id == index_id, chunks.c.scope_key == scope_key(scope))
             for batch in batches(digests, _PER_STATEMENT):
                 for row in await connection.execute(wanted.where(chunks.c.segment_hash.in_(batch))):
                     found[row.segment_hash] = document_segment(row.title, row.heading, row.body)

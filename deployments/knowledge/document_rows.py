@@ -18,7 +18,7 @@ from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.segments import document_segment
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.readers.loaders import LoadedDocument
-from deployments.knowledge.stored_chunks import ChunkDraft
+from deployments.knowledge.stored_chunks import ChunkDraft, scope_key
 from deployments.knowledge.tables import chunks, documents, indexes
 
 
@@ -120,8 +120,10 @@ async def unused_segments(
     """Returns the texts of those `segments` (by hash) that no document of the collection has now."""
     if not segments:
         return []
-    query = _in_scope(select(chunks.c.segment_hash).join(documents), scope).where(
-        chunks.c.index_id == index_id, chunks.c.segment_hash.in_(segments)
+    query = select(chunks.c.segment_hash).where(
+        chunks.c.index_id == index_id,
+        chunks.c.scope_key == scope_key(scope),
+        chunks.c.segment_hash.in_(segments),
     )
     used = set((await connection.execute(query)).scalars())
     return [segment for key, segment in segments.items() if key not in used]

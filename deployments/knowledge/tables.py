@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -125,6 +126,8 @@ chunks = Table(
     # rows of versions that did not record it.
     Column("start_char", Integer),
     Column("end_char", Integer),
+    # Of the collection: see `stored_chunks.scope_key`.
+    Column("scope_key", BigInteger, nullable=False, server_default="0"),
     # sha256 of the segment's text, hex.
     Column("segment_hash", String(64), nullable=False),
     # float32, little-endian; NULL if the process that wrote the chunk uses another embedding model than
@@ -132,8 +135,9 @@ chunks = Table(
     Column("embedding", LargeBinary),
     Index(None, "index_id", "document_id"),
     Index(None, "document_id"),
-    # With the index first: SQLite would read all chunks of an index rather than look hashes up.
-    Index(None, "index_id", "segment_hash"),
+    # With the index first, since SQLite would read all chunks of an index rather than look hashes up; and by
+    # collection, since the time must not tell whether others have the same text.
+    Index(None, "index_id", "scope_key", "segment_hash"),
     sqlite_autoincrement=True,
 )
 

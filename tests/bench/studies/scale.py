@@ -47,7 +47,7 @@ from tests.bench.harness.synthetic_knowledge import PASSAGES, draft_of, question
 
 SMALL = Size("small", 10, 3_000, 1_000)
 LARGE = Size("large", 1_000, 300_000, 1_000_000)
-FILL_S = 420.0
+FILL_S = 285.0
 QUESTIONS_A_MINUTE = 10
 CHANGES_AN_HOUR = 1_000
 OVERHEAD = ("retrieve", "tokens", "assemble", "route")

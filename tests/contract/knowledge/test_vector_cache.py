@@ -95,13 +95,13 @@ async def test_a_former_state_of_another_history_is_not_used(knowledge: Knowledg
     await knowledge.put("e", "text")
     cache = VectorCache()
     await loaded(knowledge, cache)
-    for changed in (
-        "UPDATE collections SET stamp = 'another'",
-        "UPDATE collection_changes SET stamp = 'other'",
-    ):
+    for history in ("UPDATE collections SET stamp = 'x'", "UPDATE collection_changes SET stamp = 'x'"):
         async with knowledge.database.transaction() as connection:
-            await connection.execute(text(changed))
-        await knowledge.put("d", f"text after {changed}")
+            await connection.execute(text(history))
+        read.clear()
+        await loaded(knowledge, cache)
+        assert read == ([2, 0] if "collections" in history else [])
+        await knowledge.put("d", f"text after {history}")
         read.clear()
         await loaded(knowledge, cache)
         assert read == [2, 0]

@@ -1,4 +1,4 @@
-"""Labels of documents, to filter by, the latest changes of collections, and segments by index."""
+"""Labels of documents, to filter by, the latest changes of collections, and chunks by collection."""
 
 import json
 from hashlib import blake2b
@@ -46,8 +46,11 @@ def upgrade() -> None:
     )
     _fill(labels)
     op.create_index("ix_document_labels_document_id", "document_labels", ["document_id"])
+    op.add_column("chunks", sa.Column("scope_key", sa.BigInteger, nullable=False, server_default="0"))
+    _fill_scope_keys()
     op.drop_index("ix_chunks_segment_hash", "chunks")
-    op.create_index("ix_chunks_index_id_segment_hash", "chunks", ["index_id", "segment_hash"])
+    columns = ["index_id", "scope_key", "segment_hash"]
+    op.create_index("ix_chunks_index_id_scope_key_segment_hash", "chunks", columns)
 
 
 def _fill(labels: sa.Table) -> None:
@@ -65,6 +68,19 @@ def _fill(labels: sa.Table) -> None:
         if len(found) < _BATCH:
             return
         after = found[-1].id
+
+
+def _fill_scope_keys() -> None:
+    connection, columns = op.get_bind(), _documents.c
+    scopes = connection.execute(sa.select(columns.tenant, columns.collection).distinct()).all()
+    for tenant, collection in scopes:
+        name = f"{tenant}/{collection}".encode()
+        key = int.from_bytes(blake2b(name, digest_size=8).digest(), signed=True)
+        of_scope = "SELECT id FROM documents WHERE tenant = :tenant AND collection = :collection"
+        connection.execute(
+            sa.text(f"UPDATE chunks SET scope_key = :key WHERE document_id IN ({of_scope})"),  # noqa: S608
+            {"key": key, "tenant": tenant, "collection": collection},
+        )
 
 
 def _label(*parts: str) -> bytes:
