@@ -53,7 +53,7 @@ async def write_labels(
 
 def matches(scope: Scope, only: DocumentFilter) -> ColumnElement[bool]:
     """The condition for a query on `documents` of this collection."""
-    conditions = []
+    conditions = list[ColumnElement[bool]]()
     if only.metadata:
         conditions.append(documents.c.id.in_(_labelled(scope, only)))
     if only.doc_ids:
@@ -72,7 +72,7 @@ async def matching_documents(
     return np.fromiter(await connection.scalars(query), np.int64)
 
 
-def _labelled(scope: Scope, only: DocumentFilter) -> Select[tuple[int]]:
+def _labelled(scope: Scope, only: DocumentFilter) -> Select[Any]:
     """Selects the documents that have one of the values for each key.
 
     A document has each key once, so it matches if it has as many of the labels as there are keys.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Any
 from unittest.mock import patch
 
 from deployments.agents.specs import AGENTS, SUPPORT
-from deployments.core.ids import CollectionName, Scope, SegmentKey, TenantId
+from deployments.core.ids import Scope, SegmentKey, TenantId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.token_ids import to_bytes, token_ids
 from deployments.database.connection import Database
 from deployments.knowledge.embedding import SentenceEmbedder
+from deployments.redis.connection import expect
 from deployments.redis.embedded_server import EmbeddedRedis
 from deployments.token_cache.bundle import load_bundle
 from deployments.token_cache.codec import encode
@@ -38,7 +38,7 @@ from tests.local_handle import replica_built
 
 BIG = TenantId("big")
 """The tenant with the large collection."""
-COLLECTION = CollectionName(SUPPORT.collection)
+COLLECTION = SUPPORT.collection
 OWN_PASSAGES = 10
 """Of each other tenant."""
 REDIS_MIB = 4096
@@ -160,7 +160,7 @@ async def _fill_redis(settings: Settings, size: Size) -> None:
     link, rng = await redis_link(settings), Random(1)
     store = RedisSegmentStore(link)
     for number in range(size.tenants):
-        ids = array("I", rng.choices(range(_VOCABULARY), k=SEGMENT_TOKENS))
+        ids = token_ids(rng.choices(range(_VOCABULARY), k=SEGMENT_TOKENS))
         keys = [SegmentKey(f"{rng.getrandbits(192):048x}") for _ in range(size.segments // size.tenants)]
         value = encode(ids, keys[0], _VOCABULARY)
         await store.put_many(Scope(size.tenant(number), COLLECTION), dict.fromkeys(keys, value), _TTL_S)
@@ -171,4 +171,4 @@ async def _redis_pid(settings: Settings) -> int:
     link = await redis_link(settings)
     (info,) = await link.call(("INFO", "server"))
     await link.close()
-    return int(info["process_id"])
+    return int(expect(dict, info)["process_id"])

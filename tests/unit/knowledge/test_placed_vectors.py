@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.database.vectors import Matrix
 from deployments.knowledge import placed_vectors
 from deployments.knowledge.placed_vectors import PlacedVectors
 
@@ -23,14 +25,14 @@ def _small_blocks() -> Iterator[None]:
         yield
 
 
-def rows(first: int, count: int) -> np.ndarray:
+def rows(first: int, count: int) -> Matrix:
     """Rows that differ from all others."""
     numbers = np.arange(first, first + count, dtype=np.float32)
     return np.stack([numbers, -numbers], axis=1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.randoms(use_true_random=False)), max_size=12))
-def test_after_any_changes_the_vectors_are_those_of_a_matrix(changes: list) -> None:
+def test_after_any_changes_the_vectors_are_those_of_a_matrix(changes: list[tuple[int, Random]]) -> None:
     """Also after many of them are gone, when blocks are made anew."""
     vectors, expected, made = PlacedVectors.of([]), np.empty((0, 2), np.float32), 0
     for count, dice in changes:
