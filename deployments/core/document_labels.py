@@ -18,7 +18,7 @@ MAX_METADATA_KEYS = 32
 MAX_KEY_CHARS = 64
 MAX_VALUE_CHARS = 500
 MAX_METADATA_CHARS = 8_000
-"""Of one document's keys and values together. A filtered search reads the metadata of a whole collection."""
+"""Of one document's keys and values together."""
 MAX_FILTER_KEYS = 8
 """Of one question or search."""
 MAX_FILTER_VALUES = 20

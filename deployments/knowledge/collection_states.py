@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.batches import batches
 from deployments.core.ids import CollectionName, Scope, TenantId
-from deployments.knowledge.tables import collections, indexes
 
-_AT_ONCE = 500
-"""Collections of one statement."""
+_WANTED = {
+    "sqlite": "SELECT json_extract(value, '$[0]') AS tenant, json_extract(value, '$[1]') AS name "
+    "FROM json_each(:scopes)",
+    "postgresql": "SELECT value ->> 0 AS tenant, value ->> 1 AS name "
+    "FROM json_array_elements(CAST(:scopes AS json)) AS every (value)",
+}
+_STATES = {
+    dialect: text(
+        "SELECT i.id, i.embedding_fingerprint, i.word_key, c.tenant, c.name, c.generation, c.stamp "  # noqa: S608 -- constants only
+        f"FROM indexes i LEFT JOIN (SELECT c.* FROM ({wanted}) w JOIN collections c "
+        "ON c.tenant = w.tenant AND c.name = w.name) c ON 1 = 1 WHERE i.status = 'active'"
+    )
+    for dialect, wanted in _WANTED.items()
+}
+"""By dialect. The scopes are one parameter: thousands of parameters would take longer than the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +49,16 @@ async def read_state(connection: AsyncConnection, scope: Scope) -> CollectionSta
 
 
 async def read_states(connection: AsyncConnection, scopes: Sequence[Scope]) -> dict[Scope, CollectionState]:
-    """Reads the states of collections, `_AT_ONCE` in a statement."""
-    states: dict[Scope, CollectionState] = {}
-    for some in batches(scopes, _AT_ONCE):
-        names = tuple_(collections.c.tenant, collections.c.name).in_([(s.tenant, s.collection) for s in some])
-        found = indexes.outerjoin(collections, names)
-        query = select(
-            indexes.c.id, indexes.c.embedding_fingerprint, indexes.c.word_key, collections
-        ).select_from(found)
-        rows = (await connection.execute(query.where(indexes.c.status == "active"))).all()
-        index = rows[0]  # without any collection, the join still has the index
-        absent = CollectionState(index.id, index.embedding_fingerprint, 0, "", bytes(index.word_key))
-        states |= dict.fromkeys(some, absent)
-        for row in rows:
-            if row.tenant is not None:
-                scope = Scope(TenantId(row.tenant), CollectionName(row.name))
-                states[scope] = replace(absent, generation=row.generation, stamp=row.stamp)
+    """Reads the states of collections by one statement."""
+    if not scopes:
+        return {}
+    names = json.dumps([(scope.tenant, scope.collection) for scope in scopes])
+    rows = (await connection.execute(_STATES[connection.dialect.name], {"scopes": names})).all()
+    index_id, embedding, word_key, *_ = rows[0]  # without any collection, the join still has the index
+    key = bytes(word_key)
+    states = dict.fromkeys(scopes, CollectionState(index_id, embedding, 0, "", key))
+    for _, _, _, tenant, name, generation, stamp in rows:
+        if tenant is not None:
+            scope = Scope(TenantId(tenant), CollectionName(name))
+            states[scope] = CollectionState(index_id, embedding, generation, stamp, key)
     return states

@@ -14,7 +14,7 @@ from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.ports import SegmentWriter
 from deployments.core.salt import SALT_COLLECTION, salt_scope
 from deployments.database.connection import Database
-from deployments.knowledge.document_rows import increment_generation, lock_collection, read_generation
+from deployments.knowledge.generations import increment_generation, lock_collection, read_generation
 from deployments.knowledge.indexes import read_indexes
 from deployments.knowledge.tables import chunks, collections, document_versions, documents
 from deployments.retrieval.lease_granting import Leases
@@ -95,7 +95,7 @@ class StoredDocumentEraser:
             for name, table in _PARTS.items():
                 removed[name] = await _count(connection, table, ids)
             await connection.execute(delete(documents).where(documents.c.id.in_(ids)))
-            await increment_generation(connection, scope)
+            await increment_generation(connection, scope, ids)
         return removed
 
 

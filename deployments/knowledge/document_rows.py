@@ -1,4 +1,4 @@
-"""SQL statements on documents and collections. Callers run them inside their own transactions."""
+"""SQL statements on documents. Callers run them inside their own transactions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select, text, update
+from sqlalchemy import Select, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.documents import Document
@@ -18,9 +18,8 @@ from deployments.core.ids import CollectionName, DocId, Scope, TenantId
 from deployments.core.segments import document_segment
 from deployments.database.metadata import AnyRow
 from deployments.knowledge.readers.loaders import LoadedDocument
-from deployments.knowledge.stamps import new_stamp
-from deployments.knowledge.stored_chunks import ChunkDraft
-from deployments.knowledge.tables import chunks, collections, documents, indexes
+from deployments.knowledge.stored_chunks import ChunkDraft, scope_key
+from deployments.knowledge.tables import chunks, documents, indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +42,6 @@ class PreparedDocument:
 
 Labels = tuple[str, str | None, tuple[str, ...], str | None, dict[str, str]]
 """Title, section, wordings, url and metadata of a document."""
-
-
-async def lock_collection(connection: AsyncConnection, scope: Scope) -> int:
-    """Locks a collection until the transaction ends; returns its generation, 0 for a new one."""
-    return await _write_generation(connection, scope, "generation = collections.generation", 0)
-
-
-async def increment_generation(connection: AsyncConnection, scope: Scope) -> int:
-    """Increments a collection's generation and replaces its stamp; returns the new generation."""
-    change = "generation = collections.generation + 1, stamp = excluded.stamp"
-    return await _write_generation(connection, scope, change, 1)
-
-
-async def _write_generation(connection: AsyncConnection, scope: Scope, change: str, first: int) -> int:
-    statement = text(
-        "INSERT INTO collections (tenant, name, generation, stamp) "  # noqa: S608 -- constants only
-        "VALUES (:tenant, :name, :first, :stamp) "
-        f"ON CONFLICT (tenant, name) DO UPDATE SET {change} RETURNING generation"
-    )
-    values = {"tenant": scope.tenant, "name": scope.collection, "first": first, "stamp": new_stamp()}
-    return int((await connection.execute(statement, values)).scalar_one())
-
-
-async def read_generation(connection: AsyncConnection, scope: Scope) -> int:
-    """Returns a collection's generation, 0 for a new one."""
-    query = select(collections.c.generation).where(
-        collections.c.tenant == scope.tenant, collections.c.name == scope.collection
-    )
-    return int(await connection.scalar(query) or 0)
 
 
 def _in_scope(query: Select[Any], scope: Scope) -> Select[Any]:
@@ -118,33 +88,42 @@ async def read_segments(connection: AsyncConnection, index_id: int, found: AnyRo
     }
 
 
+FIRST_PLACE = (DocId(""), 0)
+
+
 async def read_matching_segments(
-    connection: AsyncConnection, scope: Scope, pattern: str, after: int, limit: int
-) -> tuple[list[str], int | None]:
+    connection: AsyncConnection, scope: Scope, pattern: str, after: tuple[DocId, int], limit: int
+) -> tuple[list[str], tuple[DocId, int] | None]:
     """Returns segment texts of documents whose ids match a glob pattern, each text once.
 
-    Reads at most `limit` chunks with ids larger than `after`. Also returns the `after` of the next call;
-    None if there are no further chunks.
+    Reads at most `limit` chunks, ordered by document and row id, after those of `after`, at first
+    `FIRST_PLACE`. Also returns the `after` of the next call; None if there are no further chunks.
     """
     start = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     columns = (chunks.c.id, documents.c.doc_id, documents.c.title, chunks.c.heading, chunks.c.body)
     query = _in_scope(select(*columns).select_from(chunks.join(documents).join(indexes)), scope).where(
         indexes.c.status == "active",
         documents.c.doc_id.startswith(start, autoescape=True),
-        chunks.c.id > after,
+        documents.c.doc_id >= after[0],
+        or_(documents.c.doc_id > after[0], chunks.c.id > after[1]),
     )
-    rows = (await connection.execute(query.order_by(chunks.c.id).limit(limit))).all()
+    ordered = query.order_by(documents.c.doc_id, chunks.c.id).limit(limit)
+    rows = (await connection.execute(ordered)).all()
     matching = (row for row in rows if fnmatchcase(row.doc_id, pattern))
     texts = list(dict.fromkeys(document_segment(row.title, row.heading, row.body) for row in matching))
-    return texts, rows[-1].id if len(rows) == limit else None
+    return texts, (DocId(rows[-1].doc_id), rows[-1].id) if len(rows) == limit else None
 
 
 async def unused_segments(
     connection: AsyncConnection, scope: Scope, index_id: int, segments: Mapping[str, str]
 ) -> list[str]:
     """Returns the texts of those `segments` (by hash) that no document of the collection has now."""
-    query = _in_scope(select(chunks.c.segment_hash).join(documents), scope).where(
-        chunks.c.index_id == index_id, chunks.c.segment_hash.in_(segments)
+    if not segments:
+        return []
+    query = select(chunks.c.segment_hash).where(
+        chunks.c.index_id == index_id,
+        chunks.c.scope_key == scope_key(scope),
+        chunks.c.segment_hash.in_(segments),
     )
     used = set((await connection.execute(query)).scalars())
     return [segment for key, segment in segments.items() if key not in used]

@@ -17,13 +17,13 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.document_labels import EVERY_DOCUMENT, DocumentFilter
 from deployments.core.ids import Scope
-from deployments.knowledge.document_filter import condition, parameters
 from deployments.knowledge.index_words import index_words
+from deployments.knowledge.labels import CONDITION, parameters, with_filter
 
 ChunkIds = npt.NDArray[np.int64]
 
@@ -116,13 +116,13 @@ class FullText(Protocol):
         """Returns the chunks that have the words."""
 
 
-def _is_wanted(dialect: str, chunk_id: str) -> str:
+def _is_wanted(chunk_id: str) -> str:
     """The condition on a chunk by its document's section and labels; `:all` is 1 if a query has neither."""
     return f"""
     (CAST(:all AS INTEGER) = 1 OR EXISTS (
         SELECT 1 FROM chunks c JOIN documents d ON d.id = c.document_id
         WHERE c.id = {chunk_id} AND (CAST(:section AS TEXT) IS NULL OR d.section = :section)
-        AND {condition(dialect, "d")}))
+        AND {CONDITION}))
     """  # noqa: S608 -- constants only
 
 
@@ -132,7 +132,7 @@ class SqlFullText:
 
     insert: str
     """Adds the row of chunk `:id` with `:keys`."""
-    select: str
+    select: TextClause
     """Returns for each of `:keys`, by its number from 0, the ids of at most `:limit` chunks, with commas."""
     listed: Callable[[Iterable[int]], str]
     """Writes keys as both statements read them."""
@@ -157,39 +157,39 @@ class SqlFullText:
             "limit": query.limit,
             "all": int(query.section is None and not query.only),
             "section": query.section,
-            **parameters(query.only),
+            **parameters(query.within.scope, query.only),
         }
-        rows = await connection.execute(text(self.select), values)
+        rows = await connection.execute(self.select, values)
         return {asked[row.number]: np.fromstring(row.ids, np.int64, sep=",") for row in rows if row.ids}
 
 
 _SQLITE = SqlFullText(
     "INSERT INTO chunk_search (rowid, keys) VALUES (:id, :keys)",
-    f"""
+    with_filter(f"""
     SELECT k.key AS number, (
         SELECT group_concat(id) FROM (
             SELECT rowid AS id FROM chunk_search
-            WHERE chunk_search MATCH k.value AND {_is_wanted("sqlite", "chunk_search.rowid")}
+            WHERE chunk_search MATCH k.value AND {_is_wanted("chunk_search.rowid")}
             ORDER BY rowid LIMIT :limit)
         ) AS ids
     FROM json_each('["' || replace(:keys, ' ', '","') || '"]') k
-    """,  # noqa: S608 -- constants only
+    """),  # noqa: S608 -- constants only
     lambda keys: " ".join(f"{key:012x}" for key in keys),
 )
 # OFFSET 0 and the order outside of it keep the planner from walking through other chunks until it has found
 # as many as the limit.
 _POSTGRESQL = SqlFullText(
     "INSERT INTO chunk_search (chunk_id, keys) VALUES (:id, CAST(:keys AS bigint[]))",
-    f"""
+    with_filter(f"""
     SELECT k.number - 1 AS number, (
         SELECT string_agg(CAST(chunk_id AS text), ',') FROM (
             SELECT chunk_id FROM (
                 SELECT s.chunk_id FROM chunk_search s WHERE s.keys @> ARRAY[k.key] OFFSET 0) AS having_key
-            WHERE {_is_wanted("postgresql", "having_key.chunk_id")}
+            WHERE {_is_wanted("having_key.chunk_id")}
             ORDER BY chunk_id LIMIT :limit) AS first_ones
         ) AS ids
     FROM unnest(CAST(:keys AS bigint[])) WITH ORDINALITY AS k (key, number)
-    """,  # noqa: S608 -- constants only
+    """),  # noqa: S608 -- constants only
     lambda keys: "{" + ",".join(map(str, keys)) + "}",
 )
 

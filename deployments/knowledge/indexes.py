@@ -98,11 +98,12 @@ async def ensure_index(connection: AsyncConnection, key: IndexKey) -> IndexRow:
 
 
 async def pending_documents(
-    connection: AsyncConnection, index_id: int, limit: int
+    connection: AsyncConnection, index_id: int, limit: int, after: int
 ) -> Sequence[PendingDocument]:
-    """Returns at most `limit` documents that are incomplete in an index, ordered by row id."""
+    """Returns at most `limit` documents that are incomplete in an index, ordered by row id, after `after`."""
     columns = (*_SCOPE, *(documents.c[name] for name in _PENDING_COLUMNS))
-    query = _pending(select(*columns), index_id).order_by(documents.c.id).limit(limit)
+    query = _pending(select(*columns), index_id).where(documents.c.id > after)
+    query = query.order_by(documents.c.id).limit(limit)
     return [
         PendingDocument(
             row.id, _scope(row), DocId(row.doc_id), row.title, row.content, asked_as(row), row.version

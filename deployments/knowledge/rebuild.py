@@ -77,9 +77,10 @@ class Rebuild:
                 return
 
     async def _fill(self) -> None:
-        logged = None
+        """Walks through the pending documents until a walk finds none, and activates the index."""
+        logged, after = None, 0
         while True:
-            batch = await self._next_batch()
+            batch = await self._next_batch(after)
             if batch is None:
                 log.warning("index: another process has dropped this one")
                 return
@@ -92,17 +93,22 @@ class Rebuild:
                 vectors = await self._indexer.vectors(document.scope.tenant, drafts, document.asked_as)
                 await self._store.put_into(self._index, document, drafts, vectors)
                 self._pending -= 1
-            if not batch and await self._switch():
+            if not batch and not after and await self._switch():
                 return
+            after = batch[-1].id if batch else 0
 
-    async def _next_batch(self) -> Sequence[PendingDocument] | None:
-        """Returns the next pending documents; None if another process has dropped this index."""
+    async def _next_batch(self, after: int) -> Sequence[PendingDocument] | None:
+        """Returns the next pending documents; None if another process has dropped this index.
+
+        Counts them only where a walk begins, since counting reads all documents.
+        """
         async with self._database.snapshot() as connection:
             own = select(indexes.c.id).where(indexes.c.id == self._index.id)
             if await connection.scalar(own) is None:
                 return None
-            self._pending = await count_pending(connection, self._index.id)
-            return await pending_documents(connection, self._index.id, _BATCH_DOCUMENTS)
+            if not after:
+                self._pending = await count_pending(connection, self._index.id)
+            return await pending_documents(connection, self._index.id, _BATCH_DOCUMENTS, after)
 
     async def _switch(self) -> bool:
         """Activates the index; returns False if a document has become pending meanwhile."""

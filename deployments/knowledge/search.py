@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,16 +18,16 @@ from deployments.database.metadata import AnyRow
 from deployments.database.vectors import Embedder, Vector
 from deployments.knowledge.chunk_rows import hit_of, passage_of, read_rows
 from deployments.knowledge.collection_states import CollectionState, read_state, read_states
-from deployments.knowledge.document_filter import matching_documents
-from deployments.knowledge.follow_up import searched_texts, weigh
+from deployments.knowledge.follow_up import WeighedQuestion, searched_texts, weigh
 from deployments.knowledge.fulltext import Place, TextScope, WordQuery, full_text
 from deployments.knowledge.fusion import best_of_groups, fuse
+from deployments.knowledge.labels import matching_documents
 from deployments.knowledge.search_terms import Term, search_terms
 from deployments.knowledge.snippets import snippet
 from deployments.knowledge.stamps import search_state
 from deployments.knowledge.tables import chunks, documents
 from deployments.knowledge.text_ranking import TextRanking, exact_limit, rank
-from deployments.knowledge.vector_cache import VectorCache
+from deployments.knowledge.vector_cache import DEFAULT_CACHE_BYTES, VectorCache
 
 _MIN_DEPTH = 50
 """Least number of ranks read from each ranking: a passage third in both beats one first in only one."""
@@ -74,12 +75,19 @@ class HybridSearch:
     vectors of two models are not comparable. `similarity` is None then, and the threshold has no effect.
     """
 
-    def __init__(self, database: Database, embedder: Embedder, similarity_threshold: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        similarity_threshold: float,
+        vector_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        """`vector_bytes` is the memory for vectors of collections."""
         self._database = database
         self._embedder = embedder
         self._threshold = similarity_threshold
         self._full_text = full_text(database.dialect)
-        self._vectors = VectorCache()
+        self._vectors = VectorCache(vector_bytes)
 
     async def search(self, query: SearchQuery) -> Retrieval:
         """Returns at most `top_k` passages, the best of each document first, and `further` ones of these.
@@ -127,15 +135,20 @@ class HybridSearch:
     ) -> _Candidates:
         """Finds chunks by vectors, and those that have what the question spells."""
         vectors = await self._vectors.load(connection, query.scope, state)
-        weighed = weigh(texts, await vectors.similarities_to(questions))
         only = await matching_documents(connection, query.scope, query.only) if query.only else None
-        near = vectors.nearest(weighed.similarities, query.section, _depth(query), query.top_k, only)
+
+        def ranked() -> tuple[WeighedQuestion, list[int]]:
+            weighed = weigh(texts, [vectors.similarities(question) for question in questions])
+            near = vectors.nearest(weighed.similarities, query.section, _depth(query), query.top_k, only)
+            return weighed, near
+
+        weighed, near = await vectors.computed(ranked)
         # All chunks of the collection decide how rare a word is, whatever limits the question has.
         asked = _TextQuestion(_text_scope(query.scope, state))
         ranking = await self._rank_text(connection, asked, search_terms(weighed.text), len(vectors.chunk_ids))
-        allowed = vectors.chunks_of(query.section, only)
-        exact = (chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.exact_matches)
-        words = [chunk_id for chunk_id in exact if allowed is None or chunk_id in allowed][: _depth(query)]
+        exact = [chunk_id for chunk_id in ranking.chunk_ids if chunk_id in ranking.exact_matches]
+        allowed = vectors.allowed(np.array(exact, np.int64), query.section, only)
+        words = allowed[: _depth(query)].tolist()
         similarities = vectors.by_chunk(weighed.similarities, [*near, *words])
         return _Candidates(near, words, ranking.exact_matches, similarities, weighed.text)
 

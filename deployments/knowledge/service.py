@@ -50,6 +50,7 @@ from deployments.knowledge.segment_updates import SegmentUpdates
 from deployments.knowledge.store import DocumentStore, LabelsChanged, StoreResult, VectorsMissing
 from deployments.knowledge.stored_chunks import DocumentVectors
 from deployments.knowledge.text_reindexing import reindex_texts
+from deployments.knowledge.vector_cache import DEFAULT_CACHE_BYTES
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class KnowledgeParts:
     leases: Leases | None = None
     """None only if no other process uses the database, or used it while a lease may still last."""
     limits_of: LimitsOf = default_limits
+    vector_bytes: int = DEFAULT_CACHE_BYTES
+    """Memory for the vectors of collections. A collection that is larger is kept alone."""
 
 
 class KnowledgeService:
@@ -92,7 +95,9 @@ class KnowledgeService:
         self._history = DocumentHistory(parts.database)
         self._indexer = Indexer(parts.documents, parts.tokenizer, parts.embedder)
         self._store = DocumentStore(parts.database, parts.embedder.fingerprint, parts.limits_of)
-        self._search = HybridSearch(parts.database, parts.embedder, parts.similarity_threshold)
+        self._search = HybridSearch(
+            parts.database, parts.embedder, parts.similarity_threshold, parts.vector_bytes
+        )
         self._leases = parts.leases or Leases(alone=True, predecessor=False)
         self._leased = LeasedSearch(self._search, self._leases)
         self._document_locks: WeakValueDictionary[tuple[Scope, DocId], asyncio.Lock] = WeakValueDictionary()

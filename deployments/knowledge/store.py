@@ -16,18 +16,15 @@ from deployments.core.documents import Document, Ingested
 from deployments.core.ids import DocId, Fingerprint, Scope
 from deployments.database.connection import Database
 from deployments.database.metadata import AnyRow
-from deployments.knowledge.document_filter import matches
 from deployments.knowledge.document_quota import LimitsOf, check_quotas, default_limits
 from deployments.knowledge.document_rows import (
+    FIRST_PLACE,
     PreparedDocument,
     find_document,
-    increment_generation,
     is_equal,
     labels,
-    lock_collection,
     note_digest,
     present_or_raise,
-    read_generation,
     read_matching_segments,
     read_segments,
     select_documents,
@@ -37,7 +34,9 @@ from deployments.knowledge.document_rows import (
 )
 from deployments.knowledge.document_versions import keep_version
 from deployments.knowledge.fulltext import TextScope, full_text
+from deployments.knowledge.generations import increment_generation, lock_collection, read_generation
 from deployments.knowledge.indexes import IndexRow, PendingDocument, read_indexes
+from deployments.knowledge.labels import matches, write_labels
 from deployments.knowledge.stored_chunks import (
     ChunkChange,
     ChunkDraft,
@@ -112,6 +111,8 @@ class DocumentStore:
             if found is not None:
                 await keep_version(connection, found)
             row_id, version = await write_document(connection, found, document)
+            if found is None or found.metadata != dict(document.loaded.metadata):
+                await write_labels(connection, document.scope, row_id, document.loaded.metadata)
             size = len(document.loaded.text.encode())
             await check_quotas(connection, document.scope.tenant, self._limits_of, found, size)
             for index, change in changes:
@@ -126,7 +127,7 @@ class DocumentStore:
                 len(document.chunks),
                 next(change.kept for index, change in changes if index.active),
                 len(obsolete),
-                await increment_generation(connection, document.scope),
+                await increment_generation(connection, document.scope, [row_id]),
             )
         written = [d.segment for d in document.chunks if d.segment_hash not in before]
         return StoreResult(ingested, written, obsolete)
@@ -170,7 +171,7 @@ class DocumentStore:
             await self._writer.apply(connection, within, pending.id, change, vectors, with_vectors=True)
             await write_wordings(connection, index.id, pending.id, pending.asked_as, vectors.wordings)
             if target.active:
-                await increment_generation(connection, pending.scope)
+                await increment_generation(connection, pending.scope, [pending.id])
 
     async def delete(self, scope: Scope, doc_id: DocId) -> StoreResult:
         """Deletes a document and its versions. Raises NotFound, KnowledgeUnavailable."""
@@ -181,7 +182,7 @@ class DocumentStore:
             before = await read_segments(connection, active.id, found)
             await connection.execute(delete(documents).where(documents.c.id == found.id))
             obsolete = await unused_segments(connection, scope, active.id, before)
-            generation = await increment_generation(connection, scope)
+            generation = await increment_generation(connection, scope, [found.id])
         ingested = Ingested(doc_id, found.version, 0, 0, len(obsolete), generation)
         return StoreResult(ingested, (), obsolete)
 
@@ -203,7 +204,7 @@ class DocumentStore:
         if after is not None:
             query = query.where(documents.c.doc_id > after)
         if only:
-            query = query.where(matches(only, self._database.dialect))
+            query = query.where(matches(scope, only))
         async with self._database.snapshot() as connection:
             return tuple(to_document(row) for row in await connection.execute(query))
 
@@ -213,7 +214,7 @@ class DocumentStore:
         They come in batches, so that texts of a large collection are never in memory together. A text
         can be in several batches. Raises KnowledgeUnavailable.
         """
-        after: int | None = 0
+        after: tuple[DocId, int] | None = FIRST_PLACE
         while after is not None:
             async with self._database.snapshot() as connection:
                 texts, after = await read_matching_segments(connection, scope, pattern, after, _BATCH)

@@ -12,6 +12,7 @@ from sqlalchemy import Integer, Update, column, delete, insert, select, update, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.core.batches import batches
+from deployments.core.ids import Scope
 from deployments.core.segments import document_segment
 from deployments.database.vectors import Vector, to_blob
 from deployments.knowledge.cutting.chunking import Chunk
@@ -47,6 +48,11 @@ def chunk_draft(title: str, chunk: Chunk) -> ChunkDraft:
     """Prepares a chunk of a document with this title."""
     segment = document_segment(title, chunk.heading, chunk.body)
     return ChunkDraft(chunk, title, segment, hashlib.sha256(segment.encode()).hexdigest())
+
+
+def scope_key(scope: Scope) -> int:
+    """A collection as a number, so that an index by it is small."""
+    return int.from_bytes(hashlib.blake2b(str(scope).encode(), digest_size=8).digest(), signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +198,7 @@ class ChunkWriter:
             {
                 "index_id": within.index_id,
                 "document_id": document_id,
+                "scope_key": scope_key(within.scope),
                 **_columns(draft.place),
                 "heading": draft.chunk.heading,
                 "body": draft.chunk.body,

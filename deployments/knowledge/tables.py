@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -28,6 +29,19 @@ collections = Table(
     # Random, replaced by each change. In a database restored from a backup, the generation can repeat
     # for other contents; the stamp can't.
     Column("stamp", String(32), nullable=False, server_default=""),
+)
+
+collection_changes = Table(
+    "collection_changes",
+    metadata,
+    # The latest changes of each collection: the documents that they were about, and the stamps they made.
+    Column("tenant", String(64), primary_key=True),
+    Column("collection", String(64), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    # The document may be deleted.
+    Column("document_id", Integer, primary_key=True),
+    Column("stamp", String(32), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 documents = Table(
@@ -55,6 +69,16 @@ documents = Table(
     # A tenant's documents and bytes are counted in it.
     Index(None, "tenant", "content_bytes"),
     sqlite_autoincrement=True,
+)
+
+document_labels = Table(
+    "document_labels",
+    metadata,
+    # Of the documents' metadata, to filter by: see `labels.label_of`.
+    Column("label", LargeBinary(16), primary_key=True),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "document_id"),
+    sqlite_with_rowid=False,
 )
 
 document_versions = Table(
@@ -102,6 +126,8 @@ chunks = Table(
     # rows of versions that did not record it.
     Column("start_char", Integer),
     Column("end_char", Integer),
+    # Of the collection: see `stored_chunks.scope_key`.
+    Column("scope_key", BigInteger, nullable=False, server_default="0"),
     # sha256 of the segment's text, hex.
     Column("segment_hash", String(64), nullable=False),
     # float32, little-endian; NULL if the process that wrote the chunk uses another embedding model than
@@ -109,7 +135,9 @@ chunks = Table(
     Column("embedding", LargeBinary),
     Index(None, "index_id", "document_id"),
     Index(None, "document_id"),
-    Index(None, "segment_hash"),
+    # With the index first, since SQLite would read all chunks of an index rather than look hashes up; and by
+    # collection, since the time must not tell whether others have the same text.
+    Index(None, "index_id", "scope_key", "segment_hash"),
     sqlite_autoincrement=True,
 )
 

@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.batches import batches
 from deployments.core.ids import Scope
-from deployments.database.metadata import AnyRow
-from deployments.database.vectors import Matrix, to_matrix
+from deployments.knowledge.collection_reading import read_changes, read_collection
 from deployments.knowledge.collection_states import CollectionState
-from deployments.knowledge.tables import chunks, documents
-from deployments.knowledge.vectors import CollectionVectors, document_vectors
-from deployments.knowledge.wordings import read_collection_wordings
+from deployments.knowledge.generations import changed_since
+from deployments.knowledge.vectors import CollectionVectors
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 _ENTRY_BYTES = 4096
 """Rough size of an entry without its vectors. It makes entries of empty collections count, too."""
-_IDS_AT_ONCE = 500
-"""Vectors read by one statement. If most are missing, one statement reads all."""
-_HASH_DIGITS = 15
-"""Hex digits of a segment's hash that are compared: 60 bits, which fit into a signed integer."""
-
-Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     state: CollectionState
     vectors: CollectionVectors
-    hashes: Ids
-    """The beginning of the hash of each chunk's segment, from whose text its vector was made."""
 
     @property
     def nbytes(self) -> int:
-        return self.vectors.nbytes + self.hashes.nbytes + _ENTRY_BYTES
+        return self.vectors.nbytes + _ENTRY_BYTES
 
 
 class VectorCache:
@@ -49,8 +34,7 @@ class VectorCache:
 
     An entry is valid for one state of its collection. A search reads the state in its own transaction, so
     it sees other replicas' writes at once. The stamp is part of the state because generations and chunk
-    ids can repeat in a database restored from a backup. For the same reason a former vector is used again
-    only for a chunk with the same id and text.
+    ids can repeat in a database restored from a backup.
     """
 
     def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
@@ -100,86 +84,9 @@ class VectorCache:
 async def _read(
     connection: AsyncConnection, scope: Scope, state: CollectionState, former: _Entry | None
 ) -> _Entry:
-    of_collection = (
-        documents.c.tenant == scope.tenant,
-        documents.c.collection == scope.collection,
-        chunks.c.index_id == state.index_id,
-        chunks.c.embedding.is_not(None),
-    )
-    digits = func.substr(chunks.c.segment_hash, 1, _HASH_DIGITS).label("hash")
-    query = select(chunks.c.id, chunks.c.document_id, documents.c.section, digits).join(documents)
-    rows = (await connection.execute(query.where(*of_collection).order_by(chunks.c.id))).all()
-    if former is not None and former.state.index_id != state.index_id:
-        former = None  # its vectors are of another model
-    places = await asyncio.to_thread(_Places.of, rows, former)
-    embeddings = await _embeddings(connection, of_collection, places)
-    matrix = await asyncio.to_thread(places.matrix, former, embeddings)
-    numbered, owners = np.unique(places.documents, return_inverse=True)
-    wordings = await read_collection_wordings(connection, scope, state.index_id, numbered, owners)
-    document_matrix = await asyncio.to_thread(document_vectors, matrix, owners, len(numbered))
-    vectors = CollectionVectors(
-        places.ids, numbered, owners, places.sections, matrix, document_matrix, wordings
-    )
-    return _Entry(state, vectors, places.hashes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """A collection's chunks, in the order of their ids, and where their former vectors are."""
-
-    ids: Ids
-    documents: Ids
-    sections: npt.NDArray[np.object_]
-    hashes: Ids
-    former: Ids
-    """For each chunk, the row of its vector in the former matrix, or -1."""
-
-    @classmethod
-    def of(cls, rows: Sequence[AnyRow], former: _Entry | None) -> _Places:
-        """Finds which chunks have a vector in the former entry."""
-        count = len(rows)
-        ids = np.fromiter((row.id for row in rows), np.int64, count)
-        hashes = np.fromiter((int(row.hash, 16) for row in rows), np.int64, count)
-        found = np.full(count, -1, np.int64)
-        if former is not None and len(former.hashes) and count:
-            at = np.minimum(np.searchsorted(former.vectors.chunk_ids, ids), len(former.hashes) - 1)
-            same = (former.vectors.chunk_ids[at] == ids) & (former.hashes[at] == hashes)
-            found[same] = at[same]
-        return cls(
-            ids,
-            np.fromiter((row.document_id for row in rows), np.int64, count),
-            np.array([row.section for row in rows], dtype=np.object_),
-            hashes,
-            found,
-        )
-
-    @property
-    def missing(self) -> Ids:
-        """Ids of the chunks whose vectors have to be read."""
-        return self.ids[self.former < 0]
-
-    def matrix(self, former: _Entry | None, embeddings: Sequence[bytes]) -> Matrix:
-        """Joins former vectors and `embeddings`, which are those of `missing`, in order."""
-        read = to_matrix(embeddings)
-        if former is None or len(read) == len(self.ids):
-            return read
-        matrix = np.empty((len(self.ids), former.vectors.matrix.shape[1]), np.float32)
-        known = self.former >= 0
-        matrix[known] = former.vectors.matrix[self.former[known]]
-        if len(read):
-            matrix[~known] = read
-        return matrix
-
-
-async def _embeddings(
-    connection: AsyncConnection, of_collection: Sequence[ColumnElement[bool]], places: _Places
-) -> list[bytes]:
-    """Reads the vectors of the missing chunks, in the order of their ids."""
-    missing = places.missing
-    query = select(chunks.c.embedding).order_by(chunks.c.id)
-    if len(missing) == len(places.ids):
-        every = await connection.scalars(query.join(documents).where(*of_collection))
-        return list(every)
-    some = batches(missing.tolist(), _IDS_AT_ONCE)
-    found = [(await connection.scalars(query.where(chunks.c.id.in_(ids)))).all() for ids in some]
-    return [embedding for batch in found for embedding in batch]
+    if former is not None:
+        changed = await changed_since(connection, scope, former.state, state)
+        if changed is not None:
+            vectors = await read_changes(connection, former.vectors, state.index_id, changed)
+            return _Entry(state, vectors)
+    return _Entry(state, await read_collection(connection, scope, state.index_id))

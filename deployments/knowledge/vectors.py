@@ -1,16 +1,20 @@
-"""Exact vector search in memory: one matrix per collection."""
+"""Exact vector search in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from deployments.database.vectors import Matrix, Vector, normalised
-from deployments.knowledge.wordings import CollectionWordings, Cosines
+from deployments.knowledge.placed_vectors import Cosines, Ids, PlacedVectors
+from deployments.knowledge.wordings import CollectionWordings
+
+T = TypeVar("T")
 
 _DOCUMENT_WEIGHT = np.float32(0.3)
 """Weight of a document's similarity in the order of chunks; a chunk's own has 1.
@@ -18,8 +22,8 @@ _DOCUMENT_WEIGHT = np.float32(0.3)
 A passage of a long page can resemble a question by chance, while the page is about something else. Of 196
 questions in other words than the pages', this puts the right page first for 151, without it for 145.
 """
-_THREAD_BYTES = 16 * 2**20
-"""A larger matrix is compared in a thread: NumPy lets others run meanwhile, for more than 2 ms."""
+_THREAD_CHUNKS = 10_000
+"""More chunks are searched in a thread: NumPy lets others run meanwhile, for more than 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +48,38 @@ class Similarities:
 class CollectionVectors:
     """Vectors of a collection's chunks in an index; one entry for each chunk with a vector."""
 
-    chunk_ids: npt.NDArray[np.int64]
+    chunk_ids: Ids
     """Row ids of the chunks, ascending."""
-    documents: npt.NDArray[np.int64]
+    documents: Ids
     """Row ids of the documents, which `owners` numbers from 0; ascending."""
-    owners: npt.NDArray[np.int64]
+    owners: Ids
     """The number of each chunk's document."""
     sections: npt.NDArray[np.object_]
     """The section of each chunk's document, or None."""
-    matrix: Matrix
-    """The vector of each chunk."""
-    document_matrix: Matrix
-    """The vector of each document (`document_vectors`)."""
+    chunk_vectors: PlacedVectors
+    document_vectors: PlacedVectors
+    """As `mean_vectors` makes them."""
     wordings: CollectionWordings
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the vectors of chunks, documents and wordings take."""
-        return self.matrix.nbytes + self.document_matrix.nbytes + self.wordings.matrix.nbytes
+        """Bytes that all this takes."""
+        arrays = (self.chunk_ids, self.documents, self.owners, self.sections)
+        vectors = (self.chunk_vectors, self.document_vectors, self.wordings.vectors)
+        return sum(array.nbytes for array in arrays) + sum(one.nbytes for one in vectors)
 
-    async def similarities_to(self, questions: Sequence[Vector]) -> list[Similarities]:
-        """Returns the `similarities` of each question; in a thread, if that takes long."""
-        if self.matrix.nbytes < _THREAD_BYTES:
-            return [self.similarities(question) for question in questions]
-        return await asyncio.to_thread(lambda: [self.similarities(question) for question in questions])
+    async def computed(self, work: Callable[[], T]) -> T:
+        """Returns what `work` returns, which searches these vectors; in a thread, if that takes long."""
+        return work() if len(self.chunk_ids) < _THREAD_CHUNKS else await asyncio.to_thread(work)
 
     def similarities(self, question: Vector) -> Similarities:
         """Returns how similar each chunk and each document is to the question."""
         if not len(self.chunk_ids):
             return Similarities(np.empty(0, np.float32), np.empty(0, np.float32))
         closest = self.wordings.closest(question)
-        # vecdot runs in this thread. A matrix product would start BLAS threads; on cores that the engine
-        # keeps busy, these wait for each other for 30 times as long as the product takes.
-        chunks, documents = (
-            np.asarray(np.vecdot(matrix, question), np.float32)
-            for matrix in (self.matrix, self.document_matrix)
-        )
         return Similarities(
-            self.wordings.chunks.raised(chunks, closest), self.wordings.documents.raised(documents, closest)
+            self.wordings.chunks.raised(self.chunk_vectors.cosines(question), closest),
+            self.wordings.documents.raised(self.document_vectors.cosines(question), closest),
         )
 
     def nearest(
@@ -90,7 +88,7 @@ class CollectionVectors:
         section: str | None,
         limit: int,
         documents: int,
-        only: npt.NDArray[np.int64] | None = None,
+        only: Ids | None = None,
     ) -> list[int]:
         """Returns ids of the most similar chunks, best first; equal ones are ordered by id.
 
@@ -101,49 +99,65 @@ class CollectionVectors:
         are.
         """
         rows = self._rows(section, only)
+        owners = self.owners[rows]
         distances = -similarities.chunks[rows]
-        distances -= _DOCUMENT_WEIGHT * similarities.documents[self.owners[rows]]
-        document_bests = _smallest_of_owners(self.owners[rows], distances, documents)
-        wanted = np.union1d(_smallest(distances, limit), document_bests)
+        distances -= _DOCUMENT_WEIGHT * similarities.documents[owners]
+        wanted = np.union1d(_smallest(distances, limit), _smallest_of_owners(owners, distances, documents))
         order = wanted[np.argsort(distances[wanted], kind="stable")]
-        return [int(chunk_id) for chunk_id in self.chunk_ids[rows[order]]]
+        return [int(chunk_id) for chunk_id in self.chunk_ids[rows][order]]
 
-    def chunks_of(self, section: str | None, only: npt.NDArray[np.int64] | None) -> set[int] | None:
-        """Returns ids of the chunks that a question with these limits may find; None if it has none."""
+    def allowed(self, chunk_ids: Ids, section: str | None, only: Ids | None) -> Ids:
+        """Returns those of some chunks that a question with these limits may find, in the same order.
+
+        A chunk without a vector is within no limit.
+        """
         if section is None and only is None:
-            return None
-        return set(self.chunk_ids[self._rows(section, only)].tolist())
+            return chunk_ids
+        at, present = self._positions(chunk_ids)
+        at, known = at[present], chunk_ids[present]
+        fits = np.full(len(at), True) if section is None else self.sections[at] == section
+        return known[fits if only is None else fits & np.isin(self.documents[self.owners[at]], only)]
 
-    def _rows(self, section: str | None, only: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
-        rows = np.arange(len(self.chunk_ids))
-        if only is not None:
-            rows = rows[np.isin(self.documents, only)[self.owners]]
+    def _rows(self, section: str | None, only: Ids | None) -> Ids | slice:
+        if only is None:
+            return slice(None) if section is None else np.flatnonzero(self.sections == section)
+        rows = np.flatnonzero(np.isin(self.documents, only)[self.owners])
         return rows if section is None else rows[self.sections[rows] == section]
+
+    def _positions(self, chunk_ids: Ids) -> tuple[Ids, npt.NDArray[np.bool_]]:
+        """Where chunks are in `chunk_ids`, and whether they are there at all."""
+        if not len(self.chunk_ids):
+            return np.zeros(len(chunk_ids), np.int64), np.zeros(len(chunk_ids), np.bool_)
+        at = np.minimum(np.searchsorted(self.chunk_ids, chunk_ids), len(self.chunk_ids) - 1)
+        return at, self.chunk_ids[at] == chunk_ids
 
     def by_chunk(self, similarities: Similarities, chunk_ids: Sequence[int]) -> dict[int, float]:
         """Returns the chunks' own similarities by id, without chunks that have no vector."""
-        if not len(self.chunk_ids):
-            return {}
         wanted = np.asarray(chunk_ids, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.chunk_ids, wanted), len(self.chunk_ids) - 1)
-        present = self.chunk_ids[at] == wanted
+        at, present = self._positions(wanted)
         return {int(wanted[i]): float(similarities.chunks[at[i]]) for i in np.flatnonzero(present)}
 
 
-def document_vectors(matrix: Matrix, owners: npt.NDArray[np.int64], documents: int) -> Matrix:
+def mean_vectors(chunks: PlacedVectors, owners: Ids, documents: int) -> Matrix:
     """Returns the vector of each of so many documents: the mean of its chunks' vectors, with length 1.
 
-    `owners` has the number of each chunk's document.
+    `owners` has the number of each chunk's document; no vector of `chunks` is gone.
     """
-    sums = np.zeros((documents, matrix.shape[1]), np.float32)
-    # Chunks of a document are mostly next to each other. Each such run is added up without copying it.
-    starts = np.flatnonzero(np.diff(owners, prepend=-1))
-    if len(starts):
-        np.add.at(sums, owners[starts], np.add.reduceat(matrix, starts, axis=0))
-    return normalised(sums)
+    by_row = np.empty(len(chunks), np.int64)
+    by_row[chunks.places] = owners
+    # float64, so that the result does not depend on the order of the rows.
+    sums = np.zeros((documents, chunks.blocks[0].shape[1] if chunks.blocks else 0))
+    first = 0
+    for block in chunks.blocks:
+        own = by_row[first : first + len(block)]
+        # Chunks of a document are mostly next to each other. Each such run is added up without copying it.
+        starts = np.flatnonzero(np.diff(own, prepend=-1))
+        np.add.at(sums, own[starts], np.add.reduceat(block, starts, axis=0, dtype=np.float64))
+        first += len(block)
+    return normalised(sums.astype(np.float32))
 
 
-def _smallest(distances: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.int64]:
+def _smallest(distances: npt.NDArray[np.float32], limit: int) -> Ids:
     """Returns positions of the `limit` smallest distances, in order; equal ones by position."""
     if limit >= len(distances):
         return np.argsort(distances, kind="stable")
@@ -152,9 +166,7 @@ def _smallest(distances: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.
     return near[np.argsort(distances[near], kind="stable")[:limit]]
 
 
-def _smallest_of_owners(
-    owners: npt.NDArray[np.int64], distances: npt.NDArray[np.float32], limit: int
-) -> npt.NDArray[np.int64]:
+def _smallest_of_owners(owners: Ids, distances: npt.NDArray[np.float32], limit: int) -> Ids:
     """Returns the position of the smallest distance of each of the `limit` nearest owners.
 
     They are in order of distance; equal ones by position.

@@ -10,15 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deployments.core.ids import Scope
-from deployments.database.vectors import Matrix, Vector, to_blob, to_matrix
-from deployments.knowledge.tables import documents, wordings
-
-Cosines = npt.NDArray[np.float32]
+from deployments.database.vectors import Vector, to_blob
+from deployments.knowledge.placed_vectors import Cosines, Ids, PlacedVectors
+from deployments.knowledge.tables import wordings
 
 _WORDING_WEIGHT = np.float32(0.75)
 """Weight of the similarity with a wording, 0 to 1; the chunk's own similarity has the rest.
@@ -73,16 +70,10 @@ async def write_wordings(
 class Worded:
     """Which chunks, or which documents, of a collection have wordings."""
 
-    rows: npt.NDArray[np.int64]
+    rows: Ids
     """Their positions among the collection's chunks, or documents; ascending."""
-    owners: npt.NDArray[np.int64]
+    owners: Ids
     """For each entry of `rows`, the number of its document in `CollectionWordings.starts`."""
-
-    @classmethod
-    def of(cls, documents: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> Worded:
-        """Finds those whose document is one of `known`, which are ascending; `documents` has each one's."""
-        rows = np.flatnonzero(np.isin(documents, known))
-        return cls(rows, np.searchsorted(known, documents[rows]))
 
     def raised(self, cosines: Cosines, closest: Cosines) -> Cosines:
         """Returns `cosines`, raised where the closest wording is more similar; they are not modified.
@@ -101,48 +92,33 @@ class Worded:
 class CollectionWordings:
     """Vectors of a collection's wordings, and what they apply to."""
 
-    matrix: Matrix
-    """One row for each wording, grouped by document."""
-    starts: npt.NDArray[np.int64]
-    """The first row of each document in `matrix`: document n has matrix[starts[n]:starts[n + 1]]."""
+    vectors: PlacedVectors
+    """Grouped by document."""
+    of_documents: Ids
+    """The row id of each one's document, ascending."""
+    starts: Ids
+    """The first vector of each document: document n has those from starts[n] to starts[n + 1]."""
     chunks: Worded
     documents: Worded
+
+    @classmethod
+    def of(cls, vectors: PlacedVectors, of_documents: Ids, documents: Ids, owners: Ids) -> CollectionWordings:
+        """The wordings of a collection with these `documents`, and chunks of these owners among them."""
+        known, starts = np.unique(of_documents, return_index=True)
+        # Documents without chunks have no number.
+        numbers = np.searchsorted(known, documents)
+        worded = np.isin(documents, known)
+        chunks, whole = np.flatnonzero(worded[owners]), np.flatnonzero(worded)
+        return cls(
+            vectors,
+            of_documents,
+            starts,
+            Worded(chunks, numbers[owners[chunks]]),
+            Worded(whole, numbers[whole]),
+        )
 
     def closest(self, question: Vector) -> Cosines:
         """Returns the similarity of each document's closest wording with the question."""
         if not len(self.starts):
             return np.empty(0, np.float32)
-        return np.asarray(np.maximum.reduceat(np.vecdot(self.matrix, question), self.starts), np.float32)
-
-
-async def read_collection_wordings(
-    connection: AsyncConnection,
-    scope: Scope,
-    index_id: int,
-    documents_with_chunks: npt.NDArray[np.int64],
-    owners: npt.NDArray[np.int64],
-) -> CollectionWordings:
-    """Reads a collection's wordings.
-
-    `documents_with_chunks` are row ids, ascending; `owners` has the number among them of each chunk's
-    document, for each chunk of the collection in order.
-    """
-    query = (
-        select(wordings.c.document_id, wordings.c.embedding)
-        .join(documents)
-        .where(
-            documents.c.tenant == scope.tenant,
-            documents.c.collection == scope.collection,
-            wordings.c.index_id == index_id,
-        )
-        .order_by(wordings.c.document_id, wordings.c.id)
-    )
-    found = (await connection.execute(query)).all()
-    wording_documents = np.fromiter((row.document_id for row in found), np.int64, len(found))
-    known, starts = np.unique(wording_documents, return_index=True)
-    return CollectionWordings(
-        to_matrix([row.embedding for row in found]),
-        starts,
-        Worded.of(documents_with_chunks[owners], known),
-        Worded.of(documents_with_chunks, known),
-    )
+        return np.asarray(np.maximum.reduceat(self.vectors.cosines(question), self.starts), np.float32)

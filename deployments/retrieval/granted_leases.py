@@ -13,7 +13,7 @@ it 2:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from deployments.core.ids import Scope
@@ -46,16 +46,18 @@ class LeaseTable:
         self._swept_s = clock()
 
     @contextmanager
-    def reading(self, scope: Scope) -> Iterator[Reading]:
-        """Wraps a search, from before it reads until its answer is returned."""
-        reading = Reading()
-        self._readings[scope].add(reading)
+    def reading(self, scopes: Collection[Scope]) -> Iterator[Mapping[Scope, Reading]]:
+        """Wraps a search, or a reading of states, from before it reads until its answer is returned."""
+        readings = {scope: Reading() for scope in scopes}
+        for scope, reading in readings.items():
+            self._readings[scope].add(reading)
         try:
-            yield reading
+            yield readings
         finally:
-            self._readings[scope].discard(reading)
-            if not self._readings[scope]:
-                del self._readings[scope]
+            for scope, reading in readings.items():
+                self._readings[scope].discard(reading)
+                if not self._readings[scope]:
+                    del self._readings[scope]
 
     def grant(self, reading: Reading, scope: Scope, holder: HolderId, generation: int) -> bool:
         """Records a lease for a holder whose call is about to be answered; False if it gets none."""

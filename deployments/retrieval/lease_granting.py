@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol
 
 from deployments.core.documents import Retrieval, SearchQuery
@@ -116,9 +116,9 @@ class LeasedSearch:
     async def leased_search(self, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
         """Searches and grants a lease on what was found. Raises KnowledgeUnavailable."""
         table = self._leases.table
-        with table.reading(query.scope) as reading:
+        with table.reading([query.scope]) as readings:
             found = await self._search.search(query)
-            granted = table.grant(reading, query.scope, holder, found.generation)
+            granted = table.grant(readings[query.scope], query.scope, holder, found.generation)
         return LeasedRetrieval(found, LEASE_S if granted else 0.0)
 
     async def watch(self, holder: HolderId, known: Mapping[Scope, int]) -> dict[Scope, Lease]:
@@ -129,9 +129,8 @@ class LeasedSearch:
             await self._leases.wait_for_change(holder)
         scopes = known.keys() | table.outdated(holder)
         renewed: dict[Scope, Lease] = {}
-        with ExitStack() as readings:
-            reading_of = {scope: readings.enter_context(table.reading(scope)) for scope in scopes}
+        with table.reading(scopes) as readings:
             for scope, (generation, state) in (await self._search.states(scopes)).items():
-                granted = table.grant(reading_of[scope], scope, holder, generation)
+                granted = table.grant(readings[scope], scope, holder, generation)
                 renewed[scope] = Lease(generation, state, LEASE_S if granted else 0.0)
         return renewed

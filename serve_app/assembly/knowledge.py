@@ -12,10 +12,16 @@ from deployments.knowledge.cutting.chunking import Chunker
 from deployments.knowledge.document_processes import DocumentProcesses
 from deployments.knowledge.samples import SAMPLES
 from deployments.knowledge.service import KnowledgeParts, KnowledgeService
+from deployments.knowledge.vector_cache import DEFAULT_CACHE_BYTES
 from deployments.retrieval.lease_granting import Leases
 from deployments.token_cache.token_counter import BundleTokenCounter
 from serve_app.remote import client_of
 from serve_app.settings import Settings
+from serve_app.setup.bootstrap import memory_bytes
+
+_VECTOR_SHARE = 1 / 8
+"""Share of this machine's memory for vectors. A million of them take 1.5 GB; two collections that do not fit
+together are read again and again."""
 
 
 async def knowledge_service(
@@ -43,6 +49,7 @@ async def knowledge_service(
             write_through=settings.write_through,
             samples=SAMPLES if settings.samples else None,
             limits_of=limits_of,
+            vector_bytes=max(DEFAULT_CACHE_BYTES, int(_VECTOR_SHARE * memory_bytes())),
         )
     )
 

@@ -53,9 +53,9 @@ def leased_parts(
 ) -> LeasedParts:
     """An agent's retriever, over the knowledge base's search or over an `inner` retriever, and its salts.
 
-    `secret` is the key of the salts, `seal` that of the checksums in Redis. What is `kept` is dropped
-    with the retrievals of changed scopes. The shared store keeps retrievals no longer than the segments of
-    the agent's collection.
+    `secret` is the key of the salts, `seal` that of the checksums of entries in Redis. What is `kept` is
+    dropped with the retrievals of changed scopes. The shared store keeps retrievals no longer than the
+    segments of the agent's collection.
     """
 
     def forget(matches: Callable[[Scope], bool]) -> None:

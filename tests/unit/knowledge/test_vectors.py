@@ -9,15 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deployments.database.vectors import Matrix
-from deployments.knowledge.vectors import CollectionVectors, Similarities, document_vectors
+from deployments.knowledge.placed_vectors import PlacedVectors
+from deployments.knowledge.vectors import CollectionVectors, Similarities, mean_vectors
 from deployments.knowledge.wordings import CollectionWordings, Worded
 
 
-def none(dimensions: int = 2) -> CollectionWordings:
+def none() -> CollectionWordings:
     """No wordings."""
     empty = np.empty(0, np.int64)
     nobody = Worded(empty, empty)
-    return CollectionWordings(np.empty((0, dimensions), np.float32), empty, nobody, nobody)
+    return CollectionWordings(PlacedVectors.of([]), empty, empty, nobody, nobody)
 
 
 def collection(
@@ -29,11 +30,10 @@ def collection(
 ) -> CollectionVectors:
     """Vectors of chunks, whose documents have the row ids 100, 101..."""
     documents = 100 + np.arange(max(owners, default=-1) + 1)
-    whole = document_vectors(matrix, owners, len(documents))
+    own = PlacedVectors.of([matrix])
+    whole = PlacedVectors.of([mean_vectors(own, owners, len(documents))])
     ids = np.asarray(chunk_ids, np.int64)
-    return CollectionVectors(
-        ids, documents, owners, sections, matrix, whole, wordings or none(matrix.shape[1])
-    )
+    return CollectionVectors(ids, documents, owners, sections, own, whole, wordings or none())
 
 
 def alike(chunks: npt.ArrayLike, documents: npt.ArrayLike = ()) -> Similarities:
@@ -137,9 +137,10 @@ MATRICES = st.integers(1, 30).flatmap(
 def test_a_document_s_vector_is_the_mean_of_its_chunks(
     drawn: tuple[list[int], list[tuple[int, int]]],
 ) -> None:
-    """Wherever they are in the matrix; of length 1, or zero."""
+    """Wherever they are; of length 1, or zero."""
     owners, rows = np.array(drawn[0], np.int64), np.array(drawn[1], np.float32)
-    found = document_vectors(rows, owners, 6)
+    order = np.argsort(owners, kind="stable")
+    found = mean_vectors(PlacedVectors.of([rows]).ordered(order), owners[order], 6)
     for number in range(6):
         total = rows[owners == number].sum(axis=0)
         length = np.linalg.norm(total)
@@ -182,11 +183,11 @@ def test_a_wording_raises_its_document_and_all_its_chunks_and_never_lowers_one()
     matrix = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
     owners = np.array([0, 1, 1])
     # The second document's wordings are the question itself and something else.
-    asked = CollectionWordings(
-        np.array([[0, 1], [1, 0], [0, 1]], np.float32),
-        np.array([0, 1]),
-        Worded(np.array([0, 1, 2]), owners),
-        Worded(np.array([0, 1]), np.array([0, 1])),
+    asked = CollectionWordings.of(
+        PlacedVectors.of([np.array([[0, 1], [1, 0], [0, 1]], np.float32)]),
+        np.array([100, 101, 101]),
+        np.array([100, 101]),
+        owners,
     )
     found = collection(range(3), owners, np.array([None] * 3, dtype=object), matrix, asked)
     similarities = found.similarities(QUESTION)
@@ -197,5 +198,25 @@ def test_a_wording_raises_its_document_and_all_its_chunks_and_never_lowers_one()
 
 def test_only_documents_with_wordings_are_raised() -> None:
     """By row id; a document without chunks has none to raise."""
-    worded = Worded.of(np.array([7, 8, 8, 9]), np.array([8, 11]))
-    assert (worded.rows.tolist(), worded.owners.tolist()) == ([1, 2], [0, 0])
+    two = PlacedVectors.of([np.eye(2, dtype=np.float32)])
+    found = CollectionWordings.of(two, np.array([8, 11]), np.array([7, 8, 9]), np.array([0, 1, 1, 2]))
+    assert (found.chunks.rows.tolist(), found.chunks.owners.tolist()) == ([1, 2], [0, 0])
+    assert (found.documents.rows.tolist(), found.documents.owners.tolist()) == ([1], [0])
+
+
+@given(st.data())
+def test_only_chunks_within_the_limits_are_allowed(data: st.DataObject) -> None:
+    """In the order that was asked for; a chunk without a vector is within no limit."""
+    sections = data.draw(st.lists(st.sampled_from(["a", "b", None]), max_size=6))
+    asked = np.array(data.draw(st.permutations(range(8, 18))), np.int64)
+    section = data.draw(st.none() | st.sampled_from("ab"))
+    only = data.draw(st.none() | st.sets(st.integers(100, 106)))
+    found = vectors(list(sections)).allowed(asked, section, None if only is None else np.array([*only]))
+
+    def fits(chunk: int) -> bool:
+        row = chunk - 10
+        known = 0 <= row < len(sections)
+        return known and section in {None, sections[row]} and (only is None or 100 + row in only)
+
+    unlimited = section is None and only is None
+    assert found.tolist() == [chunk for chunk in asked.tolist() if unlimited or fits(chunk)]

@@ -122,7 +122,7 @@ class Simulation:
         ended = ExitStack()
         if self.random.random() < 0.5:  # it is a `watch`
             self.knowledge.table.acknowledge(holder.id, holder.held.known(30.0))
-        reading = ended.enter_context(self.knowledge.table.reading(SCOPE))
+        reading = ended.enter_context(self.knowledge.table.reading([SCOPE]))[SCOPE]
         self.knowledge.calls.append(Call(holder, self.clock(), reading, ended))
 
     def proceed(self) -> None:
