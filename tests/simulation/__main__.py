@@ -22,7 +22,7 @@ import pytest
 from tests.simulation.life import Lived, live
 from tests.simulation.planted_bugs import BUGS
 
-LIFE_H = 12.0
+LIFE_H = 24.0
 """How long a life lasts."""
 
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.core.agent_spec import AgentSpec
-from deployments.core.cache_figures import MeasuredUsage
-from deployments.core.documents import Retrieval, SearchQuery
-from deployments.core.ids import CollectionName, Scope
+from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.core.messages import ResolvedSegments, SegmentSource
 from deployments.core.reuse.ordering import ORDERS
 from deployments.core.salt import entry_seal
@@ -25,19 +23,12 @@ from deployments.redis.connection import RedisLink
 from deployments.token_cache.counters import RedisCounterStore
 from deployments.token_cache.lru import SegmentLru
 from deployments.token_cache.redis_store import RedisSegmentStore
-from deployments.token_cache.resolver import CachedResolver, UncachedResolver
+from deployments.token_cache.resolver import CachedResolver
 from serve_app.assembly.retrieval import KeptTexts, leased_parts
-from tests.fakes import (
-    SCAFFOLD,
-    FakeCounterStore,
-    FakeEncoder,
-    FakeGenerator,
-    FakeResidencySource,
-    FakeSalts,
-    FakeWarmer,
-)
+from tests.fakes import SCAFFOLD, FakeEncoder, FakeWarmer
 from tests.simulation.engines import EngineClient
-from tests.simulation.processes import Dice
+from tests.simulation.processes import Dice, Link
+from tests.uncached_rag import NoMeter
 
 SECRET = b"a secret of simulations"
 SEAL = entry_seal(SECRET)
@@ -84,8 +75,8 @@ class WatchedResolver:
         self.strange += [f"{scope}: {text}" for text in new if sources[text] is SegmentSource.L1]
         return found
 
-    def clear(self, *scope: Any) -> int:
-        return self._resolver.clear(*scope)
+    def clear(self, tenant: TenantId, collection: CollectionName | None) -> int:
+        return self._resolver.clear(tenant, collection)
 
     def forget(self, matches: Callable[[Scope], bool]) -> int:
         return self._resolver.forget(matches)
@@ -97,7 +88,7 @@ class WatchedResolver:
 
 
 class WatchedCounts(SharedCounts):
-    """Adds what is recorded to `recorded`, by scope."""
+    """Adds the prompts that are counted to `recorded`, by scope."""
 
     recorded: Counter[Scope]
 
@@ -106,21 +97,15 @@ class WatchedCounts(SharedCounts):
         super().record(scope, increments, used)
 
 
-class NoMeter:
-    """A `UsageMeter` that measures nothing."""
-
-    async def known(self, _: Scope) -> MeasuredUsage | None:
-        return None
-
-    fresh = known
-
-
 @dataclass(frozen=True)
 class Peers:
     """What an agent's replica reaches."""
 
     knowledge: Any
+    """A `Remote`, as is the next one."""
     token_cache: Any
+    way: Link
+    """To the knowledge base."""
     engines: EngineClient
     link: RedisLink
     recorded: Counter[Scope]
@@ -133,12 +118,12 @@ class Agent:
         self, peers: Peers, dice: Dice, clock: Callable[[], float], order: str, *, composed: bool
     ) -> None:
         """`composed`: searches by an inner retriever, as the business agent does."""
+        self.way_to_knowledge = peers.way
         encoder = Encoder()
         store = RedisSegmentStore(peers.link)
-        l1 = SegmentLru(L1_BYTES)
-        self.l1 = l1
+        self.l1 = SegmentLru(L1_BYTES)
         self.resolver = WatchedResolver(
-            CachedResolver(encoder, l1, store, peers.token_cache, seal=SEAL, clock=clock)
+            CachedResolver(encoder, self.l1, store, peers.token_cache, seal=SEAL, clock=clock)
         )
         self.views = EngineViews(peers.engines, clock)
         kept = KeptTexts(self.resolver.forget, lambda _tenant: None)
@@ -147,6 +132,7 @@ class Agent:
         counts = WatchedCounts(RedisCounterStore(peers.link), NoMeter(), clock, counts_uses=False)
         counts.recorded = peers.recorded
         self.salts = leased.salts
+        self.retriever = leased.retriever
         self.rag = TokenCachedRAG(
             SPEC,
             RagParts(
@@ -165,31 +151,18 @@ class Agent:
         )
         self.generate_with_rag = self.rag.generate_with_rag
 
+    def leftovers(self) -> str:
+        """What is left when nobody has asked for a while; "" if nothing is."""
+        paths = sum(tenant.paths for tenant in self.views._tenants.values())
+        left = {
+            "segments": len(self.l1),
+            "search results": len(self.retriever._lru),
+            "computations": self.resolver.unfinished,
+            "pending tokens": sum(load.own for load in self.views._loads.values()),
+            "paths miscounted": self.views._paths - paths,
+        }
+        return ", ".join(f"{count} {name}" for name, count in left.items() if count)
+
     async def clear_local(self, scope: Scope) -> int:
         """Empties the caches of this process for a scope."""
         return self.rag.clear_local(scope)
-
-
-def uncached(clock: Callable[[], float]) -> TokenCachedRAG:
-    """The same question path with all caches off. It keeps the order in which passages are given to it."""
-    encoder, engine = Encoder(), FakeGenerator(max_model_len=4096)
-    return TokenCachedRAG(
-        SPEC,
-        RagParts(
-            retriever=_NoRetriever(),
-            resolver=UncachedResolver(encoder),
-            generator=engine,
-            encoder=encoder,
-            scaffold=SCAFFOLD,
-            counts=SharedCounts(FakeCounterStore(), NoMeter(), clock, counts_uses=False),
-            placer=Placer(ORDERS["rank"], EngineViews(FakeResidencySource(), clock)),
-            salts=FakeSalts(),
-            warmer=FakeWarmer(),
-            clock=clock,
-        ),
-    )
-
-
-class _NoRetriever:
-    async def search(self, query: SearchQuery) -> Retrieval:
-        raise AssertionError("the passages are given")

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from deployments.core.ids import DocId, Scope, TenantId
 from deployments.core.ledger import Answer
 from deployments.core.messages import GenerateRequest, Question
-from tests.simulation.agents import uncached
+from tests.fakes import SCAFFOLD
+from tests.simulation.agents import SPEC, Encoder
 from tests.simulation.contents import Contents, Edition, about
 from tests.simulation.engines import answer_to
 from tests.simulation.knowledge import edition_in
+from tests.uncached_rag import uncached_rag
 
 
 class Violation(Exception):
@@ -38,7 +40,7 @@ class Auditor:
         self.answers: Counter[str] = Counter()
         """Answers, and failed calls by their error."""
         self._contents = contents
-        self._uncached = uncached(clock)
+        self._uncached = uncached_rag(SPEC, Encoder(), SCAFFOLD, clock)
         self._acknowledged: defaultdict[Scope, int] = defaultdict(int)
         self._running: dict[str, Asked] = {}
         self._salts: dict[str, TenantId] = {}

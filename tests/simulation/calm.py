@@ -98,8 +98,8 @@ def _leftovers(world: World) -> Iterator[str]:
         if counters.resident_blocks > BLOCKS:
             yield f"{engine.name} believes to hold more blocks than it has"
     for agent in world.agents:
-        if agent.service.resolver.unfinished:
-            yield f"{agent.name} computes segments for ever"
+        if left := agent.service.leftovers():
+            yield f"{agent.name} keeps {left}"
     processes = [*world.knowledge, *world.agents, *(engine.process for engine in world.engines)]
     for process in processes:
         if len(process.tasks) > 1:  # an engine's replica follows its events

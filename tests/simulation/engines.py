@@ -33,7 +33,7 @@ BLOCKS = 70
 """Of a replica's cache: three or four prompts."""
 SEATS = 2
 """Requests that an engine runs at the same time."""
-ASK_EVERY_S = 60.0
+ASK_EVERY_S = 300.0
 """How often a replica without events asks for some: seldom, since hours pass here without any."""
 SURVEYED_WITHIN_S = 1.0
 KEPT_PROMPTS = 30

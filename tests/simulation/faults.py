@@ -17,6 +17,8 @@ FAULTS = (
     "redis_down",
     "redis_lost",
     "redis_damaged",
+    "slow_link",
+    "slow_link",
 )
 
 
@@ -29,6 +31,7 @@ async def fault(world: World) -> str:
             world.crash_token_cache()
         case "knowledge":
             world.crash_knowledge()
+            away_s *= world.dice.choice((0.02, 1.0))
         case "agent":
             world.crash_agent()
         case "engine":
@@ -44,6 +47,9 @@ async def fault(world: World) -> str:
             world.redis.down = False
         case "redis_lost":
             world.redis.lose(world.dice, world.dice.random())
+        case "slow_link":
+            for agent in world.agents[:2]:
+                agent.service.way_to_knowledge.slow_down(2 * away_s)
         case "redis_damaged":
             for _ in range(5):
                 world.redis.damage(world.dice)

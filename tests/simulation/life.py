@@ -13,12 +13,12 @@ from deployments.core.ids import Scope
 from tests.simulation.callers import DOCUMENTS, TOPICS, Callers
 from tests.simulation.calm import check_calm
 from tests.simulation.faults import fault
-from tests.simulation.processes import Dice, Tasks
+from tests.simulation.processes import Dice, Process, Tasks
 from tests.simulation.virtual_time import Deadlock, VirtualTimeLoop
 from tests.simulation.world import World
 
 STORM_S = 20.0
-PAUSE_S = 5400.0
+PAUSE_S = 10_800.0
 """Mean time between two storms."""
 CALM_SHARE = 0.3
 """Of the storms, those after which everything is compared."""
@@ -109,7 +109,7 @@ class _Life:
         ]
         work += [self._changes(scope, topic) for _ in range(dice.randrange(1, 4))]
         work += [self._others(scope)]
-        work += [self._fails() for _ in range(dice.randrange(3) if dice.storm else 0)]
+        work += [self._fails(scope, topic) for _ in range(dice.randrange(3) if dice.storm else 0)]
         await asyncio.gather(*work)
         dice.storm = 0.0
 
@@ -123,14 +123,24 @@ class _Life:
                 await self._callers.ask(whose, about, leaves=True)
 
     async def _changes(self, scope: Scope, topic: str) -> None:
-        """Changes a document, and asks at once: all agents must see it."""
-        dice = self._dice
         for _ in range(2):
-            await asyncio.sleep(dice.random() * STORM_S / 2)
-            doc_id = dice.choice([doc_id for doc_id in DOCUMENTS if topic in doc_id])
-            if await self._callers.change(scope, doc_id):
-                asking = [self._callers.ask(scope, topic, agent) for agent in self.world.agents]
-                await asyncio.gather(*asking)
+            await asyncio.sleep(self._dice.random() * STORM_S / 2)
+            await self._change(scope, topic)
+
+    async def _change(self, scope: Scope, topic: str) -> None:
+        """Changes a document, and asks at once and in the next second: all agents must see it."""
+        doc_id = self._dice.choice([doc_id for doc_id in DOCUMENTS if topic in doc_id])
+        if await self._callers.change(scope, doc_id):
+            asking = [
+                self._ask_after(scope, topic, agent, after_s)
+                for agent in self.world.agents
+                for after_s in (0.0, self._dice.random())
+            ]
+            await asyncio.gather(*asking)
+
+    async def _ask_after(self, scope: Scope, topic: str, agent: Process, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self._callers.ask(scope, topic, agent)
 
     async def _others(self, scope: Scope) -> None:
         await asyncio.sleep(self._dice.random() * STORM_S)
@@ -141,6 +151,9 @@ class _Life:
         elif self._dice.random() < 0.1:
             await self._callers.clear(scope)
 
-    async def _fails(self) -> None:
+    async def _fails(self, scope: Scope, topic: str) -> None:
         await asyncio.sleep(self._dice.random() * STORM_S)
-        self._faults[await fault(self.world)] += 1
+        name = await fault(self.world)
+        self._faults[name] += 1
+        if name == "knowledge":  # a new process does not know what the one before has promised
+            await self._change(scope, topic)

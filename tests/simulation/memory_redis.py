@@ -109,12 +109,12 @@ class MemoryRedis:
         return int(isinstance(value, dict) and value.pop(field, None) is not None)
 
     def _eval(self, script: str, keys: int, *values: Any) -> Reply:
-        run = {
+        scripts: dict[str, Callable[..., Reply]] = {
             retrieval_store._PUT: self._put,
             retrieval_store._FORGET: self._forget,
             counters._ADD_ONCE: self._add_once,
-        }[script]
-        return run(*map(_text, values[:keys]), *values[keys:])
+        }
+        return scripts[script](*map(_text, values[:keys]), *values[keys:])
 
     def _known(self, name: str) -> int:
         value = self._read(name)

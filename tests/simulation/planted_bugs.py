@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -203,13 +202,11 @@ def counted_again(patch: Patch) -> None:
 
 def seat_not_released(patch: Patch) -> None:
     """A request whose caller leaves while it waits keeps its place in the engine's queue."""
-    wait = asyncio.Event.wait
     turn = EngineTurns.turn
 
     def kept(self: EngineTurns, tenant: str, tokens: int, within_s: float) -> Any:
         return _Leaking(self, turn(self, tenant, tokens, within_s))
 
-    assert wait is not None
     patch.setattr(EngineTurns, "turn", kept)
 
 

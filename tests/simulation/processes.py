@@ -28,7 +28,7 @@ class Dice(Random):
 
     async def pause(self, usual_s: float = 0.003) -> None:
         """Waits as a message does on its way: mostly a moment, in a storm now and then for seconds."""
-        longest_s = 6.0 if self.fails(0.01) else 1.0 if self.fails(0.05) else usual_s
+        longest_s = 6.0 if self.fails(0.01) else 1.5 if self.fails(0.12) else usual_s
         await asyncio.sleep(self.random() * longest_s)
 
 
@@ -86,6 +86,25 @@ class Tasks:
         del self._owners.pop(task).tasks[task]
 
 
+class Link:
+    """The way of messages between two processes."""
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+        self._slow_until_s = 0.0
+
+    def slow_down(self, for_s: float) -> None:
+        """Has each message take seconds from now on."""
+        self._slow_until_s = asyncio.get_running_loop().time() + for_s
+
+    async def passes(self) -> None:
+        """A message is on its way."""
+        if asyncio.get_running_loop().time() < self._slow_until_s:
+            await asyncio.sleep(self._dice.uniform(0.5, 2.5))
+        else:
+            await self._dice.pause()
+
+
 class Remote:
     """A client of another process's service: each method of the service is one of this object.
 
@@ -93,22 +112,27 @@ class Remote:
     """
 
     def __init__(
-        self, find: Callable[[], Process | None], dice: Dice, error: type[WarmlineError] = Unavailable
+        self,
+        find: Callable[[], Process | None],
+        dice: Dice,
+        error: type[WarmlineError] = Unavailable,
+        link: Link | None = None,
     ) -> None:
         self._find = find
         self._dice = dice
         self._error = error
+        self._link = link or Link(dice)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def call(*arguments: Any, **named: Any) -> Any:
-            await self._dice.pause()
+            await self._link.passes()
             process = self._find()
             if process is None or self._dice.fails(0.02):
                 raise await self._lost()
             answer = await in_process(process, getattr(process.service, name)(*arguments, **named))
             if answer is None:
                 raise self._error("the process has ended")
-            await self._dice.pause()
+            await self._link.passes()
             if self._dice.fails(0.02):
                 raise await self._lost()
             return answer[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from deployments.core.errors import CacheUnavailable, KnowledgeUnavailable
 from deployments.core.ids import CollectionName, Scope, TenantId
@@ -19,7 +20,7 @@ from tests.simulation.contents import Contents
 from tests.simulation.engines import EngineClient, EngineReplica
 from tests.simulation.knowledge import SimulatedKnowledge
 from tests.simulation.memory_redis import MemoryRedis, SimulatedLink
-from tests.simulation.processes import Dice, Process, Remote, Tasks
+from tests.simulation.processes import Dice, Link, Process, Remote, Tasks
 
 TENANTS = tuple(map(TenantId, ("acme", "beta", "coop")))
 AGENTS = 3
@@ -123,13 +124,15 @@ class World:
         return TokenCacheService(bundle, encoder, store, _ttl_s, retrievals=retrievals, seal=SEAL)
 
     def _knowledge(self, clock: Callable[[], float]) -> SimulatedKnowledge:
-        writer = Remote(lambda: self.token_cache, self.dice, CacheUnavailable)
+        writer: Any = Remote(lambda: self.token_cache, self.dice, CacheUnavailable)
         leases = Leases(alone=self.alone, clock=clock)
         return SimulatedKnowledge(self.contents, self.dice, writer, leases)
 
     def _agent(self, clock: Callable[[], float]) -> Agent:
+        way = Link(self.dice)
         peers = Peers(
-            knowledge=Remote(self.any_knowledge, self.dice, KnowledgeUnavailable),
+            knowledge=Remote(self.any_knowledge, self.dice, KnowledgeUnavailable, way),
+            way=way,
             token_cache=Remote(lambda: self.token_cache, self.dice),
             engines=EngineClient(lambda: self.engines, self.dice, self._now),
             link=self._link(clock),
