@@ -32,7 +32,7 @@ from tests.integration.application.running import Application, running_applicati
 
 ASKERS = 6
 WRITE_PAUSE_S = 2.0
-CALM_S = 60.0
+CALM_S = 45.0
 """Until the last killed process is back, before everything is verified."""
 PASSED_ON = ("REDIS_URL", "DATABASE_URL", "WARMLINE_SECRET")
 

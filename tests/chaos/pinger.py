@@ -73,7 +73,7 @@ class Pinger:
                 continue
             path = f"/v1/collections/support_kb/documents/{edition.doc_id}"
             found = await self._call("GET", path, "verify", edition.tenant) or {}
-            if (found.get("content"), found.get("version")) != (edition.body, version):
+            if (found.get("content", "").strip(), found.get("version")) != (edition.body, version):
                 self._auditor.violated(f"lost {edition}: {found}")
 
     async def _answer(self, tenant: str, query: str) -> None:

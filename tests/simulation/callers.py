@@ -62,6 +62,8 @@ class Callers:
         except TimeoutError:
             if patience_s == HANGS_S:
                 self._auditor.violated(f"a question of {scope} hangs")
+        except Exception as error:
+            self._auditor.violated(f"a question of {scope} fails by {error!r}")
         finally:
             self._auditor.ended(asked, outcome)
         self._check_segments(agent)

@@ -51,7 +51,7 @@ async def fault(world: World) -> str:
             for agent in world.agents[:2]:
                 agent.service.way_to_knowledge.slow_down(2 * away_s)
         case "redis_damaged":
-            for _ in range(5):
+            for _ in range(30):
                 world.redis.damage(world.dice)
     await asyncio.sleep(away_s)
     world.start_missing()

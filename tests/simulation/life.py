@@ -109,7 +109,7 @@ class _Life:
         ]
         work += [self._changes(scope, topic) for _ in range(dice.randrange(1, 4))]
         work += [self._others(scope)]
-        work += [self._fails(scope, topic) for _ in range(dice.randrange(3) if dice.storm else 0)]
+        work += [self._fails(scope, topic) for _ in range(dice.randrange(4) if dice.storm else 0)]
         await asyncio.gather(*work)
         dice.storm = 0.0
 
@@ -144,7 +144,7 @@ class _Life:
 
     async def _others(self, scope: Scope) -> None:
         await asyncio.sleep(self._dice.random() * STORM_S)
-        if self._dice.random() < 0.1:
+        if self._dice.random() < 0.4:
             await self._callers.erase(scope.tenant)
             if self.world.agents:
                 await self._callers.ask(scope, self._dice.choice(TOPICS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,18 +13,18 @@ import pytest
 from deployments.core.documents import SearchQuery
 from deployments.core.ids import Scope, SegmentKey, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease, LeasedRetrieval
-from deployments.core.reuse.paths import ResidencyUpdate, SegmentId
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.token_ids import TokenIds
 from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_feed import BlockEvent, KvFeed
 from deployments.rag.shared_counts import SharedCounts
-from deployments.retrieval import retrieval_lru, tenant_salts
+from deployments.retrieval import retrieval_lru, retrieval_store, tenant_salts
 from deployments.retrieval.granted_leases import LeaseTable, Reading
 from deployments.retrieval.held_leases import HeldLeases
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 from deployments.token_cache import stored_segments
 from deployments.token_cache.codec import HEADER_BYTES, _ids, peek_count
+from deployments.token_cache.flight import SingleFlight
 from deployments.token_cache.lru import SegmentLru
 from tests.simulation import world
 
@@ -145,15 +146,9 @@ def gap_ignored(patch: Patch) -> None:
     patch.setattr(KvFeed, "take", any_number)
 
 
-def survey_overtaken(patch: Patch) -> None:
-    """A report on an engine's cache is applied on top of any other version than the one it starts from."""
-    apply = ReplicaView.apply
-
-    def applied(self: ReplicaView, update: ResidencyUpdate) -> set[SegmentId]:
-        self._version = update.version if update.since is None else update.since
-        return apply(self, update)
-
-    patch.setattr(ReplicaView, "apply", applied)
+def evictions_unseen(patch: Patch) -> None:
+    """An agent does not take evicted paths out of its view of an engine."""
+    patch.setattr(ReplicaView, "_remove", lambda _self, _node, _gone: None)
 
 
 def segments_without_tenant(patch: Patch) -> None:
@@ -201,7 +196,7 @@ def counted_again(patch: Patch) -> None:
 
 
 def seat_not_released(patch: Patch) -> None:
-    """A request whose caller leaves while it waits keeps its place in the engine's queue."""
+    """A request that fails, or whose caller leaves, keeps its place in the engine's queue."""
     turn = EngineTurns.turn
 
     def kept(self: EngineTurns, tenant: str, tokens: int, within_s: float) -> Any:
@@ -225,6 +220,21 @@ class _Leaking:
         return await self._inner.__aexit__(kind, *error)
 
 
+def work_of_others_cancelled(patch: Patch) -> None:
+    """A caller that leaves ends the work that others wait for as well."""
+
+    async def wait(self: SingleFlight[Any, Any], flights: set[Any]) -> None:
+        try:
+            await asyncio.wait([flight.task for flight in flights])
+        except asyncio.CancelledError:
+            for flight in flights:
+                self._forget(flight)
+                flight.task.cancel()
+            raise
+
+    patch.setattr(SingleFlight, "_wait", wait)
+
+
 def change_not_withdrawn(patch: Patch) -> None:
     """A change that has returned is announced for ever."""
     patch.setattr(LeaseTable, "withdraw", lambda _self, _scope, _generation: None)
@@ -240,10 +250,8 @@ def acknowledged_unseen(patch: Patch) -> None:
     patch.setattr(LeaseTable, "acknowledge", acknowledge)
 
 
-def passages_shared_late(patch: Patch) -> None:
+def result_shared_without_state(patch: Patch) -> None:
     """A result in Redis is found by its query alone."""
-    from deployments.retrieval import retrieval_store
-
     field = retrieval_store.retrieval_field
     patch.setattr(retrieval_store, "retrieval_field", lambda key: field(replace(key, state="")))
 
@@ -259,14 +267,15 @@ BUGS: Sequence[Callable[[Patch], None]] = (
     change_not_withdrawn,
     result_labelled_after_the_search,
     result_kept_after_a_change,
-    passages_shared_late,
+    result_shared_without_state,
     event_applied_twice,
     gap_ignored,
-    survey_overtaken,
+    evictions_unseen,
     segments_without_tenant,
     salt_without_epoch,
     checksum_ignored,
     counted_again,
+    work_of_others_cancelled,
     seat_not_released,
 )
 """By what they do wrong; the name of each is the name of its function."""

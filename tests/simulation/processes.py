@@ -17,6 +17,10 @@ from tests.simulation.virtual_time import VirtualTimeLoop
 Result = TypeVar("Result")
 
 
+class CancelledByOthers(Exception):
+    """A call ended by a cancellation, although its caller waited for it and its process runs."""
+
+
 class Dice(Random):
     """Decides what goes wrong. `storm` scales the chance of each fault: 0 in calm times, 1 in a storm."""
 
@@ -155,4 +159,8 @@ async def in_process(process: Process, work: Coroutine[Any, Any, Result]) -> tup
         await asyncio.wait([task])
     finally:
         task.cancel()
-    return None if task.cancelled() or not process.alive else (task.result(),)
+    if not process.alive:
+        return None
+    if task.cancelled():
+        raise CancelledByOthers("a call was cancelled, and not by its caller")
+    return (task.result(),)
