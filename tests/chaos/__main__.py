@@ -16,6 +16,7 @@ import signal
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
@@ -26,7 +27,7 @@ from tests.bench.harness.surroundings import BENCH_MODEL, model_dir
 from tests.chaos.auditor import Auditor
 from tests.chaos.pinger import Pinger
 from tests.chaos.reaper import Reaper
-from tests.chaos.rooms import ROOMS, TENANTS, Written
+from tests.chaos.rooms import ROOMS, TENANTS
 from tests.chaos.upgrader import Upgrader
 from tests.integration.application.running import Application, running_application
 
@@ -34,39 +35,51 @@ ASKERS = 6
 WRITE_PAUSE_S = 2.0
 CALM_S = 45.0
 """Until the last killed process is back, before everything is verified."""
+Task: TypeAlias = "asyncio.Task[None]"
 PASSED_ON = ("REDIS_URL", "DATABASE_URL", "WARMLINE_SECRET")
 
 
-async def chaos(
-    application: Application, auditor: Auditor, written: Written, asked: argparse.Namespace
-) -> None:
-    """Runs for `asked.minutes`, verifies, and prints what happened."""
+async def chaos(application: Application, auditor: Auditor, asked: argparse.Namespace) -> None:
+    """Runs for `asked.minutes`, and verifies. Prints what happened, also if it is interrupted."""
     rng = Random(asked.seed)
     reaper = Reaper(application, rng, asked.kill_every)
     upgrader = Upgrader(application, asked.deploy_every)
     timeout, connector = ClientTimeout(150), TCPConnector(limit=0)
     async with ClientSession(str(application.http.base_url), timeout=timeout, connector=connector) as session:
-        pinger = Pinger(session, auditor, written)
-        for tenant in TENANTS:
-            for room in range(ROOMS):
-                await pinger.store(written.next_edition(tenant, room))
-        calls = [pinger.write(tenant, Random(rng.random()), WRITE_PAUSE_S) for tenant in TENANTS]
-        calls += [pinger.ask(Random(rng.random())) for _ in range(ASKERS)]
-        calling = asyncio.gather(*calls)
-        breaking = asyncio.gather(reaper.run(), upgrader.run())
-        await asyncio.wait(
-            [calling, breaking], timeout=asked.minutes * 60, return_when=asyncio.FIRST_COMPLETED
-        )
-        breaking.cancel()
-        await asyncio.gather(breaking, return_exceptions=True)
-        await asyncio.sleep(CALM_S)
-        pinger.done = True
-        await calling
-        await pinger.verify()
-    print(as_table(auditor.report()))
-    print(f"killed: {dict(reaper.killed)}; deployed again: {dict(upgrader.deployed)}")
-    print(f"verified: {len(pinger.kept)} tickets and turns, {len(written.versions)} changes of documents")
-    print(f"{auditor.outcomes.total()} requests, {len(auditor.violations)} violations")
+        pinger = Pinger(session, auditor)
+        try:
+            await _begin(pinger)
+            calls = [pinger.write(tenant, Random(rng.random()), WRITE_PAUSE_S) for tenant in TENANTS]
+            calls += [pinger.ask(Random(rng.random())) for _ in range(ASKERS)]
+            calling = [asyncio.create_task(call) for call in calls]
+            breaking = [asyncio.create_task(reaper.run()), asyncio.create_task(upgrader.run())]
+            await _for_a_while(breaking, calling, asked.minutes * 60)
+            await asyncio.sleep(CALM_S)
+            pinger.done = True
+            await asyncio.gather(*calling)
+            await pinger.verify()
+        finally:
+            print(as_table(auditor.report()))
+            print(f"killed: {dict(reaper.killed)}; deployed again: {dict(upgrader.deployed)}")
+            print(f"stored: {len(pinger.kept)} tickets and turns, {len(auditor.written.versions)} documents")
+            print(f"{auditor.outcomes.total()} requests, {len(auditor.violations)} violations", flush=True)
+
+
+async def _begin(pinger: Pinger) -> None:
+    """Stores the first edition of each document."""
+    for tenant in TENANTS:
+        for room in range(ROOMS):
+            await pinger.store(pinger.written.next_edition(tenant, room))
+
+
+async def _for_a_while(breaking: list[Task], calling: list[Task], seconds: float) -> None:
+    """Lets both run, then ends what breaks. Raises what one of them raises."""
+    ended, _ = await asyncio.wait([*calling, *breaking], timeout=seconds, return_when="FIRST_EXCEPTION")
+    for task in ended:  # none of them ends by itself
+        task.result()
+    for task in breaking:
+        task.cancel()
+    await asyncio.gather(*breaking, return_exceptions=True)
 
 
 def main() -> None:
@@ -81,14 +94,13 @@ def main() -> None:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that started processes are ended
     settings = Settings.from_env({}, model=BENCH_MODEL, model_dir=model_dir())
-    written = Written()
-    auditor = Auditor(local_models(settings, print).llm, written)
+    auditor = Auditor(local_models(settings, print).llm)
     given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     with (
         TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder,
         running_application(Path(folder), model_dir(), WARMLINE_SAMPLES="false", **given) as application,
     ):
-        asyncio.run(chaos(application, auditor, written, asked))
+        asyncio.run(chaos(application, auditor, asked))
     raise SystemExit(1 if auditor.violations else 0)
 
 

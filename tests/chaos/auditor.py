@@ -22,16 +22,16 @@ _SIMILARITIES = (None, 0.0)
 
 
 class Auditor:
-    """Counts requests by kind and outcome. `violations` lists broken promises."""
+    """Counts requests by kind and outcome. `violations` lists broken promises, `written` what was stored."""
 
-    def __init__(self, model: str, written: Written) -> None:
+    def __init__(self, model: str) -> None:
         """`model` is the folder of the language model."""
         bundle = load_bundle(model)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.violations: list[str] = []
         self._encoder = BundleEncoder(bundle)
         self._uncached = uncached_rag(SUPPORT, self._encoder, bundle.scaffold)
-        self._written = written
+        self.written = Written()
 
     def ended(self, kind: str, outcome: str) -> None:
         """A request of this kind has ended: "200", another status, or the name of an error."""
@@ -52,7 +52,7 @@ class Auditor:
         found = list(editions_in(self._encoder.decode(token_ids(ids))))
         rooms = {edition.room for edition in found}
         for edition in found:
-            newest = self._written.sent[edition.tenant, edition.room]
+            newest = self.written.sent[edition.tenant, edition.room]
             if edition.tenant != tenant:
                 self.violated(f"{tenant} got a document of {edition.tenant}")
             elif not least[edition.room] <= edition.number <= newest:

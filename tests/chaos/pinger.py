@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientSession
 
 from tests.bench.harness.streams import StreamFailed, streamed
 from tests.chaos.auditor import Auditor
-from tests.chaos.rooms import ROOMS, TENANTS, Edition, Written
+from tests.chaos.rooms import ROOMS, TENANTS, Edition
 
 RETRY_S = 0.5
 _BODY: Mapping[str, Any] = {"max_tokens": 6, "temperature": 0, "return_token_ids": True}
@@ -28,17 +28,17 @@ class Refused(Exception):
 class Pinger:
     """Calls until `done`. `kept` are the paths of what was stored, by tenant: they must stay readable."""
 
-    def __init__(self, session: ClientSession, auditor: Auditor, written: Written) -> None:
+    def __init__(self, session: ClientSession, auditor: Auditor) -> None:
         self.done = False
         self.kept: list[tuple[str, str]] = []
         self._session = session
         self._auditor = auditor
-        self._written = written
+        self.written = auditor.written
 
     async def write(self, tenant: str, rng: Random, pause_s: float) -> None:
         """Changes the documents of a tenant, one after another. Repeats each change until it succeeds."""
         while not self.done:
-            edition = self._written.next_edition(tenant, rng.randrange(ROOMS))
+            edition = self.written.next_edition(tenant, rng.randrange(ROOMS))
             stored = False
             while not (stored or self.done):
                 stored = await self.store(edition)
@@ -51,7 +51,7 @@ class Pinger:
         stored = await self._call("PUT", path, "change", edition.tenant, body)
         if stored is None:
             return False
-        self._written.acknowledge(edition, stored["version"])
+        self.written.acknowledge(edition, stored["version"])
         return True
 
     async def ask(self, rng: Random) -> None:
@@ -68,8 +68,8 @@ class Pinger:
         for tenant, path in self.kept:
             if await self._call("GET", path, "verify", tenant) is None:
                 self._auditor.violated(f"lost {path} of {tenant}")
-        for edition, version in self._written.versions.items():
-            if edition.number != self._written.sent[edition.tenant, edition.room]:
+        for edition, version in self.written.versions.items():
+            if edition.number != self.written.sent[edition.tenant, edition.room]:
                 continue
             path = f"/v1/collections/support_kb/documents/{edition.doc_id}"
             found = await self._call("GET", path, "verify", edition.tenant) or {}
@@ -77,13 +77,13 @@ class Pinger:
                 self._auditor.violated(f"lost {edition}: {found}")
 
     async def _answer(self, tenant: str, query: str) -> None:
-        least = self._written.least(tenant)
+        least = self.written.least(tenant)
         found = await self._call("POST", "/v1/support/answer", "answer", tenant, {"query": query, **_BODY})
         if found is not None:
             await self._auditor.prompt(tenant, query, least, found["prompt_token_ids"], alone=True)
 
     async def _stream(self, tenant: str, query: str) -> None:
-        least = self._written.least(tenant)
+        least = self.written.least(tenant)
         body = {"query": query, "stream": True, **_BODY}
         try:
             seen = await streamed(self._session, "/v1/support/answer", body, {"x-business-id": tenant})
@@ -95,7 +95,7 @@ class Pinger:
         await self._auditor.prompt(tenant, query, least, seen.ledger["prompt_token_ids"], alone=True)
 
     async def _tokens(self, tenant: str, query: str) -> None:
-        least = self._written.least(tenant)
+        least = self.written.least(tenant)
         body = {"agent": "support", "query": query}
         found = await self._call("POST", "/v1/cache/tokens", "tokens", tenant, body)
         if found is not None:
@@ -106,7 +106,7 @@ class Pinger:
         if begun is None:
             return
         for asked in (query, "And what is the one of the next room?"):
-            least = self._written.least(tenant)
+            least = self.written.least(tenant)
             body = {"query": asked, "conversation_id": begun["id"], **_BODY}
             found = await self._call("POST", "/v1/support/answer", "turn", tenant, body)
             if found is None:

@@ -150,5 +150,9 @@ class SimulatedKnowledge(KnowledgeService):
     def leftovers(self) -> str:
         """What is left of work that has ended; "" if nothing is."""
         table = self._leases.table
-        left = {"readings": table._readings, "announced": table._announced, "finishing": self._finishing}
-        return ", ".join(f"{name}: {dict.fromkeys(what)}" for name, what in left.items() if what)
+        left = {
+            "readings": len(table._readings),
+            "announced changes": len(table._announced),
+            "unfinished changes": len(self._finishing),
+        }
+        return ", ".join(f"{count} {name}" for name, count in left.items() if count)

@@ -14,6 +14,7 @@ from deployments.core.documents import SearchQuery
 from deployments.core.ids import Scope, SegmentKey, TenantId
 from deployments.core.leases import LEASE_S, HolderId, Lease, LeasedRetrieval
 from deployments.core.reuse.replica_view import ReplicaView
+from deployments.core.salt import cache_salt
 from deployments.core.token_ids import TokenIds
 from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_feed import BlockEvent, KvFeed
@@ -23,7 +24,7 @@ from deployments.retrieval.granted_leases import LeaseTable, Reading
 from deployments.retrieval.held_leases import HeldLeases
 from deployments.retrieval.lease_granting import LeasedSearch, Leases
 from deployments.token_cache import stored_segments
-from deployments.token_cache.codec import HEADER_BYTES, _ids, peek_count
+from deployments.token_cache.codec import HEADER_BYTES, CorruptEntry, _ids, peek_count
 from deployments.token_cache.flight import SingleFlight
 from deployments.token_cache.lru import SegmentLru
 from tests.simulation import world
@@ -168,7 +169,6 @@ def segments_without_tenant(patch: Patch) -> None:
 
 def salt_without_epoch(patch: Patch) -> None:
     """The cache salt stays the same after an erasure."""
-    cache_salt = tenant_salts.cache_salt
     patch.setattr(tenant_salts, "cache_salt", lambda secret, tenant, _epoch: cache_salt(secret, tenant, ""))
 
 
@@ -179,7 +179,7 @@ def checksum_ignored(patch: Patch) -> None:
         try:
             return _ids(raw[2] & 3, peek_count(raw) or 0, raw[HEADER_BYTES:])
         except zlib.error as error:
-            raise stored_segments.CorruptEntry(str(error)) from error
+            raise CorruptEntry(str(error)) from error
 
     patch.setattr(stored_segments, "decode", decode)
 
