@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # A file's tests share fixtures, so that one process runs them. Integration tests start Ray and engines: one at a time.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup serve test test-all bench bench-short soak cluster-check gpu image lock clean
+.PHONY: help setup serve test test-all bench bench-short soak simulate chaos cluster-check gpu image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,7 +31,7 @@ test: ## all checks: style, types, architecture, unit, contract and integration 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) tests/unit tests/contract -m "not system" $(PARALLEL)
+	$(PYTEST) tests/unit tests/contract tests/simulation -m "not system" $(PARALLEL)
 	$(PYTEST) tests/integration -m "not system"
 
 # pytest exits with 5 if it finds no such test.
@@ -61,6 +61,14 @@ gpu: ## checks and times of the engine on a GPU; BENCH=--cpu tries the same on a
 image: ## container image IMAGE, by BUILDER (podman or docker); EXTRA=gpu for GPUs, CLOUD as in cluster.yaml
 	$(BUILDER) build --build-arg EXTRA=$(EXTRA) --build-arg CLOUD=$(CLOUD) --tag $(IMAGE) .
 	$(BUILDER) run --rm $(IMAGE) warmline fast-path > /dev/null
+
+simulate: ## 10,000 simulated hours of a cluster in virtual time (HOURS=, SEED=), a quarter of an hour
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m tests.simulation --hours $(or $(HOURS),10000) --seed $(or $(SEED),1)
+
+chaos: ## callers, killed processes and new deployments together for 30 minutes (MINUTES=)
+	@$(BOOTSTRAP) --test
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),30)
 
 lock: ## resolves the locks again from pyproject.toml
 	@$(BOOTSTRAP) --test

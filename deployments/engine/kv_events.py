@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import zmq
@@ -94,6 +94,22 @@ def _event(event: _Stored | _Removed | _Cleared) -> BlockEvent:
             return CacheCleared()
 
 
+@contextmanager
+def _socket(kind: int, address: str) -> Iterator[zmq.asyncio.Socket]:
+    socket = zmq.asyncio.Context.instance().socket(kind)
+    try:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, _MAX_QUEUED_BATCHES)
+        socket.connect(address)
+        yield socket
+    finally:
+        socket.close()
+
+
+Connect: TypeAlias = "Callable[[int, str], AbstractContextManager[zmq.asyncio.Socket]]"
+"""Opens a socket of a kind (`zmq.SUB` or `zmq.DEALER`), connected to an address."""
+
+
 class KvEvents:
     """Reads an engine's KV events into `feed`, and asks for the batches that it missed."""
 
@@ -104,12 +120,16 @@ class KvEvents:
         *,
         ask_every_s: float = ASK_EVERY_S,
         answer_within_s: float = ANSWER_WITHIN_S,
+        connect: Connect = _socket,
     ) -> None:
-        """`ask_every_s` and `answer_within_s` replace `ASK_EVERY_S` and `ANSWER_WITHIN_S`."""
+        """`ask_every_s` and `answer_within_s` replace `ASK_EVERY_S` and `ANSWER_WITHIN_S`. `connect` opens
+        the sockets.
+        """
         self._addresses = addresses
         self._feed = feed
         self._ask_every_s = ask_every_s
         self._answer_within_s = answer_within_s
+        self._connect = connect
 
     async def follow(self) -> None:
         """Reads until it is cancelled. Connects again after any error."""
@@ -122,7 +142,7 @@ class KvEvents:
             await asyncio.sleep(RETRY_AFTER_S)
 
     async def _follow(self) -> None:
-        with _socket(zmq.SUB, self._addresses.published) as published:
+        with self._connect(zmq.SUB, self._addresses.published) as published:
             published.subscribe(b"")
             await self._catch_up()
             while True:
@@ -159,7 +179,7 @@ class KvEvents:
         """Asks for the batches from number `first` on; returns them and whether the answer was complete."""
         batches: list[Batch] = []
         # Each question has its own socket, so that a late answer is not taken for the next question's.
-        with _socket(zmq.DEALER, self._addresses.repeated) as asked:
+        with self._connect(zmq.DEALER, self._addresses.repeated) as asked:
             await asked.send_multipart([b"", first.to_bytes(8, "big")])
             while await asked.poll(int(self._answer_within_s * 1000)):
                 _, _, number, payload = await asked.recv_multipart()
@@ -181,15 +201,3 @@ class KvEvents:
             log.warning("lost KV events: batches %d to %d", self._feed.next_number, batch.number - 1)
             self._feed.skip_to(batch.number)
             self._take(batch)
-
-
-@contextmanager
-def _socket(kind: int, address: str) -> Iterator[zmq.asyncio.Socket]:
-    socket = zmq.asyncio.Context.instance().socket(kind)
-    try:
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, _MAX_QUEUED_BATCHES)
-        socket.connect(address)
-        yield socket
-    finally:
-        socket.close()

@@ -58,6 +58,10 @@ class KvFeed:
         self._capacity_blocks = capacity_blocks
         self._slots: Counter[int] = Counter()
         self._doubtful: set[int] = set()
+        self._found: set[int] = set()
+        """Blocks known because a request found them. The event that stored one may still be on its way."""
+        self._removed: set[int] = set()
+        """Blocks removed since a gap. A request that found them ran before that."""
         self._until_known = 0
         self._silent = False
 
@@ -93,6 +97,8 @@ class KvFeed:
             self._doubtful.clear()  # those of an earlier gap, which no request has found since
         self._doubtful.update(self._slots)
         self._slots.clear()
+        self._found.clear()
+        self._removed.clear()
         self._until_known = self._capacity_blocks
         self._residency.forget_host()
         self._residency.start_estimating()
@@ -110,12 +116,9 @@ class KvFeed:
     def reused(self, blocks: Sequence[int]) -> None:
         """Records that a request found these blocks in the cache. After a gap, they are known again."""
         if self._until_known or self._doubtful:
-            found = [
-                block
-                for block in blocks
-                if block not in self._slots and (self._until_known or block in self._doubtful)
-            ]
+            found = [block for block in blocks if block not in self._slots and self._may_be_there(block)]
             self._slots.update(found)
+            self._found.update(found)
             self._doubtful.difference_update(found)
             self._residency.stored(found)
 
@@ -126,7 +129,9 @@ class KvFeed:
             case BlocksRemoved(blocks, in_host=True):
                 self._residency.removed_from_host(blocks)
             case BlocksStored(blocks):
-                self._slots.update(blocks)
+                self._slots.update(block for block in blocks if block not in self._found)
+                self._found.difference_update(blocks)
+                self._removed.difference_update(blocks)
                 self._doubtful.difference_update(blocks)
                 self._until_known = max(self._until_known - len(blocks), 0)
                 self._residency.stored(blocks)
@@ -135,6 +140,8 @@ class KvFeed:
                 self._residency.removed([block for block in blocks if self._lost_last_slot(block)])
             case CacheCleared():
                 self._slots.clear()
+                self._found.clear()
+                self._removed.clear()
                 self._doubtful.clear()
                 self._until_known = 0
                 self._residency.cleared()
@@ -145,10 +152,18 @@ class KvFeed:
             self._slots[block] -= 1
             return False
         del self._slots[block]
+        self._found.discard(block)
         self._doubtful.discard(block)
+        if self._until_known:
+            self._removed.add(block)
         return True
+
+    def _may_be_there(self, block: int) -> bool:
+        """Whether a block without a known slot may be in one that was filled before a gap."""
+        return block in self._doubtful or (self._until_known > 0 and block not in self._removed)
 
     def _stop_estimating_if_complete(self) -> None:
         if self.complete and self._residency.estimated:
+            self._removed.clear()
             self._residency.removed(self._doubtful)
             self._residency.stop_estimating()

@@ -48,11 +48,15 @@ class EngineService:
         engine: SurveyedEngine,
         stream_interval_s: float = 0.0,
         watch: Watch = lambda _request: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`stream_interval_s` is the minimum time between two deltas of an answer after the first."""
+        """`stream_interval_s` is the minimum time between two deltas of an answer after the first. `clock`
+        gives the seconds of `GenerateRequest.sent`.
+        """
         self._engine = engine
         self._stream_interval_s = stream_interval_s
         self._watch = watch
+        self._clock = clock
 
     @classmethod
     async def start(
@@ -78,7 +82,7 @@ class EngineService:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta, None]:
         """Streams an answer. Serve cancels it when the caller cancels its call."""
         tell = self._watch(request)
-        answer = self._engine.generate(request.left(time.monotonic()))
+        answer = self._engine.generate(request.left(self._clock()))
         async with aclosing(coalesced(answer, self._stream_interval_s)) as deltas:
             async for delta in deltas:
                 if tell is not None:

@@ -50,12 +50,13 @@ def leased_parts(
     *,
     seal: bytes = b"",
     inner: Retriever | None = None,
+    clock: Callable[[], float] = lease_clock,
 ) -> LeasedParts:
     """An agent's retriever, over the knowledge base's search or over an `inner` retriever, and its salts.
 
     `secret` is the key of the salts, `seal` that of the checksums of entries in Redis. What is `kept` is
     dropped with the retrievals of changed scopes. The shared store keeps retrievals no longer than the
-    segments of the agent's collection.
+    segments of the agent's collection. `clock` gives seconds.
     """
 
     def forget(matches: Callable[[Scope], bool]) -> None:
@@ -71,9 +72,9 @@ def leased_parts(
         rhythms.changed(scope)
         forgetting.changed(scope)
 
-    rhythms, forgetting = Rhythms(lease_clock), Forgetting(forget)
-    keeper = LeaseKeeper(knowledge, changed, unwatched=forgetting.changed)
+    rhythms, forgetting = Rhythms(clock), Forgetting(forget)
+    keeper = LeaseKeeper(knowledge, changed, clock, unwatched=forgetting.changed)
     store = RedisRetrievalStore(link, seal)
-    parts = RetrievalCacheParts(keeper, rhythms, store, spec.ttl_s)
+    parts = RetrievalCacheParts(keeper, rhythms, store, spec.ttl_s, clock=clock)
     retriever = CachedRetriever(parts, inner, spec.name)
     return LeasedParts(retriever, TenantSalts(keeper, secret))

@@ -28,7 +28,7 @@ async def watched(application: Application) -> AsyncIterator[list[tuple[float, C
     """A list of (`time.monotonic()`, counts) that grows while this is open. It starts with one entry."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.bench.harness.replica_counts", _gcs_address(application)),
+        *("-m", "tests.bench.harness.replica_counts", gcs_address(application)),
         cwd=ROOT,
         env={**os.environ, **_ray_environment()},
         stdout=asyncio.subprocess.PIPE,
@@ -47,7 +47,8 @@ async def watched(application: Application) -> AsyncIterator[list[tuple[float, C
         await process.wait()
 
 
-def _gcs_address(application: Application) -> str:
+def gcs_address(application: Application) -> str:
+    """Where other processes reach the application's Ray."""
     raylet, *_ = application.pids("--gcs-address=")
     command = Path(f"/proc/{raylet}/cmdline").read_text()
     return command.partition("--gcs-address=")[2].partition("\0")[0]

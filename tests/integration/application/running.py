@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,12 @@ _TOKEN = "5" * 64
 
 @dataclass(frozen=True)
 class Application:
-    """A running application. `http` has its base URL."""
+    """A running application. `http` has its base URL, `environ` the variables it was started with."""
 
     process: subprocess.Popen[bytes]
     state_dir: Path
     http: httpx.Client
+    environ: Mapping[str, str]
 
     def ask(self, query: str, tenant: str = "default", **fields: Any) -> dict[str, Any]:
         """An answer with its ids; greedy and short unless `fields` say otherwise."""
@@ -124,7 +125,7 @@ def running_application(state_dir: Path, model_dir: Path, **settings: str) -> It
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
             until(lambda: process.poll() is not None or _ready(http), _START_TIMEOUT_S, log.read_text)
             assert process.poll() is None, log.read_text()
-            yield Application(process, state_dir, http)
+            yield Application(process, state_dir, http, environ)
     finally:
         members = family(process.pid)
         process.send_signal(signal.SIGTERM)

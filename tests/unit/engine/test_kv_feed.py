@@ -122,6 +122,47 @@ def test_what_outlived_a_gap_is_known_again_when_a_request_finds_it() -> None:
     assert known(residency) == {2, *range(20, 20 + CAPACITY)}
 
 
+@given(st.lists(st.sampled_from("rrrrrrrrl"), max_size=90), st.integers(0, 2**32))
+def test_requests_may_find_blocks_before_their_events_arrive(steps: list[str], seed: int) -> None:
+    """Answers and events travel apart."""
+    random, cache = Random(seed), Cache()
+    feed, residency = followed()
+    late: list[tuple[int, list[BlockEvent]]] = []
+    for step in [*steps, "end"]:
+        if step == "r":
+            head = random.randrange(10)
+            chain = [head * 6 + depth for depth in range(random.randint(1, 6))]
+            found, number, events = cache.request(chain)
+            late.append((number, events))
+            feed.reused(found)
+        elif step == "l":
+            del late[:1]
+        while late and (step == "end" or random.random() < 0.4):
+            number, events = late.pop(0)
+            if not feed.take(number, events):
+                feed.skip_to(number)
+                feed.take(number, events)
+    if feed.complete and feed.next_number == cache.number:  # the loss of the last batch does not show
+        assert known(residency) <= cache.held
+
+
+def test_a_block_that_is_found_before_its_event_arrives_has_one_slot() -> None:
+    feed, residency = followed()
+    feed.skip_to(1)
+    feed.reused([5])
+    feed.take(1, [BlocksStored((5,)), BlocksRemoved((5,)), BlocksStored(tuple(range(20, 20 + CAPACITY)))])
+    assert known(residency) == set(range(20, 20 + CAPACITY))
+
+
+def test_a_block_that_was_found_before_its_removal_is_gone() -> None:
+    feed, residency = followed()
+    feed.skip_to(1)
+    feed.take(1, [BlocksRemoved((5,))])
+    feed.reused([5])
+    feed.take(2, [BlocksStored(tuple(range(20, 20 + CAPACITY)))])
+    assert known(residency) == set(range(20, 20 + CAPACITY))
+
+
 def test_an_emptied_cache_closes_a_gap() -> None:
     feed, residency = followed()
     feed.take(0, [BlocksStored((1, 2, 3))])
