@@ -92,8 +92,8 @@ def result_labelled_after_the_search(patch: Patch) -> None:
     async def leased_search(self: LeasedSearch, holder: HolderId, query: SearchQuery) -> LeasedRetrieval:
         found = await self._search.search(query)
         generation, state = (await self._search.states([query.scope]))[query.scope]
-        with self._leases.table.reading(query.scope) as reading:
-            self._leases.table.grant(reading, query.scope, holder, generation)
+        with self._leases.table.reading([query.scope]) as readings:
+            self._leases.table.grant(readings[query.scope], query.scope, holder, generation)
         return LeasedRetrieval(replace(found, generation=generation, state=state), LEASE_S)
 
     patch.setattr(LeasedSearch, "leased_search", leased_search)

@@ -180,7 +180,7 @@ async def calls(study: Study) -> Sequence[Row]:
         "full text, a filter with few": lambda n: _ms(
             knowledge.search_text(SCOPE, f"word{n} word1", 5, document_filter(few, None))
         ),
-        "list 100": lambda n: _ms(knowledge.list(SCOPE, 100, middle)),
+        "list 100": lambda n: _ms(knowledge.list(SCOPE, 100, DocId(middle))),
         "list 100, a filter with few": lambda n: _ms(
             knowledge.list(SCOPE, 100, None, document_filter(few, None))
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +23,7 @@ def _figures(pending: list[int], rates: list[float]) -> dict[str, dict[int, floa
     return {PENDING_TOKENS: dict(enumerate(map(float, pending))), PREFILL_RATE: dict(enumerate(rates))}
 
 
-def _context(replicas: int = 1, requests: float = 0, **figures: Any) -> SimpleNamespace:
+def _context(replicas: int = 1, requests: float = 0, **figures: dict[int, float]) -> SimpleNamespace:
     config = AutoscalingConfig(
         min_replicas=1, max_replicas=4, target_ongoing_requests=32, upscale_delay_s=0, downscale_delay_s=0
     )
