@@ -167,10 +167,11 @@ async def run(
         requests = (traffic.answer, traffic.answer, traffic.stream, traffic.search, traffic.store)
         clients = [asyncio.create_task(traffic.client(request)) for request in requests]
         await asyncio.sleep(15)
-        rows = [
-            row(fault, [await one(application, traffic, FAULTS[fault]) for _ in range(tries)])
-            for fault in faults
-        ]
+        rows = []
+        for fault in faults:
+            tried = [await one(application, traffic, FAULTS[fault]) for _ in range(tries)]
+            rows.append(row(fault, tried))
+            print(rows[-1], flush=True)  # an aborted run leaves what it has measured
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
