@@ -25,10 +25,10 @@ def test_each_fork_has_the_environment_of_its_start_and_its_end_is_noticed(
     for value in ("first", "second"):
         monkeypatch.setenv("WARMLINE_TRIED", value)
         here, there = Pipe()
-        process = _Context().Process(target=tell, args=(there, "WARMLINE_TRIED"))  # type: ignore[attr-defined]
+        process = _Context().Process(target=tell, args=(there, "WARMLINE_TRIED"))
         process.start()
         assert here.poll(30)
         assert here.recv() == value
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join(10)
         assert process.exitcode == -signal.SIGKILL
