@@ -3,7 +3,8 @@
     python -m tests.bench.studies.faults [--faults knowledge,engine_core] [--tries 2]
 
 Clients ask, stream, search and store all the time. Each fault kills one process with SIGKILL; the next one
-comes when all clients have been answered again, and without an error for some seconds. Prints a row for each fault:
+comes when all clients have been answered again, and without an error for some seconds. Prints a row for each
+fault:
 
 - `ok` and the other classes: requests that ended between the kill and the recovery. `503` and `error_event`
   are errors as documented; `refused`, `cut` and `late` are requests without a reply.
@@ -13,8 +14,8 @@ comes when all clients have been answered again, and without an error for some s
 - `wrong_ids`: prompts whose ids differ from those of the same question before the first fault.
 - `lost`: stored documents that can't be read at the end.
 
-The faults `gcs` and `raylet` end the application: `recovered_s` is the time until its process has ended, and
-the row says with which code and how many of its processes are left. The exit status is 1 if ids were wrong
+The faults `gcs` and `raylet` end the application: the row says when, with which exit code, and how many of its
+processes are left. The exit status is 1 if ids were wrong
 or documents were lost.
 """
 
