@@ -14,9 +14,8 @@ fault:
 - `wrong_ids`: prompts whose ids differ from those of the same question before the first fault.
 - `lost`: stored documents that can't be read at the end.
 
-The faults `gcs` and `raylet` end the application: the row says when, with which exit code, and how many of its
-processes are left. The exit status is 1 if ids were wrong
-or documents were lost.
+The faults `gcs` and `raylet` end the application: the row says when, with which exit code, and how many of
+its processes are left. The exit status is 1 if ids were wrong or documents were lost.
 """
 
 from __future__ import annotations
