@@ -71,7 +71,8 @@ class HealingEngine:
     async def check_health(self) -> None:
         """Raises EngineUnavailable if the engine can't be started again; Serve then replaces the replica."""
         if self._healing.done():
-            raise EngineUnavailable("the engine could not be started again; its log says why")
+            cause = None if self._healing.cancelled() else self._healing.exception()
+            raise EngineUnavailable("the engine could not be started again; its log says why") from cause
 
     def close(self) -> None:
         """Ends the engine's processes, for good."""

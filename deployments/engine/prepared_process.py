@@ -33,7 +33,7 @@ class _Process(ForkServerProcess):
 
 
 class _Context(ForkServerContext):
-    Process = _Process  # the standard library's own contexts do the same
+    Process = _Process
 
 
 def prepare_engine_core() -> None:

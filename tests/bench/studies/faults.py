@@ -3,18 +3,19 @@
     python -m tests.bench.studies.faults [--faults knowledge,engine_core] [--tries 2]
 
 Clients ask, stream, search and store all the time. Each fault kills one process with SIGKILL; the next one
-comes when all clients have been answered without an error for some seconds. Prints a row for each fault:
+comes when all clients have been answered again, and without an error for some seconds. Prints a row for each
+fault:
 
 - `ok` and the other classes: requests that ended between the kill and the recovery. `503` and `error_event`
   are errors as documented; `refused`, `cut` and `late` are requests without a reply.
 - `slowest_s`: the slowest request that was answered.
-- `recovered_s`: from the kill to the first answer after the last error, the longest of all tries.
+- `recovered_s`: from the kill to the first answer after the last error, the longest of all tries; 0 if there
+  was no error.
 - `wrong_ids`: prompts whose ids differ from those of the same question before the first fault.
 - `lost`: stored documents that can't be read at the end.
 
-The faults `gcs` and `raylet` end the application: `recovered_s` is the time until its process has ended, and
-the row says with which code and how many of its processes are left. The exit status is 1 if ids were wrong
-or documents were lost.
+The faults `gcs` and `raylet` end the application: the row says when, with which exit code, and how many of
+its processes are left. The exit status is 1 if ids were wrong or documents were lost.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ NO_REPLY = ("refused", "cut", "late")
 class Outcome:
     """How a request ended."""
 
+    client: int
     ended_s: float
     took_s: float
     kind: str
@@ -84,7 +86,7 @@ class Traffic:
     stored: list[str] = field(default_factory=list)
     """Ids of documents whose PUT was answered with 200."""
 
-    async def client(self, request: Callable[[int], Awaitable[str]]) -> None:
+    async def client(self, name: int, request: Callable[[int], Awaitable[str]]) -> None:
         """Makes one request after the other, for ever."""
         for number in itertools.count():
             began_s = time.monotonic()
@@ -95,7 +97,7 @@ class Traffic:
             except ClientError as error:
                 kind = "refused" if "Cannot connect" in str(error) else "cut"
             now_s = time.monotonic()
-            self.outcomes.append(Outcome(now_s, now_s - began_s, kind))
+            self.outcomes.append(Outcome(name, now_s, now_s - began_s, kind))
             if kind != "ok":
                 await asyncio.sleep(PAUSE_S)
 
@@ -165,12 +167,13 @@ async def run(
     async with ClientSession(base, connector=TCPConnector(limit=0), timeout=timeout) as session:
         traffic = Traffic(session)
         requests = (traffic.answer, traffic.answer, traffic.stream, traffic.search, traffic.store)
-        clients = [asyncio.create_task(traffic.client(request)) for request in requests]
+        clients = [asyncio.create_task(traffic.client(*one)) for one in enumerate(requests)]
         await asyncio.sleep(15)
-        rows = [
-            row(fault, [await one(application, traffic, FAULTS[fault]) for _ in range(tries)])
-            for fault in faults
-        ]
+        rows = []
+        for fault in faults:
+            tried = [await one(application, traffic, FAULTS[fault]) for _ in range(tries)]
+            rows.append(row(fault, tried))
+            print(rows[-1], flush=True)  # an aborted run leaves what it has measured
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
@@ -189,23 +192,23 @@ class Try:
 
 
 async def one(application: Application, traffic: Traffic, needle: str) -> Try:
-    """Kills the processes, and waits until no request has failed for `QUIET_S` seconds."""
+    """Kills the processes, and waits until every client has been answered again, and none has got an error
+    for `QUIET_S` seconds.
+    """
     killed_s = time.monotonic()
     application.kill(needle)
     began = len(traffic.outcomes)
+    clients = {outcome.client for outcome in traffic.outcomes}
     while time.monotonic() - killed_s < GIVE_UP_S:
         await asyncio.sleep(0.2)
         recent = traffic.outcomes[began:]
-        failed = [outcome.ended_s for outcome in recent if outcome.kind != "ok"]
-        quiet_since_s = max([killed_s, *failed])
-        slow = any(outcome.ended_s - outcome.took_s < killed_s for outcome in recent[-1:])
-        if time.monotonic() - quiet_since_s > QUIET_S and recent and not slow:
-            break
-    recent = traffic.outcomes[began:]
-    failed = [outcome.ended_s for outcome in recent if outcome.kind != "ok"]
-    after = [outcome.ended_s for outcome in recent if outcome.ended_s > max(failed, default=killed_s)]
-    recovered_s = (min(after, default=float("inf")) - killed_s) if failed else 0.0
-    return Try([outcome for outcome in recent if outcome.ended_s <= killed_s + GIVE_UP_S], recovered_s)
+        failed_s = max((one.ended_s for one in recent if one.kind != "ok"), default=killed_s)
+        answered = [one for one in recent if one.kind == "ok" and one.ended_s - one.took_s > failed_s]
+        if {one.client for one in answered} == clients and time.monotonic() - failed_s > QUIET_S:
+            return Try(
+                recent, min(one.ended_s for one in answered) - killed_s if failed_s > killed_s else 0.0
+            )
+    return Try(traffic.outcomes[began:], float("inf"))
 
 
 def row(fault: str, tries: list[Try]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from deployments.core.document_labels import document_filter
 from deployments.core.documents import SearchQuery
-from deployments.core.ids import RequestId, Scope, TenantId
+from deployments.core.ids import DocId, RequestId, Scope, TenantId
 from deployments.core.leases import LEASE_S, UNKNOWN, HolderId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask

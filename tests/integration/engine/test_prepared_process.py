@@ -29,7 +29,6 @@ def test_each_fork_has_the_environment_of_its_start_and_its_end_is_noticed(
         process.start()
         assert here.poll(30)
         assert here.recv() == value
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join(10)
         assert process.exitcode == -signal.SIGKILL
