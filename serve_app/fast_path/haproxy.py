@@ -22,6 +22,11 @@ _DEFAULTS = (
     "    timeout http-request 30s",  # limits the head of a request; Serve's limit is an hour
     # Without it, a replica that dies on a reused connection closes the client's connection unanswered.
     "    option http-server-close",
+    # A replica whose host is lost closes no connection: without probes, a client waits for Serve's timeout.
+    "    option srvtcpka",
+    "    srvtcpka-idle 5s",
+    "    srvtcpka-intvl 2s",
+    "    srvtcpka-cnt 3",
 )
 _PR_SET_PDEATHSIG = 1
 
