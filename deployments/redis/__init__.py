@@ -1,1 +1,1 @@
-"""Redis: connection, circuit breaker, names of keys, and the embedded server."""
+"""Redis: one server, a Sentinel group or a cluster; names of keys; and the embedded server."""

@@ -8,7 +8,8 @@
 
 `rediss+sentinel://` and `rediss+cluster://` use TLS for every connection. User and password are those of the
 Redis servers; `?sentinel_username=...&sentinel_password=...` are those of the Sentinels. All other options of
-the query are redis-py's.
+the query are redis-py's. A cluster's servers and a master are reached under the addresses that the cluster or
+the Sentinels tell: with TLS, certificates must be valid for these (or `?ssl_check_hostname=false`).
 """
 
 from __future__ import annotations

@@ -64,5 +64,7 @@ def _master_pool(
     login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
     tls["ssl"] = options.pop("connection_class", None) is SSLConnection
-    sentinels = Sentinel(address.nodes, sentinel_kwargs={**limits, **login, **tls})
-    return MasterPool(address.master, sentinels, **{**options, "timeout": timeout_s, "ssl": tls["ssl"]})
+    of_sentinels = {**limits, **login, **tls}
+    sentinels = Sentinel(address.nodes, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
+    of_master = {**options, "timeout": timeout_s, "ssl": tls["ssl"]}
+    return MasterPool(address.master, sentinels, **of_master)  # type: ignore[no-untyped-call]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from deployments.token_cache.hot_paths import RedisHotPaths
 from deployments.token_cache.redis_store import RedisSegmentStore
 from tests.fakes import a_passage
 from tests.integration.redis.redis_peers import PATIENT_S, opened
-from tests.redis_topologies import cluster, one_server, sentinel_group
+from tests.redis_topologies import Topology, cluster, one_server, sentinel_group
 
 ACL = Path(__file__).parents[3] / "serve_app" / "config" / "redis_acl.txt"
 A = Scope(TenantId("a"), CollectionName("kb"))
@@ -38,7 +39,11 @@ USERS = [
     line.removeprefix("# ").split()[1:] for line in ACL.read_text().splitlines() if "user warmline on" in line
 ]
 """Of the Sentinels, and of the servers with data."""
-KINDS = {"server": one_server, "sentinel": partial(sentinel_group, sentinels=1), "cluster": cluster}
+KINDS: dict[str, Callable[[Path], AbstractContextManager[Topology]]] = {
+    "server": one_server,
+    "sentinel": partial(sentinel_group, sentinels=1),
+    "cluster": cluster,
+}
 
 
 @pytest.fixture(params=KINDS)
