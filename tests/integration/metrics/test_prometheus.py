@@ -134,6 +134,7 @@ DATABASE = 'warmline_database_transaction_duration_seconds_count{kind="snapshot"
 EXPECTED = 'warmline_kv_tokens_expected_total{agent="a",order="trie"}'
 FOUND = 'warmline_kv_tokens_found_total{agent="a",order="trie"}'
 PROMPT_TOKENS = 'warmline_prompt_tokens_total{agent="a",order="trie"}'
+ANSWERS = 'warmline_answers_total{agent="a",order="trie",answer="generated",finish_reason="stop"}'
 FAULTS: dict[str, tuple[int, dict[str, str]]] = {
     "WarmlineDown": (2, {'up{job="warmline",instance="a"}': "0x60"}),
     "WarmlineErrors": (5, {REQUESTS: "0+100x60", ERRORS % "engine_unavailable": "0+10x60"}),
@@ -146,7 +147,7 @@ FAULTS: dict[str, tuple[int, dict[str, str]]] = {
     "WarmlineEngineEventsLost": (15, {'warmline_engine_residency_estimated{replica="a"}': "1x60"}),
     "WarmlineReuseNotAsExpected": (
         1,
-        {EXPECTED: "0+100x60", FOUND: "0+40x60", PROMPT_TOKENS: "0+200x60"},
+        {EXPECTED: "0+100x60", FOUND: "0+40x60", PROMPT_TOKENS: "0+200x60", ANSWERS: "0+9x60"},
     ),
     "WarmlineRedisFailing": (2, {REDIS % "ok": "0+80x60", REDIS % "skipped": "0+20x60"}),
     "WarmlineDatabaseFailing": (5, {DATABASE % "failed": "0+1x60"}),
@@ -166,6 +167,7 @@ HEALTHY = {
     EXPECTED: "0+100x60",
     FOUND: "0+90x60",
     PROMPT_TOKENS: "0+150x60",
+    ANSWERS: "0+9x60",
     REDIS % "ok": "0+99x60",
     REDIS % "failed": "0+1x60",
     DATABASE % "ok": "0+9x60",
@@ -199,8 +201,10 @@ def test_each_alert_waits_and_fires(tmp_path: Path) -> None:
     for name, (minutes, series) in FAULTS.items():
         # A rate needs two samples, so it has a value a minute later than a gauge.
         cases.append(case(series, {minutes - 1: [], minutes + 2: [name]}))
-    unexpected = {FOUND: "0+100x60", PROMPT_TOKENS: "0+200x60"}  # no series yet of what was expected
-    cases.append(case(unexpected, {5: ["WarmlineReuseNotAsExpected"]}))
+    # No series yet of what was expected; and too few answers for an alert.
+    unexpected = {FOUND: "0+100x60", PROMPT_TOKENS: "0+200x60"}
+    cases.append(case(unexpected | {ANSWERS: "0+9x60"}, {5: ["WarmlineReuseNotAsExpected"]}))
+    cases.append(case(unexpected | {ANSWERS: "0+1x60"}, {5: []}))
     tests = {"rule_files": [str(DASHBOARDS / "alerts.yaml")], "evaluation_interval": "1m", "tests": cases}
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(tests))
     promtool("test", "rules", str(tmp_path / "tests.yaml"))
