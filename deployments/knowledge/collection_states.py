@@ -19,9 +19,10 @@ _WANTED = {
 }
 _STATES = {
     dialect: text(
-        "SELECT i.id, i.embedding_fingerprint, i.word_key, c.tenant, c.name, c.generation, c.stamp "  # noqa: S608 -- constants only
-        f"FROM indexes i LEFT JOIN (SELECT c.* FROM ({wanted}) w JOIN collections c "
-        "ON c.tenant = w.tenant AND c.name = w.name) c ON 1 = 1 WHERE i.status = 'active'"
+        "SELECT i.id, i.embedding_fingerprint, i.word_key, found.* FROM indexes i LEFT JOIN ("  # noqa: S608 -- constants only
+        f"SELECT c.tenant, c.name, c.generation, c.stamp FROM ({wanted}) w "
+        "JOIN collections c ON c.tenant = w.tenant AND c.name = w.name) found ON 1 = 1 "
+        "WHERE i.status = 'active'"
     )
     for dialect, wanted in _WANTED.items()
 }
