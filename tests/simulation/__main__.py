@@ -4,8 +4,8 @@
 
 Each life has a seed of its own, from `--seed` on. Prints what happened in all lives. The exit status is 1 if
 a promise was broken, and the command that repeats that life is printed. `--bug` plants one of
-`planted_bugs.BUGS` and says how long it takes to be found; `--bug all` does so with each. `--soon` begins with
-a life that has shown the bug before.
+`planted_bugs.BUGS` and says how long it takes to be found; `--bug all` does so with each. `--soon` begins
+with a life that has shown the bug before.
 """
 
 from __future__ import annotations
