@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--bug", choices=["all", *(bug.__name__ for bug in BUGS)])
     parser.add_argument("--soon", action="store_true")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if asked.bug is None:
         raise SystemExit(_print_lives(asked.seed, asked.hours))
     found = [
@@ -60,14 +62,17 @@ def _print_lives(seed: int, hours: float) -> int:
     began_s = time.perf_counter()
     lived_h, broken = 0.0, 0
     totals = {"calls": Counter[str](), "answers and errors": Counter[str](), "faults": Counter[str]()}
-    for lived in lives(seed, hours):
-        lived_h += lived.hours
-        for total, counts in zip(totals.values(), (lived.calls, lived.outcomes, lived.faults), strict=True):
-            total.update(counts)
-        if lived.violations:
-            broken += 1
-            print(f"seed {lived.seed}, after {lived.hours:.2f} h: {'; '.join(lived.violations[:3])}")
-            print(f"  repeat it: python -m tests.simulation --seed {lived.seed} --hours {LIFE_H:g}")
+    with suppress(KeyboardInterrupt):  # prints what there is
+        for lived in lives(seed, hours):
+            lived_h += lived.hours
+            for total, counts in zip(
+                totals.values(), (lived.calls, lived.outcomes, lived.faults), strict=True
+            ):
+                total.update(counts)
+            if lived.violations:
+                broken += 1
+                print(f"seed {lived.seed}, after {lived.hours:.2f} h: {'; '.join(lived.violations[:3])}")
+                print(f"  repeat it: python -m tests.simulation --seed {lived.seed} --hours {LIFE_H:g}")
     print(f"{lived_h:.0f} simulated hours in {time.perf_counter() - began_s:.0f} s, {broken} violations")
     for name, total in totals.items():
         print(f"{name}: {', '.join(f'{count} {kind}' for kind, count in total.most_common())}")
