@@ -31,7 +31,7 @@ test: ## all checks: style, types, architecture, unit, contract and integration 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) tests/unit tests/contract tests/simulation -m "not system" $(PARALLEL)
+	$(PYTEST) tests/unit tests/contract tests/simulation tests/chaos -m "not system" $(PARALLEL)
 	$(PYTEST) tests/integration -m "not system"
 
 # pytest exits with 5 if it finds no such test.

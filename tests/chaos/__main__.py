@@ -20,6 +20,8 @@ from typing import TypeAlias
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from deployments.token_cache.bundle import load_bundle
+from deployments.token_cache.encoder import BundleEncoder
 from serve_app.local_models import local_models
 from serve_app.settings import Settings
 from tests.bench.harness.report import as_table
@@ -94,7 +96,8 @@ def main() -> None:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that started processes are ended
     settings = Settings.from_env({}, model=BENCH_MODEL, model_dir=model_dir())
-    auditor = Auditor(local_models(settings, print).llm)
+    bundle = load_bundle(local_models(settings, print).llm)
+    auditor = Auditor(BundleEncoder(bundle), bundle.scaffold)
     given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     with (
         TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder,

@@ -10,10 +10,9 @@ from typing import Any
 from deployments.agents.asking import question_of
 from deployments.agents.specs import SUPPORT
 from deployments.core.ids import RequestId, TenantId
-from deployments.core.messages import Ask
+from deployments.core.messages import Ask, ChatScaffold
+from deployments.core.ports import TextEncoder
 from deployments.core.token_ids import to_bytes, token_ids
-from deployments.token_cache.bundle import load_bundle
-from deployments.token_cache.encoder import BundleEncoder
 from tests.chaos.rooms import Edition, Written, editions_in
 from tests.uncached_rag import uncached_rag
 
@@ -24,13 +23,12 @@ _SIMILARITIES = (None, 0.0)
 class Auditor:
     """Counts requests by kind and outcome. `violations` lists broken promises, `written` what was stored."""
 
-    def __init__(self, model: str) -> None:
-        """`model` is the folder of the language model."""
-        bundle = load_bundle(model)
+    def __init__(self, encoder: TextEncoder, scaffold: ChatScaffold) -> None:
+        """Both are those of the application."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.violations: list[str] = []
-        self._encoder = BundleEncoder(bundle)
-        self._uncached = uncached_rag(SUPPORT, self._encoder, bundle.scaffold)
+        self._encoder = encoder
+        self._uncached = uncached_rag(SUPPORT, encoder, scaffold)
         self.written = Written()
 
     def ended(self, kind: str, outcome: str) -> None:

@@ -279,3 +279,11 @@ BUGS: Sequence[Callable[[Patch], None]] = (
     seat_not_released,
 )
 """By what they do wrong; the name of each is the name of its function."""
+
+SHOWN_BY = {
+    "checksum_ignored": 1,
+    "late_answer_accepted": 4,
+    "predecessor_forgotten": 8,
+    "work_of_others_cancelled": 6,
+}
+"""The seed of a life that has shown a bug, for those that take the longest to be found."""
