@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pytest
 from ray._private import grpc_utils
 from ray.serve._private import replica
