@@ -94,7 +94,7 @@ class Bed:
         application = self.status()["applications"].get("default", {})
         if application.get("status") in ("DEPLOY_FAILED", "UNHEALTHY"):
             raise RuntimeError(json.dumps(application, indent=1)[:8000])
-        return application.get("status") == "RUNNING"
+        return bool(application.get("status") == "RUNNING")
 
     def wait(self, condition: Callable[[], bool], within_s: float, what: str) -> None:
         """Waits for a condition. Raises RuntimeError with `what` and Serve's status if it comes too late."""
