@@ -203,6 +203,7 @@ def _redis(net: Network, folder: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [binary, *words, "--maxmemory", "256mb", "--maxmemory-policy", "volatile-lfu", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         yield f"redis://:{password}@{net.gateway}:{_REDIS_PORT}/0"

@@ -87,7 +87,8 @@ class Host:
             [
                 *("setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "--kill-child", "--mount-proc"),
                 *("--monotonic", str(ahead_s), "--boottime", str(ahead_s), "bash", "-c", _INIT),
-            ]
+            ],
+            start_new_session=True,  # so that Ctrl-C ends the check first, and the check its hosts
         )
         self.pid = _child_of(self._process.pid)
         self._join(network, number)

@@ -13,6 +13,7 @@ from tests.postgres import find_binaries
 
 
 @pytest.mark.system
+@pytest.mark.timeout(900)  # five minutes, and twice as long on a busy machine
 def test_nothing_is_lost_on_a_cluster(embedded_llm: Path, tmp_path: Path) -> None:
     """Nodes come and go with the load, one dies, and a new configuration replaces all replicas."""
     if why := host.missing():

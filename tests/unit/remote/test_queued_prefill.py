@@ -12,7 +12,7 @@ from ray.serve.config import AutoscalingConfig
 
 from deployments.engine.service import PENDING_TOKENS, PREFILL_RATE
 from serve_app import scaling
-from serve_app.engine.queued_prefill import QueuedPrefill, replicas_for_tokens
+from serve_app.engine.queued_prefill import Figures, QueuedPrefill, replicas_for_tokens
 from serve_app.settings import Settings
 
 _TOKENS = st.lists(st.integers(0, 10**6), min_size=1, max_size=8)
@@ -23,9 +23,7 @@ def _figures(pending: list[int], rates: list[float]) -> dict[str, dict[int, floa
     return {PENDING_TOKENS: dict(enumerate(map(float, pending))), PREFILL_RATE: dict(enumerate(rates))}
 
 
-def _context(
-    replicas: int = 1, requests: float = 0, figures: dict[str, dict[int, float]] | None = None
-) -> SimpleNamespace:
+def _context(figures: Figures | None = None, replicas: int = 1, requests: float = 0) -> SimpleNamespace:
     config = AutoscalingConfig(
         min_replicas=1, max_replicas=4, target_ongoing_requests=32, upscale_delay_s=0, downscale_delay_s=0
     )
@@ -62,9 +60,9 @@ def test_without_a_measured_rate_tokens_decide_nothing(rates: list[float]):
 def test_requests_or_tokens_decide_whichever_needs_more():
     """1,500 tokens a second: 9,000 tokens are 6 s of work for one replica, 2 s for three."""
     waiting = _figures([9000], [1500.0])
-    assert QueuedPrefill()(_context(requests=16, figures=waiting)) == (3.0, {})
-    assert QueuedPrefill()(_context(requests=128, figures=waiting)) == (4.0, {})
-    assert QueuedPrefill(wait_s=6)(_context(requests=16, figures=waiting)) == (1.0, {})
+    assert QueuedPrefill()(_context(waiting, requests=16)) == (3.0, {})
+    assert QueuedPrefill()(_context(waiting, requests=128)) == (4.0, {})
+    assert QueuedPrefill(wait_s=6)(_context(waiting, requests=16)) == (1.0, {})
 
 
 def test_an_idle_engine_needs_no_replica_and_a_starting_one_stays():
@@ -75,7 +73,7 @@ def test_an_idle_engine_needs_no_replica_and_a_starting_one_stays():
 
 def test_serve_applies_its_delays():
     """As to any policy: with no delay, the answer is the rounded one."""
-    decided, _ = _apply_autoscaling_config(QueuedPrefill())(_context(figures=_figures([7000], [1500.0])))
+    decided, _ = _apply_autoscaling_config(QueuedPrefill())(_context(_figures([7000], [1500.0])))
     assert decided == 3
 
 
