@@ -97,7 +97,8 @@ async def usage_of(stores, scope) -> CacheUsage:
 
 
 async def entries(stores) -> dict[Scope, int]:
-    return {each: (await usage_of(stores, each)).entries for each in NEIGHBOURS}
+    usages: dict[str, CacheUsage] = await stores.segments.usage_by_scope()
+    return {each: usages.get(str(each), CacheUsage(0, 0, 0)).entries for each in NEIGHBOURS}
 
 
 @pytest.mark.parametrize("cleared", NEIGHBOURS, ids=str)
