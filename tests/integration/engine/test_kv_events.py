@@ -229,4 +229,5 @@ def test_other_caches_and_other_layers_are_left_out() -> None:
     )
     number, events = decoded((7).to_bytes(8, "big"), msgspec.msgpack.encode(batch))
     assert number == 7
-    assert events == [BlocksStored((2**64 - 1,)), BlocksRemoved((4,)), CacheCleared()]
+    in_host = BlocksStored((2,), in_host=True)
+    assert events == [BlocksStored((2**64 - 1,)), in_host, BlocksRemoved((4,)), CacheCleared()]
