@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -150,6 +151,7 @@ async def _knowledge(settings: Settings, embedding: str, tokens: Path) -> Any:
 
 
 async def _agent(settings: Settings, tokens: Path, knowledge: Path) -> Any:
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # no line for each answer
     engine = in_process(QuickEngine())
     peers = AgentPeers(AGENTS, ChildHandle(tokens), ChildHandle(knowledge), engine, b"secret")
     return await replica_built(build_of(SUPPORT, settings, peers))
