@@ -143,7 +143,8 @@ class _Merge:
 
     def merged(self, former: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Merges what belongs to the keys."""
-        return np.concatenate([former[self.kept], new])[self._order]
+        merged: npt.NDArray[Any] = np.concatenate([former[self.kept], new])[self._order]
+        return merged
 
     def placed(self, former: PlacedVectors, new: PlacedVectors) -> PlacedVectors:
         """Merges vectors of the keys."""

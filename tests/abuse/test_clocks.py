@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -59,7 +60,7 @@ async def test_usage_is_counted_once_on_the_day_of_the_agent(app: Attacked) -> N
     """Also where a day has begun for one host and not for the other."""
     store = UsageStore(app.database)
     for clock_s in (20_000 * DAY_S - 1, 20_000 * DAY_S + 1, 20_000 * DAY_S - 1):
-        reports = UsageReports("support", LocalSpending(60, time.time), store, lambda at_s=clock_s: at_s)
+        reports = UsageReports("support", LocalSpending(60, time.time), store, partial(float, clock_s))
         reports.add(ACME, "", Amounts(1, 100, 50, 10))
         assert not await reports._store_all()
         assert not await reports._store_all()  # an empty batch

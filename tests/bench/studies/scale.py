@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from deployments.core.document_labels import document_filter
 from deployments.core.documents import SearchQuery
-from deployments.core.ids import RequestId, Scope, TenantId
+from deployments.core.ids import DocId, RequestId, Scope, TenantId
 from deployments.core.leases import LEASE_S, UNKNOWN, HolderId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
@@ -171,7 +171,7 @@ async def calls(study: Study) -> Sequence[Row]:
         return await study.ask_own()
 
     few, many = {"product": "product-7"}, {"language": "en"}
-    middle = f"article-{size.passages // PASSAGES // 2}"
+    middle = DocId(f"article-{size.passages // PASSAGES // 2}")
     wanted: dict[str, Callable[[int], Awaitable[float]]] = {
         "search": lambda n: _ms(knowledge.search(query(n))),
         "search after a change": after_a_change,

@@ -78,7 +78,7 @@ async def test_no_statement_reads_other_collections(knowledge: Knowledge) -> Non
     async with knowledge.database.snapshot() as connection:
         for statement, values in statements.items():
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-            steps = [row[3] for row in plan]
+            steps = [row.detail for row in plan]
             if found := [step for step in steps if OF_ALL.search(step)]:
                 walks[statement] = found
     unexpected = {s: steps for s, steps in walks.items() if COUNTED not in s}
