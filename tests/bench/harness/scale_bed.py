@@ -115,6 +115,8 @@ async def open_bed(state_dir: Path, size: Size) -> AsyncIterator[ScaleBed]:
     server.acquire()
     await _fill_redis(settings, size)
     sockets = {name: state_dir / f"{name}.sock" for name in ("tokens", "knowledge", "agent")}
+    for socket in sockets.values():
+        socket.unlink(missing_ok=True)  # of a run that was killed
     builds = {
         "tokens": partial(_tokens, settings, models.llm),
         "knowledge": partial(_knowledge, settings, models.embedding, sockets["tokens"]),
