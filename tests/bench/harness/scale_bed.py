@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ async def open_bed(state_dir: Path, size: Size) -> AsyncIterator[ScaleBed]:
     server.acquire()
     await _fill_redis(settings, size)
     sockets = {name: state_dir / f"{name}.sock" for name in ("tokens", "knowledge", "agent")}
+    for socket in sockets.values():
+        socket.unlink(missing_ok=True)  # of a run that was killed
     builds = {
         "tokens": partial(_tokens, settings, models.llm),
         "knowledge": partial(_knowledge, settings, models.embedding, sockets["tokens"]),
@@ -150,6 +153,7 @@ async def _knowledge(settings: Settings, embedding: str, tokens: Path) -> Any:
 
 
 async def _agent(settings: Settings, tokens: Path, knowledge: Path) -> Any:
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # no line for each answer
     engine = in_process(QuickEngine())
     peers = AgentPeers(AGENTS, ChildHandle(tokens), ChildHandle(knowledge), engine, b"secret")
     return await replica_built(build_of(SUPPORT, settings, peers))

@@ -54,7 +54,7 @@ OVERHEAD = ("retrieve", "tokens", "assemble", "route")
 """Stages before the engine."""
 SCOPE = Scope(BIG, COLLECTION)
 CHANGED_DOCUMENTS = 100
-REPEATS = 15
+REPEATS = 10
 
 Row = dict[str, Any]
 
@@ -171,7 +171,7 @@ async def calls(study: Study) -> Sequence[Row]:
         return await study.ask_own()
 
     few, many = {"product": "product-7"}, {"language": "en"}
-    middle = f"article-{size.passages // PASSAGES // 2}"
+    middle = DocId(f"article-{size.passages // PASSAGES // 2}")
     wanted: dict[str, Callable[[int], Awaitable[float]]] = {
         "search": lambda n: _ms(knowledge.search(query(n))),
         "search after a change": after_a_change,
@@ -208,20 +208,24 @@ async def leases(study: Study, seconds: float) -> Row:
 
 
 async def measure(state_dir: Path, size: Size, seconds: float, report: Report) -> None:
-    """All phases of one size."""
+    """All phases of one size. Tables are printed as they are measured."""
     usages, times = list[Row](), list[Row]()
+
+    def measured(rows: Sequence[Row]) -> None:
+        report.table("Milliseconds", rows)
+        report.table("CPU seconds a minute, and memory", usages)
+        times.extend(rows)
+        report.sections[size.name] = {"usage": usages, "times": times}
+        report.write(RESULTS / f"scale-{size.name}.json")
+
     async with open_bed(state_dir, size) as bed:
         study = Study(bed, size, usages)
-        times.append(_row(study, "first search, which reads all vectors", [await study.ask_big()]))
+        measured([_row(study, "first question, which reads all vectors", [await study.ask_big()])])
         async with study.phase("idle"):
             await asyncio.sleep(seconds / 4)
-        times += await load(study, seconds)
-        times += await calls(study)
-        times.append(await leases(study, seconds / 4))
-    report.table(f"CPU seconds a minute and memory, {size.name}", usages)
-    report.table(f"Milliseconds, {size.name}", times)
-    report.sections[size.name] = {"usage": usages, "times": times}
-    print(f"written to {report.write(RESULTS / f'scale-{size.name}.json')}", flush=True)
+        measured(await load(study, seconds))
+        measured([await leases(study, seconds / 4)])
+        measured(await calls(study))
 
 
 def main() -> None:
