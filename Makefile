@@ -48,7 +48,7 @@ soak: ## 64 clients for five minutes: errors, latency and memory
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.studies.soak $(BENCH)
 
-simulate: ## 10,000 simulated hours of a cluster in virtual time (HOURS=, SEED=), a quarter of an hour
+simulate: ## 10,000 simulated hours of a cluster in virtual time, ten minutes on an idle core (HOURS=, SEED=)
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.simulation --hours $(or $(HOURS),10000) --seed $(or $(SEED),1)
 
