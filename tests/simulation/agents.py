@@ -128,7 +128,9 @@ class Agent:
         self.views = EngineViews(peers.engines, clock)
         kept = KeptTexts(self.resolver.forget, lambda _tenant: None)
         inner = peers.knowledge if composed else None
-        leased = leased_parts(SPEC, peers.knowledge, peers.link, SECRET, kept, inner=inner, clock=clock)
+        leased = leased_parts(
+            SPEC, peers.knowledge, peers.link, SECRET, kept, seal=SEAL, inner=inner, clock=clock
+        )
         counts = WatchedCounts(RedisCounterStore(peers.link), NoMeter(), clock, counts_uses=False)
         counts.recorded = peers.recorded
         self.salts = leased.salts

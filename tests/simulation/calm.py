@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from deployments.core.ids import Scope
 from deployments.core.reuse.replica_view import ReplicaView
+from deployments.retrieval.held_leases import WATCHED_S
 from tests.simulation.callers import TOPICS, Callers
 from tests.simulation.engines import ASK_EVERY_S, BLOCK, BLOCKS, EngineReplica, Prompt
 from tests.simulation.processes import Process
@@ -16,7 +17,7 @@ QUIET_S = ASK_EVERY_S + 20.0
 """Until all events that can still be had have arrived."""
 SETTLED_S = 6.0
 """Until a survey that a question starts has ended, and no block is unconfirmed."""
-IDLE_S = 45.0
+IDLE_S = WATCHED_S + 15.0
 """Until no lease is watched."""
 
 
