@@ -54,7 +54,6 @@ soak: ## 64 clients for five minutes: errors, latency and memory
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.bench.studies.soak $(BENCH)
 
-<<<<<<< HEAD
 gpu: ## checks and times of the engine on a GPU; BENCH=--cpu tries the same on a CPU
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.gpu.run $(BENCH)
@@ -63,10 +62,7 @@ image: ## container image IMAGE, by BUILDER (podman or docker); EXTRA=gpu for GP
 	$(BUILDER) build --build-arg EXTRA=$(EXTRA) --build-arg CLOUD=$(CLOUD) --tag $(IMAGE) .
 	$(BUILDER) run --rm $(IMAGE) warmline fast-path > /dev/null
 
-simulate: ## 10,000 simulated hours of a cluster in virtual time (HOURS=, SEED=), a quarter of an hour
-=======
 simulate: ## 10,000 simulated hours of a cluster in virtual time, ten minutes on an idle core (HOURS=, SEED=)
->>>>>>> simulate
 	@$(BOOTSTRAP) --test
 	$(BIN)/python -m tests.simulation --hours $(or $(HOURS),10000) --seed $(or $(SEED),1)
 
