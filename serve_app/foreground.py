@@ -86,8 +86,11 @@ async def _drained() -> int:
     """Makes the ingress refuse new requests and finish the others; returns how many it did not finish."""
     response = serve.get_app_handle("default").broadcast("drain", DRAINED_WITHIN_S)
     async with asyncio.timeout(_DRAIN_ANSWERS_WITHIN_S):
-        left = await response.results_async(return_exceptions=True)
-    return sum(count for count in left if isinstance(count, int))
+        replies = await response.results_async(return_exceptions=True)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return sum(replies)
 
 
 def _deploy(application: Application) -> None:
