@@ -90,7 +90,8 @@ async def _drained() -> int:
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
-    return sum(replies)
+    left: int = sum(replies)
+    return left
 
 
 def _deploy(application: Application) -> None:
