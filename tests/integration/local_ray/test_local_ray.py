@@ -13,10 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.local_ray.running import Running, local_app, within
+from tests.integration.local_ray.running import AGENTS, Running, command, local_app, within
 from tests.listeners import family, listening_sockets, runs
-
-AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
@@ -131,15 +129,8 @@ def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running)
 
 
 def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
-    """Even `kill -9`, which leaves the owner no time to clean up; HAProxy is one of them.
-
-    Ray's two agents are not waited for: they end too, but try for a minute to tell a GCS that is gone.
-    """
-    pids = {
-        pid
-        for pid in family(running.process.pid)
-        if not Path(f"/proc/{pid}/comm").read_text().startswith(AGENTS)
-    }
+    """Even `kill -9`, which leaves the owner no time to clean up; HAProxy is one of them."""
+    pids = {pid for pid in family(running.process.pid) if not command(pid).startswith(AGENTS)}
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
     assert within(30, lambda: not any(map(runs, pids)))
@@ -149,16 +140,9 @@ def _has_controller(running: Running) -> bool:
     return bool(_named(running, "ray::ServeContr"))
 
 
-def _named(running: Running, command: str) -> list[int]:
+def _named(running: Running, name: str) -> list[int]:
     """Processes of that name, or of its first 15 letters, which are what Linux keeps."""
-    return [pid for pid in family(running.process.pid) if _command(pid).startswith(command)]
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
+    return [pid for pid in family(running.process.pid) if command(pid).startswith(name)]
 
 
 def _answers(running: Running) -> bool:
