@@ -83,10 +83,16 @@ def _finish_requests(report: Callable[[str], None]) -> None:
 
 
 async def _drained() -> int:
-    """Makes the ingress refuse new requests and finish the others; returns how many it did not finish."""
-    response = serve.get_app_handle("default").broadcast("drain", DRAINED_WITHIN_S)
-    async with asyncio.timeout(_DRAIN_ANSWERS_WITHIN_S):
-        replies = await response.results_async(return_exceptions=True)
+    """Makes the ingress refuse new requests and finish the others, then ends Serve, which has to happen in
+    the event loop of the call. Returns how many requests were not finished.
+    """
+    try:
+        response = serve.get_app_handle("default").broadcast("drain", DRAINED_WITHIN_S)
+        async with asyncio.timeout(_DRAIN_ANSWERS_WITHIN_S):
+            replies = await response.results_async(return_exceptions=True)
+    finally:
+        with _quietly():
+            await serve.shutdown_async()
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
@@ -110,9 +116,14 @@ def _deploy(application: Application) -> None:
 
 def _end() -> None:
     if ray.is_initialized():
-        with contextlib.redirect_stdout(io.StringIO()):  # Ray would print actors that it ends as failed
+        with _quietly():
             serve.shutdown()
             ray.shutdown()
+
+
+def _quietly() -> contextlib.AbstractContextManager[object]:
+    """Ray would print actors that are ended as failed."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _logs(settings: Settings) -> Path:
