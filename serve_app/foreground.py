@@ -25,6 +25,7 @@ from serve_app.ray_processes import RayWatch
 from serve_app.settings import Settings
 
 _PROBE_INTERVAL_S = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DRAINED_WITHIN_S = 20.0
 """How long requests in progress may take after SIGTERM. A spot instance is taken away 30 s after it; the
 rest is for ending the processes."""
@@ -55,25 +56,21 @@ def run(settings: Settings, report: Callable[[str], None], lost: Callable[[str],
         _deploy(application)
         url = _wait_until_ready(settings)
         report(_welcome(url))
-        _serve_until_a_signal()
-        report("Finishing the requests in progress; another signal ends them")
-        _finish_requests(report)
-        report("Stopping")
+        while True:
+            signal.pause()
     except (_Stopped, KeyboardInterrupt):
-        report("Stopping")
+        report("Stopping; another signal ends the requests in progress")
+        with contextlib.suppress(_Stopped, KeyboardInterrupt):
+            _finish_requests(settings, report)
     finally:
         if watch is not None:
             watch.stop()
         _end()
 
 
-def _serve_until_a_signal() -> None:
-    with contextlib.suppress(_Stopped, KeyboardInterrupt):
-        while True:
-            signal.pause()
-
-
-def _finish_requests(report: Callable[[str], None]) -> None:
+def _finish_requests(settings: Settings, report: Callable[[str], None]) -> None:
+    if not _answers(f"{_url(settings)}/healthz"):
+        return  # the ingress does not run yet
     try:
         left = asyncio.run(_drained())
     except (RayError, RayServeException, TimeoutError) as error:
@@ -84,11 +81,21 @@ def _finish_requests(report: Callable[[str], None]) -> None:
 
 
 async def _drained() -> int:
-    """Makes the ingress refuse new requests and finish the others; returns how many it did not finish."""
-    response = serve.get_app_handle("default").broadcast("drain", DRAINED_WITHIN_S)
-    async with asyncio.timeout(_DRAIN_ANSWERS_WITHIN_S):
-        left = await response.results_async(return_exceptions=True)
-    return sum(count for count in left if isinstance(count, int))
+    """Makes the ingress refuse new requests and finish the others, then ends Serve, which has to happen in
+    the event loop of the call. Returns how many requests were not finished.
+    """
+    try:
+        response = serve.get_app_handle("default").broadcast("drain", DRAINED_WITHIN_S)
+        async with asyncio.timeout(_DRAIN_ANSWERS_WITHIN_S):
+            replies = await response.results_async(return_exceptions=True)
+    finally:
+        with _quietly():
+            await serve.shutdown_async()
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    left: int = sum(replies)
+    return left
 
 
 def _deploy(application: Application) -> None:
@@ -106,10 +113,17 @@ def _deploy(application: Application) -> None:
 
 
 def _end() -> None:
+    for number in _SIGNALS:  # one more would break off the shutdown, and leave processes
+        signal.signal(number, signal.SIG_IGN)
     if ray.is_initialized():
-        with contextlib.redirect_stdout(io.StringIO()):  # Ray would print actors that it ends as failed
+        with _quietly():
             serve.shutdown()
             ray.shutdown()
+
+
+def _quietly() -> contextlib.AbstractContextManager[object]:
+    """Ray would print actors that are ended as failed."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _logs(settings: Settings) -> Path:
@@ -121,23 +135,28 @@ def _turn_signals_into_exceptions() -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, stop)
 
 
 def _wait_until_ready(settings: Settings) -> str:
     """Waits until /readyz answers 200, without a limit; returns the application's URL."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.http_host, settings.http_host)  # noqa: S104
-    url = f"http://{host}:{settings.http_port}"
-    while not _is_ready(url):
+    url = _url(settings)
+    while not _answers(f"{url}/readyz"):
         time.sleep(_PROBE_INTERVAL_S)
     return url
 
 
-def _is_ready(url: str) -> bool:
+def _url(settings: Settings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.http_host, settings.http_host)  # noqa: S104
+    return f"http://{host}:{settings.http_port}"
+
+
+def _answers(url: str) -> bool:
+    """Whether a request is answered with 200."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310
             return bool(response.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False

@@ -18,7 +18,8 @@ log = logging.getLogger("ray.serve")
 
 RETRY_AFTER_S = 0.5
 
-_Manager: Any = HAProxyManager.__ray_metadata__.modified_class
+_Manager: Any = HAProxyManager.__ray_metadata__.modified_class.__ray_actor_class__
+"""Serve's class as it was written, before Ray made an actor class of it."""
 
 
 class HAProxyKeeper(_Manager):  # type: ignore[misc]  # Ray is not followed

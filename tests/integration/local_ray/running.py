@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).parents[3]
+AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
+"""Names of Ray's two agents. They end with Ray too, but try for a minute to tell a GCS that is gone."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,11 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def command(pid: int) -> str:
+    """The first 15 letters of a process's name, which are what Linux keeps; "" if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

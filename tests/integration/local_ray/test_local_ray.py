@@ -13,10 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.local_ray.running import Running, local_app, within
+from tests.integration.local_ray.running import AGENTS, Running, command, local_app, within
 from tests.listeners import family, listening_sockets, runs
-
-AGENTS = ("ray::DashboardA", "ray::RuntimeEnv")
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
@@ -116,7 +114,12 @@ def test_haproxy_is_started_again_at_once(running: Running) -> None:
 
 @pytest.mark.parametrize("running", ["on"], indirect=True)
 def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running) -> None:
-    """If it outlived its manager, it would keep the port and forward to replicas that have ended."""
+    """If it outlived its manager, it would keep the port and forward to replicas that have ended. The next
+    one comes from a controller that was started again, too.
+    """
+    for controller in _named(running, "ray::ServeContr"):
+        os.kill(controller, signal.SIGKILL)
+    assert within(60, lambda: _has_controller(running))
     haproxies, managers = (_named(running, command) for command in ("haproxy", "ray::HAProxyKee"))
     assert haproxies  # the current one, and earlier ones that still have connections
     for manager in managers:
@@ -126,30 +129,20 @@ def test_haproxy_ends_with_its_manager_and_the_next_one_serves(running: Running)
 
 
 def test_killing_the_owner_ends_what_it_served(running: Running) -> None:
-    """Even `kill -9`, which leaves the owner no time to clean up; HAProxy is one of them.
-
-    Ray's two agents are not waited for: they end too, but try for a minute to tell a GCS that is gone.
-    """
-    pids = {
-        pid
-        for pid in family(running.process.pid)
-        if not Path(f"/proc/{pid}/comm").read_text().startswith(AGENTS)
-    }
+    """Even `kill -9`, which leaves the owner no time to clean up; HAProxy is one of them."""
+    pids = {pid for pid in family(running.process.pid) if not command(pid).startswith(AGENTS)}
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
     assert within(30, lambda: not any(map(runs, pids)))
 
 
-def _named(running: Running, command: str) -> list[int]:
+def _has_controller(running: Running) -> bool:
+    return bool(_named(running, "ray::ServeContr"))
+
+
+def _named(running: Running, name: str) -> list[int]:
     """Processes of that name, or of its first 15 letters, which are what Linux keeps."""
-    return [pid for pid in family(running.process.pid) if _command(pid).startswith(command)]
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
+    return [pid for pid in family(running.process.pid) if command(pid).startswith(name)]
 
 
 def _answers(running: Running) -> bool:
