@@ -20,7 +20,8 @@ from deployments.engine.remote.remote_engine import SILENT, RemoteEngine
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
-"""How often a server that answers is looked at. A failed generation has it looked at earlier."""
+"""How often a server is looked at that answers, or that can't be used. A failed generation has it looked at
+earlier."""
 RETRY_AFTER_S = 1.0
 """How often one is that does not answer."""
 
@@ -58,6 +59,7 @@ class FollowedServer:
         self._run: ServerRun | None = None
         self._answers = False
         self._state = ""
+        self._pause_s = LOOK_EVERY_S
         self._look_now = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
 
@@ -88,10 +90,11 @@ class FollowedServer:
                 self._run = await self._connect(url)
         except WarmlineError as error:
             self._answers = False
+            self._pause_s = RETRY_AFTER_S if isinstance(error, EngineUnavailable) else LOOK_EVERY_S
             reason = error.__cause__ if isinstance(error, EngineUnavailable) and error.__cause__ else error
             self._report(f"the vLLM server {url} can't be used now: {reason}", logging.ERROR)
             raise
-        self._answers = True
+        self._answers, self._pause_s = True, LOOK_EVERY_S
         self._report(f"the vLLM server {url} can be used", logging.INFO)
 
     def _report(self, state: str, level: int) -> None:
@@ -107,7 +110,7 @@ class FollowedServer:
     async def _follow(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S if self._answers else RETRY_AFTER_S):
+                async with asyncio.timeout(self._pause_s):
                     await self._look_now.wait()
             self._look_now.clear()
             try:
