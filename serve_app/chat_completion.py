@@ -10,7 +10,7 @@ from deployments.core.ledger import Answer
 from deployments.core.messages import Delta
 from deployments.core.token_ids import count_in, from_bytes
 from serve_app.http.answers import AnswerBody
-from serve_app.http.openai_responses import AnswerMessage, ChatCompletion, Choice, Usage
+from serve_app.http.openai_answers import AnswerMessage, ChatCompletion, Choice, Usage
 from serve_app.sse import data_frame
 
 _IDS = {"prompt_token_ids", "token_ids"}

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
-from deployments.core.errors import WarmlineError
+from deployments.core.errors import ConfigurationError, WarmlineError
 from deployments.core.ids import SegmentKey
 from deployments.core.ports import TextEncoder
 from deployments.core.salt import entry_seal, load_secret
@@ -23,7 +23,7 @@ from deployments.token_cache.codec import CorruptEntry, decode
 from deployments.token_cache.encoder import BundleEncoder
 from serve_app.assembly.knowledge import database_url
 from serve_app.assembly.redis import redis_link
-from serve_app.local_models import local_models
+from serve_app.local_models import embedded_llm, is_set_up, local_models
 from serve_app.local_ray import sessions_folder
 from serve_app.settings import Settings
 
@@ -111,7 +111,14 @@ async def _in_redis(settings: Settings, needles: Sequence[str], unread: list[str
 
 
 def _encoder_of(settings: Settings) -> TextEncoder:
-    """The tokenizer of the application's model. Raises ConfigurationError, TokenizerRefused."""
+    """The tokenizer of the application's model, which is here where the application runs.
+
+    Raises ConfigurationError, TokenizerRefused.
+    """
+    if (model := embedded_llm(settings)) and not is_set_up(model, settings):
+        raise ConfigurationError(
+            f"{model.name} was never set up here: set WARMLINE_MODEL and WARMLINE_MODEL_DIR as for the server"
+        )
     models = local_models(settings, lambda _line: None)
     return BundleEncoder(load_bundle(models.llm, settings.allow_text_roles))
 

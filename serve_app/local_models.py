@@ -10,7 +10,7 @@ from pathlib import Path
 from serve_app.settings import Settings
 from serve_app.setup.bootstrap import GIB, memory_bytes
 from serve_app.setup.catalog import EMBEDDED, EmbeddedModel, default_model
-from serve_app.setup.models import embedded_embedding_model, ensure_embedded_llm, runs_on_cpu
+from serve_app.setup.models import embedded_embedding_model, ensure_embedded_llm, folder_of, runs_on_cpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ def embedded_llm(settings: Settings) -> EmbeddedModel | None:
     if settings.model is None:
         return default_model(memory_bytes(), usable_cores())
     return EMBEDDED.get(settings.model)
+
+
+def is_set_up(model: EmbeddedModel, settings: Settings) -> bool:
+    """Whether an embedded language model was downloaded and converted."""
+    return folder_of(model, model.form_for(cpu=runs_on_cpu()), settings.models).is_dir()
 
 
 def usable_cores() -> int:

@@ -8,21 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from deployments.agents import specs
 from deployments.core.errors import ConfigurationError
-from deployments.core.reuse.eviction import EvictionPolicy
 from deployments.core.reuse.ordering import ORDERS
 from serve_app.api_keys import tenants_by_key
+from serve_app.engine_settings import EngineSettings
 from serve_app.host_names import is_loopback
 from serve_app.origins import ANY, origins
 
@@ -44,16 +36,12 @@ def _default_state_dir() -> Path:
     return Path(base).expanduser() / "warmline"
 
 
-class Settings(BaseModel):
+class Settings(EngineSettings):
     """The settings of the application.
 
     Each field is set by the environment variable of its name, in upper case and, except for
     `UNPREFIXED`, with the prefix `WARMLINE_`. The string below a field is its description.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
     redis_url: SecretStr | None = None
     """Redis server, 6.2 or later (redis://, rediss:// or unix://); unset: an embedded one."""
@@ -139,32 +127,8 @@ class Settings(BaseModel):
     """Seconds of high load before replicas are added."""
     downscale_delay_s: float = Field(120.0, ge=0)
     """Seconds of low load before a replica is removed."""
-    engine_replicas: int = Field(1, ge=1)
-    """Minimum engine replicas."""
-    engine_max_replicas: int | None = Field(None, ge=1)
-    """Maximum engine replicas; unset: as many as `engine_replicas`."""
-    engine_gpus: int | None = Field(None, ge=0, le=64)
-    """GPUs of each engine replica, which share its model; unset: 1 if Ray has any, else 0."""
-    engine_max_ongoing: int | None = Field(None, ge=1, le=4096)
-    """Maximum generations of a tenant in an engine replica, 5/4 of it for all; unset: 256, on a CPU 64."""
-    engine_eager: bool | None = None
-    """On: the engine runs the model without compiling it; unset: on for CPUs, off for GPUs."""
-    engine_dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Data type of the model; auto: the model's own on a GPU, bfloat16 or float32 on a CPU."""
-    engine_block_size: int | None = Field(None, ge=8)
-    """Tokens of a KV block, a multiple of 32 on a CPU; unset: 32 on a CPU, vLLM's default on a GPU."""
-    engine_max_model_len: int | None = Field(None, ge=256)
-    """Maximum tokens of a prompt and its answer together; unset: the model's own limit."""
-    engine_kv_cache_gib: float = Field(1.0, gt=0)
-    """GiB of KV cache of an engine replica on a CPU."""
-    engine_gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
-    """Share (0 to 1) of a GPU's memory that an engine replica uses."""
-    engine_num_gpu_blocks: int | None = Field(None, ge=2)
-    """Size of the KV cache in blocks, on a CPU too; unset: what the memory given to it holds."""
     retention_days: int | None = Field(None, ge=1)
     """Days after which tickets that nobody changed and ideas are deleted; unset: they stay."""
-    eviction: EvictionPolicy = "documents"
-    """What leaves an engine's full KV cache first: documents (what is no document) or lru (the oldest)."""
     log_questions: bool = False
     """On: the texts of questions are kept in `questions` in the state directory, a file for each tenant."""
     log_format: Literal["text", "json"] = "text"

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -124,17 +124,12 @@ class Database:
         """
         return self._locks.held(name)
 
-    @asynccontextmanager
-    async def try_advisory_lock(self, key: int) -> AsyncIterator[bool]:
-        """Locks a number among all processes, without waiting; yields whether this process got the lock."""
-        async with AsyncExitStack() as held:
-            is_ours = True
-            if self.dialect != "sqlite":
-                async with translated_errors():
-                    connection = await held.enter_async_context(self._engine.connect())
-                    locked = text("SELECT pg_try_advisory_xact_lock(:key)")
-                    is_ours = bool(await connection.scalar(locked, {"key": key}))
-            yield is_ours
+    def lock_if_free(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Locks a name among all processes, unless it is locked: gives whether it did.
+
+        Raises KnowledgeUnavailable.
+        """
+        return self._locks.held_if_free(name)
 
     async def ping(self) -> None:
         """Checks that the database answers. Raises KnowledgeUnavailable."""

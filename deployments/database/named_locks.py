@@ -48,15 +48,25 @@ class NamedLocks:
         If the connection is lost, the database frees its locks for other processes.
         """
         async with self._in_process.setdefault(name, asyncio.Lock()):
-            if not self._shared:
-                yield
-                return
-            raw = name.encode("utf-8", "surrogatepass")  # callers validate names
-            key = int.from_bytes(blake2b(raw, digest_size=8).digest(), signed=True)
+            key = _key(name)
             try:
                 while not await self._execute(_TAKE, key):  # noqa: ASYNC110 -- no event tells of it
                     await asyncio.sleep(_RETRY_S)
                 yield
+            finally:
+                await self._release(key)
+
+    @asynccontextmanager
+    async def held_if_free(self, name: str) -> AsyncIterator[bool]:
+        """Holds the lock of a name if nobody else does, and yields whether. Raises KnowledgeUnavailable."""
+        in_process = self._in_process.setdefault(name, asyncio.Lock())
+        if in_process.locked():
+            yield False
+            return
+        async with in_process:
+            key = _key(name)
+            try:
+                yield await self._execute(_TAKE, key)
             finally:
                 await self._release(key)
 
@@ -74,8 +84,11 @@ class NamedLocks:
 
     async def _execute(self, statement: TextClause, key: int) -> bool:
         """Executes in a task, since cancelling a statement could cost the connection, and with it the
-        locks of others. Statements run one by one, so a release follows its cancelled attempt.
+        locks of others. Statements run one by one, so a release follows its cancelled attempt. SQLite has
+        none to execute: True.
         """
+        if not self._shared:
+            return True
         task = detached_task(self._executed(statement, key))
         self._statements.add(task)
         task.add_done_callback(self._statements.discard)
@@ -96,3 +109,8 @@ class NamedLocks:
         if connection is not None:
             await connection.invalidate()
             await connection.close()
+
+
+def _key(name: str) -> int:
+    raw = name.encode("utf-8", "surrogatepass")  # callers validate names
+    return int.from_bytes(blake2b(raw, digest_size=8).digest(), signed=True)

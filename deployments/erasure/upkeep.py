@@ -17,8 +17,8 @@ EVERY_S = 60.0
 PRUNE_EVERY_S = 3600.0
 BATCH = 200
 """Rows that one transaction deletes. Others get the database in between."""
-_LOCK = 0x5741524D_50525545
-"""Key of the advisory lock: one replica prunes at a time."""
+LOCK = "upkeep: prune"
+"""The lock that one replica holds while it prunes."""
 
 Prune = Callable[[int], Awaitable[int]]
 """Deletes at most so many things that are too old; returns how many it found."""
@@ -47,7 +47,7 @@ class Upkeep:
 
     async def prune(self) -> None:
         """Deletes what is too old, unless another process does so now. Raises KnowledgeUnavailable."""
-        async with self.database.try_advisory_lock(_LOCK) as is_ours:
+        async with self.database.lock_if_free(LOCK) as is_ours:
             if not is_ours:
                 return
             for name, prune in self.prunings.items():

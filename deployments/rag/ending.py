@@ -57,16 +57,17 @@ class Endings:
         history = (*opening.history, *question.history)
         if opening.is_later_turn:
             after = bool(added) or opening.ends_in_document
-            notes = _notes("", self._spec.reminder if after else "", doubt)
+            notes = notes_of("", self._spec.reminder if after else "", doubt)
             return self._assembler.later_tail(
                 notes, history, question.text, after_documents=after, known=known
             )
         hint = rank_hint([passage.title for passage in added], order) if self._hints else ""
-        notes = _notes(hint, self._spec.reminder, doubt, question.instructions.strip())
+        notes = notes_of(hint, self._spec.reminder, doubt, question.instructions.strip())
         return self._assembler.tail(notes, history, question.text, question.answer_start, known)
 
 
-def _notes(hint: str, *texts: str) -> str:
+def notes_of(hint: str, *texts: str) -> str:
+    """What a prompt says between its documents and the question: each text is a paragraph."""
     return hint + "".join(f"\n\n{text}" for text in texts if text)
 
 

@@ -10,6 +10,7 @@ from deployments.core.errors import CacheUnavailable
 from deployments.core.ids import Scope
 from deployments.core.later import Later
 from deployments.core.ledger import Answer
+from deployments.core.messages import Question
 from deployments.core.ports import HistoryWriter
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,9 @@ class HistoryLog:
         self._waiting: dict[Scope, ReuseCounts] = defaultdict(ReuseCounts)
         self._send = Later(self._send_all, send_every_s)
 
-    def add(self, scope: Scope, answer: Answer) -> None:
+    def __call__(self, question: Question, answer: Answer) -> None:
         """Counts an answer."""
+        scope = question.scope
         if scope in self._waiting or len(self._waiting) < MAX_SCOPES:
             self._waiting[scope] += ReuseCounts.of(answer)
             self._send.start()

@@ -13,7 +13,6 @@ from deployments.core.messages import ChatScaffold, Question
 from deployments.core.metrics import SILENT, Meter
 from deployments.core.ports import Generator, PromptWarmer, Retriever, SegmentResolver, TextEncoder
 from deployments.core.salt import Salts
-from deployments.rag.history_log import HistoryLog
 from deployments.rag.path_log import PathLog
 from deployments.rag.placer import Placer
 from deployments.rag.shared_counts import SharedCounts
@@ -44,8 +43,6 @@ class RagParts:
     """Each is called with every complete answer."""
     stage_span: StageSpan = no_span
     """Makes the spans of a question's stages."""
-    history: HistoryLog | None = None
-    """Where what answers reused is added up; None adds nothing up."""
     meter: Meter = SILENT
     """Where answers are recorded as metrics."""
     usage: UsageReports | None = None

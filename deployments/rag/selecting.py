@@ -82,6 +82,8 @@ class _Found:
     question: Question
     retrieval: Retrieval
     salt: str
+    query_tokens: int
+    """As in `Selection`."""
     max_model_len: int
     watch: Stopwatch
 
@@ -108,7 +110,8 @@ class Selector:
         with watch.stage("retrieve"):
             check_length(texts, self._parts.encoder.encode_text, max_model_len)
             retrieval, salt = await self._search_and_salt(question, talk)
-        found = _Found(question, retrieval, salt, max_model_len, watch)
+        query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
+        found = _Found(question, retrieval, salt, query_tokens, max_model_len, watch)
         if talk is None:
             return await self._fitted(found, self._opener.alone, found.retrieval.passages)
         plan = self._opener.plan(question, talk)
@@ -171,7 +174,6 @@ class Selector:
         have.
         """
         question, watch = found.question, found.watch
-        query_tokens = len(self._parts.encoder.encode_text(question.text.strip()))
         with watch.stage("tokens"):
             resolved = await self._parts.resolver.resolve(question.scope, [one.segment for one in added])
         has_documents = bool(added or opening.documents.ids)
@@ -193,7 +195,7 @@ class Selector:
             documents=resolved.ids[:count],
             dropped=tuple(dict.fromkeys(passage.doc_id for passage in added[count:])),
             fixed_tokens=fixed,
-            query_tokens=query_tokens,
+            query_tokens=found.query_tokens,
             cache_error=resolved.cache_error or opening.documents.cache_error,
             searched_as=found.retrieval.searched_as,
             salt=found.salt,

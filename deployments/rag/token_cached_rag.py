@@ -103,7 +103,9 @@ class TokenCachedRAG:
         self._preparer.answered(question, prompt)
         answer = await self._answer(question, prompt, generation, watch)
         await self._conversations.keep(question, prompt, generation, answer)
-        self._observe(question, answer, prompt)
+        self._metrics.answered(answer, prompt)
+        for notice in self._parts.answered:
+            notice(question, answer)
         yield answer
 
     async def get_cache_stats(self, scope: Scope) -> CacheStats:
@@ -186,14 +188,6 @@ class TokenCachedRAG:
         self._parts.counts.record(question.scope, increments(reuse, token_path_ms), prompt.selection.keys)
         if self._parts.paths is not None:
             self._parts.paths.add(question.scope, prompt.path)
-
-    def _observe(self, question: Question, answer: Answer, prompt: PreparedPrompt) -> None:
-        """Passes a complete answer to the log, the trace, the metrics and the shared history."""
-        for notice in self._parts.answered:
-            notice(question, answer)
-        self._metrics.answered(answer, prompt)
-        if self._parts.history is not None:
-            self._parts.history.add(question.scope, answer)
 
     async def _answer(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, watch: Stopwatch

@@ -29,8 +29,9 @@ KEPT_SCOPES = 2000
 """How many scopes may have leases here: a collection and an epoch for each of 1,000 tenants. The least
 recently used are forgotten first."""
 
-WATCHED_S = 30.0
-"""How long after its last use the lease on a scope is still renewed."""
+WATCHED_S = 300.0
+"""How long after its last use the lease on a scope is still renewed, so that a question that is asked again
+after some minutes finds its passages and their ids here."""
 
 _RETRY_S = 1.0
 

@@ -144,7 +144,7 @@ async def _parts(
     )
     questions = question_log(settings)
     kept = KeptTexts(resolver.forget, questions.erase)
-    leased = leased_parts(spec, knowledge, link, peers.secret, kept, inner=templates)
+    leased = leased_parts(spec, knowledge, link, peers.secret, kept, seal=peers.seal, inner=templates)
     order = ORDERS[settings.order_of(spec.name)]
     head = partial(prompt_head, encoder, bundle.scaffold)
     prompts = prompt_source(peers.agents, link, head, leased.salts, peers.seal)
@@ -169,8 +169,7 @@ async def _parts(
         conversations=peers.records(),
         share_answers=settings.shares_answers(spec.name),
         rank_hint=settings.rank_hint,
-        history=HistoryLog(RedisHistory(link)),
         meter=meter,
-        answered=(log, answer_span(spec.name)),
+        answered=(log, answer_span(spec.name), HistoryLog(RedisHistory(link))),
         stage_span=stage,
     )

@@ -10,7 +10,7 @@ from deployments.core.agent_spec import AgentSpec
 from deployments.core.ids import Scope, TenantId
 from deployments.core.leases import lease_clock
 from deployments.core.ports import Retriever
-from deployments.core.salt import SALT_COLLECTION, entry_seal
+from deployments.core.salt import SALT_COLLECTION
 from deployments.core.services import KnowledgeBase
 from deployments.redis.connection import RedisLink
 from deployments.retrieval.cached_retriever import CachedRetriever, RetrievalCacheParts
@@ -48,11 +48,12 @@ def leased_parts(
     secret: bytes,
     kept: KeptTexts,
     *,
+    seal: bytes = b"",
     inner: Retriever | None = None,
 ) -> LeasedParts:
     """An agent's retriever, over the knowledge base's search or over an `inner` retriever, and its salts.
 
-    `secret` is the key of the salts, and of the checksums of entries in Redis. What is `kept` is dropped
+    `secret` is the key of the salts, `seal` that of the checksums in Redis. What is `kept` is dropped
     with the retrievals of changed scopes. The shared store keeps retrievals no longer than the segments of
     the agent's collection.
     """
@@ -72,7 +73,7 @@ def leased_parts(
 
     rhythms, forgetting = Rhythms(lease_clock), Forgetting(forget)
     keeper = LeaseKeeper(knowledge, changed, unwatched=forgetting.changed)
-    store = RedisRetrievalStore(link, entry_seal(secret))
+    store = RedisRetrievalStore(link, seal)
     parts = RetrievalCacheParts(keeper, rhythms, store, spec.ttl_s)
     retriever = CachedRetriever(parts, inner, spec.name)
     return LeasedParts(retriever, TenantSalts(keeper, secret))

@@ -64,7 +64,10 @@ async def _erase(server: Server, body: dict[str, Any]) -> None:
             server.terminal.side_console.print(f"{found['erasure_id']} runs; {found['problem'] or 'waiting'}")
         await asyncio.sleep(_FOLLOW_EVERY_S)
         found = await server.connection.get(f"{_PATH}/{found['erasure_id']}")
-    removed = ", ".join(f"{count} {name}" for name, count in found["removed"].items() if count) or "nothing"
+    removed = (
+        ", ".join(f"{count} {name}" for name, count in found["removed"].items() if count)
+        or "nothing, since nothing was stored under that name"
+    )
     server.terminal.say(found, f"{found['erasure_id']}: removed {removed}")
 
 

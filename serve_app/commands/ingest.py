@@ -59,6 +59,9 @@ async def ingest(
         )
     if prune and selection.patterns:
         raise typer.BadParameter("needs files and folders, not globs", param_hint="--prune")
+    if skipped := selection.skipped():
+        kinds = ", ".join(f"{count} {kind or 'without extension'}" for kind, count in sorted(skipped.items()))
+        server.terminal.side_console.print(f"skipping files of unknown types: {kinds}", soft_wrap=True)
     documents = path_of(collection)
     transfer = Transfer(server.connection, documents)
     async for document in server.items(documents, "documents", page=_PAGE):

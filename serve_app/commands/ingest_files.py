@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,11 @@ class Selection:
         """The chosen files, by id."""
         return {self.id_of(path): path for path in sorted(self._found())}
 
+    def skipped(self) -> dict[str, int]:
+        """How many files of the chosen folders have a type that no reader knows, by extension."""
+        visible = (path for folder in self.paths if folder.is_dir() for path in _walk(folder))
+        return Counter(path.suffix.lower() for path in visible if not _is_known(path))
+
     def id_of(self, path: Path) -> str:
         """The id of a file's document: as the server normalises it."""
         return unicodedata.normalize("NFC", path.relative_to(self.root).as_posix())
@@ -57,22 +63,26 @@ class Selection:
 
     def _found(self) -> Iterator[Path]:
         for path in self.paths:
-            yield from _walk(path) if path.is_dir() else [path]
+            yield from filter(_is_known, _walk(path)) if path.is_dir() else [path]
         for pattern in self.patterns:
             found = self.root.glob(pattern)
-            yield from (path for path in found if _chosen(path.relative_to(self.root)) and path.is_file())
+            visible = (path for path in found if not _is_hidden(path.relative_to(self.root)))
+            yield from (path for path in visible if _is_known(path) and path.is_file())
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files of known types, without hidden files and folders. Links to folders are not followed."""
+    """All files, without hidden files and folders. Links to folders are not followed."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in names if _chosen(Path(name)))
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _chosen(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return not hidden and path.suffix.lower() in EXTENSIONS
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS
 
 
 def _below(root: Path, path: Path, given: str) -> str:

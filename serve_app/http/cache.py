@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Annotated, Self
 
+import fastapi
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -140,7 +141,11 @@ async def history(parts: ServicesDep, owner: TenantDep) -> dict[str, HistoryBody
 
 
 @router.post("/stats/reset")
-async def reset(body: ResetRequest, parts: ServicesDep, owner: TenantDep) -> ResetBody:
+async def reset(
+    body: Annotated[ResetRequest, fastapi.Body(default_factory=ResetRequest)],
+    parts: ServicesDep,
+    owner: TenantDep,
+) -> ResetBody:
     """Sets the tenant's counters to zero; what is cached stays."""
     agents = agents_named(parts, body.agent)
     for agent in agents.values():
@@ -149,7 +154,9 @@ async def reset(body: ResetRequest, parts: ServicesDep, owner: TenantDep) -> Res
 
 
 @router.post("/warm")
-async def warm(body: WarmRequest, parts: ServicesDep, call: CallDep) -> dict[str, WarmedBody]:
+async def warm(
+    body: Annotated[WarmRequest, fastapi.Body(default_factory=WarmRequest)], parts: ServicesDep, call: CallDep
+) -> dict[str, WarmedBody]:
     """Prefills prompts, so that their first question does not wait for it. Returns figures by agent."""
     if body.questions and body.agent is None:
         raise InvalidRequest("questions need an agent to answer them", "agent")
@@ -162,7 +169,11 @@ async def warm(body: WarmRequest, parts: ServicesDep, call: CallDep) -> dict[str
 
 
 @router.post("/clear")
-async def clear(body: ClearRequest, parts: ServicesDep, owner: TenantDep) -> ClearedBody:
+async def clear(
+    body: Annotated[ClearRequest, fastapi.Body(default_factory=ClearRequest)],
+    parts: ServicesDep,
+    owner: TenantDep,
+) -> ClearedBody:
     """Deletes the tenant's cached token ids and search results; the next questions are searched for again.
 
     `cleared` counts the entries of the shared cache; each replica's own copies are dropped as well.

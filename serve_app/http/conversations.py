@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import fastapi
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -70,7 +71,11 @@ class DeletedConversation(BaseModel):
 
 
 @router.post("")
-async def create(body: NewConversation, parts: ServicesDep, owner: TenantDep) -> ConversationBody:
+async def create(
+    body: Annotated[NewConversation, fastapi.Body(default_factory=NewConversation)],
+    parts: ServicesDep,
+    owner: TenantDep,
+) -> ConversationBody:
     """Begins a conversation. Name its id in questions: `conversation_id`, or OpenAI's `conversation`."""
     made = await parts.conversations.create_conversation(owner, body.user_id, body.metadata or {})
     return ConversationBody.from_conversation(made)

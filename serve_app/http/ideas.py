@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Self
 
+import fastapi
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -155,7 +156,12 @@ class IdeaPage(BaseModel):
 
 
 @router.post("", response_model=GeneratedIdea, status_code=201, responses=CREATED)
-async def generate(body: IdeaBody, parts: ServicesDep, call: CallDep, key: IdempotencyKey = None) -> Response:
+async def generate(
+    body: Annotated[IdeaBody, fastapi.Body(default_factory=IdeaBody)],
+    parts: ServicesDep,
+    call: CallDep,
+    key: IdempotencyKey = None,
+) -> Response:
     """Has the model write an idea, learning from the best templates, and scores it by what is stored."""
     kind = None if body.business_type is None else BusinessType(body.business_type)
     request = replace(body.request(call), business_type=kind)

@@ -18,8 +18,8 @@ from serve_app.chat_completion import ChatHead, ChunkFraming, completion
 from serve_app.conversation import conversation_of
 from serve_app.http.context import Call, CallDep, ServicesDep, TenantDep
 from serve_app.http.error_bodies import ERROR_RESPONSES, Responses, error_responses
+from serve_app.http.openai_answers import ChatCompletion, ModelBody, ModelList
 from serve_app.http.openai_bodies import ChatRequest, StreamOptions
-from serve_app.http.openai_responses import ChatCompletion, ModelBody, ModelList
 from serve_app.services import Services
 from serve_app.sse import event_stream
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import fastapi
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -112,7 +113,12 @@ async def reopen(
 
 
 @router.post("/{ticket_id}/closure")
-async def close(ticket_id: RecordId, body: CloseRequest, parts: ServicesDep, owner: TenantDep) -> TicketBody:
+async def close(
+    ticket_id: RecordId,
+    body: Annotated[CloseRequest, fastapi.Body(default_factory=CloseRequest)],
+    parts: ServicesDep,
+    owner: TenantDep,
+) -> TicketBody:
     """Closes a resolved ticket."""
     return TicketBody.of((await parts.tickets.change_ticket(owner, ticket_id, Close(body.note))).ticket)
 

@@ -113,8 +113,8 @@ function figures(stats, asked) {
 		"Found / tokenized": `${whole(stats.cache_hits)} / ${whole(stats.cache_misses)}`,
 		"Tokens kept": whole(stats.total_tokens_cached),
 		"Size in Redis": `${decimal(stats.cache_size_mb)} MB`,
-		"Mean time when found": stats.avg_hit_latency_ms ? milliseconds(stats.avg_hit_latency_ms) : "–",
-		"Mean time when not": stats.avg_miss_latency_ms ? milliseconds(stats.avg_miss_latency_ms) : "–",
+		"Mean time to a found prompt": stats.avg_hit_latency_ms ? milliseconds(stats.avg_hit_latency_ms) : "–",
+		"Mean time to another": stats.avg_miss_latency_ms ? milliseconds(stats.avg_miss_latency_ms) : "–",
 	};
 	return h(
 		"dl",

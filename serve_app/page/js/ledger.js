@@ -10,8 +10,8 @@ const STAGES = {
 	assemble: "Join the prompt",
 	route: "Choose order and replica",
 	queue: "Wait for the engine",
-	prefill: "Read the prompt (prefill)",
 	other: "Between the stages",
+	prefill: "Read the prompt (prefill)",
 	decode: "Write the answer (decode)",
 };
 const NAMES = {
@@ -51,7 +51,7 @@ function time(timings) {
 	);
 }
 
-// The stages, and what `total` has besides them.
+// The stages, and what `total` has besides them, nearly all of it on the way to the engine.
 function stagesOf(timings) {
 	const measured = Object.keys(STAGES).filter((name) => name !== "other");
 	const other = timings.total - measured.reduce((sum, name) => sum + (timings[name] ?? 0), 0);

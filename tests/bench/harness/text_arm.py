@@ -19,6 +19,7 @@ from deployments.core.ports import Retriever
 from deployments.core.sampling import Sampling
 from deployments.core.services import KnowledgeBase, Records
 from deployments.core.token_ids import count_in, to_bytes, token_ids
+from deployments.rag.ending import is_sure, notes_of
 from serve_app.remote import client_of
 from tests.bench.harness.observation import Observation, document_prefilled
 from tests.bench.harness.testbed import Testbed
@@ -94,13 +95,18 @@ class TextArm:
 
     async def _retrieved(self, agent: str, ask: Ask) -> tuple[Passage, ...]:
         retriever: Retriever = self._templates if agent == "business" else self._knowledge
-        query = SearchQuery(Scope(DEFAULT_TENANT, SPECS[agent].collection), ask.query, ask.top_k, ask.section)
+        spec = SPECS[agent]
+        scope = Scope(DEFAULT_TENANT, spec.collection)
+        query = SearchQuery(scope, ask.query, ask.top_k, ask.section, further=spec.further_passages)
         return (await retriever.search(query)).passages
 
 
 def messages(agent: str, question: str, passages: Sequence[Passage]) -> list[dict[str, str]]:
-    """A chat: the agent's preamble with the documents, then the question."""
-    system = SPECS[agent].preamble.strip() + "".join(passage.segment for passage in passages)
+    """A chat: the agent's preamble with the documents and what it says after them, then the question."""
+    spec = SPECS[agent]
+    doubt = "" if is_sure(passages, spec.sure_from) else spec.doubt
+    documents = "".join(passage.segment for passage in passages)
+    system = spec.preamble.strip() + documents + notes_of("", spec.reminder, doubt)
     return [{"role": "system", "content": system}, {"role": "user", "content": question.strip()}]
 
 

@@ -40,7 +40,7 @@ async def run(bench: Bench) -> None:
         of_agent = await _agent(agent, await bench.arms(), size, rng)
         bench.report.table(f"{agent}: TTFT by arm and kind of question", _table(of_agent))
         _claim(agent, of_agent, bench.report)
-        _check(agent, of_agent)
+        _check(agent, of_agent, bench.report)
         seen += of_agent
     bench.report.add("answers", {"rows": _table(seen), "pairs": _pair_ratios(seen)})
 
@@ -130,17 +130,16 @@ def _claim(agent: str, seen: Sequence[Observation], report: Report) -> None:
     report.claim(Claim(f"repeated_ttft_lower_by_{agent}", 1 - whole.value, "share", GOAL, "higher", how))
 
 
-def _check(agent: str, seen: Sequence[Observation]) -> None:
-    """Prints a warning if the arms in rank order (a, b, c) have different prompts: these must be equal."""
-    rank = {"a", "b", "c"}
-    for kind in ("first", "repeated", "overlapping"):
-        prompts: dict[int, set[str]] = {}
-        for one in seen:
-            if one.kind == kind and one.arm in rank:
-                prompts.setdefault(one.question, set()).add(one.digest)
-        differ = [number for number, digests in prompts.items() if len(digests) > 1]
-        if differ:
-            print(f"  {agent}, {kind}: prompts of questions {differ} differ between text and ids")
+def _check(agent: str, seen: Sequence[Observation], report: Report) -> None:
+    """Claims that the arms in rank order (a, b, c) have the same prompts, from text and from ids."""
+    prompts: dict[tuple[str, int], set[str]] = {}
+    for one in seen:
+        if one.arm in {"a", "b", "c"} and one.kind in {"first", "repeated", "overlapping"}:
+            prompts.setdefault((one.kind, one.question), set()).add(one.digest)
+    equal = sum(len(digests) == 1 for digests in prompts.values())
+    how = f"{equal} of {len(prompts)} prompts, id by id"
+    share = equal / len(prompts)
+    report.claim(Claim(f"text_and_ids_make_equal_prompts_of_{agent}", share, "share", 1.0, "higher", how))
 
 
 def _pair_ratios(seen: Sequence[Observation]) -> list[dict[str, Any]]:

@@ -173,7 +173,7 @@ async def whole(
         resolver = CachedResolver(encoder, l1, segments, caches, seal=seal)
         questions = QuestionLog(tmp_path / "questions")
         kept = KeptTexts(resolver.forget, questions.erase)
-        leased = leased_parts(SUPPORT, knowledge, link, SECRET, kept)
+        leased = leased_parts(SUPPORT, knowledge, link, SECRET, kept, seal=seal)
         stack.push_async_callback(leased.salts.keeper.close)
         tickets, templates, ideas = TicketStore(database), TemplateStore(database), IdeaStore(database)
         evidence = IdeaEvidence(templates, ideas, TextVectors(embedder))

@@ -17,7 +17,7 @@ from deployments.core.ids import DocId, Scope
 from deployments.core.records.tickets import Resolve, TicketDraft, TicketQuery
 from deployments.database.connection import Database
 from deployments.erasure.erasure_store import KEPT_S, ErasureStore
-from deployments.erasure.upkeep import _LOCK, Upkeep
+from deployments.erasure.upkeep import LOCK, Upkeep
 from deployments.knowledge.document_versions import MAX_AGE_S, MAX_VERSIONS, VersionRetention
 from deployments.records.retention import RecordRetention
 from tests.contract.erasure.conftest import ACME, ACTOR, SUPPORT_KB, Whole, an_idea
@@ -112,7 +112,7 @@ async def test_one_process_prunes_at_a_time(whole: Whole, database_url: str) -> 
         return 0
 
     other = await Database.open(database_url)
-    async with other.try_advisory_lock(_LOCK) as is_ours:
+    async with other.lock_if_free(LOCK) as is_ours:
         assert is_ours
         await run(whole, prune)
     assert calls == []

@@ -47,6 +47,13 @@ def test_a_folders_files_are_stored_under_their_relative_paths(
     assert documents(api) == {"docs/guides/setup.md": "# Setup", "docs/intro.md": "# Intro"}
 
 
+def test_files_of_unknown_types_are_counted(warmline: Warmline, docs: Path) -> None:
+    """By extension, so that a type that somebody misses is seen. Hidden files are nobody's."""
+    write(docs / "Makefile", "all:")
+    assert "unknown types: 1 without extension, 1 .png" in warmline("ingest", "docs").stderr
+    assert "unknown types" not in warmline("ingest", "docs/guides").stderr
+
+
 def test_only_changed_files_are_sent_again(warmline: Warmline, api: Api, docs: Path) -> None:
     """The server has the digest of each file; a touched file is the same file."""
     warmline("ingest", "docs")

@@ -11,7 +11,7 @@ from deployments.core.ids import CollectionName, Scope, TenantId
 from deployments.rag import history_log
 from deployments.rag.history_log import HistoryLog
 from tests.fakes import a_passage
-from tests.unit.rag.rig import SCOPE, Rig
+from tests.unit.rag.rig import SCOPE, Rig, question
 
 
 class Store:
@@ -30,7 +30,7 @@ class Store:
 async def test_answers_are_sent_together():
     """One batch, with the sums of the ledgers."""
     store, rig = Store(), Rig([a_passage(n) for n in range(3)])
-    rig.use(history=HistoryLog(store, send_every_s=0.01))
+    rig.use(answered=(HistoryLog(store, send_every_s=0.01),))
     answers = [await rig.answer() for _ in range(3)]
     assert store.sent == []
     await asyncio.sleep(0.05)
@@ -50,7 +50,7 @@ async def test_answers_are_sent_together():
 async def test_a_store_that_is_down_costs_those_answers_only():
     """The next ones are sent again."""
     store, rig = Store(), Rig([a_passage()])
-    rig.use(history=HistoryLog(store, send_every_s=0.01))
+    rig.use(answered=(HistoryLog(store, send_every_s=0.01),))
     store.down = True
     await rig.answer()
     await asyncio.sleep(0.05)
@@ -66,7 +66,8 @@ async def test_the_scopes_that_wait_are_bounded(monkeypatch):
     store, answer = Store(), await Rig([a_passage()]).answer()
     log = HistoryLog(store, send_every_s=0.01)
     for number in range(5):
-        log.add(Scope(TenantId(f"tenant-{number}"), CollectionName("support_kb")), answer)
+        scope = Scope(TenantId(f"tenant-{number}"), CollectionName("support_kb"))
+        log(question(scope=scope), answer)
     await asyncio.sleep(0.05)
     assert len(store.sent[0]) == 2
 
