@@ -16,7 +16,6 @@ from deployments.core.errors import (
     DeadlineExceeded,
     InvalidRequest,
     NotFound,
-    Unavailable,
 )
 
 MAX_FILE_BYTES = 2**20
@@ -40,13 +39,13 @@ class Cluster(Protocol):
 
 
 def cluster_at(dashboard: str) -> Cluster:
-    """The cluster with this address of Ray's dashboard. Raises Unavailable, ConfigurationError."""
+    """The cluster with this address of Ray's dashboard. Raises ConfigurationError if none answers there."""
     from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
     try:
         client: Cluster = ServeSubmissionClient(dashboard)
     except ConnectionError:
-        raise Unavailable(
+        raise ConfigurationError(
             f"no Ray dashboard answers at {dashboard}: run this on the head, or run "
             "`ray dashboard cluster.yaml` in another terminal first"
         ) from None
