@@ -17,10 +17,14 @@ ends = st.integers(0, 5)
 
 
 class Cache:
-    """Running requests and their blocks. A block is the sequence that it ends, so its parent is known."""
+    """Running requests and their blocks. A block is the sequence that it ends, so its parent is known.
+
+    What was evicted counts as something new when it comes back, so that `uses` says all that counts.
+    """
 
     def __init__(self) -> None:
-        self.order = EvictionOrder(CAPACITY)
+        self.evicted: Counter[int] = Counter()
+        self.order = EvictionOrder(CAPACITY, lambda block: (block, self.evicted[block]))
         self.names: dict[int, tuple[int, ...]] = {}
         self.users: Counter[int] = Counter()
         self.uses: Counter[int] = Counter()
@@ -50,6 +54,7 @@ class Cache:
         name = self.names.pop(block)
         assert all(other[: len(name)] != name for other in self.names.values()), "another block continues it"
         del self.uses[block]
+        self.evicted[block] += 1
 
     def end(self, index: int) -> None:
         if not self.running:
