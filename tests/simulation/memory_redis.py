@@ -13,7 +13,7 @@ from typing import Any
 
 from deployments.core.errors import CacheUnavailable
 from deployments.redis.breaker import CircuitBreaker
-from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, Reply
+from deployments.redis.connection import WRONG_TYPE, Command, RedisLink, RedisShard, Reply, expect
 from deployments.retrieval import retrieval_store
 from deployments.token_cache import counters
 from tests.simulation.processes import Dice
@@ -85,6 +85,13 @@ class MemoryRedis:
     def _get(self, name: str) -> Reply:
         value = self._read(name)
         return WRONG_TYPE if isinstance(value, dict) else value
+
+    def _mget(self, *names: str) -> Reply:
+        values = map(self._read, names)
+        return [None if isinstance(value, dict) else value for value in values]
+
+    def _info(self, _section: str) -> Reply:
+        return {"master_replid": "", "master_repl_offset": 0}
 
     def _set(self, name: str, value: bytes | str | int, _ex: str, after_s: float) -> Reply:
         self._values[name] = value if isinstance(value, bytes) else str(value).encode()
@@ -189,6 +196,19 @@ class SimulatedLink(RedisLink):
                     return replies
             except TimeoutError as error:
                 raise CacheUnavailable("the token cache does not answer (TimeoutError)") from error
+
+    async def read(self, *commands: Command) -> list[Reply]:
+        """As `call`: there is one server."""
+        return await self.call(*commands)
+
+    async def values(self, names: Sequence[str]) -> list[Reply]:
+        """As `RedisLink.values`."""
+        (values,) = await self.call(("MGET", *names))
+        return expect(list, values)
+
+    async def shards(self) -> list[RedisShard]:
+        """This link, to the only server."""
+        return [self]
 
     def _run(self, commands: Sequence[Command]) -> list[Reply]:
         return [None if self._server.down else self._server.run(command) for command in commands]

@@ -180,7 +180,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 async def test_all_segments_of_a_prompt_are_read_in_one_round_trip(link: RedisLink, trips: list[int]):
     await RedisSegmentStore(link).get_many(A, KEYS * 100)
-    assert trips == [1]
+    assert len(trips) == 1
 
 
 async def test_entries_that_scan_returns_twice_are_counted_once(

@@ -11,12 +11,13 @@ import llguidance
 import llguidance.numpy
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from deployments.agents.answer_schema import FORMATS, check_answer_schema
 from deployments.agents.idea_format import IDEA_SCHEMA
+from deployments.core.errors import InvalidRequest
 
 BYTES = llguidance.LLTokenizer("byte")
 """A model whose tokens are single bytes."""
@@ -90,7 +91,11 @@ def an_answer(schema: str, seed: int) -> bytes:
 @given(SCHEMAS, st.integers(0, 2**32))
 def test_every_answer_fits_its_schema(schema: dict[str, Any], seed: int) -> None:
     text = json.dumps(schema)
-    check_answer_schema(text)
+    try:
+        check_answer_schema(text)
+    except InvalidRequest as error:
+        assume("characters in the patterns" not in str(error))  # more than may be compiled
+        raise
     answer = json.loads(an_answer(text, seed))
     assert jsonschema_rs.validator_for(schema, validate_formats=True).is_valid(answer)
 

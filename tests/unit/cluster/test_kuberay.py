@@ -114,13 +114,13 @@ def test_every_pod_has_image_settings_and_no_privileges() -> None:
 
 
 def test_there_are_gpus_for_all_engines() -> None:
-    """One node with a GPU for each replica of Engine."""
+    """One node with a GPU for each replica of Engine, and one for rolling updates."""
     service = documents()["RayService"]
     serve = yaml.safe_load(service["spec"]["serveConfigV2"])
-    (engine,) = (one for one in serve["applications"][0]["deployments"] if one["name"] == "Engine")
+    replicas = serve["applications"][0]["args"]["engine_max_replicas"]
     gpu = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][-1]
     assert gpu["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert gpu["maxReplicas"] == engine["autoscaling_config"]["max_replicas"]
+    assert gpu["maxReplicas"] == replicas + 1  # a rolling update starts one before it stops another
 
 
 def test_only_the_api_is_open_to_all() -> None:

@@ -52,20 +52,19 @@ def test_rays_launcher_accepts_the_cluster(replacements: str, provider: str, typ
 
 @pytest.mark.parametrize("replacements", ["", "ray_gcp.yaml"])
 def test_nodes_are_as_many_as_the_serve_configuration_can_use(replacements: str) -> None:
-    """Each engine replica takes a node with a GPU."""
+    """Each engine replica takes a node with a GPU, and a rolling update one more."""
     serve = yaml.safe_load((CONFIG / "cluster.yaml").read_text())
-    (engine,) = (one for one in serve["applications"][0]["deployments"] if one["name"] == "Engine")
-    replicas = engine["autoscaling_config"]
+    most = serve["applications"][0]["args"]["engine_max_replicas"]
     types = launched(replacements)["available_node_types"]
     gpu = types["gpu_worker"]
-    assert (gpu["min_workers"], gpu["max_workers"]) == (replicas["min_replicas"], replicas["max_replicas"])
+    assert (gpu["min_workers"], gpu["max_workers"]) == (1, most + 1)
     assert launched(replacements)["max_workers"] == gpu["max_workers"] + types["cpu_worker"]["max_workers"]
 
 
 def test_gcp_says_what_its_machines_have() -> None:
     """Ray looks it up on AWS only; without it, no replica would find a place."""
     for kind, node in launched("ray_gcp.yaml")["available_node_types"].items():
-        assert node["resources"]["CPU"] >= 2
+        assert (node["resources"]["CPU"] >= 2) == (kind != "gpu_worker")
         assert ("GPU" in node["resources"]) == (kind == "gpu_worker")
 
 

@@ -54,6 +54,7 @@ async def test_a_hit_is_complete():
         "order": "named",
         "dropped": (),
         "answer": "generated",
+        "estimated": False,
         "passages": tuple(
             {"doc_id": f"doc-{n}", "tokens": len(passage.segment), "source": source}
             for n, (passage, source) in enumerate(

@@ -140,7 +140,6 @@ REFUSED = {
     "tools": {"tools": [TOOL], "tool_choice": "auto", "parallel_tool_calls": False},
     "tool_choice": {"tool_choice": {"type": "function", "function": {"name": "f"}}},
     "logprobs": {"logprobs": True, "top_logprobs": 2},
-    "store": {"store": True},
 }
 
 
