@@ -136,7 +136,8 @@ class Rollout:
             said = state
             if any(one["status"] == "DEPLOY_FAILED" for one in new.values()):
                 raise InvalidRequest(
-                    "the deployment failed, see above; `warmline rollback` restores what ran before"
+                    "the deployment failed, see above, and Serve refuses requests to what failed: `warmline "
+                    "rollback` restores what ran before"
                 )
             if new.keys() == names and all(one["status"] == "RUNNING" for one in new.values()):
                 return

@@ -105,7 +105,7 @@ def test_a_failed_configuration_is_never_rolled_back_to(cluster, rollout):
     rollout.deploy(config("rank"), 60)
     cluster.ends_as = "DEPLOY_FAILED"
     for order in ("trie", "best_last"):
-        with pytest.raises(InvalidRequest, match="warmline rollback"):
+        with pytest.raises(InvalidRequest, match="rollback"):
             rollout.deploy(config(order), 60)
     cluster.ends_as = "RUNNING"
     rollout.roll_back(60)
