@@ -230,11 +230,10 @@ async def test_a_prefill_of_what_is_resident_does_not_make_the_engine_look_fast(
     """A server tells after the answer how much was cached; what is known to be resident counts until then."""
     rig.engine.counts_late = True
     layout = pack_steps([Step(HEAD, 384)])
-    for _ in range(3):
+    for prefill_ms in (6400, 1, 1):
         rig.clock.pass_s(10)
-        rig.engine.prefill_ms = 6400
+        rig.engine.prefill_ms = prefill_ms
         await rig.ask(replace(request(), prompt=LARGE, layout=layout))
-        rig.engine.prefill_ms = 1
     rig.engine.gate.clear()
     many = [replace(request(f"t{n}"), prompt=LARGE, deadline_s=30.0) for n in range(4)]  # of 6.4 s each
     assert await outcomes(rig, *many) == [list, list, list, Overloaded]

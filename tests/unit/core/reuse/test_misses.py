@@ -114,6 +114,7 @@ def test_what_was_expected_and_is_absent_has_a_cause_too() -> None:
     assert cause(BLOCK - 1).cause is Cause.UNALIGNED
     assert cause(BLOCK) == Absence(Cause.EVICTED, 0.0)
     assert cause(50, estimated=True).cause is Cause.EVENTS_LOST
+    assert cause(BLOCK - 1, estimated=True).cause is Cause.UNALIGNED
     assert cause(50, elsewhere=True, estimated=True).cause is Cause.REPLICA
 
 
