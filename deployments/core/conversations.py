@@ -166,10 +166,18 @@ class Talk:
 
     erasures: int = 0
     """How many erasures of the tenant had begun to delete conversations."""
+    told_sources: tuple[str, ...] = ()
+    """Digests of the segments that a history may repeat which the caller tells in place of turns."""
 
     def exchanges(self) -> list[Exchange]:
         """All questions and answers in the turns, oldest first."""
         return [exchange for turn in self.turns for exchange in exchanges_of(turn)]
+
+
+def sources_of(talk: Talk) -> tuple[str, ...]:
+    """Digests of all segments that the words of a conversation may repeat."""
+    told = (exchange.sources for exchange in talk.exchanges())
+    return tuple(dict.fromkeys(source for sources in told for source in sources))
 
 
 def exchanges_of(turn: StoredTurn) -> tuple[Exchange, ...]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from deployments.core.errors import EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate
@@ -123,7 +124,12 @@ class SharedAnswers:
                 yield delta
 
     def _residency(self, request: GenerateRequest) -> ResidencyUpdate | None:
-        return self.survey(request.cache_salt, request.known) if request.layout else None
+        if not request.layout:
+            return None
+        try:
+            return self.survey(request.cache_salt, request.known)
+        except EngineUnavailable:  # a kept answer needs no engine
+            return None
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
         """What changed in a tenant's part of the cache since `known`; all of it if unknown."""

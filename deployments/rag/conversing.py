@@ -13,6 +13,7 @@ from deployments.core.conversations import (
     StoredTurn,
     Talk,
     segment_digest,
+    sources_of,
 )
 from deployments.core.errors import Conflict, InternalFault, NotFound, WarmlineError
 from deployments.core.ids import CollectionName
@@ -93,8 +94,10 @@ class Conversations:
             except (NotFound, Conflict):
                 log.debug("no conversation with the words of a chat is stored")
             else:
-                if tells(talk, question.history):
+                if tells(talk, question.history) and not talk.gone:
                     return replace(named, history=()), talk
+                begun = await self._begun(question, continued)
+                return named, replace(begun, told_sources=sources_of(talk))
         return named, await self._begun(question, continued)
 
     async def _begun(self, question: Question, continued: Continuation) -> Talk:
@@ -134,7 +137,7 @@ class Conversations:
             finish_reason=answer.finish_reason,
             documents=documents,
             history=(*plan.history, *told),
-            sources=tuple(dict.fromkeys((*plan.sources, *documents))),
+            sources=tuple(dict.fromkeys((*talk.told_sources, *plan.sources, *documents))),
             instructions=question.instructions.strip(),
             limited_to=Limit(question.section, question.only).digest(),
             tokenizer=self._encoder.fingerprint,

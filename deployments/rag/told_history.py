@@ -21,9 +21,11 @@ def told_id(agent: str, question: Question) -> str:
     """The id of the turn that a question's history ends with, whether or not one is stored.
 
     Differs for other agents, instructions and limits of the search: their prompts do not continue each other.
+    Differs for other users, too: a turn belongs to its user, and is erased with it.
     """
+    user_id = question.continues.user_id if question.continues else None
     limit = Limit(question.section, question.only).digest()
-    begun = _id(agent, question.instructions.strip(), limit)
+    begun = _id(agent, user_id or "", question.instructions.strip(), limit)
     return reduce(lambda told, turn: id_after(told, turn.user, turn.assistant), question.history, begun)
 
 
@@ -33,10 +35,10 @@ def id_after(told: str, question: str, answer: str) -> str:
 
 
 def tells(talk: Talk, history: Sequence[Turn]) -> bool:
-    """Whether a conversation consists of just these words, and no document of it has changed."""
+    """Whether a conversation consists of just these words."""
     said = [(one.question.strip(), one.answer.strip()) for one in talk.exchanges()]
     told = [(turn.user.strip(), turn.assistant.strip()) for turn in history]
-    return talk.complete and not talk.gone and said == told
+    return talk.complete and said == told
 
 
 def _id(*parts: str) -> str:

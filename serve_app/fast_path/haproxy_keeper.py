@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ from ray.serve._private.haproxy import HAProxyManager
 log = logging.getLogger("ray.serve")
 
 RETRY_AFTER_S = 0.5
+LOOK_EVERY_S = 0.5
 
 _Manager: Any = HAProxyManager.__ray_metadata__.modified_class.__ray_actor_class__
 """Serve's class as it was written, before Ray made an actor class of it."""
@@ -38,7 +40,11 @@ class HAProxyKeeper(_Manager):  # type: ignore[misc]  # Ray is not followed
         await self._haproxy_start_task
         while True:
             process = self._haproxy._proc
-            await process.wait()
+            with suppress(TimeoutError):  # after a reload there is another process to watch
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await process.wait()
+            if process.returncode is None:
+                continue
             async with self._reload_lock:  # a reload replaces the process before it ends it
                 if self._haproxy._proc is process:
                     await self._start_again(process.returncode)

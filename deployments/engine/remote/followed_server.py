@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from deployments.core.detached_task import detached_task
-from deployments.core.errors import EngineUnavailable, WarmlineError
+from deployments.core.errors import ConfigurationError, EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate
 from deployments.engine.counters import EngineCounters
@@ -57,6 +57,8 @@ class FollowedServer:
         self._connect = connect
         self._replica = replica
         self._run: ServerRun | None = None
+        self._counted = EngineCounters()
+        """The last counters, which go on with the next run unless the server's process is another one."""
         self._answers = False
         self._state = ""
         self._pause_s = LOOK_EVERY_S
@@ -68,8 +70,12 @@ class FollowedServer:
 
         Returns also if the server does not answer now. Raises ConfigurationError if it can't be used.
         """
-        with suppress(EngineUnavailable):
+        try:
             await self.look()
+        except ConfigurationError:
+            raise
+        except WarmlineError:
+            pass  # `look` has logged it; a busy server answers later
         self.run_in_background(self._follow())
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -130,8 +136,9 @@ class FollowedServer:
         """Streams an answer. Closing the iterator aborts the generation. Raises what the server's engine
         raises.
         """
+        engine = self._engine  # a refusal, of which there may be many, has nothing looked at
         try:
-            async with aclosing(self._engine.generate(request)) as deltas:
+            async with aclosing(engine.generate(request)) as deltas:
                 async for delta in deltas:
                     yield delta
         except EngineUnavailable:
@@ -148,8 +155,10 @@ class FollowedServer:
 
     def counters(self) -> EngineCounters:
         """The counters of the last look; of a server that does not answer, nothing runs."""
-        last = self._run.engine.counters() if self._run else EngineCounters()
-        return last if self._answers else replace(last, running=0, waiting=0, kv_cache_usage=0.0)
+        if self._run is not None:
+            self._counted = self._run.engine.counters()
+        idle = replace(self._counted, running=0, waiting=0, kv_cache_usage=0.0)
+        return self._counted if self._answers else idle
 
     async def check_health(self) -> None:
         """Returns: a new replica would not bring the server back."""

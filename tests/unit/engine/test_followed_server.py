@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 
-from deployments.core.errors import ConfigurationError, EngineUnavailable
+from deployments.core.errors import ConfigurationError, DeadlineExceeded, EngineUnavailable
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate
@@ -29,10 +29,15 @@ class World:
         self.answers = True
         self.wrong = False
         self.generates = True
+        self.busy = False
+        self.looks = 0
         self.connected: list[str] = []
         self.closed = 0
 
     async def connect(self, url: str) -> ServerRun:
+        self.looks += 1
+        if self.busy:
+            raise DeadlineExceeded("its queue is long")
         if not self.answers:
             raise EngineUnavailable("down")
         if self.wrong:
@@ -156,6 +161,41 @@ async def test_a_wrong_server_ends_the_start(server: FollowedServer, world: Worl
     world.wrong = True
     with pytest.raises(ConfigurationError, match="wrong model"):
         await server.start()
+
+
+async def test_refused_requests_have_no_server_looked_at(
+    server: FollowedServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the traffic of tenants would check a server that is starting, over and over."""
+    monkeypatch.setattr(followed_server, "RETRY_AFTER_S", 60.0)
+    world.answers = False
+    await server.start()
+    looks = world.looks
+    for _ in range(20):
+        with pytest.raises(EngineUnavailable):
+            [delta async for delta in server.generate(REQUEST)]
+        await asyncio.sleep(0)
+    assert world.looks == looks
+
+
+async def test_a_server_that_is_busy_at_the_start_is_waited_for(server: FollowedServer, world: World) -> None:
+    world.busy = True
+    await server.start()
+    world.busy = False
+    await settled()
+    assert await answers(server)
+
+
+async def test_counters_go_on_after_an_outage(
+    server: FollowedServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not say when it started is connected to again; its counts are not counted twice."""
+    world.started_at_s = None
+    await server.start()
+    assert server.counters().prefix_hits == 9
+    world.answers = False
+    await settled()
+    assert (server.counters().prefix_hits, server.counters().running) == (9, 0)
 
 
 async def test_the_replica_changes_to_another_server(server: FollowedServer, world: World) -> None:

@@ -35,6 +35,7 @@ class CountingEngine:
         self.running = 0
         self.steps = asyncio.Semaphore(1000)
         self.fault: Exception | None = None
+        self.has_ended = False
         self.counts_late = False
         """Whether the last delta, and not the first, tells how many prompt tokens were cached."""
 
@@ -66,6 +67,8 @@ class CountingEngine:
             self.running -= 1
 
     def survey(self, salt: str, known: Sequence[Known]) -> ResidencyUpdate:
+        if self.has_ended:
+            raise EngineUnavailable("it has ended")
         return ResidencyUpdate("replica", "epoch", len(known), 5, salt.encode(), 0)
 
     async def describe(self) -> EngineInfo:
@@ -178,6 +181,15 @@ async def test_a_complete_answer_is_given_again_in_one_piece_for_a_while() -> No
     rig.clock.pass_s(600)
     assert (await rig.ask(request()))[0].shared is None
     assert len(rig.engine.requests) == 2
+
+
+async def test_a_kept_answer_needs_no_engine() -> None:
+    """It is given again while the engine is started again."""
+    rig = Rig()
+    generated = await rig.ask(request())
+    rig.engine.has_ended = True
+    (again,) = await rig.ask(request())
+    assert (again.text, again.shared, again.residency) == (text_of(generated), "kept", None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.core.conversations import Continuation
+from deployments.core.conversations import Continuation, segment_digest
 from deployments.core.errors import KnowledgeUnavailable
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer
@@ -24,15 +24,16 @@ ANSWER = "Press Reset."
 class Caller:
     """Keeps what was said, and sends it back with each question."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, user: str = "ann") -> None:
         self.rig = rig
+        self.user = user
         self.history: tuple[Turn, ...] = ()
         self.asked = 0
 
     async def ask(self, text: str, *, finds: int = 0, **changes: object) -> Answer:
         self.rig.retriever.passages = (PASSAGES[finds],)
         self.asked += 1
-        continued = Continuation(f"resp_{self.asked}", user_id="ann", told=True)
+        continued = Continuation(f"resp_{self.user}{self.asked}", user_id=self.user, told=True)
         asked = question(text, history=self.history, continues=continued)
         answer = await self.rig.answer(replace(asked, **changes))  # type: ignore[arg-type]
         self.history = (*self.history, Turn(text, answer.text))
@@ -93,6 +94,19 @@ async def test_a_changed_document_ends_it(caller: Caller) -> None:
     answer = await caller.ask("And then?", finds=1)
     assert PASSAGES[0].segment not in caller.prompt(answer)
     assert "How?" in caller.prompt(answer)
+    assert answer.conversation is not None
+    stored = await caller.rig.conversations.conversation_turn(SCOPE.tenant, answer.conversation.turn_id)
+    assert segment_digest(PASSAGES[0].segment) in stored.sources, "an erasure of it must find the turn"
+
+
+async def test_another_user_with_the_same_words_has_a_conversation_of_their_own(caller: Caller) -> None:
+    """Each is erased with its user."""
+    other = Caller(caller.rig, "bob")
+    answers = [await caller.ask("How?"), await other.ask("How?")]
+    answers += [await caller.ask("Why?"), await other.ask("Why?")]
+    uses = [answer.conversation for answer in answers if answer.conversation]
+    assert [use.stored for use in uses] == [True] * 4
+    assert len({use.conversation_id for use in uses}) == 2
 
 
 async def test_the_same_words_again_are_answered_but_stored_once(caller: Caller) -> None:

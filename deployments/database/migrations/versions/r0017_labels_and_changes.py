@@ -22,6 +22,9 @@ _documents = sa.table(
 
 
 def upgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        # Writers of documents read this table FOR SHARE first, so they wait here, and meet no lock half way.
+        op.execute("LOCK TABLE indexes IN EXCLUSIVE MODE")
     op.create_table(
         "collection_changes",
         sa.Column("tenant", sa.String(64), nullable=False),
