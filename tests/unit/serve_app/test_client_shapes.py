@@ -15,6 +15,7 @@ from deployments.core.metrics import SILENT
 from serve_app.auth import KeyRing, StoredKeyFinder
 from serve_app.client import BusinessGenerationAgent, DocumentationAgent, SupportAgent, agent
 from serve_app.client.connection import Connection
+from serve_app.draining import Gate
 from serve_app.http.application import build_api
 from serve_app.services import Services
 from serve_app.settings import Settings
@@ -92,6 +93,7 @@ def app():
         cast(
             Services,
             SimpleNamespace(
+                gate=Gate(),
                 settings=Settings.from_env({}),
                 key_ring=KeyRing({}, cast(StoredKeyFinder, None)),
                 spending=None,
