@@ -93,6 +93,7 @@ def app():
         cast(
             Services,
             SimpleNamespace(
+                gate=Gate(),
                 settings=Settings.from_env({}),
                 key_ring=KeyRing({}, cast(StoredKeyFinder, None)),
                 spending=None,
