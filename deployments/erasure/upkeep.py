@@ -1,4 +1,4 @@
-"""Background work of the database: unfinished erasures, and the deletion of what is too old."""
+"""Background work of the database: what is unfinished, and the deletion of what is too old."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Upkeep:
 
     database: Database
     resume: Callable[[], Awaitable[None]]
-    """Goes on with unfinished erasures."""
+    """Goes on with what is unfinished: erasures, and rows of a former version."""
     prunings: Mapping[str, Prune]
     """By what they delete."""
 

@@ -13,9 +13,10 @@ from deployments.core.erasure import CacheEraser, DocumentEraser
 from deployments.database.connection import Database
 from deployments.erasure.erasing import Erasing, ErasureParts
 from deployments.erasure.erasure_store import ErasureStore
-from deployments.erasure.upkeep import Prune, Upkeep
+from deployments.erasure.upkeep import BATCH, Prune, Upkeep
 from deployments.knowledge.current_segments import DocumentSegments
 from deployments.knowledge.document_versions import VersionRetention
+from deployments.knowledge.former_rows import FormerRows
 from deployments.records.record_eraser import StoredRecordEraser
 from deployments.records.record_ids import new_record_id
 from deployments.records.retention import RecordRetention
@@ -41,7 +42,14 @@ def start_erasing(
         question_log(settings).erase,
     )
     erasing = Erasing(parts)
-    upkeep = Upkeep(database, erasing.resume, _prunings(settings, database, documents, store))
+    former = FormerRows(database)
+
+    async def resume() -> None:
+        await erasing.resume()
+        while await former.complete(BATCH):
+            pass
+
+    upkeep = Upkeep(database, resume, _prunings(settings, database, documents, store))
     erasing.keep(detached_task(upkeep.run()))
     return erasing
 

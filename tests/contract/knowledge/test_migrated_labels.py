@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from deployments.core.document_labels import document_filter
+from deployments.core.documents import DocumentDraft
+from deployments.core.ids import DocId
 from deployments.database.connection import Database
 from deployments.database.migrations import upgrade
+from deployments.knowledge.former_rows import FormerRows
 from deployments.knowledge.labels import matching_documents
 from deployments.knowledge.stored_chunks import scope_key
-from tests.contract.knowledge.conftest import SCOPE
+from tests.contract.knowledge.conftest import SCOPE, Knowledge
 
 DOCUMENTS = 2_500
 """More than the migration reads at a time."""
@@ -47,3 +50,18 @@ async def test_documents_and_chunks_of_an_older_database_are_found(
     await database.close()
     assert sorted(found.tolist()) == [3, 8, 1003, 1008, 2003, 2008]
     assert keys == {scope_key(SCOPE)}
+
+
+async def test_rows_that_the_former_version_writes_afterwards_are_completed(knowledge: Knowledge) -> None:
+    """As it stores them: without labels, and without the key of the collection."""
+    draft = DocumentDraft(DocId("d"), "T", None, "text/markdown", b"A text.", metadata={"lang": "de"})
+    await knowledge.service.put(SCOPE, draft)
+    async with knowledge.database.transaction() as connection:
+        await connection.execute(text("DELETE FROM document_labels"))
+        await connection.execute(text("UPDATE chunks SET scope_key = 0"))
+    former = FormerRows(knowledge.database)
+    assert [await former.complete(10), await former.complete(10)] == [1, 0]
+    async with knowledge.database.snapshot() as connection:
+        found = await matching_documents(connection, SCOPE, document_filter({"lang": "de"}, None))
+        keys = set(await connection.scalars(text("SELECT scope_key FROM chunks")))
+    assert (len(found), keys) == (1, {scope_key(SCOPE)})

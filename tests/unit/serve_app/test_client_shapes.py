@@ -99,7 +99,6 @@ def app():
                 spending=None,
                 limits=None,
                 meter=SILENT,
-                gate=Gate(),
             ),
         )
     )
