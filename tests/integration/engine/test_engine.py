@@ -378,7 +378,7 @@ async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> Non
 
 async def test_a_killed_engine_is_unavailable_and_unhealthy(engine: VllmEngine) -> None:
     """Must stay the last test, because it ends the module's engine."""
-    (core,) = (p for p in psutil.Process().children() if p.name().startswith("VLLM::EngineCor"))
+    (core,) = (p for p in psutil.Process().children(recursive=True) if p.name().startswith("VLLM::EngineCor"))
     reader = asyncio.create_task(answer(engine, request(new_ids(64), max_tokens=1900)))
     await asyncio.sleep(0.5)
     core.send_signal(signal.SIGKILL)
