@@ -30,7 +30,7 @@ import yaml
 
 from tests.cluster import questions
 from tests.cluster.bed import Bed, cluster
-from tests.cluster.host import ROOT
+from tests.cluster.host import ROOT, missing
 from tests.cluster.load import HEAD, PATHS, Balancer, Load, Tally, asking
 from tests.cluster.log import Log, logged, running
 
@@ -249,6 +249,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--log", type=Path, help="writes the log as CSV")
     asked = parser.parse_args()
+    if why := missing():
+        raise SystemExit(why)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that runs is ended
     from serve_app.setup.catalog import EMBEDDED
     from serve_app.setup.models import ensure_embedded_llm
