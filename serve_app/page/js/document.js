@@ -12,7 +12,7 @@ import { markdown } from "./markdown.js";
 import { failure, success, waiting } from "./notice.js";
 
 export function documentView(collection, id) {
-	const view = h("div", { class: "stack" }, waiting());
+	const view = h("div", { class: "stack" }, heading(id), waiting());
 	show(view, collection, id);
 	return view;
 }

@@ -83,7 +83,7 @@ const ACTIONS = [
 ];
 
 export function ticketView(id) {
-	const view = h("div", { class: "stack" }, waiting());
+	const view = h("div", { class: "stack" }, h("h1", { tabindex: -1 }, "Ticket"), waiting());
 	show(view, id);
 	return view;
 }
