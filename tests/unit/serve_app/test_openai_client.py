@@ -62,7 +62,7 @@ async def test_a_stored_chat_is_continued_by_telling_it(api, client):
     }
     first = await client.chat.completions.create(model="support", messages=MESSAGES, store=True, user="ann")
     told = [*MESSAGES, first.choices[0].message, {"role": "user", "content": "And then?"}]
-    second = await client.chat.completions.create(model="support", messages=told, store=True)
+    second = await client.chat.completions.create(model="support", messages=told, store=True, user="ann")
     before, after = (
         api.rig.encoder.decode(from_bytes(request.prompt)) for request in api.rig.generator.requests
     )
