@@ -1,4 +1,7 @@
-"""Parts of the running application are killed during questions, and it heals by itself."""
+"""Parts of the running application are killed during questions, and it heals by itself.
+
+Runs after the other files, which expect the engine that the application has started with.
+"""
 
 from __future__ import annotations
 
