@@ -125,7 +125,7 @@ class Database:
         return self._locks.held(name)
 
     def lock_if_free(self, name: str) -> AbstractAsyncContextManager[bool]:
-        """Locks a name among all processes, unless it is locked: gives whether it did.
+        """Locks a name among all processes if it is free. The context gives True if it did.
 
         Raises KnowledgeUnavailable.
         """

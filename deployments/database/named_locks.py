@@ -58,7 +58,7 @@ class NamedLocks:
 
     @asynccontextmanager
     async def held_if_free(self, name: str) -> AsyncIterator[bool]:
-        """Holds the lock of a name if nobody else does, and yields whether. Raises KnowledgeUnavailable."""
+        """Holds the lock of a name if it is free; yields True if it does. Raises KnowledgeUnavailable."""
         in_process = self._in_process.setdefault(name, asyncio.Lock())
         if in_process.locked():
             yield False

@@ -88,7 +88,7 @@ def _counts(world: World) -> Iterator[str]:
 
 
 def _leftovers(world: World) -> Iterator[str]:
-    """What work that has ended has left behind."""
+    """What is left of work that has ended."""
     for knowledge in world.knowledge:
         if left := knowledge.service.leftovers():
             yield f"{knowledge.name} keeps {left}"

@@ -32,7 +32,7 @@ POLICY = POLICIES["joint, best first"]
 """The default order."""
 LAYOUT = Layout(question_tokens=130, output_tokens=300)
 CAPACITY_TOKENS = 400_000
-"""The KV cache of a GPU with 80 GB, beside a model of 8 billion parameters."""
+"""The KV cache of a GPU with 80 GB that also holds a model of 8 billion parameters."""
 BYTES_A_TOKEN = 2.6
 """Memory of Redis for the ids of a token, as `make bench` measures it."""
 DOCUMENTS = 1_000_000

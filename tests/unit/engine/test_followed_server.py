@@ -199,7 +199,7 @@ async def test_counters_go_on_after_an_outage(
 
 
 async def test_the_replica_changes_to_another_server(server: FollowedServer, world: World) -> None:
-    """Serve numbers replicas anew when others start or end."""
+    """Serve numbers replicas again when others start or end."""
     await server.start()
     world.url = "http://b"
     await settled()

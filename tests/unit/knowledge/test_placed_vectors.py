@@ -33,7 +33,7 @@ def rows(first: int, count: int) -> Matrix:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.randoms(use_true_random=False)), max_size=12))
 def test_after_any_changes_the_vectors_are_those_of_a_matrix(changes: list[tuple[int, Random]]) -> None:
-    """Also after many of them are gone, when blocks are made anew."""
+    """Also after many of them are gone, when blocks are made again."""
     vectors, expected, made = PlacedVectors.of([]), np.empty((0, 2), np.float32), 0
     for count, dice in changes:
         kept = np.array([dice.random() < 0.7 for _ in range(len(expected))], bool)
