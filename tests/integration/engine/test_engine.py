@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import random
-import signal
 import time
 from contextlib import aclosing
 from dataclasses import replace
@@ -378,10 +377,10 @@ async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> Non
 
 async def test_a_killed_engine_is_unavailable_and_unhealthy(engine: VllmEngine) -> None:
     """Must stay the last test, because it ends the module's engine."""
-    (core,) = (p for p in psutil.Process().children(recursive=True) if p.name().startswith("VLLM::EngineCor"))
+    (core,) = engine._llm.engine_core.resources.engine_manager.processes
     reader = asyncio.create_task(answer(engine, request(new_ids(64), max_tokens=1900)))
     await asyncio.sleep(0.5)
-    core.send_signal(signal.SIGKILL)
+    core.kill()
     with pytest.raises(EngineUnavailable):
         await reader
     for call in (engine.check_health, engine.describe):
