@@ -12,7 +12,7 @@ from deployments.core.cache_figures import CacheStats
 from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InternalFault, Overloaded
 from deployments.core.ids import Scope, TenantId
 from deployments.core.ledger import Answer, PromptTokens
-from deployments.core.messages import Delta, Question, Warmed
+from deployments.core.messages import Delta, Question, SegmentSource, Warmed
 from deployments.core.sampling import Sampling
 from deployments.core.usage import Amounts
 from deployments.rag.answer_metrics import AnswerMetrics
@@ -193,7 +193,7 @@ class TokenCachedRAG:
     async def _answer(
         self, question: Question, prompt: PreparedPrompt, generation: Generation, watch: Stopwatch
     ) -> Answer:
-        cache_error = prompt.selection.cache_error or await self._parts.counts.settled(question.scope)
+        cache_error = await self._cache_error(question.scope, prompt.selection)
         stats = self._parts.counts.stats(question.scope)
         engine = await self._engine.info()
         return answer_of(
@@ -206,6 +206,15 @@ class TokenCachedRAG:
             stats=stats,
             cache_error=cache_error,
         )
+
+    async def _cache_error(self, scope: Scope, selection: Selection) -> str | None:
+        """Why the shared cache could not be used.
+
+        An answer whose ids all came from L1 did not ask for it: the exchange of counters tells then.
+        """
+        if selection.cache_error or SegmentSource.REDIS in selection.all_sources:
+            return selection.cache_error
+        return await self._parts.counts.settled(scope)
 
 
 @asynccontextmanager

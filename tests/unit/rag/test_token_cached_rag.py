@@ -287,6 +287,15 @@ async def test_a_generation_that_ends_without_an_answer_is_our_fault(monkeypatch
         await rig.answer()
 
 
+async def test_a_cache_that_gave_ids_was_available_whatever_happened_to_the_counters():
+    """Their exchange is a call of its own, which tells of the store only where the answer did not ask it."""
+    for source, available in ((REDIS, True), (L1, False)):
+        rig = three(source)
+        rig.store.down = True
+        answer = await rig.answer()
+        assert (answer.cache_available, answer.cache_error is None) == (available, available)
+
+
 async def test_stats_reset_and_clear_reach_the_scope():
     """Each goes to the scope that was named and returns what was done."""
     rig = three()
