@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deployments.conversations.erasure_count import count_of, locked_count_of
@@ -194,23 +195,21 @@ class ConversationStore:
     async def _find(
         self, connection: AsyncConnection, tenant: TenantId, conversation_id: str
     ) -> StoredConversation:
-        row = (
-            await connection.execute(
-                select(conversations).where(
-                    _is(tenant, conversation_id), conversations.c.used_at_s > self._clock() - KEPT_S
-                )
-            )
-        ).one_or_none()
+        row = (await connection.execute(self._kept(tenant, conversation_id))).one_or_none()
         if row is None:
             raise NotFound(f"there is no conversation {conversation_id}", "conversation_id")
         return _conversation(row)
 
+    def _kept(self, tenant: TenantId, conversation_id: str) -> Select[Any]:
+        """Selects a conversation that has not expired."""
+        used_lately = conversations.c.used_at_s > self._clock() - KEPT_S
+        return select(conversations).where(_is(tenant, conversation_id), used_lately)
+
     async def _find_turn(self, connection: AsyncConnection, tenant: TenantId, turn_id: str) -> StoredTurn:
         wanted = select(turns).where(turns.c.tenant == tenant, turns.c.turn_id == turn_id)
         row = (await connection.execute(wanted)).one_or_none()
-        if row is None:
+        if row is None or not (await connection.execute(self._kept(tenant, row.conversation_id))).first():
             raise NotFound(f"there is no response {turn_id}", "response_id")
-        await self._find(connection, tenant, row.conversation_id)  # raises NotFound if it has expired
         return turn_of(row)
 
     async def _note_turn(

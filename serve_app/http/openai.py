@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from deployments.core.conversations import Continuation
-from deployments.core.errors import InvalidRequest, ModelNotFound
+from deployments.core.errors import InvalidRequest, ModelNotFound, NotFound
 from deployments.core.ids import RequestId
 from deployments.core.ledger import Answer
 from deployments.core.messages import Ask
@@ -161,7 +161,7 @@ def renamed_params(fields: Mapping[str | None, str]) -> Iterator[None]:
     """Makes errors name the request's fields. `fields` has those for which the agent has another name."""
     try:
         yield
-    except InvalidRequest as error:
+    except (InvalidRequest, NotFound) as error:
         if error.param in fields:
             raise type(error)(error.message, fields[error.param]) from error
         raise

@@ -44,6 +44,8 @@ _FIELDS: Mapping[str | None, str] = {
     "history": "input",
     "json_schema": "text",
     "max_tokens": "max_output_tokens",
+    "response_id": "previous_response_id",
+    "conversation_id": "conversation",
 }
 """An agent's parameter -> the field of a request that it comes from."""
 

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from deployments.core.errors import NotFound
 from serve_app.http import conversations, openai, responses
 
 _SHOWN_CHARS = 100
-"""Of the path, in the error's message."""
+"""Of the path: what is compared with the routes' paths, and what the error's message shows."""
+_NEAREST = 3
+"""Routes that the message names because their paths resemble the unknown one."""
+_OPENAI = [
+    route for router in (openai.router, responses.router, conversations.router) for route in router.routes
+]
 
 
 def install(app: FastAPI) -> None:
-    """Makes `app` answer unknown paths with a 404 that names the routes of the OpenAI-compatible API."""
-    routes = ", ".join(_routes())
+    """Makes `app` answer unknown paths with a 404 that names the routes of similar paths and OpenAI's.
+
+    Call it after all routes were added.
+    """
+    named = dict(_named(app.routes))
+    openais = ", ".join(dict(_named(_OPENAI)).values())
     other = app.router.default
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await other(scope, receive, send)
             return
-        path = ascii(scope["path"][:_SHOWN_CHARS])[1:-1]
+        path = scope["path"][:_SHOWN_CHARS]
+        nearest = ", ".join(named[one] for one in get_close_matches(path, named, _NEAREST))
         raise NotFound(
-            f"this server has no {path}. Of OpenAI's API it has {routes}; /docs lists all other routes"
+            f"this server has no {ascii(path)[1:-1]}. {nearest and f'It has {nearest}. '}"
+            f"Of OpenAI's API it has {openais}; /docs lists all other routes"
         )
 
     app.router.default = unknown
 
 
-def _routes() -> Iterator[str]:
-    for router in (openai.router, responses.router, conversations.router):
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                yield f"{', '.join(sorted(route.methods))} {route.path}"
+def _named(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """Paths, each with its methods and itself."""
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        if isinstance(route, APIRoute):
+            methods.setdefault(route.path, set()).update(route.methods)
+    for path, its in methods.items():
+        yield path, f"{', '.join(sorted(its))} {path}"

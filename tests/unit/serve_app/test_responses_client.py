@@ -179,6 +179,15 @@ async def test_another_tenants_ids_are_not_found():
     assert (await mine.responses.retrieve(made.id)).output_text == "Press Reset."
 
 
+@pytest.mark.parametrize(("field", "known"), [("previous_response_id", "resp_1"), ("conversation", "conv_1")])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_unknown_id_is_blamed_on_the_field_that_had_it(client, field, known, stream):
+    """And not on a parameter of another route."""
+    with pytest.raises(openai.NotFoundError) as raised:
+        await client.responses.create(model="support", input=QUESTION, stream=stream, **{field: known})
+    assert raised.value.param == field
+
+
 class Plan(pydantic.BaseModel):
     """What the model has to fill in."""
 

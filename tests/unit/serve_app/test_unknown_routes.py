@@ -28,6 +28,20 @@ async def test_an_unknown_path_is_told_what_exists(api, method, path):
 
 
 @pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/business/answer", "POST /v1/business/ideas"),
+        ("/v1/support/answers", "POST /v1/support/answer"),
+        ("/v1/ticket", "GET, POST /v1/support/tickets"),
+    ],
+)
+async def test_a_path_that_resembles_others_is_told_them(api, path, meant):
+    """Which are those that the caller may have meant."""
+    message = error_of(await api.http.post(path, json={}))["message"]
+    assert meant in message.partition("Of OpenAI's API")[0]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("GET", "/v1/chat/completions", "POST"),
