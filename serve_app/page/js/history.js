@@ -29,11 +29,12 @@ function chart(title, series) {
 		"div",
 		{ class: "history" },
 		h("p", { class: "muted" }, `${title}, ${count(answers, "answer")}`),
-		svg(
-			"svg",
-			{ viewBox: `0 0 ${series.answers.length} 1`, preserveAspectRatio: "none", role: "img", "aria-label": label },
-			...lines.map(({ kind, d }) => svg("path", { class: `line-${kind}`, d })),
-		),
+		series.answers.filter(Boolean).length > 1 && // one step makes no line
+			svg(
+				"svg",
+				{ viewBox: `0 0 ${series.answers.length} 1`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+				...lines.map(({ kind, d }) => svg("path", { class: `line-${kind}`, d })),
+			),
 		h("ul", { class: "legend" }, lines.map(({ kind, name, told }) => legend(kind, name, told))),
 	);
 }

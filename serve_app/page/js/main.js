@@ -12,6 +12,8 @@ const LATER = {
 	records: () => import("./records.js"),
 	settings: () => import("./settings.js"),
 };
+// What a person may take for a view: they are tabs of one.
+const TABS = ["tickets", "report", "templates", "ideas"];
 const main = document.getElementById("main");
 const nav = document.querySelector("wl-nav");
 let ask = h("wl-ask");
@@ -19,6 +21,7 @@ let wantedKey = "";
 
 async function show() {
 	const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+	if (TABS.includes(name)) return location.replace(["#/records", name, ...path].join("/"));
 	const view = name in LATER ? name : "ask";
 	nav.current = view;
 	document.title = `${view.charAt(0).toUpperCase()}${view.slice(1)} – Warmline`;

@@ -19,8 +19,12 @@ export function ticketsView() {
 			const { tickets, next } = await call("v1/support/tickets", { query: { ...query, after } });
 			return { items: tickets, next };
 		};
+		const nothing =
+			status.value || priority.value || query.user_id
+				? "No ticket is like that."
+				: "There are no tickets yet. Open one here, or let your application do so: POST /v1/support/tickets.";
 		fill(list);
-		fill(found, list, paged(load, row, list, "No such ticket."));
+		fill(found, list, paged(load, row, list, nothing));
 	};
 	const status = select([["", "Any"], ...named(STATUSES)], "", show);
 	const priority = select([["", "Any"], ...named(PRIORITIES)], "", show);

@@ -23,7 +23,7 @@ const TYPES = {
 	eml: "message/rfc822",
 };
 const AT_ONCE = 2;
-const METADATA = 'JSON, such as {"product": "harbor"}';
+const METADATA = '{"product": "harbor"}';
 const SECTIONS = [["", "None"], "api", "guide", "tutorial", "reference"];
 
 // `changed` is called once all files of a drop are through.
@@ -62,7 +62,7 @@ export function uploads(collection, changed) {
 		"div",
 		{ class: "bar-of-fields" },
 		section && labelled("Section of new files", section),
-		labelled("Metadata of new files", metadata, "wide"),
+		labelled("Metadata of new files, as JSON", metadata, "wide"),
 	);
 	const over = (on) => (event) => {
 		event.preventDefault();

@@ -63,6 +63,16 @@ async def test_an_answer_streams_and_shows_its_ledger(site, api, engine):
     assert len(visit.hosts) == 1
 
 
+async def test_the_mark_of_the_first_token_stands_where_its_stage_ends(site, api):
+    """However many stages before it took next to no time."""
+    page = (await site.visit(api)).page
+    await ask(page)
+    edge = "(drawn) => drawn.getBoundingClientRect()"
+    prefilled = await page.locator("wl-ledger .stage-prefill").first.evaluate(edge)
+    mark = await page.locator(".timeline .until").first.evaluate(edge)
+    assert mark["right"] == pytest.approx(prefilled["right"], abs=3)
+
+
 async def test_markup_in_an_answer_stays_text(site, api):
     """Markdown is shown; a script, a picture or a link that runs one is not made."""
     visit = await site.visit(api)
@@ -178,18 +188,30 @@ async def test_a_ticket_is_opened_and_resolved(site, api):
     assert await page.locator("button:text-is('Respond')").count() == 0
 
 
+async def test_no_ticket_is_told_apart_from_none_that_is_like_that(site, api):
+    """Who looks for the first one learns how they are made. The address of a tab needs no `records/`."""
+    page = (await site.visit(api, "tickets")).page
+    await page.locator("text=There are no tickets yet. Open one here").wait_for()
+    assert page.url.endswith("#/records/tickets")
+    await page.select_option("select >> nth=0", "open")
+    await page.locator("text=No ticket is like that.").wait_for()
+
+
 async def test_the_cache_shows_what_the_last_hour_and_day_reused(site, api):
-    """As lines, and in words for who can't see them; an agent that nobody has asked has none."""
+    """As lines, once there is more than one step, and in words; an agent that nobody has asked has none."""
     page = (await site.visit(api, "cache")).page
     await page.locator(".history").first.wait_for()
     assert await page.locator(".history").count() == 6
+    assert "2 answers" in await page.inner_text(".history >> nth=1")
     drawn = page.locator(".history svg")
+    assert await drawn.count() == 0
+    api.history.before = api.history.now
+    await page.click("text=Refresh")
     assert await drawn.first.get_attribute("aria-label") == (
         "Last hour: passages found 83.3 %, prompt tokens reused 80 %"
     )
     assert await drawn.first.locator("path").count() == 2
-    assert "2 answers" in await page.inner_text(".history >> nth=1")
-    api.history.now = ReuseCounts()
+    api.history.before = api.history.now = ReuseCounts()
     await page.click("text=Refresh")
     await page.locator(".history").first.wait_for(state="detached")
     assert await page.locator(".agent-card").count() == 3

@@ -109,16 +109,19 @@ class FakeErasures:
 
 
 class FakeHistory:
-    """The `ReuseHistory` of a tenant of whom `now` was counted in the present step."""
+    """The `ReuseHistory` of a tenant of whom `now` was counted in the present step, `before` in the last."""
 
     def __init__(self) -> None:
+        self.before = ReuseCounts()
         self.now = ReuseCounts(2, 10, 2, 3000, 2400, 150)
         self.asked: list[Scope] = []
 
     async def history(self, scope: Scope) -> CacheHistory:
         self.asked.append(scope)
         hour, day = (
-            History(span.step_s, span.step_s * 1000, (*(span.steps - 1) * [ReuseCounts()], self.now))
+            History(
+                span.step_s, span.step_s * 1000, (*(span.steps - 2) * [ReuseCounts()], self.before, self.now)
+            )
             for span in (HOUR, DAY)
         )
         return CacheHistory(hour, day)
