@@ -31,7 +31,7 @@ _SUGGESTION = "set REDIS_URL to a Redis server instead"
 class EmbeddedRedis:
     """One process's use of the server under a state directory. Not safe for several threads."""
 
-    def __init__(self, state_dir: Path, *, maxmemory_mb: int = 256, start_timeout_s: float = 10.0) -> None:
+    def __init__(self, state_dir: Path, *, maxmemory_mb: int = 256, start_timeout_s: float = 20.0) -> None:
         """Starts nothing yet.
 
         `state_dir` decides which server: processes with the same directory share one.
