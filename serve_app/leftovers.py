@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -51,13 +51,19 @@ class Search:
     """Stores that could not be read, and why: the text can be there."""
 
 
-async def search(settings: Settings, text: str) -> Search:
-    """Looks for a text, in any store and in any form in which this application stores texts."""
+async def search(
+    settings: Settings, text: str, told: Callable[[str], object] = lambda _store: None
+) -> Search:
+    """Looks for a text, in any store and in any form in which this application stores texts.
+
+    `told` is called with the name of each store before it is searched, which can take minutes.
+    """
     needles = list(dict.fromkeys([text, json.dumps(text)[1:-1]]))
     leftovers: list[Leftover] = []
     unread: list[str] = []
     in_redis = partial(_in_redis, unread=unread)
     for name, look in (("database", _in_database), ("redis", in_redis), ("files", _in_files)):
+        told(name)
         try:
             leftovers += await look(settings, needles)
         except (WarmlineError, OSError) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from serve_app.commands.over_http import Server, over_http
-from serve_app.commands.terminal import table
+from serve_app.commands.terminal import counted, table
 
 app = typer.Typer(help="Shows, warms and clears the tenant's caches.", no_args_is_help=True)
 
@@ -72,4 +72,4 @@ async def clear(
 ) -> None:
     """Deletes cached token ids. The next questions are tokenized again."""
     cleared = await server.connection.post("/v1/cache/clear", agent=agent, pattern=pattern)
-    server.terminal.say(cleared, f"cleared {cleared['cleared']} cached segments")
+    server.terminal.say(cleared, f"cleared {counted(cleared['cleared'], 'cached segment')}")

@@ -9,7 +9,7 @@ import typer
 
 from deployments.agents.specs import SUPPORT
 from serve_app.commands.over_http import Server, over_http
-from serve_app.commands.terminal import clean, table
+from serve_app.commands.terminal import clean, counted, table
 
 app = typer.Typer(help="Lists, shows and removes documents of a collection.", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ async def show(server: Server, doc_id: Id, collection: Collection = SUPPORT.coll
 async def remove(server: Server, doc_id: Id, collection: Collection = SUPPORT.collection) -> None:
     """Deletes a document. No answer uses it afterwards."""
     removed = await server.connection.request("DELETE", path_of(collection, doc_id))
-    server.terminal.say(removed, f"removed {doc_id}; {removed['invalidated']} cached segments were dropped")
+    server.terminal.say(removed, f"removed {doc_id} and {counted(removed['invalidated'], 'cached segment')}")
 
 
 def _when(unix_s: float) -> str:

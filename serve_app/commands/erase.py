@@ -65,10 +65,10 @@ async def _erase(server: Server, body: dict[str, Any]) -> None:
         await asyncio.sleep(_FOLLOW_EVERY_S)
         found = await server.connection.get(f"{_PATH}/{found['erasure_id']}")
     removed = (
-        ", ".join(f"{count} {name}" for name, count in found["removed"].items() if count)
+        ", ".join(f"{name}: {count}" for name, count in found["removed"].items() if count)
         or "nothing, since nothing was stored under that name"
     )
-    server.terminal.say(found, f"{found['erasure_id']}: removed {removed}")
+    server.terminal.say(found, f"{found['erasure_id']} removed {removed}")
 
 
 async def _verify(server: Server, text: str) -> None:
@@ -77,7 +77,13 @@ async def _verify(server: Server, text: str) -> None:
 
     if not text:
         raise typer.BadParameter("needs a text to look for", param_hint="--verify")
-    found = await search(Settings.from_env(os.environ), text)
+
+    def told(store: str) -> None:
+        console = server.terminal.side_console
+        if console.is_terminal:
+            console.print(f"searching {store} ...")
+
+    found = await search(Settings.from_env(os.environ), text, told)
     rows = [(left.store, left.place, left.count) for left in found.leftovers]
 
     def draw(console: Any) -> None:

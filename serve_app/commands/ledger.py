@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serve_app.commands.terminal import clean, table
+from serve_app.commands.terminal import clean, counted, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +59,7 @@ def _reuse(ledger: Mapping[str, Any]) -> str:
     if reuse["answer"] != "generated":
         return f"answer {reuse['answer'].replace('_', ' ')}"
     return (
-        f"{'cache hit' if ledger['cache_hit'] else 'cache miss'}: {reuse['segments']} segments, "
+        f"{'cache hit' if ledger['cache_hit'] else 'cache miss'}: {counted(reuse['segments'], 'segment')}, "
         f"{reuse['l1']} from L1, {reuse['redis']} from Redis, {reuse['tokenized']} tokenized; "
         f"{reuse['kv_cached_tokens']} of {reuse['prompt_tokens']} prompt tokens were in the KV cache"
     )

@@ -25,6 +25,11 @@ def clean(text: object) -> str:
     return str(text).translate(_CONTROLS).encode(errors="replace").decode()
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 segment", "2 segments"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Terminal:
     """Where a command shows its results."""
 

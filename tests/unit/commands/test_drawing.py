@@ -13,7 +13,7 @@ from deployments.core.errors import InternalFault, InvalidRequest, Overloaded, U
 from serve_app.commands.exit_codes import ExitCode, exit_code
 from serve_app.commands.ingest_files import Selection
 from serve_app.commands.ledger import bar
-from serve_app.commands.terminal import clean
+from serve_app.commands.terminal import clean, counted
 
 NAME = st.text("ab.", min_size=1, max_size=3).filter(lambda name: name.strip("."))
 
@@ -26,6 +26,16 @@ def test_clean_text_commands_no_terminal(text: str) -> None:
     cleaned.encode()
     if text.isprintable():
         assert cleaned == text
+
+
+def test_one_of_a_thing_has_no_plural() -> None:
+    """All other numbers do, 0 too."""
+    assert [counted(number, "passage") for number in (0, 1, 2, 1200)] == [
+        "0 passages",
+        "1 passage",
+        "2 passages",
+        "1,200 passages",
+    ]
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9), st.integers(1, 80))

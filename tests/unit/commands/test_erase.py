@@ -25,7 +25,7 @@ KB = CollectionName("support_kb")
 def test_it_erases_what_the_options_name(
     api: Api, warmline: Warmline, options: list[str], target: ErasureTarget
 ) -> None:
-    assert "removed 3 tickets" in warmline("erase", *options).output
+    assert "removed tickets: 3" in warmline("erase", *options).output
     assert [asked for _, _, asked in api.erasures.asked] == [target]
 
 
