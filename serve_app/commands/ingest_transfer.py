@@ -124,7 +124,7 @@ class Transfer:
                 try:
                     await self._store(doc_id, path, outcome)
                 except _REFUSALS as error:
-                    outcome.refused[doc_id] = str(error)
+                    outcome.refused[doc_id] = str(error).removeprefix(f"document {doc_id}: ")
                 progress()
 
         try:

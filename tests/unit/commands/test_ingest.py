@@ -179,6 +179,12 @@ def test_a_refusal_is_not_repeated(warmline: Warmline, api: Api, docs: Path) -> 
     assert (len(outcome["refused"]), len(outcome["added"])) == (1, 1)
 
 
+def test_a_refused_file_is_named_once(warmline: Warmline, api: Api, docs: Path) -> None:
+    """Although the server's message begins with its id, which a request with several documents needs."""
+    Flaky(api, UnprocessableDocument("document docs/intro.md: it has no pages"))
+    assert "refused docs/intro.md: it has no pages" in warmline("ingest", "docs/intro.md", code=4).stdout
+
+
 def test_changes_are_followed(
     warmline: Warmline, api: Api, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
