@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from deployments.core.errors import (
+    ConfigurationError,
     EngineUnavailable,
     InternalFault,
     InvalidRequest,
@@ -195,7 +196,10 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
         enable_kv_cache_events=True, publisher="zmq", endpoint=published, replay_endpoint=repeated
     )
     args = AsyncEngineArgs(**arguments, kv_events_config=events)
-    vllm_config = args.create_engine_config(UsageContext.ENGINE_CONTEXT)
+    try:
+        vllm_config = args.create_engine_config(UsageContext.ENGINE_CONTEXT)
+    except ValueError as error:
+        raise ConfigurationError(_refusal(error)) from error
     if config.eviction == "documents":
         use_document_scheduler(vllm_config.scheduler_config)
     # With a logger of its own vLLM also measures each request's times, which deltas report.
@@ -209,6 +213,12 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
         disable_log_stats=args.disable_log_stats,
         stat_loggers=stat_loggers,
     )
+
+
+def _refusal(error: ValueError) -> str:
+    """What vLLM says about settings that it does not take, without its advice to override the check."""
+    said = str(error).rpartition("Value error, ")[2]  # after the lead of pydantic's errors
+    return f"vLLM refuses the engine's settings, WARMLINE_ENGINE_*: {said.partition('. ')[0]}"
 
 
 def use_document_scheduler(scheduler_config: Any) -> None:

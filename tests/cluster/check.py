@@ -52,6 +52,7 @@ def config(**args: Any) -> dict[str, Any]:
         "model": "smollm2-135m",
         "engine_gpus": 0,  # the engine runs on the CPU; Ray places it by what it takes for a GPU
         "engine_kv_cache_gib": 0.5,
+        "engine_max_model_len": 8192,  # this model's own
         "upscale_delay_s": 2,
         "downscale_delay_s": 20,
         "agent_max_replicas": 4,

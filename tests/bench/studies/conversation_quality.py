@@ -9,7 +9,7 @@ turns. A conversation has four turns: three questions of `workload/questions/qua
 sample documents, then the first one once more; append-only, its documents are far from the question by then.
 Each layout has its own answers in its history. Answers are greedy; a right answer has all key facts of its
 question. All else is the application's own code on a real engine. WARMLINE_MODEL_DIR names the folder of
-converted models. Takes about 25 minutes on two cores. Writes `bench-results/conversation-quality.json`.
+converted models. Takes one to two hours on two cores. Writes `bench-results/conversation-quality.json`.
 """
 
 from __future__ import annotations

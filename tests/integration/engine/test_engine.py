@@ -18,7 +18,13 @@ import psutil
 import pytest
 from tokenizers import Tokenizer
 
-from deployments.core.errors import DeadlineExceeded, EngineUnavailable, InvalidRequest, PromptTooLong
+from deployments.core.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    EngineUnavailable,
+    InvalidRequest,
+    PromptTooLong,
+)
 from deployments.core.ids import RequestId
 from deployments.core.messages import Delta, GenerateRequest
 from deployments.core.ports import Generator
@@ -26,6 +32,7 @@ from deployments.core.reuse.paths import ids_segment
 from deployments.core.reuse.replica_view import ReplicaView
 from deployments.core.sampling import Sampling, Shaping
 from deployments.core.token_ids import TokenIds, from_bytes, join, to_bytes, token_ids
+from deployments.engine.config import EngineConfig
 from deployments.engine.engine_turns import EngineTurns
 from deployments.engine.kv_events import KvEvents
 from deployments.engine.resident_engine import ReplicaName, ResidentEngine
@@ -366,6 +373,15 @@ async def test_a_warm_start_is_found_by_the_first_questions(engine: VllmEngine) 
     assert best.cached_tokens == 576
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_a_length_that_the_model_does_not_have_is_a_wrong_setting(engine_config: EngineConfig) -> None:
+    """Said in one sentence, before anything is loaded."""
+    with pytest.raises(
+        ConfigurationError, match=r"WARMLINE_ENGINE_\*: .*max_model_len \(9000\)[^.]*8192"
+    ) as error:
+        await VllmEngine.start(replace(engine_config, max_model_len=9000))
+    assert len(str(error.value)) < 300
 
 
 async def test_nobody_else_can_connect_to_its_sockets(engine: VllmEngine) -> None:
