@@ -224,7 +224,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 
 def _postgresql_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    return create_async_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
 
 
 def _migrate(connection: Connection) -> None:
