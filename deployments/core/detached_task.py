@@ -1,9 +1,10 @@
-"""Tasks that outlive the request that starts them."""
+"""Tasks that outlive the request that starts them, and their end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -20,3 +21,9 @@ def detached_task(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
     The event loop holds tasks weakly: the caller keeps the task.
     """
     return asyncio.get_running_loop().create_task(work, context=Context())
+
+
+def cancel_from_any_thread(task: asyncio.Task[Any]) -> None:
+    """Cancels a task of an event loop that may run in another thread, or be closed."""
+    with suppress(RuntimeError):  # the loop is closed, and runs nothing any more
+        task.get_loop().call_soon_threadsafe(task.cancel)

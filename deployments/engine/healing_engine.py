@@ -93,7 +93,7 @@ class HealingEngine:
             await _end_of(engine)
             log.error("the engine's processes have ended; starting them again")
             self._engine = None
-            engine.close()
+            await asyncio.to_thread(engine.close)  # blocks while processes end
             began_s = asyncio.get_running_loop().time()
             self._engine = engine = await self._started()
             self._meter.record(metrics.ENGINE_RESTARTS, 1.0)
@@ -115,7 +115,7 @@ class HealingEngine:
         try:
             await warm_up(engine)
         except BaseException:
-            engine.close()
+            await asyncio.to_thread(engine.close)
             raise
         return engine
 

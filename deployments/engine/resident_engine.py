@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from deployments.core.detached_task import cancel_from_any_thread
 from deployments.core.errors import EngineUnavailable, Overloaded
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.block_cache import reusable_blocks
@@ -134,10 +135,9 @@ class ResidentEngine:
         await self._engine.check_health()
 
     def close(self) -> None:
-        """Cancels the background tasks and ends the engine's processes."""
+        """Cancels the background tasks and ends the engine's processes. Any thread may call it."""
         for work in self._background:
-            if not work.get_loop().is_closed():
-                work.cancel()
+            cancel_from_any_thread(work)
         self._engine.close()
 
     @asynccontextmanager

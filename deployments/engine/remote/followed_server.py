@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from deployments.core.detached_task import detached_task
+from deployments.core.detached_task import cancel_from_any_thread, detached_task
 from deployments.core.errors import ConfigurationError, EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.reuse.paths import Known, ResidencyUpdate
@@ -166,7 +166,6 @@ class FollowedServer:
     def close(self) -> None:
         """Ends the looks, and what runs in the background."""
         for work in self._background:
-            if not work.get_loop().is_closed():
-                work.cancel()
+            cancel_from_any_thread(work)
         if self._run is not None:
             self._run.engine.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,6 +63,8 @@ class Bench:
     """Starts engines. `failing` starts fail; the others wait for `go`."""
 
     failing: int = 0
+    next: MemoryEngine | None = None
+    """What the next start returns, instead of a new engine."""
     started: list[MemoryEngine] = field(default_factory=list)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     meter: RecordingMeter = field(default_factory=RecordingMeter)
@@ -71,6 +74,9 @@ class Bench:
             self.failing -= 1
             raise EngineUnavailable("no memory")
         await self.go.wait()
+        if self.next is not None:
+            engine, self.next = self.next, None
+            return engine
         self.started.append(MemoryEngine(f"epoch {len(self.started)}"))
         return self.started[-1]
 
@@ -178,3 +184,48 @@ async def test_a_replica_is_unhealthy_only_after_three_failed_starts(failing: in
         with pytest.raises(EngineUnavailable):
             await engine.check_health()
     engine.close()
+
+
+@pytest.mark.parametrize("half_dead", ["running", "starting"])
+async def test_the_event_loop_runs_while_a_half_dead_engine_is_closed(half_dead: str) -> None:
+    """Its processes may take seconds to end: one that has served, and one that does not start."""
+    bench = Bench()
+    engine = await bench.healing()
+    slow = bench.started[0]
+    if half_dead == "starting":
+        slow.dead = True
+        await until(lambda: refuses(engine))
+        slow = SlowToClose("slow")
+        slow.dead = True
+        bench.next = slow
+        bench.go.set()
+    else:
+        slow = SlowToClose("slow")
+        engine.close()
+        engine = HealingEngine(slow, bench.start, "replica", None, bench.meter)
+        slow.dead = True
+    await until(partial(_is_set, slow.closing))
+    assert await refuses(engine)  # this could not run if the loop waited
+    assert not slow.closed
+    bench.go.set()
+    slow.may_close.set()
+    await until(lambda: serves(engine))
+    assert slow.closed
+    engine.close()
+
+
+async def _is_set(event: threading.Event) -> bool:
+    return event.is_set()
+
+
+class SlowToClose(MemoryEngine):
+    """An engine that ends only when it may, or after 2 s."""
+
+    def __init__(self, epoch: str) -> None:
+        super().__init__(epoch)
+        self.closing, self.may_close = threading.Event(), threading.Event()
+
+    def close(self) -> None:
+        self.closing.set()
+        self.may_close.wait(2)
+        super().close()
