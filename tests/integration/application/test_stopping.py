@@ -35,7 +35,8 @@ def test_requests_in_progress_end_and_new_ones_are_refused(embedded_llm: Path, t
     """After SIGTERM. Not even the stream is cut."""
     # Greedy and long: it has not ended when the signal comes, but does before a stop gives up waiting.
     body = {"query": "How do I reset my password?", "max_tokens": 200, "temperature": 0, "stream": True}
-    with running_application(tmp_path, embedded_llm.parent) as application:
+    with running_application(tmp_path, embedded_llm.parent, WARMLINE_SAMPLES="false") as application:
+        application.put("passwords", "# Reset your password\n\nChoose Settings, then Security.")
         with application.http.stream("POST", "/v1/support/answer", json=body) as response:
             lines = response.iter_lines()
             next(line for line in lines if line.startswith("event: delta"))
