@@ -39,6 +39,7 @@ _PRAGMAS = (
     # Overwrites what is deleted with zeros, so that the file has no deleted texts.
     "secure_delete = ON",
 )
+_CONNECT_TIMEOUT_S = 10  # on a busy cluster 5 were too few
 _MIGRATION_LOCK = 0x5741524D  # key of PostgreSQL's advisory lock: one replica migrates at a time
 
 
@@ -224,7 +225,8 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 
 def _postgresql_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    connect_args = {"connect_timeout": _CONNECT_TIMEOUT_S}
+    return create_async_engine(url, pool_pre_ping=True, connect_args=connect_args)
 
 
 def _migrate(connection: Connection) -> None:

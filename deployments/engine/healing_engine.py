@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from deployments.core import metrics
+from deployments.core.detached_task import cancel_from_any_thread
 from deployments.core.errors import EngineUnavailable, WarmlineError
 from deployments.core.messages import Delta, EngineInfo, GenerateRequest
 from deployments.core.metrics import Meter
@@ -76,8 +77,7 @@ class HealingEngine:
 
     def close(self) -> None:
         """Ends the engine's processes, for good."""
-        if not self._healing.get_loop().is_closed():
-            self._healing.cancel()
+        cancel_from_any_thread(self._healing)
         if self._engine:
             self._engine.close()
 

@@ -210,7 +210,7 @@ class TokenCachedRAG:
     async def _cache_error(self, scope: Scope, selection: Selection) -> str | None:
         """Why the shared cache could not be used.
 
-        An answer whose ids all came from L1 did not ask for it: the exchange of counters tells then.
+        Ids that it gave show that it could. Without any, the exchange of counters tells.
         """
         if selection.cache_error or SegmentSource.REDIS in selection.all_sources:
             return selection.cache_error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import chain
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -17,9 +18,6 @@ _SHOWN_CHARS = 100
 """Of the path: what is compared with the routes' paths, and what the error's message shows."""
 _NEAREST = 3
 """Routes that the message names because their paths resemble the unknown one."""
-_OPENAI = [
-    route for router in (openai.router, responses.router, conversations.router) for route in router.routes
-]
 
 
 def install(app: FastAPI) -> None:
@@ -27,8 +25,9 @@ def install(app: FastAPI) -> None:
 
     Call it after all routes were added.
     """
-    named = dict(_named(app.routes))
-    openais = ", ".join(dict(_named(_OPENAI)).values())
+    named = _by_path(app.routes)
+    routers = (openai.router, responses.router, conversations.router)
+    openais = ", ".join(_by_path(chain.from_iterable(router.routes for router in routers)).values())
     other = app.router.default
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,11 +44,10 @@ def install(app: FastAPI) -> None:
     app.router.default = unknown
 
 
-def _named(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """Paths, each with its methods and itself."""
+def _by_path(routes: Iterable[BaseRoute]) -> dict[str, str]:
+    """Path -> its methods and itself."""
     methods: dict[str, set[str]] = {}
     for route in routes:
         if isinstance(route, APIRoute):
             methods.setdefault(route.path, set()).update(route.methods)
-    for path, its in methods.items():
-        yield path, f"{', '.join(sorted(its))} {path}"
+    return {path: f"{', '.join(sorted(its))} {path}" for path, its in methods.items()}

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.planted_bugs import BUGS
 from tests.simulation.test_simulation import ROOT
 
-HOURS = 1500
+HOURS = 600
 """Simulated hours within which each is found."""
 
 

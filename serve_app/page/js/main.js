@@ -12,26 +12,32 @@ const LATER = {
 	records: () => import("./records.js"),
 	settings: () => import("./settings.js"),
 };
-// What a person may take for a view: they are tabs of one.
-const TABS = ["tickets", "report", "templates", "ideas"];
 const main = document.getElementById("main");
 const nav = document.querySelector("wl-nav");
 let ask = h("wl-ask");
 let wantedKey = "";
 
 async function show() {
-	const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-	if (TABS.includes(name)) return location.replace(["#/records", name, ...path].join("/"));
+	const address = location.hash.replace(/^#\/?/, "");
+	const [name, ...path] = address.split("/").map(decodeURIComponent);
 	const view = name in LATER ? name : "ask";
 	nav.current = view;
 	document.title = `${view.charAt(0).toUpperCase()}${view.slice(1)} – Warmline`;
 	try {
+		if (await isTabOfRecords(name)) return location.replace(`#/records/${address}`);
 		await LATER[view]?.();
 		fill(main, view === "ask" ? ask : made(view, path));
 	} catch (error) {
 		fill(main, failure(error));
 	}
 	scrollTo(0, 0);
+}
+
+// A person may take a tab for a view.
+async function isTabOfRecords(name) {
+	if (name in LATER || ["", "ask"].includes(name)) return false;
+	const { TABS } = await LATER.records();
+	return Object.hasOwn(TABS, name);
 }
 
 async function follow() {

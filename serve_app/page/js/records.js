@@ -8,7 +8,7 @@ import { templatesView } from "./templates.js";
 import { ticketView } from "./ticket.js";
 import { ticketsView } from "./tickets.js";
 
-const TABS = {
+export const TABS = {
 	tickets: ["Tickets", ticketsView],
 	report: ["Report", reportView],
 	templates: ["Templates", templatesView],

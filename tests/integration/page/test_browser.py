@@ -195,6 +195,8 @@ async def test_no_ticket_is_told_apart_from_none_that_is_like_that(site, api):
     assert page.url.endswith("#/records/tickets")
     await page.select_option("select >> nth=0", "open")
     await page.locator("text=No ticket is like that.").wait_for()
+    await page.evaluate("location.hash = '#/tickets/a%2Fb'")
+    await page.wait_for_url("**/#/records/tickets/a%2Fb")
 
 
 async def test_the_cache_shows_what_the_last_hour_and_day_reused(site, api):

@@ -189,21 +189,16 @@ async def test_a_replica_is_unhealthy_only_after_three_failed_starts(failing: in
 @pytest.mark.parametrize("half_dead", ["running", "starting"])
 async def test_the_event_loop_runs_while_a_half_dead_engine_is_closed(half_dead: str) -> None:
     """Its processes may take seconds to end: one that has served, and one that does not start."""
-    bench = Bench()
-    engine = await bench.healing()
-    slow = bench.started[0]
-    if half_dead == "starting":
-        slow.dead = True
-        await until(lambda: refuses(engine))
-        slow = SlowToClose("slow")
-        slow.dead = True
+    bench, slow = Bench(), SlowToClose("slow")
+    slow.dead = True
+    if half_dead == "running":
+        bench.next = slow
+        engine = await bench.healing()
+    else:
+        engine = await bench.healing()
+        bench.started[0].dead = True
         bench.next = slow
         bench.go.set()
-    else:
-        slow = SlowToClose("slow")
-        engine.close()
-        engine = HealingEngine(slow, bench.start, "replica", None, bench.meter)
-        slow.dead = True
     await until(partial(_is_set, slow.closing))
     assert await refuses(engine)
     bench.go.set()
