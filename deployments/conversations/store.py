@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deployments.conversations.erasure_count import count_of, locked_count_of
 from deployments.conversations.pruning import prune
 from deployments.conversations.tables import conversations, turns
-from deployments.conversations.turn_rows import read_chain, read_turn, size_of, write_turn
+from deployments.conversations.turn_rows import has_turn, read_chain, size_of, turn_of, write_turn
 from deployments.core.conversations import (
     KEPT_S,
     MAX_TURNS,
@@ -91,7 +91,19 @@ class ConversationStore:
     async def delete_turn(self, tenant: TenantId, turn_id: str) -> None:
         """Deletes a turn. Its conversation goes on after the turn before it. Raises NotFound."""
         async with self._database.transaction() as connection:
-            await _remove(connection, await self._find_turn(connection, tenant, turn_id))
+            turn = await self._find_turn(connection, tenant, turn_id)
+            own = and_(turns.c.tenant == tenant, turns.c.turn_id == turn_id)
+            await connection.execute(delete(turns).where(own))
+            its = _is(tenant, turn.conversation_id)
+            size = conversations.c.stored_bytes - size_of(turn)
+            fewer = {"turns": conversations.c.turns - 1, "stored_bytes": size}
+            await connection.execute(update(conversations).where(its).values(fewer))
+            after = and_(turns.c.tenant == tenant, turns.c.conversation_id == turn.conversation_id)
+            after = and_(after, turns.c.previous == turn_id)
+            await connection.execute(update(turns).where(after).values(previous=turn.previous))
+            was_last = conversations.c.last_turn == turn_id
+            back = update(conversations).where(its, was_last).values(last_turn=turn.previous)
+            await connection.execute(back)
 
     async def conversation_erasures(self, tenant: TenantId) -> int:
         """Returns how many erasures of the tenant have begun to delete conversations."""
@@ -113,8 +125,6 @@ class ConversationStore:
         async with self._database.snapshot() as connection:
             found = await self._continued(connection, tenant, continued)
             previous = continued.previous or found.last_turn
-            if previous == continued.turn_id:  # stored by a replica that died before the caller heard of it
-                previous = (await self._find_turn(connection, tenant, previous)).previous
             erasures = await count_of(connection, tenant)
             chain = [] if previous is None else await read_chain(connection, tenant, previous)
         if found.turns >= MAX_TURNS:
@@ -133,22 +143,15 @@ class ConversationStore:
     async def add_turn(
         self, turn: StoredTurn, user_id: str | None, after_last: bool, erasures: int = 0
     ) -> None:
-        """Stores a turn, and its conversation if the turn begins one.
-
-        Replaces a turn of the same id in the same conversation: the call is repeated, because the replica
-        that stored that turn died before it answered. Raises NotFound, Conflict.
-        """
+        """Stores a turn, and its conversation if the turn begins one. Raises NotFound, Conflict."""
         now_s = self._clock()
         turn = replace(turn, created_at_s=now_s)
         async with self._database.transaction() as connection:
             if await locked_count_of(connection, turn.tenant) != erasures:
                 raise Conflict("something was erased while the question was answered: ask again")
-            former = await read_turn(connection, turn.tenant, turn.turn_id)
-            if former is not None and former.conversation_id != turn.conversation_id:
-                raise Conflict(f"the turn {turn.turn_id} is stored already, in another conversation")
-            if former is not None:
-                await _remove(connection, former)
-            elif turn.previous is None and not after_last:
+            if await has_turn(connection, turn.tenant, turn.turn_id):
+                raise Conflict(f"the turn {turn.turn_id} is stored already")
+            if turn.previous is None and not after_last:
                 await _begin(
                     connection, StoredConversation(turn.tenant, turn.conversation_id, user_id, {}, now_s)
                 )
@@ -203,10 +206,11 @@ class ConversationStore:
         return select(conversations).where(_is(tenant, conversation_id), used_lately)
 
     async def _find_turn(self, connection: AsyncConnection, tenant: TenantId, turn_id: str) -> StoredTurn:
-        turn = await read_turn(connection, tenant, turn_id)
-        if turn is None or not (await connection.execute(self._kept(tenant, turn.conversation_id))).first():
+        wanted = select(turns).where(turns.c.tenant == tenant, turns.c.turn_id == turn_id)
+        row = (await connection.execute(wanted)).one_or_none()
+        if row is None or not (await connection.execute(self._kept(tenant, row.conversation_id))).first():
             raise NotFound(f"there is no response {turn_id}", "response_id")
-        return turn
+        return turn_of(row)
 
     async def _note_turn(
         self, connection: AsyncConnection, turn: StoredTurn, now_s: float, after_last: bool
@@ -230,21 +234,6 @@ class ConversationStore:
         raise Conflict(
             "another question was answered in this conversation meanwhile: ask again, after its answer"
         )
-
-
-async def _remove(connection: AsyncConnection, turn: StoredTurn) -> None:
-    """Deletes a turn. What followed it follows the turn before it."""
-    its = _is(turn.tenant, turn.conversation_id)
-    own = and_(turns.c.tenant == turn.tenant, turns.c.turn_id == turn.turn_id)
-    await connection.execute(delete(turns).where(own))
-    size = conversations.c.stored_bytes - size_of(turn)
-    fewer = {"turns": conversations.c.turns - 1, "stored_bytes": size}
-    await connection.execute(update(conversations).where(its).values(fewer))
-    after = and_(turns.c.tenant == turn.tenant, turns.c.conversation_id == turn.conversation_id)
-    after = and_(after, turns.c.previous == turn.turn_id)
-    await connection.execute(update(turns).where(after).values(previous=turn.previous))
-    was_last = conversations.c.last_turn == turn.turn_id
-    await connection.execute(update(conversations).where(its, was_last).values(last_turn=turn.previous))
 
 
 async def _begin(connection: AsyncConnection, new: StoredConversation) -> None:

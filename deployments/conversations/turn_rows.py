@@ -32,11 +32,10 @@ async def read_chain(connection: AsyncConnection, tenant: TenantId, turn_id: str
     return [turn_of(row) for row in rows]
 
 
-async def read_turn(connection: AsyncConnection, tenant: TenantId, turn_id: str) -> StoredTurn | None:
-    """The stored turn with this id, None if there is none."""
-    wanted = select(turns).where(turns.c.tenant == tenant, turns.c.turn_id == turn_id)
-    row = (await connection.execute(wanted)).one_or_none()
-    return None if row is None else turn_of(row)
+async def has_turn(connection: AsyncConnection, tenant: TenantId, turn_id: str) -> bool:
+    """Whether a turn with this id is stored."""
+    wanted = select(turns.c.turn_id).where(turns.c.tenant == tenant, turns.c.turn_id == turn_id)
+    return (await connection.execute(wanted)).first() is not None
 
 
 async def write_turn(connection: AsyncConnection, turn: StoredTurn) -> None:

@@ -94,41 +94,6 @@ async def test_a_conversation_survives_a_restart(reopen: Open) -> None:
     assert (found.user_id, found.turns, found.last_turn) == ("ann", 3, "resp_2")
 
 
-@pytest.mark.parametrize("after_last", [True, False])
-async def test_a_repeated_call_finds_and_stores_what_the_first_would_have(
-    kept: Kept, after_last: bool
-) -> None:
-    """Its replica died after it had stored the turn: the prompt has no turn of its own, and one is kept."""
-    await converse(kept, 1)
-    turn = a_turn(1, "resp_0", answer="lost")
-    await kept.store.add_turn(turn, None, after_last)
-    continued = Continuation("resp_1", *(("conv_0", None) if after_last else (None, "resp_0")))
-    talk = await kept.store.resume_conversation(ACME, "support", SCOPE.collection, continued)
-    assert (talk.previous, [one.turn_id for one in talk.turns]) == ("resp_0", ["resp_0"])
-    await kept.store.add_turn(replace(turn, answer="heard"), None, after_last)
-    found = await kept.store.conversation(ACME, "conv_0")
-    assert (found.turns, found.last_turn) == (2, "resp_1")
-    assert [one.answer for one in (await resumed(kept)).turns][1:] == ["heard"]
-
-
-async def test_a_repeated_call_may_begin_its_conversation_again(kept: Kept) -> None:
-    """And only its own: a turn of the same words in another conversation stays."""
-    for answer in ("lost", "heard"):
-        await kept.store.add_turn(a_turn(answer=answer), "ann", after_last=False)
-    assert [turn.answer for turn in (await resumed(kept)).turns] == ["heard"]
-    with pytest.raises(Conflict):
-        await kept.store.add_turn(a_turn(conversation_id="conv_1", answer="other"), "ann", after_last=False)
-    assert (await kept.store.conversation(ACME, "conv_0")).turns == 1
-
-
-async def test_a_repeated_call_whose_turn_was_continued_is_too_late(kept: Kept) -> None:
-    """Somebody has read the first answer: it stays."""
-    await converse(kept, 2)
-    with pytest.raises(Conflict):
-        await kept.store.add_turn(a_turn(0, answer="late"), "ann", after_last=True)
-    assert (await kept.store.conversation_turn(ACME, "resp_0")).answer == "Groß\ufffd"
-
-
 async def test_a_prompt_consists_of_the_turns_that_follow_each_other(kept: Kept) -> None:
     """Not of a branch, nor of turns that a cut has replaced."""
     await converse(kept, 3)
