@@ -24,6 +24,19 @@ def detached_task(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
 
 
 def cancel_from_any_thread(task: asyncio.Task[Any]) -> None:
-    """Cancels a task of an event loop that may run in another thread, or be closed."""
+    """Cancels a task of an event loop that may run in another thread, or be closed.
+
+    In the loop's own thread at once, so that the task makes no further step.
+    """
+    if _running_loop() is task.get_loop():
+        task.cancel()
+        return
     with suppress(RuntimeError):  # the loop is closed, and runs nothing any more
         task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -159,7 +159,7 @@ class Answer:
     cache_hit: bool
     """`Reuse.cache_hit`."""
     cache_available: bool
-    """Whether the shared token cache could be used. True if it gave ids for this answer."""
+    """Whether the shared token cache could be used; where it gave no ids, whether counters reached it."""
     cache_error: str | None
     """Why the shared cache was bypassed; None if `cache_available`."""
     latency_ms: float

@@ -216,9 +216,13 @@ def _start_llm(config: EngineConfig, socket_dir: Path, scheduler_log: SchedulerL
 
 
 def _refusal(error: ValueError) -> str:
-    """What vLLM says about settings that it does not take, without its advice to override the check."""
+    """The first sentence of what vLLM says about a configuration that it does not take.
+
+    The rest is advice for users of vLLM, such as to override the check.
+    """
     said = str(error).rpartition("Value error, ")[2]  # after the lead of pydantic's errors
-    return f"vLLM refuses the engine's settings, WARMLINE_ENGINE_*: {said.partition('. ')[0]}"
+    sentence = said.partition("\n")[0].partition(". ")[0]
+    return f"vLLM refuses WARMLINE_MODEL or a setting WARMLINE_ENGINE_*: {sentence}"
 
 
 def use_document_scheduler(scheduler_config: Any) -> None:

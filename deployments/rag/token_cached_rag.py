@@ -212,9 +212,10 @@ class TokenCachedRAG:
 
         Ids that it gave show that it could. Without any, the exchange of counters tells.
         """
-        if selection.cache_error or SegmentSource.REDIS in selection.all_sources:
+        not_exchanged = await self._parts.counts.settled(scope)  # the statistics have this answer then
+        if SegmentSource.REDIS in selection.all_sources:
             return selection.cache_error
-        return await self._parts.counts.settled(scope)
+        return selection.cache_error or not_exchanged
 
 
 @asynccontextmanager

@@ -282,7 +282,7 @@ BUGS: Sequence[Callable[[Patch], None]] = (
 
 SHOWN_BY = {
     "checksum_ignored": 1,
-    "late_answer_accepted": 102,
+    "late_answer_accepted": 4,
     "predecessor_forgotten": 8,
     "work_of_others_cancelled": 6,
 }
