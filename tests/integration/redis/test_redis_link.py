@@ -190,7 +190,7 @@ async def test_counts_that_arrive_after_they_were_given_up_count_once(tmp_path):
         valkey(tmp_path, "--enable-debug-command", "yes") as url,
         opened(url, timeout_s=PATIENT_S) as patient,
     ):
-        async with opened(url, timeout_s=0.05) as link:
+        async with opened(url, timeout_s=0.3) as link:
             await patient.call(("PING",))
             asleep = asyncio.create_task(patient.call(("DEBUG", "SLEEP", 1.5)))
             await asyncio.sleep(0.1)
